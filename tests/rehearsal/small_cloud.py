@@ -29,7 +29,7 @@ while raw.recv(100)[20] != 0:
 
 
 def run(*command: str, stdin: str | None = None) -> str:
-    return subprocess.run(command, check=True, text=True, input=stdin, check=False, capture_output=True).stdout
+    return subprocess.run(command, check=True, text=True, input=stdin, capture_output=True).stdout
 
 
 class SmallCloud:
