@@ -1,0 +1,1 @@
+"""backserve: says its greeting, and which instance says it."""

@@ -1,0 +1,57 @@
+"""backserve, as frontserve sees it: several instances, any of which may be gone by now."""
+
+import itertools
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+
+from services.frontserve.discovery import DiscoveryError, Instance
+from services.serving.log import log
+
+TIMEOUT = httpx.Timeout(2.0, connect=0.5)
+"""Seconds for one instance's answer, and for its connection."""
+ATTEMPTS = 4
+"""How many instances one request tries at most, so that it ends in bounded time."""
+
+
+class NoAnswer(Exception):
+    """No instance answered; the message tells why."""
+
+
+class Backserve:
+    """Asks the instances in turn; an instance that fails is passed over for the next."""
+
+    def __init__(self, find: Callable[[], Awaitable[list[Instance]]]) -> None:
+        self._find = find
+        self._turn = itertools.count()
+        # Plain HTTP inside the VPC: a context that trusts nobody spares reading the CA certificates.
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), trust_env=False)
+
+    async def ask(self) -> dict[str, Any]:
+        """The reply of the first instance that gives one.
+
+        Raises:
+            NoAnswer: with what went wrong at each.
+        """
+        try:
+            found = await self._find()
+        except DiscoveryError as error:
+            raise NoAnswer(str(error)) from error
+        if not found:
+            raise NoAnswer("Consul knows no healthy instance of backserve")
+        first = next(self._turn) % len(found)
+        problems = []
+        for instance in (found[first:] + found[:first])[:ATTEMPTS]:
+            try:
+                response = await self._client.get(f"http://{instance.address}:{instance.port}/")
+                response.raise_for_status()
+                reply = response.json()
+            except (httpx.HTTPError, ValueError) as error:
+                problem = f"{instance.address}:{instance.port}: {str(error) or type(error).__name__}"
+                log("warning", "instance failed", instance=f"{instance.address}:{instance.port}", error=repr(error))
+                problems.append(problem)
+            else:
+                return dict(reply)
+        raise NoAnswer("no instance of backserve answered: " + "; ".join(problems))

@@ -1,0 +1,36 @@
+"""Answers with backserve's reply in its own; 503 with the reason when no backserve is left.
+
+``CONSUL_DNS`` is the address and port of Consul's DNS, the host's own resolver by default.
+"""
+
+import os
+import sys
+
+from services.frontserve.backserve import Backserve, NoAnswer
+from services.frontserve.discovery import Instance, instances
+from services.serving import Identity, Reply, Serving
+
+CONSUL_DNS = "127.0.0.1:53"
+
+
+def build() -> Serving:
+    """The service, from its environment."""
+    identity = Identity.of("frontserve")
+    server, _, port = os.environ.get("CONSUL_DNS", CONSUL_DNS).rpartition(":")
+
+    async def find() -> list[Instance]:
+        return await instances("backserve", server, int(port))
+
+    backserve = Backserve(find)
+
+    async def answer() -> Reply:
+        try:
+            return Reply(200, {**identity.as_dict(), "backserve": await backserve.ask()})
+        except NoAnswer as error:
+            return Reply(503, {**identity.as_dict(), "backserve": None, "reason": str(error)})
+
+    return Serving(answer)
+
+
+def main() -> None:
+    sys.exit(build().run())
