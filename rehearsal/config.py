@@ -1,0 +1,103 @@
+"""One cloud's fixed facts, written once by ``up`` and read by each of its processes."""
+
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from rehearsal import paths
+
+PUBLIC_POOL = IPv4Network("198.18.0.0/16")
+"""Reserved for benchmarking (RFC 2544): no public host ever has one of these addresses."""
+
+SLICE_PREFIX = 20
+"""Each cloud's public slice: 4,094 addresses, so that 16 clouds fit side by side."""
+
+
+class CloudConfig(BaseModel):
+    """What tells one cloud of this machine from another."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    index: int
+    """0 to 15: which slice of the public pool is this cloud's."""
+    machines: Literal["nspawn", "memory"]
+    port: int
+    """Loopback port of the API."""
+    token: str
+    spaces_key: str
+    spaces_secret: str
+
+    @property
+    def directory(self) -> Path:
+        return paths.cloud_dir(self.name)
+
+    @property
+    def public(self) -> IPv4Network:
+        """The cloud's slice of public addresses."""
+        return list(PUBLIC_POOL.subnets(new_prefix=SLICE_PREFIX))[self.index]
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The droplets' default route; nothing is forwarded beyond it. DNS answers here."""
+        return self.public[1]
+
+    @property
+    def host(self) -> IPv4Address:
+        """This machine's own address in the slice: an outside client for the firewalls."""
+        return self.public[2]
+
+    @property
+    def spaces(self) -> IPv4Address:
+        """Where Spaces answers, on port 80."""
+        return self.public[3]
+
+    @property
+    def releases(self) -> IPv4Address:
+        """Where the release server answers, on port 80."""
+        return self.public[4]
+
+    @property
+    def first_free(self) -> IPv4Address:
+        """The first address that droplets, balancers and reserved IPs may have."""
+        return self.public[16]
+
+    @property
+    def netns(self) -> str:
+        return f"slip-{self.name}"
+
+    @property
+    def domain(self) -> str:
+        """The cloud's own names end in this; ``.internal`` is reserved for private use."""
+        return f"{self.name}.internal"
+
+    @property
+    def spaces_host(self) -> str:
+        """Go template of the Spaces host, as ``SPACES_ENDPOINT_URL`` takes it."""
+        return "{{.Region}}.spaces." + self.domain
+
+    @property
+    def releases_url(self) -> str:
+        return f"http://releases.{self.domain}"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def save(self) -> None:
+        """Write the file that the cloud's processes read; only root may read it, for it holds the keys."""
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self.directory / "cloud.json"
+        file.touch(mode=0o600)
+        file.write_text(self.model_dump_json(indent=2))
+
+    @classmethod
+    def load(cls, name: str) -> "CloudConfig":
+        """Read a cloud's facts.
+
+        Raises:
+            FileNotFoundError: there is no cloud of that name.
+        """
+        return cls.model_validate_json((paths.cloud_dir(name) / "cloud.json").read_text())

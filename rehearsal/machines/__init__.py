@@ -1,0 +1,1 @@
+"""What stands behind a droplet: a real machine (nspawn) or none (memory)."""

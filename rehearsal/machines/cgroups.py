@@ -1,0 +1,104 @@
+"""A droplet's share of this machine: memory and CPU by control groups, version 1 or 2.
+
+Version 1 is what the tests run on; version 2 is written by the kernel's documentation
+(Documentation/admin-guide/cgroup-v2.rst) and marked untested in docs/rehearsal.md.
+"""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+ROOT = Path("/sys/fs/cgroup")
+CPU_PERIOD_US = 100_000
+
+
+class Group:
+    """The control group ``path`` in every hierarchy of this machine."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._unified = (ROOT / "cgroup.controllers").exists()
+
+    def _hierarchies(self) -> list[Path]:
+        if self._unified:
+            return [ROOT]
+        return [entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()]
+
+    def make(self, *, memory_mb: int, vcpus: int, seat: int) -> None:
+        """Create the group, or set its limits anew.
+
+        Args:
+            memory_mb: MiB that its processes may use together.
+            vcpus: processors that it sees and may use, at most those of this machine.
+            seat: spreads machines with fewer vCPUs than this machine has over its processors.
+        """
+        for hierarchy in self._hierarchies():
+            (hierarchy / self.path).mkdir(parents=True, exist_ok=True)
+        online = sorted(os.sched_getaffinity(0))
+        count = min(vcpus, len(online))
+        processors = ",".join(str(online[(seat * count + offset) % len(online)]) for offset in range(count))
+        if self._unified:
+            self._delegate()
+            self._write(ROOT, "memory.max", str(memory_mb << 20))
+            self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
+            self._write(ROOT, "cpuset.cpus", processors)
+            return
+        # A cpuset starts empty, and takes no process until each of its parents has processors and memory nodes.
+        cpuset = ROOT / "cpuset"
+        for parent in reversed(Path(self.path).parents[:-1]):
+            for file in ("cpuset.cpus", "cpuset.mems"):
+                (cpuset / parent / file).write_text((cpuset / file).read_text())
+        self._write(cpuset, "cpuset.mems", (cpuset / "cpuset.mems").read_text())
+        self._write(cpuset, "cpuset.cpus", processors)
+        self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
+        self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
+        self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
+
+    def _delegate(self) -> None:
+        for parent in reversed(Path(self.path).parents):
+            (ROOT / parent / "cgroup.subtree_control").write_text("+cpu +cpuset +memory +pids")
+
+    def _write(self, hierarchy: Path, file: str, value: str) -> None:
+        (hierarchy / self.path / file).write_text(value)
+
+    def pids(self) -> list[int]:
+        """Every process in the group and in the groups below it, in any hierarchy."""
+        found: set[int] = set()
+        for hierarchy in self._hierarchies():
+            for procs in (hierarchy / self.path).rglob("cgroup.procs"):
+                try:
+                    found.update(int(line) for line in procs.read_text().split())
+                except OSError:
+                    continue  # the group went away while we looked
+        return sorted(found)
+
+    def kill(self, seconds: float = 20) -> None:
+        """Kill every process of the group and wait until they are gone.
+
+        Raises:
+            TimeoutError: some are still there after ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while pids := self.pids():
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"processes {pids} of {self.path} outlive SIGKILL")
+            time.sleep(0.02)
+
+    def remove(self) -> None:
+        """Kill what is left in the group and remove it everywhere."""
+        self.kill()
+        for hierarchy in self._hierarchies():
+            top = hierarchy / self.path
+            if top.exists():
+                for group in sorted((entry for entry in top.rglob("*") if entry.is_dir()), reverse=True):
+                    group.rmdir()
+                top.rmdir()
+
+    def exists(self) -> bool:
+        return any((hierarchy / self.path).exists() for hierarchy in self._hierarchies())

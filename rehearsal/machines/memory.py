@@ -1,0 +1,55 @@
+"""Droplets with no machine behind them: for tests of the API and large plans."""
+
+from rehearsal.config import CloudConfig
+from rehearsal.machines.protocol import Fabric, MachineSpec
+
+SNAPSHOT_BYTES = 1_610_612_736
+"""What any snapshot weighs: 1.5 GiB."""
+
+
+class MemoryMachines:
+    """Does at once whatever is asked; knows only which machines are on."""
+
+    enforces = False
+
+    def __init__(self, config: CloudConfig) -> None:
+        self._on: set[int] = set()
+
+    async def start(self) -> None:
+        pass
+
+    async def stop(self) -> None:
+        self._on.clear()
+
+    async def create(self, spec: MachineSpec) -> None:
+        self._on.add(spec.id)
+
+    async def power_on(self, spec: MachineSpec) -> None:
+        self._on.add(spec.id)
+
+    async def power_off(self, droplet_id: int) -> None:
+        self._on.discard(droplet_id)
+
+    async def shutdown(self, droplet_id: int) -> None:
+        self._on.discard(droplet_id)
+
+    async def destroy(self, droplet_id: int) -> None:
+        self._on.discard(droplet_id)
+
+    async def is_on(self, droplet_id: int) -> bool:
+        return droplet_id in self._on
+
+    async def snapshot(self, droplet_id: int, image: str) -> int:
+        return SNAPSHOT_BYTES
+
+    async def delete_image(self, image: str) -> None:
+        pass
+
+    async def rebuild(self, spec: MachineSpec) -> None:
+        self._on.add(spec.id)
+
+    async def resize(self, spec: MachineSpec) -> None:
+        pass
+
+    async def apply(self, fabric: Fabric) -> None:
+        pass

@@ -1,0 +1,200 @@
+"""Droplets as systemd-nspawn machines: own systemd, sshd, addresses, and the memory and CPU of their size."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from rehearsal import firewalls, network
+from rehearsal.balancer import Balancers
+from rehearsal.commands import CLEAN, CommandError, run
+from rehearsal.config import CloudConfig
+from rehearsal.machines import seed, stock
+from rehearsal.machines.cgroups import Group
+from rehearsal.machines.disks import Disks
+from rehearsal.machines.inside import Inside
+from rehearsal.machines.lxcfs import Lxcfs
+from rehearsal.machines.protocol import Fabric, MachineError, MachineSpec
+
+BOOT = Path(__file__).with_name("boot")
+SHUTDOWN_SECONDS = 60
+START_SECONDS = 30
+SIGRTMIN_POWEROFF = signal.SIGRTMIN + 4
+"""What systemd takes as 'power off' (systemd(1), Signals)."""
+
+
+class NspawnMachines:
+    """Every droplet of one cloud, its network and what serves inside it."""
+
+    enforces = True
+
+    def __init__(self, config: CloudConfig) -> None:
+        self._config = config
+        self._disks = Disks(config.directory)
+        self._lxcfs = Lxcfs(config.directory / "lxcfs")
+        self._inside = Inside(config)
+        self._balancers = Balancers(config)
+
+    async def start(self) -> None:
+        await stock.ensure()
+        await network.create(self._config)
+        await self._lxcfs.start()
+        await self._inside.start()
+
+    async def stop(self) -> None:
+        groups = [self._group(droplet_id) for droplet_id in self._disks.droplets()]
+        await asyncio.gather(*(asyncio.to_thread(group.remove) for group in groups))
+        await asyncio.to_thread(Group(self._top).remove)
+        await asyncio.to_thread(self._balancers.stop)
+        await self._inside.stop()
+        await self._lxcfs.stop()
+        await network.destroy(self._config)
+
+    @property
+    def _top(self) -> str:
+        return f"slipway/{self._config.name}"
+
+    def _group(self, droplet_id: int) -> Group:
+        return Group(f"{self._top}/{droplet_id}")
+
+    async def create(self, spec: MachineSpec) -> None:
+        await self.destroy(spec.id)
+        try:
+            disk = await asyncio.to_thread(self._disks.make, spec.id, spec.image)
+            await asyncio.to_thread(seed.write, disk.upper, spec, self._config.gateway)
+            await network.plug(self._config, spec)
+        except (CommandError, OSError) as error:
+            raise MachineError(f"droplet {spec.name} cannot be made: {error}") from error
+        await self.power_on(spec)
+
+    async def power_on(self, spec: MachineSpec) -> None:
+        if await self.is_on(spec.id):
+            return
+        disk = self._disks.get(spec.id)
+        group = self._group(spec.id)
+        await asyncio.to_thread(group.remove)
+        await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus, seat=spec.id)
+        netns = await network.plug(self._config, spec)
+        home = self._disks.directory(spec.id)
+        nspawn = [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            "--boot",
+            f"--machine={netns}",
+            f"--hostname={spec.name}",
+            f"--directory={disk.root}",
+            f"--network-namespace-path={network.NETNS_DIR / netns}",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--console=pipe",
+            # Nomad's exec driver makes namespaces, control groups and keyrings of its own.
+            "--capability=all",
+            "--system-call-filter=@keyring",
+            "--system-call-filter=bpf",
+            *self._lxcfs.binds(),
+        ]
+        lower = ":".join(str(layer) for layer in disk.lower)
+        with (home / "console.log").open("ab") as console:
+            process = subprocess.Popen(  # the machine outlives the API: it is found again by its control group
+                [BOOT, group.path, disk.root, lower, disk.upper, disk.work, *nspawn],
+                env=CLEAN,
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        leader = await self._booted(spec, process)
+        await self._open(leader)
+
+    async def _booted(self, spec: MachineSpec, process: subprocess.Popen[bytes]) -> int:
+        """Wait until the machine's first process is systemd: then nspawn has made all of its mounts."""
+        for _ in range(START_SECONDS * 20):
+            if (leader := self._leader(spec.id)) is not None:
+                return leader
+            if process.poll() is not None:
+                break
+            await asyncio.sleep(0.05)
+        tail = (self._disks.directory(spec.id) / "console.log").read_text(errors="replace")[-500:]
+        raise MachineError(f"droplet {spec.name} does not boot: {tail.strip() or 'no word from systemd-nspawn'}")
+
+    def _leader(self, droplet_id: int) -> int | None:
+        """The machine's process 1, seen from here, once it is systemd."""
+        for pid in self._group(droplet_id).pids():
+            try:
+                status = Path(f"/proc/{pid}/status").read_text()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+            if fields["Name"] == "systemd" and fields["NSpid"].split()[1:] == ["1"]:
+                return pid
+        return None
+
+    async def _open(self, leader: int) -> None:
+        """Let Nomad make control groups inside, and show it only the machine's own processors."""
+        script = (
+            "for mount in /sys/fs/cgroup/*/; do mount -o remount,rw,bind \"$mount\"; done\n"
+            "mount --bind /run/lxcfs/sys/devices/system/cpu/online /sys/devices/system/cpu/online\n"
+        )
+        await run("nsenter", "--target", str(leader), "--mount", "--", "sh", "-eu", "-c", script)
+
+    async def power_off(self, droplet_id: int) -> None:
+        try:
+            await asyncio.to_thread(self._group(droplet_id).remove)
+        except (TimeoutError, OSError) as error:
+            raise MachineError(f"droplet {droplet_id} cannot be powered off: {error}") from error
+
+    async def shutdown(self, droplet_id: int) -> None:
+        leader = self._leader(droplet_id)
+        if leader is not None:
+            os.kill(leader, SIGRTMIN_POWEROFF)
+        for _ in range(SHUTDOWN_SECONDS * 10):
+            if not self._group(droplet_id).pids():
+                return
+            await asyncio.sleep(0.1)
+        raise MachineError(f"droplet {droplet_id} is still on {SHUTDOWN_SECONDS} s after it was asked to shut down")
+
+    async def destroy(self, droplet_id: int) -> None:
+        await self.power_off(droplet_id)
+        try:
+            await network.unplug(self._config, droplet_id)
+            await asyncio.to_thread(self._disks.remove, droplet_id)
+        except (CommandError, OSError) as error:
+            raise MachineError(f"droplet {droplet_id} cannot be destroyed: {error}") from error
+
+    async def is_on(self, droplet_id: int) -> bool:
+        return self._leader(droplet_id) is not None
+
+    async def snapshot(self, droplet_id: int, image: str) -> int:
+        try:
+            return await self._disks.snapshot(droplet_id, image)
+        except (CommandError, OSError) as error:
+            raise MachineError(f"no snapshot of droplet {droplet_id}: {error}") from error
+
+    async def delete_image(self, image: str) -> None:
+        await asyncio.to_thread(self._disks.delete_image, image)
+
+    async def rebuild(self, spec: MachineSpec) -> None:
+        await self.create(spec)
+
+    async def resize(self, spec: MachineSpec) -> None:
+        """Nothing to do now: the group is made from ``spec`` at the next start."""
+
+    async def apply(self, fabric: Fabric) -> None:
+        for vpc in fabric.networks:
+            await network.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
+        await self._drop_vpcs({network.vpc_bridge(vpc.id) for vpc in fabric.networks})
+        edge = {(network.PUBLIC_BRIDGE, balancer.public, 32) for balancer in fabric.balancers}
+        edge |= {(network.vpc_bridge(balancer.vpc_id), balancer.private, 32) for balancer in fabric.balancers}
+        await network.sync_addresses(self._config, edge)
+        self._inside.publish(fabric)
+        await asyncio.to_thread(firewalls.apply, self._config, fabric)
+        await asyncio.to_thread(self._balancers.apply, fabric)
+
+    async def _drop_vpcs(self, wanted: set[str]) -> None:
+        present = {link for link in await network.links(self._config) if link.startswith("v") and len(link) == 13}
+        for bridge in sorted(present - wanted):
+            await network.remove_vpc(self._config, bridge)

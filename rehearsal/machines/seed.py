@@ -1,0 +1,35 @@
+"""What a droplet is told before its first boot: the NoCloud seed that cloud-init reads, and its resolver.
+
+A real droplet gets the same from the metadata service, which answers here too; only cloud-init cannot ask it,
+because its DigitalOcean source ignores containers.
+"""
+
+import json
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from rehearsal.machines.protocol import MachineSpec
+
+VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
+"""As DigitalOcean's: without it Debian forbids root to log in with the keys."""
+
+
+def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
+    """Put the seed and /etc/resolv.conf into the droplet's layer; only root inside may read the user data."""
+    seed = upper / "var/lib/cloud/seed/nocloud"
+    seed.mkdir(parents=True, exist_ok=True)
+    metadata = {"instance-id": f"droplet-{spec.id}", "local-hostname": spec.name, "public-keys": spec.public_keys}
+    for name, text in (
+        ("meta-data", json.dumps(metadata)),
+        ("user-data", spec.user_data or "#cloud-config\n{}\n"),
+        ("vendor-data", VENDOR_DATA),
+    ):
+        file = seed / name
+        file.touch(mode=0o600)
+        file.write_text(text)
+    etc = upper / "etc"
+    etc.mkdir(exist_ok=True)
+    resolv = etc / "resolv.conf"
+    resolv.unlink(missing_ok=True)
+    resolv.write_text(f"nameserver {resolver}\n")
+    (etc / "hostname").write_text(f"{spec.name}\n")

@@ -1,0 +1,41 @@
+"""The checkout's virtual environment, with the packages of requirements.txt, each checked against its hash."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+from toolchain.paths import ROOT
+from toolchain.progress import step
+from toolchain.tools import ToolError
+
+VENV = ROOT / ".venv"
+AT_LEAST = (3, 11)
+
+
+def interpreter() -> Path:
+    return VENV / "bin" / "python"
+
+
+def ensure() -> None:
+    """Make the environment, or bring it up to requirements.txt.
+
+    Raises:
+        ToolError: Python is too old, or pip failed.
+    """
+    if sys.version_info < AT_LEAST:
+        raise ToolError(f"Python {sys.version.split()[0]} is too old: 3.11 or later is needed as python3 on PATH")
+    requirements = ROOT / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    stamp = VENV / "requirements.sha256"
+    if stamp.exists() and stamp.read_text() == digest and interpreter().exists():
+        return
+    with step("install Python packages into .venv"):
+        for command in (
+            [sys.executable, "-m", "venv", str(VENV)],
+            [str(interpreter()), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)],
+        ):
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise ToolError(f"{' '.join(command[1:])} failed:\n{done.stderr.strip()[-2000:]}")
+        stamp.write_text(digest)
