@@ -1,0 +1,74 @@
+#!/usr/bin/python3
+"""tool-hc: is this node fit to serve? Exits as a Consul script check does: 0 passing, 1 warning, 2 critical.
+
+Critical takes the node's services out of DNS, so that is kept for a node about to fail them: a disk or a memory
+nearly full. An agent that does not answer leaves running tasks unharmed, and is a warning.
+"""
+
+import http.client
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+PASSING, WARNING, CRITICAL = 0, 1, 2
+DISK_PATHS = ("/", "/var/lib/nomad")
+FREE_DISK_PERCENT = {WARNING: 10.0, CRITICAL: 3.0}
+FREE_MEMORY_PERCENT = {WARNING: 8.0, CRITICAL: 3.0}
+AGENTS = {"consul": (8500, "/v1/agent/self"), "nomad": (4646, "/v1/agent/health")}
+AGENT_SECONDS = 2
+
+Finding = tuple[int, str]
+
+
+def judge(what: str, free_percent: float, limits: dict[int, float]) -> Finding:
+    """How bad it is that only so much of ``what`` is free."""
+    level = next((level for level in (CRITICAL, WARNING) if free_percent < limits[level]), PASSING)
+    return level, f"{what} {free_percent:.0f}% free"
+
+
+def disk(path: str) -> Finding:
+    """What ordinary users may still write to the file system of ``path``, in bytes or in files."""
+    stat = os.statvfs(path)
+    free = [stat.f_bavail / stat.f_blocks if stat.f_blocks else 1.0, stat.f_favail / stat.f_files if stat.f_files else 1.0]
+    return judge(f"disk {path}", 100 * min(free), FREE_DISK_PERCENT)
+
+
+def memory(meminfo: str) -> Finding:
+    """``meminfo`` is the text of /proc/meminfo."""
+    kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.splitlines() if line}
+    return judge("memory", 100 * kilobytes["MemAvailable"] / kilobytes["MemTotal"], FREE_MEMORY_PERCENT)
+
+
+def agent(name: str, port: int, path: str) -> Finding:
+    """Does the agent answer on this machine?"""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=AGENT_SECONDS)
+    try:
+        connection.request("GET", path)
+        status = connection.getresponse().status
+    except OSError as failed:
+        return WARNING, f"{name} does not answer: {failed}"
+    finally:
+        connection.close()
+    return (PASSING, f"{name} answers") if status == 200 else (WARNING, f"{name} answers {status}")
+
+
+def findings() -> Iterator[Finding]:
+    seen = set()
+    for path in DISK_PATHS:
+        if os.path.exists(path) and os.stat(path).st_dev not in seen:
+            seen.add(os.stat(path).st_dev)
+            yield disk(path)
+    yield memory(Path("/proc/meminfo").read_text())
+    for name, (port, path) in AGENTS.items():
+        yield agent(name, port, path)
+
+
+def main() -> int:
+    found = sorted(findings(), reverse=True)
+    print("; ".join(text for _, text in found))
+    return found[0][0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
