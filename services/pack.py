@@ -124,8 +124,8 @@ def _write(path: Path, content: bytes) -> None:
     """All or nothing: a reader never sees half a file."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix="packing-", delete=False) as scratch:
         scratch.write(content)
-    os.chmod(scratch.name, 0o644)
-    os.replace(scratch.name, path)
+    Path(scratch.name).chmod(0o644)
+    Path(scratch.name).rename(path)
 
 
 if __name__ == "__main__":

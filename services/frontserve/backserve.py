@@ -16,7 +16,7 @@ ATTEMPTS = 4
 """How many instances one request tries at most, so that it ends in bounded time."""
 
 
-class NoAnswer(Exception):
+class NoAnswerError(Exception):
     """No instance answered; the message tells why."""
 
 
@@ -33,14 +33,14 @@ class Backserve:
         """The reply of the first instance that gives one.
 
         Raises:
-            NoAnswer: with what went wrong at each.
+            NoAnswerError: with what went wrong at each.
         """
         try:
             found = await self._find()
         except DiscoveryError as error:
-            raise NoAnswer(str(error)) from error
+            raise NoAnswerError(str(error)) from error
         if not found:
-            raise NoAnswer("Consul knows no healthy instance of backserve")
+            raise NoAnswerError("Consul knows no healthy instance of backserve")
         first = next(self._turn) % len(found)
         problems = []
         for instance in (found[first:] + found[:first])[:ATTEMPTS]:
@@ -54,4 +54,4 @@ class Backserve:
                 problems.append(problem)
             else:
                 return dict(reply)
-        raise NoAnswer("no instance of backserve answered: " + "; ".join(problems))
+        raise NoAnswerError("no instance of backserve answered: " + "; ".join(problems))

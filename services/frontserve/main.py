@@ -6,7 +6,7 @@
 import os
 import sys
 
-from services.frontserve.backserve import Backserve, NoAnswer
+from services.frontserve.backserve import Backserve, NoAnswerError
 from services.frontserve.discovery import Instance, instances
 from services.serving import Identity, Reply, Serving
 
@@ -26,7 +26,7 @@ def build() -> Serving:
     async def answer() -> Reply:
         try:
             return Reply(200, {**identity.as_dict(), "backserve": await backserve.ask()})
-        except NoAnswer as error:
+        except NoAnswerError as error:
             return Reply(503, {**identity.as_dict(), "backserve": None, "reason": str(error)})
 
     return Serving(answer)

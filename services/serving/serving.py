@@ -120,7 +120,7 @@ class Serving:
         elif path == "/":
             try:
                 reply = await self._answer()
-            except Exception as error:  # noqa: BLE001  # the caller gets an answer, whatever it was; the log gets the cause
+            except Exception as error:  # the caller gets an answer, whatever it was; the log gets the cause
                 log("error", "answer failed", error=repr(error))
                 reply = Reply(500, {"error": type(error).__name__})
         else:

@@ -1,0 +1,1 @@
+"""What runs in the cluster: typed job specifications, and what Consul knows of them."""

@@ -1,0 +1,52 @@
+"""A job in Nomad, run from an artifact that its clients download."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_nomad as nomad
+
+from jobs.cluster import Cluster
+from jobs.jobspec import Artifact, Job
+
+PATIENCE = "20m"
+"""How long Pulumi waits for a deployment: longer than the job's own progress_deadline, so that Nomad gives the reason."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceJobArgs:
+    """A job, and the packed program that it runs."""
+
+    job: Callable[[Artifact], Job]
+    """The specification, given the artifact."""
+    file: str
+    """The artifact's file name in the task's directory, ``backserve.pyz``."""
+    url: pulumi.Input[str]
+    sha256: pulumi.Input[str]
+    cluster: Cluster
+
+
+class ServiceJob(pulumi.ComponentResource):
+    """A deployed job: made once its deployment is healthy, failed with Nomad's reason if it never is."""
+
+    job_id: pulumi.Output[str]
+
+    def __init__(self, name: str, args: ServiceJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:jobs:ServiceJob", name, None, opts)
+
+        def render(url: str, sha256: str) -> str:
+            return args.job(Artifact(source=url, checksum=f"sha256:{sha256}", destination=f"local/{args.file}")).render()
+
+        job = nomad.Job(
+            name,
+            jobspec=pulumi.Output.all(args.url, args.sha256).apply(lambda known: render(*known)),
+            json=True,
+            detach=False,
+            purge_on_destroy=True,
+            opts=pulumi.ResourceOptions.merge(
+                args.cluster.options(self),
+                pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, update=PATIENCE)),
+            ),
+        )
+        self.job_id = job.id
+        self.register_outputs({"job_id": self.job_id})
