@@ -145,7 +145,9 @@ async def plug(config: CloudConfig, spec: MachineSpec) -> str:
         ("eth0", spec.public, PUBLIC_BRIDGE, f"p{spec.id}"),
         ("eth1", spec.private, vpc_bridge(spec.vpc_id), f"q{spec.id}"),
     ):
-        await run("ip", "-n", config.netns, "link", "add", port, "type", "veth", "peer", "name", name, "address", interface.mac, "netns", netns)
+        await run(
+            "ip", "-n", config.netns, "link", "add", port, "type", "veth", "peer", "name", name, "address", interface.mac, "netns", netns
+        )
         await _batch(config.netns, f"link set {port} master {bridge} up")
         lines += [f"addr add {interface.address}/{interface.network.prefixlen} dev {name}", f"link set {name} up"]
     await _batch(netns, *lines, f"route add default via {spec.public.gateway}")
@@ -164,4 +166,3 @@ async def unplug(config: CloudConfig, droplet_id: int) -> None:
                 await run("ip", "-n", config.netns, "link", "delete", port)
             except CommandError:
                 continue  # it went with its peer
-

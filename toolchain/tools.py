@@ -151,7 +151,9 @@ def _require_go(tool: Tool) -> None:
     said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout if go else "none"
     match = re.match(r"go(\d+)\.(\d+)", said)
     if match is None or (int(match.group(1)), int(match.group(2))) < GO_AT_LEAST:
-        raise ToolError(f"{tool.name} {tool.version} is not on PATH, and building it needs Go {wanted} or later (found: {said.strip()}): install either")
+        raise ToolError(
+            f"{tool.name} {tool.version} is not on PATH, and building it needs Go {wanted} or later (found: {said.strip()}): install either"
+        )
 
 
 def _go(arguments: list[str], directory: Path, *, cgo: bool = False) -> str:

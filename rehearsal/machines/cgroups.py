@@ -23,7 +23,9 @@ class Group:
     def _hierarchies(self) -> list[Path]:
         if self._unified:
             return [ROOT]
-        return [entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()]
+        return [
+            entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
+        ]
 
     def make(self, *, memory_mb: int, vcpus: int, seat: int) -> None:
         """Create the group, or set its limits anew.
@@ -66,12 +68,16 @@ class Group:
         """Every process in the group and in the groups below it, in any hierarchy."""
         found: set[int] = set()
         for hierarchy in self._hierarchies():
-            for procs in (hierarchy / self.path).rglob("cgroup.procs"):
+            for group in self._below(hierarchy):
                 try:
-                    found.update(int(line) for line in procs.read_text().split())
+                    found.update(int(line) for line in (group / "cgroup.procs").read_text().split())
                 except OSError:
                     continue  # the group went away while we looked
         return sorted(found)
+
+    def _below(self, hierarchy: Path) -> list[Path]:
+        """The group in one hierarchy and all groups below it, parents first; one that goes away meanwhile is left out."""
+        return [Path(directory) for directory, _, _ in os.walk(hierarchy / self.path)]
 
     def kill(self, seconds: float = 20) -> None:
         """Kill every process of the group and wait until they are gone.
@@ -94,11 +100,15 @@ class Group:
         """Kill what is left in the group and remove it everywhere."""
         self.kill()
         for hierarchy in self._hierarchies():
-            top = hierarchy / self.path
-            if top.exists():
-                for group in sorted((entry for entry in top.rglob("*") if entry.is_dir()), reverse=True):
-                    group.rmdir()
-                top.rmdir()
+            for group in reversed(self._below(hierarchy)):
+                group.rmdir()
+
+    def remove_parent(self) -> None:
+        """Remove the group above, if no other group is left in it."""
+        for hierarchy in self._hierarchies():
+            parent = (hierarchy / self.path).parent
+            if parent.exists() and not any(entry.is_dir() for entry in parent.iterdir()):
+                parent.rmdir()
 
     def exists(self) -> bool:
         return any((hierarchy / self.path).exists() for hierarchy in self._hierarchies())

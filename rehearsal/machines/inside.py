@@ -12,6 +12,8 @@ from rehearsal.config import CloudConfig
 from rehearsal.machines.protocol import Fabric, MachineError
 
 START_SECONDS = 30
+ROOTS = ("HOME", "SLIPWAY_STATE", "SLIPWAY_CACHE", "XDG_STATE_HOME", "XDG_CACHE_HOME")
+"""What paths.py reads."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -49,8 +51,7 @@ class Inside:
         ready = self._config.directory / "inside.ready"
         ready.unlink(missing_ok=True)
         log_file = self._config.directory / "inside.log"
-        # The clean environment lacks the roots that paths.py reads: hand on just these.
-        roots = {key: value for key, value in os.environ.items() if key in ("HOME", "SLIPWAY_STATE", "SLIPWAY_CACHE", "XDG_STATE_HOME", "XDG_CACHE_HOME")}
+        roots = {key: os.environ[key] for key in ROOTS if key in os.environ}
         command = ["ip", "netns", "exec", self._config.netns, sys.executable, "-m", "rehearsal", "inside", "--cloud", self._config.name]
         with log_file.open("ab") as log:
             process = subprocess.Popen(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rehearsal import firewalls, network
 from rehearsal.balancer import Balancers
-from rehearsal.commands import CLEAN, CommandError, run
+from rehearsal.commands import CLEAN, CommandError
 from rehearsal.config import CloudConfig
 from rehearsal.machines import seed, stock
 from rehearsal.machines.cgroups import Group
@@ -35,6 +35,7 @@ class NspawnMachines:
         self._lxcfs = Lxcfs(config.directory / "lxcfs")
         self._inside = Inside(config)
         self._balancers = Balancers(config)
+        self._plugging = asyncio.Lock()
 
     async def start(self) -> None:
         await stock.ensure()
@@ -45,11 +46,16 @@ class NspawnMachines:
     async def stop(self) -> None:
         groups = [self._group(droplet_id) for droplet_id in self._disks.droplets()]
         await asyncio.gather(*(asyncio.to_thread(group.remove) for group in groups))
-        await asyncio.to_thread(Group(self._top).remove)
-        await asyncio.to_thread(self._balancers.stop)
+        await asyncio.to_thread(self._remove_top)
+        await self._balancers.stop()
         await self._inside.stop()
         await self._lxcfs.stop()
         await network.destroy(self._config)
+
+    def _remove_top(self) -> None:
+        top = Group(self._top)
+        top.remove()
+        top.remove_parent()
 
     @property
     def _top(self) -> str:
@@ -63,10 +69,14 @@ class NspawnMachines:
         try:
             disk = await asyncio.to_thread(self._disks.make, spec.id, spec.image)
             await asyncio.to_thread(seed.write, disk.upper, spec, self._config.gateway)
-            await network.plug(self._config, spec)
+            await self._plug(spec)
         except (CommandError, OSError) as error:
             raise MachineError(f"droplet {spec.name} cannot be made: {error}") from error
         await self.power_on(spec)
+
+    async def _plug(self, spec: MachineSpec) -> str:
+        async with self._plugging:  # two droplets must not both make the bridge of their VPC
+            return await network.plug(self._config, spec)
 
     async def power_on(self, spec: MachineSpec) -> None:
         if await self.is_on(spec.id):
@@ -75,7 +85,7 @@ class NspawnMachines:
         group = self._group(spec.id)
         await asyncio.to_thread(group.remove)
         await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus, seat=spec.id)
-        netns = await network.plug(self._config, spec)
+        netns = await self._plug(spec)
         home = self._disks.directory(spec.id)
         nspawn = [
             "systemd-nspawn",
@@ -107,14 +117,13 @@ class NspawnMachines:
                 stderr=console,
                 start_new_session=True,
             )
-        leader = await self._booted(spec, process)
-        await self._open(leader)
+        await self._booted(spec, process)
 
-    async def _booted(self, spec: MachineSpec, process: subprocess.Popen[bytes]) -> int:
-        """Wait until the machine's first process is systemd: then nspawn has made all of its mounts."""
+    async def _booted(self, spec: MachineSpec, process: subprocess.Popen[bytes]) -> None:
+        """Wait until the machine's first process is systemd."""
         for _ in range(START_SECONDS * 20):
-            if (leader := self._leader(spec.id)) is not None:
-                return leader
+            if await self.is_on(spec.id):
+                return
             if process.poll() is not None:
                 break
             await asyncio.sleep(0.05)
@@ -132,14 +141,6 @@ class NspawnMachines:
             if fields["Name"] == "systemd" and fields["NSpid"].split()[1:] == ["1"]:
                 return pid
         return None
-
-    async def _open(self, leader: int) -> None:
-        """Let Nomad make control groups inside, and show it only the machine's own processors."""
-        script = (
-            "for mount in /sys/fs/cgroup/*/; do mount -o remount,rw,bind \"$mount\"; done\n"
-            "mount --bind /run/lxcfs/sys/devices/system/cpu/online /sys/devices/system/cpu/online\n"
-        )
-        await run("nsenter", "--target", str(leader), "--mount", "--", "sh", "-eu", "-c", script)
 
     async def power_off(self, droplet_id: int) -> None:
         try:
@@ -184,15 +185,16 @@ class NspawnMachines:
         """Nothing to do now: the group is made from ``spec`` at the next start."""
 
     async def apply(self, fabric: Fabric) -> None:
-        for vpc in fabric.networks:
-            await network.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
+        async with self._plugging:
+            for vpc in fabric.networks:
+                await network.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
         await self._drop_vpcs({network.vpc_bridge(vpc.id) for vpc in fabric.networks})
         edge = {(network.PUBLIC_BRIDGE, balancer.public, 32) for balancer in fabric.balancers}
         edge |= {(network.vpc_bridge(balancer.vpc_id), balancer.private, 32) for balancer in fabric.balancers}
         await network.sync_addresses(self._config, edge)
         self._inside.publish(fabric)
-        await asyncio.to_thread(firewalls.apply, self._config, fabric)
-        await asyncio.to_thread(self._balancers.apply, fabric)
+        await firewalls.apply(self._config, fabric)
+        await self._balancers.apply(fabric)
 
     async def _drop_vpcs(self, wanted: set[str]) -> None:
         present = {link for link in await network.links(self._config) if link.startswith("v") and len(link) == 13}

@@ -1,4 +1,5 @@
-"""What a droplet is told before its first boot: the NoCloud seed that cloud-init reads, and its resolver.
+"""What a droplet is told before its first boot: the NoCloud seed that cloud-init reads, its resolver, and a unit
+that makes the container look like a machine.
 
 A real droplet gets the same from the metadata service, which answers here too; only cloud-init cannot ask it,
 because its DigitalOcean source ignores containers.
@@ -12,6 +13,20 @@ from rehearsal.machines.protocol import MachineSpec
 
 VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
 """As DigitalOcean's: without it Debian forbids root to log in with the keys."""
+
+UNIT = """\
+[Unit]
+Description=Control groups and processors as on a machine of its own
+DefaultDependencies=no
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+# systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client makes groups in them.
+ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$h"; done'
+ExecStart=/bin/mount --bind /run/lxcfs/sys/devices/system/cpu/online /sys/devices/system/cpu/online
+"""
+UNIT_NAME = "rehearsal-machine.service"
 
 
 def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
@@ -32,4 +47,10 @@ def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
     resolv = etc / "resolv.conf"
     resolv.unlink(missing_ok=True)
     resolv.write_text(f"nameserver {resolver}\n")
+    units = etc / "systemd/system"
+    wants = units / "sysinit.target.wants"
+    wants.mkdir(parents=True, exist_ok=True)
+    (units / UNIT_NAME).write_text(UNIT)
+    (wants / UNIT_NAME).unlink(missing_ok=True)
+    (wants / UNIT_NAME).symlink_to(f"../{UNIT_NAME}")
     (etc / "hostname").write_text(f"{spec.name}\n")

@@ -14,9 +14,8 @@ from rehearsal.commands import CLEAN, run
 
 SLUG = "debian-12-x64"
 SUITE = "bookworm"
-PACKAGES = (
-    "ca-certificates curl dbus iproute2 iputils-ping libpam-systemd locales nftables openssh-server procps python3 systemd systemd-sysv udev"
-).split()
+PACKAGES = ["ca-certificates", "curl", "dbus", "iproute2", "iputils-ping", "libpam-systemd", "locales", "nftables"]
+PACKAGES += ["openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev"]
 LATER = ("cloud-init",)
 """Fails in debootstrap's own list, so apt installs it in the finished root."""
 
@@ -26,7 +25,7 @@ FILES = {
     "etc/machine-id": "",
     # Addresses are there before the machine boots (rehearsal/network.py), and the seed replaces the metadata
     # service for cloud-init, whose DigitalOcean source ignores containers.
-    "etc/cloud/cloud.cfg.d/90_rehearsal.cfg": "datasource_list: [NoCloud]\nnetwork: {config: disabled}\n",
+    "etc/cloud/cloud.cfg.d/90_rehearsal.cfg": "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n",
 }
 
 
