@@ -1,0 +1,1 @@
+"""Runs the program: what people, the rehearsal and CI call."""

@@ -1,0 +1,169 @@
+"""``python -m deploy COMMAND STACK``: see ``--help``."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pulumi import automation
+
+from deploy import failure, remains, stack, status, update, verify
+from deploy.account import AccountError
+from deploy.cluster import ClusterError
+from deploy.engine import Engine
+from deploy.stack import UsageError
+from deploy.terminal import Terminal
+
+OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
+EXIT_CODES = """\
+exit codes:
+  0    done, and as it should be
+  1    failed
+  2    wrong usage or wrong settings; nothing was changed
+  3    changes were found (drift; preview --expect-no-changes)
+  130  interrupted: the update was cancelled in good order
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    asked = parser().parse_args(argv)
+    terminal = Terminal()
+    os.environ.setdefault("PULUMI_SKIP_UPDATE_CHECK", "true")
+    try:
+        command: Callable[[argparse.Namespace, Terminal], int] = asked.command
+        return command(asked, terminal)
+    except UsageError as error:
+        return _fail(asked, terminal, str(error), USAGE)
+    except automation.CommandError as error:
+        return _fail(asked, terminal, failure.of_command(error).message, FAILED)
+    except (AccountError, ClusterError, automation.InvalidVersionError) as error:
+        return _fail(asked, terminal, str(error), FAILED)
+    except FileNotFoundError as error:
+        if error.filename != "pulumi":
+            raise
+        return _fail(asked, terminal, "pulumi is not on PATH", FAILED)
+    except KeyboardInterrupt:
+        return _fail(asked, terminal, "interrupted", INTERRUPTED)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    whole = argparse.ArgumentParser(
+        prog="python -m deploy",
+        description="Run the program of this checkout on a stack.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, function: Callable[[argparse.Namespace, Terminal], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("stack", help="the stack; its settings are in Pulumi.STACK.yaml")
+        command.add_argument("--json", action="store_true", help="the result as JSON on standard output; progress stays on standard error")
+        command.add_argument("--directory", type=Path, default=stack.CHECKOUT, help="where Pulumi.yaml is (default: this checkout)")
+        command.set_defaults(command=function, name=name)
+        return command
+
+    preview = add("preview", _operate, "tell what `up` would change")
+    preview.add_argument("--expect-no-changes", action="store_true", help="exit with 3 if there is any")
+    add("up", _operate, "make the stack what the program says")
+    add("refresh", _operate, "take into the state what was changed from outside")
+    add("drift", _operate, "tell what was changed from outside; exit with 3 if anything was")
+    add("verify", _verify, "prove that the stack serves: URL, members, nodes, jobs, checks")
+    add("status", _status, "show droplets, members, jobs, services, checks and the URL")
+    destroy = add("destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it")
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    return whole
+
+
+def _operate(asked: argparse.Namespace, terminal: Terminal) -> int:
+    engine = Engine(terminal.line)
+    get = stack.ensure if asked.name in ("preview", "up") else stack.select
+    outcome = update.run(asked.name, get(asked.stack, engine, asked.directory), engine, terminal)
+    _tell(outcome, asked, terminal)
+    if outcome.result != "succeeded":
+        return _code(outcome)
+    wants_none = asked.name == "drift" or getattr(asked, "expect_no_changes", False)
+    return CHANGES if wants_none and outcome.changes else OK
+
+
+def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
+    if not asked.yes and not _confirmed(asked.stack):
+        raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
+    engine = Engine(terminal.line)
+    chosen = stack.select(asked.stack, engine, asked.directory)
+    had = remains.resources(chosen)
+    outcome = update.run("destroy", chosen, engine, terminal)
+    if outcome.result == "cancelled":
+        _tell(outcome, asked, terminal)
+        return _code(outcome)
+    left = remains.search(had, status.tags(stack.project(asked.directory), asked.stack))
+    _tell(outcome, asked, terminal, left=[asdict(thing) for thing in left], monthly_usd=sum(thing.monthly_usd for thing in left))
+    if left:
+        terminal.table(("left", "id", "name", "USD a month"), [(one.kind, one.id, one.name, f"{one.monthly_usd:.2f}") for one in left])
+    monthly = sum(thing.monthly_usd for thing in left)
+    terminal.line(f"the account has {len(left)} thing(s) of this stack: {monthly:.2f} USD a month", "red" if left else "green")
+    return FAILED if left else _code(outcome)
+
+
+def _verify(asked: argparse.Namespace, terminal: Terminal) -> int:
+    proofs = verify.verify(_outputs(asked, terminal))
+    good = all(proof.ok for proof in proofs)
+    terminal.table(("", "what", "seen"), [("ok" if one.ok else "WRONG", one.subject, one.seen) for one in proofs])
+    terminal.line("verified" if good else "not as it should be", "green" if good else "red")
+    _print(asked, {"stack": asked.stack, "verified": good, "proofs": [asdict(proof) for proof in proofs]})
+    return OK if good else FAILED
+
+
+def _status(asked: argparse.Namespace, terminal: Terminal) -> int:
+    found = status.gather(stack.project(asked.directory), asked.stack, _outputs(asked, terminal))
+    if not asked.json:
+        status.show(found, Terminal(sys.stdout))
+    _print(asked, found)
+    return FAILED if found["problems"] else OK
+
+
+def _outputs(asked: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    return update.public(stack.select(asked.stack, Engine(terminal.line), asked.directory).outputs())
+
+
+def _confirmed(name: str) -> bool:
+    return sys.stdin.isatty() and input(f"Destroy everything of the stack {name}? Its name: ") == name
+
+
+def _code(outcome: update.Outcome) -> int:
+    if outcome.result == "succeeded":
+        return OK
+    if outcome.result == "cancelled":
+        return INTERRUPTED
+    return USAGE if any(one.message.startswith("SettingsError: ") for one in outcome.failures) else FAILED
+
+
+def _tell(outcome: update.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any) -> None:
+    """The end of an operation: what failed, what changed, what came out."""
+    for one in outcome.failures:
+        terminal.text(one.lines(), "red")
+    terminal.line(f"{outcome.operation} {outcome.stack} {outcome.result}: {outcome.summary()}", "green" if outcome.result == "succeeded" else "red")
+    for name, value in sorted(outcome.outputs.items()):
+        terminal.text(f"  {name}: {json.dumps(value) if not isinstance(value, str) else value}")
+    _print(asked, outcome.as_json() | more)
+
+
+def _print(asked: argparse.Namespace, result: dict[str, Any]) -> None:
+    if asked.json:
+        print(json.dumps(result, indent=2))
+
+
+def _fail(asked: argparse.Namespace, terminal: Terminal, message: str, code: int) -> int:
+    message = terminal.hide(message)
+    terminal.text(f"{asked.name} {asked.stack}: {message}", "red")
+    _print(asked, {"operation": asked.name, "stack": asked.stack, "result": "failed", "failures": [{"message": message}]})
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Follows an update by the engine's events: a line for each change, and what failed."""
+
+import time
+from dataclasses import dataclass
+
+from pulumi.automation import EngineEvent, OpType
+from pulumi.automation.events import DiagnosticEvent, StepEventMetadata
+
+from deploy import failure
+from deploy.failure import Failure, kind_of, name_of, plain
+from deploy.terminal import Colour, Terminal
+
+VERBS: dict[OpType, tuple[str, str, str, Colour]] = {
+    OpType.CREATE: ("create", "creating", "created", "green"),
+    OpType.UPDATE: ("update", "updating", "updated", "yellow"),
+    OpType.DELETE: ("delete", "deleting", "deleted", "red"),
+    OpType.CREATE_REPLACEMENT: ("replace", "replacing", "replaced", "yellow"),
+    OpType.DELETE_REPLACED: ("delete old", "deleting old", "deleted old", "red"),
+    OpType.READ: ("read", "reading", "read", "dim"),
+    OpType.READ_REPLACEMENT: ("read", "reading", "read", "dim"),
+    OpType.IMPORT: ("import", "importing", "imported", "green"),
+    OpType.IMPORT_REPLACEMENT: ("import", "importing", "imported", "green"),
+    OpType.DISCARD: ("forget", "forgetting", "forgot", "dim"),
+    OpType.DISCARD_REPLACED: ("forget", "forgetting", "forgot", "dim"),
+}
+"""To do, doing, done. What is not here (same, refresh, the two halves of a replacement taken as one) is no step to tell."""
+
+_CHANGES = frozenset(VERBS) - {OpType.READ, OpType.READ_REPLACEMENT, OpType.DELETE_REPLACED}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One resource that was changed (``created``) or would be (``to create``).
+
+    ``properties`` are the names of what differs, never values.
+    """
+
+    action: str
+    type: str
+    name: str
+    properties: tuple[str, ...] = ()
+
+
+class Progress:
+    """Give :meth:`on_event` to the engine; afterwards ``changes`` and ``failures`` hold what came of it."""
+
+    def __init__(self, terminal: Terminal, *, planning: bool) -> None:
+        """``planning``: nothing will be done, so that a change is told once, as something to do."""
+        self.changes: list[Change] = []
+        self.failures: list[Failure] = []
+        self._terminal = terminal
+        self._planning = planning
+        self._began: dict[tuple[str, OpType], float] = {}
+
+    def on_event(self, event: EngineEvent) -> None:
+        """Take one event of the engine."""
+        if event.diagnostic_event:
+            self._diagnostic(event.diagnostic_event)
+        elif event.resource_pre_event and _matters(event.resource_pre_event.metadata):
+            self._started(event.resource_pre_event.metadata)
+        elif event.res_outputs_event and _matters(event.res_outputs_event.metadata):
+            self._done(event.res_outputs_event.metadata)
+        elif event.res_op_failed_event:
+            step = event.res_op_failed_event.metadata
+            self._terminal.line(f"failed       {_label(step)}", "red")
+
+    def _started(self, step: StepEventMetadata) -> None:
+        self._began[step.urn, step.op] = time.monotonic()
+        to_do, doing, _, colour = VERBS[step.op]
+        if self._planning:
+            self._terminal.line(f"{to_do:<12} {_label(step)}", colour)
+            self._note(step)
+        else:
+            self._terminal.line(f"{doing:<12} {_label(step)}", "dim")
+
+    def _done(self, step: StepEventMetadata) -> None:
+        began = self._began.pop((step.urn, step.op), None)
+        if self._planning:
+            if began is None:  # a refresh knows what changed only when it has read
+                self._terminal.line(f"{VERBS[step.op][2]:<12} {_label(step)}", VERBS[step.op][3])
+                self._note(step)
+            return
+        took = f" in {time.monotonic() - began:.1f} s" if began is not None else ""
+        self._terminal.line(f"{VERBS[step.op][2]:<12} {_label(step)}{took}", VERBS[step.op][3])
+        self._note(step)
+
+    def _note(self, step: StepEventMetadata) -> None:
+        if step.op in _CHANGES:
+            to_do, _, done, _ = VERBS[step.op]
+            action = f"to {to_do}" if self._planning else done
+            self.changes.append(Change(action, kind_of(step.urn), name_of(step.urn), _properties(step)))
+
+    def _diagnostic(self, event: DiagnosticEvent) -> None:
+        found = failure.of_event(event)
+        if found:
+            if found not in self.failures:
+                self.failures.append(found)
+        elif event.severity in ("info", "warning", "info#err") and (message := plain(event.message)):
+            at = name_of(event.urn) if event.urn and kind_of(event.urn) != "Stack" else ""
+            for line in message.splitlines():
+                self._terminal.line(f"{at}: {line}" if at else line, "yellow" if event.severity == "warning" else None)
+
+
+def _matters(step: StepEventMetadata) -> bool:
+    """Whether a person wants to see it: a resource of a plugin, not a component, a provider or what stays the same."""
+    state = step.new or step.old
+    return step.op in VERBS and bool(state and state.custom) and not step.type.startswith("pulumi:providers:")
+
+
+def _properties(step: StepEventMetadata) -> tuple[str, ...]:
+    return tuple(sorted(step.keys or step.diffs or step.detailed_diff or ()))
+
+
+def _label(step: StepEventMetadata) -> str:
+    differs = _properties(step) if step.op in (OpType.UPDATE, OpType.CREATE_REPLACEMENT) else ()
+    return f"{kind_of(step.urn)} {name_of(step.urn)}" + (f" ({', '.join(differs)})" if differs else "")

@@ -1,0 +1,91 @@
+"""The stack that is run: selected where its state is kept, or made there."""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import yaml
+from pulumi import automation
+from pulumi.automation.errors import StackNotFoundError
+
+from deploy.engine import Engine
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class UsageError(Exception):
+    """What was asked cannot be done as asked; nothing was changed."""
+
+
+def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.Stack:
+    """Select the stack ``name`` of the program in ``directory``, made first where it does not exist.
+
+    Where the backend is a directory and ``SLIPWAY_SECRETS_URL`` names a service that keeps secrets as Pulumi Cloud does,
+    a new stack's state points there, and ``Pulumi.<stack>.yaml`` stays as it is. Everywhere else it is what
+    ``pulumi stack init`` makes.
+
+    Raises:
+        UsageError: there is no ``Pulumi.<stack>.yaml``.
+        pulumi.automation.CommandError: the backend cannot be reached or refuses.
+    """
+    settings = directory / f"Pulumi.{name}.yaml"
+    if not settings.exists():
+        raise UsageError(f"there is no {settings.name} in {directory}: write it first, it holds the stack's settings")
+    workspace = _workspace(engine, directory)
+    try:
+        return automation.Stack.select(name, workspace)
+    except StackNotFoundError:
+        keeper = os.environ.get("SLIPWAY_SECRETS_URL")
+        backend = urlparse(os.environ.get("PULUMI_BACKEND_URL", ""))
+        if keeper and backend.scheme == "file" and not _brings_own_secrets(settings):
+            _create_with_keeper(name, engine, directory, Path(unquote(backend.path)), keeper)
+            return automation.Stack.select(name, workspace)
+        return automation.Stack.create(name, workspace)
+
+
+def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.Stack:
+    """Select a stack that must exist.
+
+    Raises:
+        UsageError: it does not.
+    """
+    try:
+        return automation.Stack.select(name, _workspace(engine, directory))
+    except StackNotFoundError:
+        raise UsageError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it") from None
+
+
+def project(directory: Path = CHECKOUT) -> str:
+    """The project's name, from ``Pulumi.yaml``."""
+    return str(yaml.safe_load((directory / "Pulumi.yaml").read_text())["name"])
+
+
+def _workspace(engine: Engine, directory: Path) -> automation.LocalWorkspace:
+    return automation.LocalWorkspace(work_dir=str(directory), pulumi_command=engine)
+
+
+def _brings_own_secrets(settings: Path) -> bool:
+    content = yaml.safe_load(settings.read_text()) or {}
+    return "encryptionsalt" in content or "secretsprovider" in content
+
+
+def _create_with_keeper(name: str, engine: Engine, directory: Path, backend: Path, keeper: str) -> None:
+    """Make the stack from a project of the same name elsewhere, whose file takes the salt, then name the keeper in its state.
+
+    ``pulumi stack import`` cannot do this: it puts the backend's default in the place of a service.
+    """
+    named = project(directory)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        Path(elsewhere, "Pulumi.yaml").write_text(f"name: {named}\nruntime: python\n")
+        engine.run(["stack", "init", name, "--no-select"], elsewhere, {"PULUMI_CONFIG_PASSPHRASE": ""})
+    file = backend / ".pulumi/stacks" / named / f"{name}.json"
+    state = json.loads(file.read_text())
+    state["checkpoint"]["latest"]["secrets_providers"] = {
+        "type": "service",
+        "state": {"url": keeper, "owner": "organization", "project": named, "stack": name},
+    }
+    beside = file.with_suffix(".new")
+    beside.write_text(json.dumps(state))
+    beside.replace(file)
