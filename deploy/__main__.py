@@ -140,14 +140,16 @@ def _code(outcome: update.Outcome) -> int:
         return OK
     if outcome.result == "cancelled":
         return INTERRUPTED
-    return USAGE if any(one.message.startswith("SettingsError: ") for one in outcome.failures) else FAILED
+    return USAGE if any(map(failure.wrong_settings, outcome.failures)) else FAILED
 
 
 def _tell(outcome: update.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any) -> None:
     """The end of an operation: what failed, what changed, what came out."""
     for one in outcome.failures:
         terminal.text(one.lines(), "red")
-    terminal.line(f"{outcome.operation} {outcome.stack} {outcome.result}: {outcome.summary()}", "green" if outcome.result == "succeeded" else "red")
+    terminal.line(
+        f"{outcome.operation} {outcome.stack} {outcome.result}: {outcome.summary()}", "green" if outcome.result == "succeeded" else "red"
+    )
     for name, value in sorted(outcome.outputs.items()):
         terminal.text(f"  {name}: {json.dumps(value) if not isinstance(value, str) else value}")
     _print(asked, outcome.as_json() | more)

@@ -71,7 +71,7 @@ class Engine(PulumiCommand):
         return result
 
     def interrupt(self, may_kill: bool) -> None:
-        """Ask the CLI to end what it is doing; asked once more with ``may_kill``, kill it and its plugins."""
+        """Ask the CLI to end what it is doing; asked once more with ``may_kill``, to end itself and its plugins at once."""
         self.interrupts += 1
         child = self._child
         if child is None:
@@ -79,10 +79,10 @@ class Engine(PulumiCommand):
         if self.interrupts == 1:
             self._notify("cancelling: what is in progress ends first; Ctrl-C again kills it")
             child.send_signal(signal.SIGINT)
-        elif may_kill:
-            self._notify("killed: the state may miss what was in progress")
+        elif may_kill and not self.killed:
+            self._notify("killing: the state may miss what was in progress")
             self.killed = True
-            os.killpg(child.pid, signal.SIGKILL)
+            child.send_signal(signal.SIGINT)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:

@@ -47,12 +47,23 @@ def plain(text: str) -> str:
 def cause(message: str) -> str:
     """The part of an error's text that says why: no stack trace, no headline that only repeats that it failed."""
     trace = message.find("Traceback (most recent call last):")
-    if trace >= 0:
-        if ends := list(_LAST_OF_TRACE.finditer(message, trace)):
-            message = message[ends[-1].start() :]
+    if trace >= 0 and (ends := list(_LAST_OF_TRACE.finditer(message, trace))):
+        message = message[ends[-1].start() :]
     lines = [line.rstrip() for line in message.splitlines()]
     kept = [line for line in lines if line.strip() and not _HEADLINES.match(line.strip())]
     return "\n".join(kept).strip().removeprefix("error: ").removeprefix("Exception calling application: ")
+
+
+def pending(message: str) -> list[str]:
+    """The resources of the engine's long warning that an earlier update was killed, as ``worker01nyc3, interrupted while creating``."""
+    if not message.startswith("Attempting to deploy or update resources with"):
+        return []
+    return sorted({name_of(line.strip()) for line in message.splitlines() if line.strip().startswith("* urn:")})
+
+
+def wrong_settings(one: Failure) -> bool:
+    """Whether it is the program's refusal of a stack's settings: nothing was touched."""
+    return re.match(r"(SettingsError: )?Pulumi\.\S+\.yaml .*problem", one.message) is not None
 
 
 def of_event(event: DiagnosticEvent) -> Failure | None:

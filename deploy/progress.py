@@ -69,25 +69,21 @@ class Progress:
         to_do, doing, _, colour = VERBS[step.op]
         if self._planning:
             self._terminal.line(f"{to_do:<12} {_label(step)}", colour)
-            self._note(step)
+            self._note(step, f"to {to_do}")
         else:
             self._terminal.line(f"{doing:<12} {_label(step)}", "dim")
 
     def _done(self, step: StepEventMetadata) -> None:
         began = self._began.pop((step.urn, step.op), None)
-        if self._planning:
-            if began is None:  # a refresh knows what changed only when it has read
-                self._terminal.line(f"{VERBS[step.op][2]:<12} {_label(step)}", VERBS[step.op][3])
-                self._note(step)
-            return
+        if self._planning and began is not None:
+            return  # told as something to do; a refresh alone knows only now, when it has read, what is different
+        _, _, done, colour = VERBS[step.op]
         took = f" in {time.monotonic() - began:.1f} s" if began is not None else ""
-        self._terminal.line(f"{VERBS[step.op][2]:<12} {_label(step)}{took}", VERBS[step.op][3])
-        self._note(step)
+        self._terminal.line(f"{done:<12} {_label(step)}{took}", colour)
+        self._note(step, done)
 
-    def _note(self, step: StepEventMetadata) -> None:
+    def _note(self, step: StepEventMetadata, action: str) -> None:
         if step.op in _CHANGES:
-            to_do, _, done, _ = VERBS[step.op]
-            action = f"to {to_do}" if self._planning else done
             self.changes.append(Change(action, kind_of(step.urn), name_of(step.urn), _properties(step)))
 
     def _diagnostic(self, event: DiagnosticEvent) -> None:
@@ -95,6 +91,11 @@ class Progress:
         if found:
             if found not in self.failures:
                 self.failures.append(found)
+        elif interrupted := failure.pending(plain(event.message)):
+            for one in interrupted:
+                self._terminal.line(
+                    f"unsure: {one} by an earlier update; look for it in the account, then `refresh` forgets this", "yellow"
+                )
         elif event.severity in ("info", "warning", "info#err") and (message := plain(event.message)):
             at = name_of(event.urn) if event.urn and kind_of(event.urn) != "Stack" else ""
             for line in message.splitlines():

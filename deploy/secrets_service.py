@@ -20,6 +20,20 @@ NONCE_BYTES = 12
 STACK = "/api/stacks/{owner}/{project}/{stack}"
 
 
+async def _body(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    content: dict[str, Any] = json.loads(gzip.decompress(raw) if request.headers.get("content-encoding") == "gzip" else raw)
+    return content
+
+
+def _identity(owner: str, project: str, stack: str) -> str:
+    return f"{owner}/{project}/{stack}"
+
+
+Body = Annotated[dict[str, Any], Depends(_body)]
+Stack = Annotated[str, Depends(_identity)]
+
+
 def credentials(url: str, token: str) -> str:
     """The text of ``$PULUMI_HOME/credentials.json`` with which the CLI may ask the service at ``url``."""
     return json.dumps({"accessTokens": {url: token}, "accounts": {url: {"accessToken": token}}})
@@ -44,16 +58,6 @@ def router(key: bytes, token: str) -> APIRouter:
         except (InvalidTag, binascii.Error, ValueError):
             raise HTTPException(400, "not a secret of this stack") from None
 
-    async def body(request: Request) -> dict[str, Any]:
-        raw = await request.body()
-        content: dict[str, Any] = json.loads(gzip.decompress(raw) if request.headers.get("content-encoding") == "gzip" else raw)
-        return content
-
-    def identity(owner: str, project: str, stack: str) -> str:
-        return f"{owner}/{project}/{stack}"
-
-    Body = Annotated[dict[str, Any], Depends(body)]
-    Stack = Annotated[str, Depends(identity)]
     routes = APIRouter(dependencies=[Depends(authorize)], tags=["secrets"])
 
     @routes.get("/api/capabilities")

@@ -48,7 +48,7 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
     begin: dict[Operation, Callable[[], object]] = {
         "preview": lambda: stack.preview(on_event=progress.on_event),
         "up": lambda: stack.up(on_event=progress.on_event, show_secrets=False),
-        "refresh": lambda: stack.refresh(on_event=progress.on_event, show_secrets=False),
+        "refresh": lambda: stack.refresh(on_event=progress.on_event, show_secrets=False, clear_pending_creates=True),
         "drift": lambda: stack.preview_refresh(on_event=progress.on_event),
         "destroy": lambda: stack.destroy(on_event=progress.on_event, show_secrets=False, continue_on_error=True),
     }
