@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from jobs.duration import parse
 from jobs.jobspec import (
     Artifact,
     Check,
@@ -28,7 +27,7 @@ DRAIN_SECONDS = 10
 """How long an instance is served while already red: the balancer checks every 3 s and needs 2 bad answers."""
 KILL_TIMEOUT = "40s"
 """Longer than the drain and the 20 s that requests in flight may take; clients allow up to 60 s."""
-START_SECONDS = 5
+START_TIME = "5s"
 """How long a program may take to answer; its bad checks count from then on."""
 
 UPDATE = Update(
@@ -61,15 +60,13 @@ def program_job(
     resources: Resources | None = None,
 ) -> Job:
     """A job that runs one packed program; on the static ``port``, or on one that Nomad chooses."""
-    # On a static port an instance may have to wait until the one that it replaces has drained and left.
-    grace = parse(f"{START_SECONDS + (DRAIN_SECONDS if port else 0)}s")
     check = Check(
         name=f"{name} health",
         path="/health",
         port="server",
         interval="2s",
         timeout="1s",
-        check_restart=CheckRestart(limit=3, grace=grace),
+        check_restart=CheckRestart(limit=3, grace=START_TIME),
     )
     task = Task(
         name=name,

@@ -14,6 +14,8 @@ NODE_CHECK = "externalNodeHealth"
 WAIT = 10
 """Seconds that Consul holds a question whose answer has not changed."""
 
+WRITTEN = ("Node", "CheckID", "Name", "Notes", "ServiceID", "ServiceName", "ServiceTags", "Type", "Definition", "ModifyIndex")
+"""What a transaction takes of a check besides status and output; it refuses some of what a read shows."""
 EXTERNAL = {"node-meta": "external-node:true"}
 
 
@@ -62,7 +64,7 @@ class Catalog:
         current = (await self._ask("GET", f"/v1/health/node/{check['Node']}", {"consistent": ""})).json()
         for existing in current:
             if (existing["CheckID"], existing["ServiceID"]) == (check["CheckID"], check["ServiceID"]):
-                changed = {**existing, "Status": finding.status, "Output": finding.output}
+                changed = {**{name: existing[name] for name in WRITTEN}, "Status": finding.status, "Output": finding.output}
                 await self._ask("PUT", "/v1/txn", {}, [{"Check": {"Verb": "cas", "Check": changed}}])
 
     async def update_node(self, node: str, finding: Finding) -> None:

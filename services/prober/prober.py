@@ -101,7 +101,10 @@ class Prober:
 
     async def _watch_node(self, node: Node) -> None:
         async def look() -> None:
-            alive = await reach(node.address, await self._catalog.ports(node.name))
+            ports = await self._catalog.ports(node.name)
+            if not ports:
+                return  # nothing there to reach yet
+            alive = await reach(node.address, ports)
             finding = Finding("passing", "Node alive or reachable") if alive else Finding("critical", "Node not live or unreachable")
             check = self._seen.get((node.name, "", NODE_CHECK))
             if check is None or check["Status"] != finding.status:

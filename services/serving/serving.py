@@ -7,6 +7,7 @@ service stops listening, ends the requests in flight and exits with 0.
 
 import asyncio
 import json
+import math
 import os
 import signal
 import socket
@@ -56,7 +57,7 @@ class Serving:
         self._ailment = ailment
         self._work = work
         self._draining = False
-        self._red_since: float | None = time.monotonic()
+        self._red_since: float | None = -math.inf
         self._drain = float(os.environ.get("DRAIN_SECONDS", DRAIN_SECONDS))
 
     def run(self) -> int:
@@ -104,7 +105,7 @@ class Serving:
             return
         self._draining = True
         red = 0.0 if self._red_since is None else time.monotonic() - self._red_since
-        # Whoever was red all along gets no requests that could be lost: it need not wait.
+        # An instance that was red long enough, or never green, gets no requests that could be lost: it need not wait.
         wait = max(0.0, self._drain - red)
         log("info", "draining", seconds=round(wait, 1))
         loop = asyncio.get_running_loop()
