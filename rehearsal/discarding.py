@@ -1,0 +1,33 @@
+"""How images go: at once for clients, in the background on disk."""
+
+from rehearsal.cloud import Cloud
+from rehearsal.records import Action, Image
+from rehearsal.states import DISCARDED
+from rehearsal.worker import Outcome, Work, promise
+
+
+def discard(cloud: Cloud, image: Image) -> None:
+    """Begin to remove an image."""
+    with cloud.store.write():
+        cloud.store.put(image.model_copy(update={"status": DISCARDED(image.status)}))
+        action = promise(cloud.store, "image", "image_destroy", image.id, image.regions[0])
+    cloud.worker.start(action)
+
+
+def teach(cloud: Cloud) -> None:
+    """Tell the worker how images are removed."""
+
+    async def remove(action: Action) -> Outcome:
+        await cloud.machines.delete_image(str(action.resource_id))
+        return lambda: _forget(cloud, action.resource_id)
+
+    def stay(action: Action) -> None:
+        """A disk that could not be removed is left; no client sees its image again."""
+
+    cloud.worker.learn("image", "image_destroy", Work(remove, stay))
+
+
+def _forget(cloud: Cloud, id: int) -> None:
+    image = cloud.store.get(Image, id)
+    if image:
+        cloud.store.delete(image)

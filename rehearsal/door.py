@@ -1,0 +1,60 @@
+"""What every request passes: token, rate limits, a request id, and a line in the log."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rehearsal.limits import Limits, Meter
+
+log = logging.getLogger("rehearsal")
+
+OPEN = "/_rehearsal/"
+"""Paths below need no token: they are not of the API but of the rehearsal itself."""
+
+
+class Door:
+    """Lets a request into the API, or answers it itself."""
+
+    def __init__(self, app: ASGIApp, token: str, limits: Limits, ready: asyncio.Event) -> None:
+        self._app = app
+        self._token = f"Bearer {token}".encode()
+        self._meter = Meter(limits)
+        self._ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(OPEN):
+            await self._app(scope, receive, send)
+            return
+        request_id, begun = str(uuid4()), time.monotonic()
+        scope.setdefault("state", {})["request_id"] = request_id
+        extra: dict[str, str] = {}
+
+        async def reply(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update({**self._meter.headers, "x-request-id": request_id, **extra})
+                milliseconds = (time.monotonic() - begun) * 1000
+                log.info("%s %s %s %.1f ms", scope["method"], scope["path"], message["status"], milliseconds)
+            await send(message)
+
+        wait = self._meter.take(scope["method"], scope["path"])
+        if not hmac.compare_digest(Headers(scope=scope).get("authorization", "").encode(), self._token):
+            await _refuse(reply, 401, "unauthorized", "Unable to authenticate you", request_id)
+        elif wait is not None:
+            extra["retry-after"] = str(wait)
+            await _refuse(reply, 429, "too_many_requests", "API rate limit exceeded.", request_id)
+        else:
+            await self._ready.wait()
+            await self._app(scope, receive, reply)
+
+
+async def _refuse(send: Send, status: int, id: str, message: str, request_id: str) -> None:
+    body = json.dumps({"id": id, "message": message, "request_id": request_id}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,39 @@
+"""Keeps the network as the store says it should be."""
+
+import asyncio
+
+from rehearsal.config import CloudConfig
+from rehearsal.fabric import fabric
+from rehearsal.machines.protocol import Fabric, Machines
+from rehearsal.store import Store
+
+
+class NetworkKeeper:
+    """Applies the fabric, one change at a time; those who wait together are served by one change."""
+
+    def __init__(self, config: CloudConfig, store: Store, machines: Machines) -> None:
+        self._config = config
+        self._store = store
+        self._machines = machines
+        self._turn = asyncio.Lock()
+        self._revision = -1
+        self._applied: Fabric | None = None
+
+    async def settle(self) -> None:
+        """Returns once the network is as the store is now.
+
+        Raises:
+            MachineError: it could not be made so.
+        """
+        if not self._machines.enforces:
+            return
+        wanted = self._store.revision
+        async with self._turn:
+            if self._revision >= wanted:
+                return
+            revision, wanted_fabric = self._store.revision, fabric(self._store, self._config)
+            if wanted_fabric != self._applied:
+                self._applied = None
+                await self._machines.apply(wanted_fabric)
+                self._applied = wanted_fabric
+            self._revision = revision

@@ -1,0 +1,158 @@
+"""How each type of action is done on the machine, and what it changes about the droplet."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rehearsal import lookup
+from rehearsal.cloud import Cloud
+from rehearsal.fabric import machine_spec
+from rehearsal.machines.protocol import MachineError
+from rehearsal.records import Action, BackupPolicy, Droplet, Image
+from rehearsal.states import CAME_ON, REBUILT, WENT_OFF, ImageStatus
+from rehearsal.worker import Outcome, Work
+
+GIB = 1024**3
+
+Changes = dict[str, Any]
+"""The droplet's fields that an action gave a new value."""
+
+Step = Callable[[Cloud, Droplet, Action], Awaitable[Changes]]
+
+
+def teach(cloud: Cloud) -> None:
+    """Tell the worker how droplet actions are done."""
+    for type, step in _STEPS.items():
+        cloud.worker.learn("droplet", type, Work(_doing(cloud, step), lambda action: _unlock(cloud, action, {})))
+
+
+def _doing(cloud: Cloud, step: Step) -> Callable[[Action], Awaitable[Outcome]]:
+    async def do(action: Action) -> Outcome:
+        changes = await step(cloud, _stored(cloud, action), action)
+        return lambda: _unlock(cloud, action, changes)
+
+    return do
+
+
+def _stored(cloud: Cloud, action: Action) -> Droplet:
+    droplet = cloud.store.get(Droplet, action.resource_id)
+    if droplet is None:
+        raise MachineError(f"droplet {action.resource_id} is gone")
+    return droplet
+
+
+def _unlock(cloud: Cloud, action: Action, changes: Changes) -> None:
+    cloud.store.put(_stored(cloud, action).model_copy(update={**changes, "pending": None}))
+
+
+async def _power_on(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {"status": CAME_ON(droplet.status)}
+
+
+async def _power_off(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_off(droplet.id)
+    return {"status": WENT_OFF(droplet.status)}
+
+
+async def _shutdown(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.shutdown(droplet.id)
+    return {"status": WENT_OFF(droplet.status)}
+
+
+async def _reboot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """A machine that does not shut down by itself is switched off, as the real cloud does."""
+    try:
+        await cloud.machines.shutdown(droplet.id)
+    except MachineError:
+        await cloud.machines.power_off(droplet.id)
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {}
+
+
+async def _power_cycle(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_off(droplet.id)
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {}
+
+
+async def _snapshot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    id: int = action.arguments["image_id"]
+    size = await cloud.machines.snapshot(droplet.id, str(id))
+    image = Image(
+        id=id,
+        name=action.arguments["name"],
+        type="snapshot",
+        distribution=droplet.image.distribution,
+        public=False,
+        regions=[droplet.region],
+        created_at=action.started_at,
+        min_disk_size=droplet.disk,
+        size_gigabytes=round(size / GIB, 2),
+        description="",
+        status=ImageStatus.AVAILABLE,
+        droplet_id=droplet.id,
+    )
+    with cloud.store.write():
+        cloud.store.put(image)
+    return {}
+
+
+async def _rebuild(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    image = lookup.image(cloud.store, action.arguments["image_id"])
+    if image is None:
+        raise MachineError("the image was deleted meanwhile")
+    rebuilt = droplet.model_copy(update={"image": image})
+    await cloud.machines.rebuild(machine_spec(cloud.store, cloud.config, rebuilt))
+    return {"image": image, "status": REBUILT(droplet.status)}
+
+
+async def _resize(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    changes = {"size": action.arguments["size"], "disk": action.arguments["disk"]}
+    await cloud.machines.resize(machine_spec(cloud.store, cloud.config, droplet.model_copy(update=changes)))
+    return changes
+
+
+async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """At once, so that names in the network follow before the action is completed."""
+    with cloud.store.write():
+        cloud.store.put(droplet.model_copy(update={"name": action.arguments["name"]}))
+    await cloud.network.settle()
+    return {}
+
+
+async def _enable_backups(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"backup_policy": BackupPolicy(**action.arguments["policy"]), "features": _with(droplet, "backups")}
+
+
+async def _disable_backups(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"backup_policy": None, "features": [feature for feature in droplet.features if feature != "backups"]}
+
+
+async def _enable_ipv6(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"features": _with(droplet, "ipv6")}
+
+
+async def _enable_private_networking(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"features": _with(droplet, "private_networking")}
+
+
+def _with(droplet: Droplet, feature: str) -> list[str]:
+    return sorted({*droplet.features, feature})
+
+
+_STEPS: dict[str, Step] = {
+    "power_on": _power_on,
+    "power_off": _power_off,
+    "shutdown": _shutdown,
+    "reboot": _reboot,
+    "power_cycle": _power_cycle,
+    "snapshot": _snapshot,
+    "rebuild": _rebuild,
+    "resize": _resize,
+    "rename": _rename,
+    "enable_backups": _enable_backups,
+    "disable_backups": _disable_backups,
+    "change_backup_policy": _enable_backups,
+    "enable_ipv6": _enable_ipv6,
+    "enable_private_networking": _enable_private_networking,
+}

@@ -1,0 +1,30 @@
+"""SSH keys on the wire."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, StringConstraints
+
+from rehearsal import records
+from rehearsal.wire import Body
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class KeyCreate(Body):
+    name: Name
+    public_key: str
+
+
+class KeyUpdate(Body):
+    name: Name
+
+
+class SshKey(BaseModel):
+    id: int
+    fingerprint: str
+    public_key: str
+    name: str
+
+    @classmethod
+    def of(cls, key: records.SshKey) -> "SshKey":
+        return cls(id=key.id, fingerprint=key.fingerprint, public_key=key.public_key, name=key.name)

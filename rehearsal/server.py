@@ -1,0 +1,192 @@
+"""The API: rooms behind one door, over one store and one kind of machines."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from rehearsal import discarding
+from rehearsal.cloud import Cloud
+from rehearsal.config import CloudConfig
+from rehearsal.door import Door
+from rehearsal.errors import ApiError, from_validation, not_found
+from rehearsal.keeper import NetworkKeeper
+from rehearsal.limits import REAL, Limits
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.machines.protocol import MachineError, Machines
+from rehearsal.rooms.account import routes as account
+from rehearsal.rooms.actions import routes as actions
+from rehearsal.rooms.certificates import routes as certificates
+from rehearsal.rooms.droplet_actions import routes as droplet_actions
+from rehearsal.rooms.droplet_actions import steps as droplet_steps
+from rehearsal.rooms.droplets import routes as droplets
+from rehearsal.rooms.droplets import rules as droplet_rules
+from rehearsal.rooms.firewalls import routes as firewalls
+from rehearsal.rooms.image_actions import routes as image_actions
+from rehearsal.rooms.image_actions import rules as image_action_rules
+from rehearsal.rooms.images import routes as images
+from rehearsal.rooms.images import rules as image_rules
+from rehearsal.rooms.keys import routes as keys
+from rehearsal.rooms.load_balancers import routes as load_balancers
+from rehearsal.rooms.load_balancers import rules as load_balancer_rules
+from rehearsal.rooms.projects import routes as projects
+from rehearsal.rooms.regions import routes as regions
+from rehearsal.rooms.sizes import routes as sizes
+from rehearsal.rooms.snapshots import routes as snapshots
+from rehearsal.rooms.tags import routes as tags
+from rehearsal.rooms.vpcs import routes as vpcs
+from rehearsal.store import Store
+from rehearsal.worker import Worker
+
+log = logging.getLogger("rehearsal")
+
+ROOMS = [
+    account,
+    actions,
+    certificates,
+    droplet_actions,
+    snapshots,
+    firewalls,
+    droplets,
+    image_actions,
+    images,
+    keys,
+    load_balancers,
+    projects,
+    regions,
+    sizes,
+    tags,
+    vpcs,
+]
+
+UNSERVED = [("POST", "/v2/images"), ("POST", "/v2/certificates"), ("DELETE", "/v2/certificates/{id}")]
+"""Operations of the API that are left out although another method of their path is served."""
+
+
+class Api:
+    """One cloud's API as an ASGI application."""
+
+    def __init__(self, config: CloudConfig, machines: Machines, limits: Limits = REAL) -> None:
+        self._config = config
+        self._machines = machines
+        self._ready = asyncio.Event()
+        self._failure = ""
+        app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
+        app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
+        for room in ROOMS:
+            app.include_router(room.router)
+        for method, path in UNSERVED:
+            app.add_api_route(path, _unserved, methods=[method])
+        app.add_exception_handler(ApiError, _answer_refusal)
+        app.add_exception_handler(RequestValidationError, _answer_invalid)
+        app.add_exception_handler(HTTPException, _answer_http)
+        app.add_exception_handler(MachineError, _answer_machine)
+        app.add_exception_handler(Exception, _answer_bug)
+        self.app = Door(app, config.token, limits, self._ready)
+
+    @asynccontextmanager
+    async def _live(self, app: FastAPI) -> AsyncIterator[None]:
+        store = Store(self._config.directory / "cloud.db")
+        network = NetworkKeeper(self._config, store, self._machines)
+        cloud = Cloud(self._config, store, self._machines, network, Worker(store))
+        app.state.cloud = cloud
+        starting = asyncio.create_task(self._start(cloud))
+        yield
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await cloud.worker.stop()
+        store.close()
+
+    async def _start(self, cloud: Cloud) -> None:
+        """Find machines and network again, then take up what was in progress."""
+        image_rules.stock(cloud)
+        for room in (droplet_rules, droplet_steps, image_action_rules, discarding):
+            room.teach(cloud)
+        try:
+            await self._machines.start()
+            await cloud.network.settle()
+        except Exception as error:
+            self._failure = str(error)
+            log.exception("the cloud does not start")
+            return
+        cloud.worker.resume()
+        droplet_rules.resume(cloud)
+        load_balancer_rules.resume(cloud)
+        self._ready.set()
+
+    async def _health(self) -> JSONResponse:
+        """Whether the machines have started; with the reason if they never will."""
+        ready = self._ready.is_set()
+        return JSONResponse({"ready": ready} | ({"error": self._failure} if self._failure else {}), status_code=200 if ready else 503)
+
+
+def serve(config: CloudConfig, limits: Limits = REAL) -> None:
+    """Serve a cloud's API until SIGTERM; its machines outlive it.
+
+    Raises:
+        OSError: something listens on the port already
+    """
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", config.port))
+        _log_to_file(config)
+        api = Api(config, _machines(config), limits)
+        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="on"))
+        asyncio.run(server.serve(sockets=[listener]))
+
+
+def _machines(config: CloudConfig) -> Machines:
+    if config.machines == "memory":
+        return MemoryMachines(config)
+    from rehearsal.machines.nspawn import NspawnMachines
+
+    return NspawnMachines(config)
+
+
+def _log_to_file(config: CloudConfig) -> None:
+    """One line a request and the failures of machines; never a token or a body."""
+    handler = logging.FileHandler(config.directory / "api.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+async def _unserved(request: Request) -> None:
+    raise not_found(f"The rehearsal cloud does not serve {request.method} {request.url.path}.")
+
+
+async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiError)
+    body = {"id": error.id, "message": error.message, "request_id": request.state.request_id}
+    return JSONResponse(body, status_code=error.status)
+
+
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return await _answer_refusal(request, from_validation(error))
+
+
+async def _answer_http(request: Request, error: Exception) -> JSONResponse:
+    """A path without a room, or a method that its room lacks."""
+    assert isinstance(error, HTTPException)
+    message = f"The rehearsal cloud does not serve {request.method} {request.url.path}."
+    refusal = not_found(message) if error.status_code == 404 else ApiError(error.status_code, "method_not_allowed", message)
+    answer = await _answer_refusal(request, refusal)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+async def _answer_machine(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return await _answer_refusal(request, ApiError(500, "server_error", f"The rehearsal's network failed: {error}"))
+
+
+async def _answer_bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return await _answer_refusal(request, ApiError(500, "server_error", "Unexpected server-side error"))

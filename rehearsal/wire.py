@@ -1,0 +1,80 @@
+"""Shapes that more than one room answers with or takes, named as in the API."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from rehearsal import records
+from rehearsal.catalog.regions import REGIONS, Region
+
+
+class Body(BaseModel):
+    """A request's body. As in the API, unknown fields are ignored and null is as good as absent."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, data: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class Action(BaseModel):
+    id: int
+    status: str
+    type: str
+    started_at: str
+    completed_at: str | None
+    resource_id: int
+    resource_type: str
+    region: Region
+    region_slug: str
+
+    @classmethod
+    def of(cls, action: records.Action) -> "Action":
+        return cls(
+            id=action.id,
+            status=action.status,
+            type=action.type,
+            started_at=action.started_at,
+            completed_at=action.completed_at,
+            resource_id=action.resource_id,
+            resource_type=action.resource_type,
+            region=REGIONS[action.region],
+            region_slug=action.region,
+        )
+
+
+class Image(BaseModel):
+    id: int
+    name: str
+    type: str
+    distribution: str
+    slug: str | None
+    public: bool
+    regions: list[str]
+    created_at: str
+    min_disk_size: int
+    size_gigabytes: float
+    description: str
+    tags: list[str]
+    status: str
+    error_message: str = ""
+
+    @classmethod
+    def of(cls, image: records.Image) -> "Image":
+        return cls(
+            id=image.id,
+            name=image.name,
+            type=image.type,
+            distribution=image.distribution,
+            slug=image.slug,
+            public=image.public,
+            regions=image.regions,
+            created_at=image.created_at,
+            min_disk_size=image.min_disk_size,
+            size_gigabytes=image.size_gigabytes,
+            description=image.description,
+            tags=image.tags,
+            status=image.status,
+        )

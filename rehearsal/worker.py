@@ -1,0 +1,102 @@
+"""Does in the background what the API has promised: each action is done, fails, or is taken up again after a crash."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Literal
+
+from rehearsal import states
+from rehearsal.clock import now
+from rehearsal.machines.protocol import MachineError
+from rehearsal.records import Action
+from rehearsal.store import Store
+
+log = logging.getLogger("rehearsal")
+
+FIRST_ID = 2_100_000_001
+
+Outcome = Callable[[], None]
+"""Writes what has become of an action's resource; called in the transaction that ends the action."""
+
+
+class Work:
+    """How one type of action is done."""
+
+    def __init__(self, do: Callable[[Action], Awaitable[Outcome]], fail: Callable[[Action], None]) -> None:
+        self.do = do
+        self.fail = fail
+        """Writes what becomes of the resource when the work failed; called in the transaction that ends the action."""
+
+
+def promise(
+    store: Store,
+    resource_type: Literal["droplet", "image"],
+    type: str,
+    resource_id: int,
+    region: str,
+    arguments: dict[str, Any] | None = None,
+) -> Action:
+    """A new action in progress, to be given to ``Worker.start`` after the transaction that this must be called in."""
+    action = Action(
+        id=store.next_id("action", FIRST_ID),
+        type=type,
+        status=states.ActionStatus.IN_PROGRESS,
+        started_at=now(),
+        resource_id=resource_id,
+        resource_type=resource_type,
+        region=region,
+        arguments=arguments or {},
+    )
+    store.put(action)
+    return action
+
+
+class Worker:
+    """Runs actions side by side, each in a task of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._works: dict[tuple[str, str], Work] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def learn(self, resource_type: str, action_type: str, work: Work) -> None:
+        self._works[resource_type, action_type] = work
+
+    def start(self, action: Action) -> None:
+        """Do an action that is in the store."""
+        self.spawn(self._run(action))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something in the background until it ends or the API does."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def resume(self) -> None:
+        """Take up again what was in progress when the API ended."""
+        for action in self._store.all(Action):
+            if action.status is states.ActionStatus.IN_PROGRESS:
+                self.start(action)
+
+    async def stop(self) -> None:
+        """Leave off; what is in progress stays so in the store."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, action: Action) -> None:
+        work = self._works[action.resource_type, action.type]
+        try:
+            outcome = await work.do(action)
+            with self._store.write():
+                outcome()
+                self._end(action, states.COMPLETED)
+        except Exception as error:
+            cause = str(error) if isinstance(error, MachineError) else repr(error)
+            log.error("%s of %s %s failed: %s", action.type, action.resource_type, action.resource_id, cause)
+            with self._store.write():
+                work.fail(action)
+                self._end(action, states.ERRORED)
+
+    def _end(self, action: Action, step: states.Step[states.ActionStatus]) -> None:
+        self._store.put(action.model_copy(update={"status": step(action.status), "completed_at": now()}))
