@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_consul as consul
 
-from jobs.cluster import Cluster
+from jobs.tenancy import tenant
 
 EXTERNAL = {"external-node": "true", "external-probe": "true"}
 """Marks a node that no agent runs on: the prober, or consul-esm, runs its checks instead."""
@@ -26,7 +26,6 @@ class HealthArgs:
     url: pulumi.Input[str]
     """What the edge's check asks for, every 5 s."""
     services: Sequence[str]
-    cluster: Cluster
 
 
 class Health(pulumi.ComponentResource):
@@ -36,7 +35,7 @@ class Health(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: HealthArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:jobs:Health", name, None, opts)
-        inside = args.cluster.options(self)
+        inside = tenant(self, opts)
         node = consul.Node(f"{name}-edge-node", name="edge", address=args.edge_address, meta=EXTERNAL, opts=inside)
         check = consul.ServiceCheckArgs(
             check_id="edge:url",

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_nomad as nomad
 
-from jobs.cluster import Cluster
 from jobs.jobspec import Artifact, Job
+from jobs.tenancy import tenant
 
 PATIENCE = "20m"
 """How long Pulumi waits for a deployment: longer than the job's own progress_deadline, so that Nomad gives the reason."""
@@ -19,11 +19,9 @@ class ServiceJobArgs:
 
     job: Callable[[Artifact], Job]
     """The specification, given the artifact."""
-    file: str
-    """The artifact's file name in the task's directory, ``backserve.pyz``."""
     url: pulumi.Input[str]
-    sha256: pulumi.Input[str]
-    cluster: Cluster
+    checksum: pulumi.Input[str]
+    """As Nomad writes it: ``sha256:`` and the hash."""
 
 
 class ServiceJob(pulumi.ComponentResource):
@@ -34,17 +32,17 @@ class ServiceJob(pulumi.ComponentResource):
     def __init__(self, name: str, args: ServiceJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:jobs:ServiceJob", name, None, opts)
 
-        def render(url: str, sha256: str) -> str:
-            return args.job(Artifact(source=url, checksum=f"sha256:{sha256}", destination=f"local/{args.file}")).render()
+        def render(url: str, checksum: str) -> str:
+            return args.job(Artifact(source=url, checksum=checksum, destination=f"local/{name}.pyz")).render()
 
         job = nomad.Job(
             name,
-            jobspec=pulumi.Output.all(args.url, args.sha256).apply(lambda known: render(*known)),
+            jobspec=pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known)),
             json=True,
             detach=False,
             purge_on_destroy=True,
             opts=pulumi.ResourceOptions.merge(
-                args.cluster.options(self),
+                tenant(self, opts),
                 pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, update=PATIENCE)),
             ),
         )

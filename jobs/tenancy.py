@@ -1,0 +1,17 @@
+"""What lives in a cluster belongs to it: jobs and Consul entries come and go with the cluster that holds them."""
+
+import pulumi
+
+
+def tenant(component: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """Options of a component's child that hand on what binds the component to its cluster.
+
+    ``deleted_with``, ``replace_with`` and ``replacement_trigger`` have no effect on a component itself.
+    """
+    given = opts or pulumi.ResourceOptions()
+    return pulumi.ResourceOptions(
+        parent=component,
+        deleted_with=given.deleted_with,
+        replace_with=given.replace_with,
+        replacement_trigger=given.replacement_trigger,
+    )
