@@ -18,6 +18,7 @@ chown -R root:consul /etc/consul.d
 chmod 0750 /etc/consul.d /etc/nomad.d
 chmod 0640 /etc/consul.d/*.hcl /etc/nomad.d/*.hcl
 
+python3 -m compileall -q /usr/local/lib/slipway
 /usr/local/lib/slipway/chroot_env.py >/etc/nomad.d/chroot.json
 consul validate /etc/consul.d >/dev/null
 rm -rf /tmp/slipway

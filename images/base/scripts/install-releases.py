@@ -24,7 +24,7 @@ BIN = Path("/usr/local/bin")
 ATTEMPTS = 3
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """A release cannot be had, or cannot be trusted; the message tells which and why."""
 
 
@@ -32,12 +32,12 @@ def dearmor(armoured: str) -> bytes:
     """The bytes of an OpenPGP public key block: its base64 lines, without headers and checksum.
 
     Raises:
-        Refused: there is no such block.
+        RefusedError: there is no such block.
     """
     _, begin, rest = armoured.partition("-----BEGIN PGP PUBLIC KEY BLOCK-----")
     body, end, _ = rest.partition("-----END PGP PUBLIC KEY BLOCK-----")
     if not begin or not end:
-        raise Refused("the releases key is not an armoured OpenPGP public key")
+        raise RefusedError("the releases key is not an armoured OpenPGP public key")
     lines = [line.strip() for line in body.strip().splitlines()]
     if "" in lines:
         lines = lines[lines.index("") + 1 :]
@@ -48,7 +48,7 @@ def download(url: str, to: Path) -> None:
     """Fetch ``url`` into ``to``; a broken connection or a server's error is tried again, a 4xx is final.
 
     Raises:
-        Refused: it cannot be had.
+        RefusedError: it cannot be had.
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
@@ -58,7 +58,7 @@ def download(url: str, to: Path) -> None:
         except OSError as failed:
             final = isinstance(failed, urllib.error.HTTPError) and failed.code < 500
             if final or attempt == ATTEMPTS:
-                raise Refused(f"{url}: {failed}") from failed
+                raise RefusedError(f"{url}: {failed}") from failed
             time.sleep(2 * attempt)
 
 
@@ -66,32 +66,32 @@ def verify_signature(sums: Path, signature: Path, keyring: Path) -> None:
     """Check that a key of ``keyring`` signed ``sums``.
 
     Raises:
-        Refused: it did not.
+        RefusedError: it did not.
     """
     check = subprocess.run(["gpgv", "--keyring", keyring, signature, sums], capture_output=True, text=True, check=False)
     if check.returncode:
-        raise Refused(f"the signature of {sums.name} is not by the given key:\n{check.stderr.strip()}")
+        raise RefusedError(f"the signature of {sums.name} is not by the given key:\n{check.stderr.strip()}")
 
 
 def verify_checksum(archive: Path, sums: Path) -> None:
     """Check ``archive`` against its line in ``sums``.
 
     Raises:
-        Refused: there is no such line, or the hash differs.
+        RefusedError: there is no such line, or the hash differs.
     """
     listed = {name: digest for digest, name in (line.split() for line in sums.read_text().splitlines() if line.strip())}
     if archive.name not in listed:
-        raise Refused(f"{sums.name} does not list {archive.name}")
+        raise RefusedError(f"{sums.name} does not list {archive.name}")
     actual = hashlib.sha256(archive.read_bytes()).hexdigest()
     if actual != listed[archive.name]:
-        raise Refused(f"{archive.name} has SHA-256 {actual}, but {sums.name} says {listed[archive.name]}")
+        raise RefusedError(f"{archive.name} has SHA-256 {actual}, but {sums.name} says {listed[archive.name]}")
 
 
 def install(tool: str, version: str, releases_url: str, architecture: str, keyring: Path) -> str:
     """Download, verify and install one tool; returns a line that tells so.
 
     Raises:
-        Refused: it cannot be had or trusted.
+        RefusedError: it cannot be had or trusted.
     """
     release = f"{releases_url.rstrip('/')}/{tool}/{version}"
     stem = f"{tool}_{version}"
@@ -123,7 +123,7 @@ def main() -> int:
             installs = [pool.submit(install, tool, version, url, architecture, Path(keyring.name)) for tool, version in versions.items()]
             for done in installs:
                 print(done.result(), flush=True)
-    except Refused as refused:
+    except RefusedError as refused:
         print(f"install-releases: {refused}", file=sys.stderr)
         return 1
     return 0

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Runs before Nomad starts and waits, within bounds, for what Nomad would otherwise stumble over.
 
-A client that starts before its server answers fails its first registration and tries again 22 seconds later; one
-that starts before its Consul agent answers places no job with services until it looks again. Where the bound is
-reached Nomad starts all the same: it goes on trying by itself.
+A client whose first registration fails tries again only 15 to 30 seconds later; one that starts before its Consul
+agent answers places no job with services until it looks again. Where the bound is reached Nomad starts all the
+same: it goes on trying by itself.
 """
 
 import contextlib
@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cluster
+import nomad_rpc
 
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "freezer", "pids")
-NOMAD_RPC_PORT = 4647
 CONSUL_HTTP_PORT = 8500
 PAUSE_SECONDS = 0.1
 
@@ -57,7 +57,7 @@ def main() -> int:
     if told.role == "worker":
         wait("writable cgroups", 30, cgroups_writable)
         wait("the Consul agent", 20, lambda: answers("127.0.0.1", CONSUL_HTTP_PORT))
-        wait("a prime's Nomad", 120, lambda: any(answers(prime, NOMAD_RPC_PORT) for prime in told.primes))
+        wait("a prime's Nomad", 120, lambda: any(map(nomad_rpc.takes_registrations, told.primes)))
     return 0
 
 

@@ -5,13 +5,12 @@ Nomad's own choice is the whole of /usr, linked file by file for every allocatio
 """
 
 import json
-import os
 import re
 import subprocess
 import sysconfig
-from glob import glob
+from pathlib import Path
 
-PYTHON = os.path.realpath("/usr/bin/python3")
+PYTHON = str(Path("/usr/bin/python3").resolve())
 ETC = (
     "/etc/group",
     "/etc/hosts",
@@ -28,13 +27,13 @@ def libraries(programs: list[str]) -> dict[str, str]:
     """The shared libraries that ``programs`` load: real file -> the path by which the loader asks for it."""
     shown = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=True).stdout
     asked = re.findall(r"^\s+(?:\S+ => )?(/\S+) \(0x", shown, re.MULTILINE)
-    return {os.path.realpath(path): path for path in asked}
+    return {str(Path(path).resolve()): path for path in asked}
 
 
 def chroot() -> dict[str, str]:
     """Path on this machine -> path in the task."""
     library = sysconfig.get_path("stdlib")
-    modules = glob(f"{library}/lib-dynload/*.so")
+    modules = [str(module) for module in Path(library, "lib-dynload").glob("*.so")]
     paths = ["/usr/bin/python3", PYTHON, library, *ETC]
     return {path: path for path in paths} | libraries([PYTHON, *modules])
 

@@ -10,7 +10,7 @@ from typing import Literal, cast
 ENV = Path("/etc/slipway/cluster.env")
 
 
-class NotReady(Exception):
+class NotReadyError(Exception):
     """The node cannot join yet, or was told something wrong; the message names the remedy."""
 
 
@@ -36,7 +36,7 @@ def parse(text: str) -> Cluster:
     """Read ``KEY=value`` lines; quotes around a value and lines starting with # are left out.
 
     Raises:
-        NotReady: naming what is missing or wrong.
+        NotReadyError: naming what is missing or wrong.
     """
     lines = [line.strip() for line in text.splitlines()]
     values = {
@@ -46,12 +46,12 @@ def parse(text: str) -> Cluster:
     }
     missing = [key for key in ("ROLE", "DATACENTER", "NODE_NAME", "VPC_CIDR") if not values.get(key)]
     if missing:
-        raise NotReady(f"{ENV} lacks {', '.join(missing)}")
+        raise NotReadyError(f"{ENV} lacks {', '.join(missing)}")
     if values["ROLE"] not in ("prime", "worker"):
-        raise NotReady(f"{ENV}: ROLE is {values['ROLE']}; it must be prime or worker")
+        raise NotReadyError(f"{ENV}: ROLE is {values['ROLE']}; it must be prime or worker")
     primes = _list(values.get("PRIMES", ""))
     if values["ROLE"] == "worker" and not primes:
-        raise NotReady(f"{ENV}: a worker needs PRIMES, the primes' private addresses")
+        raise NotReadyError(f"{ENV}: a worker needs PRIMES, the primes' private addresses")
     return Cluster(
         role=cast(Literal["prime", "worker"], values["ROLE"]),
         datacenter=values["DATACENTER"],
@@ -66,14 +66,14 @@ def parse(text: str) -> Cluster:
 
 def read() -> Cluster:
     """Raises:
-    NotReady: user_data has not written the file, or what it says is wrong.
+    NotReadyError: user_data has not written the file, or what it says is wrong.
     """
     try:
         return parse(ENV.read_text())
     except FileNotFoundError:
-        raise NotReady(f"{ENV} is not there: user_data writes it") from None
+        raise NotReadyError(f"{ENV} is not there: user_data writes it") from None
     except ValueError as wrong:
-        raise NotReady(f"{ENV}: {wrong}") from None
+        raise NotReadyError(f"{ENV}: {wrong}") from None
 
 
 def private_address(vpc: IPv4Network) -> tuple[str, IPv4Address]:
@@ -82,11 +82,11 @@ def private_address(vpc: IPv4Network) -> tuple[str, IPv4Address]:
     Never chosen by "is it private": a public address of a rehearsal counts as private too.
 
     Raises:
-        NotReady: no interface has such an address (yet).
+        NotReadyError: no interface has such an address (yet).
     """
     shown = subprocess.run(["ip", "-json", "-4", "address", "show"], capture_output=True, text=True, check=True).stdout
     for link in json.loads(shown):
         for address in link.get("addr_info", []):
             if "local" in address and IPv4Address(address["local"]) in vpc:
                 return link["ifname"], IPv4Address(address["local"])
-    raise NotReady(f"no interface has an address in {vpc}")
+    raise NotReadyError(f"no interface has an address in {vpc}")

@@ -8,6 +8,7 @@ this at the first query, and it ends after a minute without one.
 import asyncio
 import os
 import socket
+from typing import cast
 
 CONSUL = ("127.0.0.1", 53)
 FIRST_FD = 3
@@ -56,8 +57,7 @@ class Datagrams(asyncio.DatagramProtocol):
         self._running: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         self._activity.note()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PASSING, WARNING, CRITICAL = 0, 1, 2
-DISK_PATHS = ("/", "/var/lib/nomad")
+DISK_PATHS = (Path("/"), Path("/var/lib/nomad"))
 FREE_DISK_PERCENT = {WARNING: 10.0, CRITICAL: 3.0}
 FREE_MEMORY_PERCENT = {WARNING: 8.0, CRITICAL: 3.0}
 AGENTS = {"consul": (8500, "/v1/agent/self"), "nomad": (4646, "/v1/agent/health")}
@@ -27,7 +27,7 @@ def judge(what: str, free_percent: float, limits: dict[int, float]) -> Finding:
     return level, f"{what} {free_percent:.0f}% free"
 
 
-def disk(path: str) -> Finding:
+def disk(path: Path) -> Finding:
     """What ordinary users may still write to the file system of ``path``, in bytes or in files."""
     stat = os.statvfs(path)
     free = [stat.f_bavail / stat.f_blocks if stat.f_blocks else 1.0, stat.f_favail / stat.f_files if stat.f_files else 1.0]
@@ -54,11 +54,8 @@ def agent(name: str, port: int, path: str) -> Finding:
 
 
 def findings() -> Iterator[Finding]:
-    seen = set()
-    for path in DISK_PATHS:
-        if os.path.exists(path) and os.stat(path).st_dev not in seen:
-            seen.add(os.stat(path).st_dev)
-            yield disk(path)
+    disks = {path.stat().st_dev: path for path in reversed(DISK_PATHS) if path.exists()}
+    yield from (disk(path) for path in disks.values())
     yield memory(Path("/proc/meminfo").read_text())
     for name, (port, path) in AGENTS.items():
         yield agent(name, port, path)

@@ -9,7 +9,7 @@ import cluster
 def main() -> int:
     try:
         _, address = cluster.private_address(cluster.read().vpc)
-    except cluster.NotReady as reason:
+    except cluster.NotReadyError as reason:
         print(f"tool-ip: {reason}", file=sys.stderr)
         return 1
     print(address)

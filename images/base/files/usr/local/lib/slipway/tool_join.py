@@ -42,7 +42,7 @@ def ensure_localhost() -> None:
 
 def join() -> None:
     """Raises:
-    cluster.NotReady: the node was told too little, or its network is not up yet.
+    cluster.NotReadyError: the node was told too little, or its network is not up yet.
     """
     told = cluster.read()
     interface, address = cluster.private_address(told.vpc)
@@ -63,7 +63,7 @@ def main() -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             join()
-        except cluster.NotReady as reason:
+        except cluster.NotReadyError as reason:
             print(f"tool-join: {reason}", file=sys.stderr)
             return 1
     return 0
