@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from rehearsal.verbs import serve
+from rehearsal.verbs import down, env, inside, resolve, serve, stand_ins, status, up
 
-COMMANDS = [serve]
+COMMANDS = [up, down, status, env, resolve, serve, inside, stand_ins]
 
 
 def main(arguments: list[str]) -> int:

@@ -74,7 +74,7 @@ async def create(config: CloudConfig) -> None:
     await run("ip", "link", "add", link, "type", "veth", "peer", "name", "host", "netns", config.netns)
     await run("sysctl", "-q", "-w", f"net.ipv6.conf.{link}.disable_ipv6=1")
     await run("ip", "addr", "add", f"{config.host}/{prefix}", "dev", link)
-    await run("ip", "link", "set", link, "up")
+    await run("ip", "link", "set", link, "alias", config.netns, "up")
     await _batch(config.netns, f"link set host master {PUBLIC_BRIDGE} up")
 
 

@@ -3,11 +3,7 @@
 import os
 from pathlib import Path
 
-
-def cache_root() -> Path:
-    """What can be made again and is kept between clouds: tools, the stock image. ``SLIPWAY_CACHE`` moves it."""
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
-    return Path(os.environ.get("SLIPWAY_CACHE") or default)
+from toolchain.paths import cache_root as cache_root
 
 
 def state_root() -> Path:

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rehearsal import discarding
+from rehearsal import discarding, secrets_service
 from rehearsal.cloud import Cloud
 from rehearsal.config import CloudConfig
 from rehearsal.door import Door
@@ -80,6 +80,7 @@ class Api:
         self._failure = ""
         app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
         app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
+        app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
         for room in ROOMS:
             app.include_router(room.router)
         for method, path in UNSERVED:

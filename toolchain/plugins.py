@@ -2,16 +2,20 @@
 
 import os
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from toolchain import python
-from toolchain.paths import ROOT
+from toolchain.paths import ROOT, cache_root
 from toolchain.progress import step
 from toolchain.tools import ToolError, bin_dir
 from toolchain.versions import plugins
 
 DOWNLOAD_SECONDS = 60
+DAY_SECONDS = 24 * 3600
+STAND_IN = b"rehearsal.plugins"
+"""What a stand-in's launcher runs."""
 PACKER_SOURCE = "github.com/digitalocean/digitalocean"
 
 
@@ -25,8 +29,8 @@ class Provider:
 
 
 def pulumi_home() -> Path:
-    """The engine's home of this checkout's pins: plugins only, no credentials."""
-    return bin_dir().parent / "pulumi"
+    """The engine's home of this checkout: plugins only, no credentials. Stand-ins run the checkout's own code."""
+    return python.VENV / "pulumi"
 
 
 def packer_plugins() -> Path:
@@ -45,23 +49,25 @@ def providers() -> list[Provider]:
     """The provider plugins in use."""
     found = []
     for name, version in plugins().items():
-        directory = _plugin_dir(pulumi_home(), name, version)
-        stand_in = directory / "STAND-IN"
-        origin = "missing" if not directory.exists() else "stand-in" if stand_in.exists() else "official"
+        launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
+        origin = "missing" if not launcher.exists() else "stand-in" if STAND_IN in launcher.read_bytes()[:4096] else "official"
         found.append(Provider(name=name, version=version, origin=origin))
     return found
 
 
 def ensure() -> None:
-    """Have every plugin in place.
+    """Have every plugin in place: the user's own official one, or a download of it, or the stand-in.
 
     Raises:
         ToolError: Packer does not take its plugin, or a stand-in cannot be written.
     """
     _ensure_packer()
-    for provider in providers():
-        if provider.origin == "missing":
-            _ensure_provider(provider)
+    missing = [provider for provider in providers() if provider.origin == "missing"]
+    if not missing:
+        return
+    with step("provider plugins"):
+        if not all(_own(provider) or _download(provider) for provider in missing):
+            _run([str(python.interpreter()), "-m", "rehearsal", "stand-ins", str(pulumi_home())], {})
 
 
 def _ensure_packer() -> None:
@@ -75,28 +81,32 @@ def _ensure_packer() -> None:
         _run(command, {"PACKER_PLUGIN_PATH": str(home), "CHECKPOINT_DISABLE": "1"})
 
 
-def _ensure_provider(provider: Provider) -> None:
-    """The user's own official plugin, or a download of it, or the stand-in."""
-    target = _plugin_dir(pulumi_home(), provider.name, provider.version)
+def _own(provider: Provider) -> bool:
+    """Use the official plugin that the user's Pulumi has."""
     own = _plugin_dir(_official_home(), provider.name, provider.version)
-    if own.exists() and own != target:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(own)
-        return
-    with step(f"provider plugin {provider.name} {provider.version}"):
-        if os.environ.get("SLIPWAY_PLUGINS") == "stand-in" or not _download(provider):
-            _run([str(python.interpreter()), "-m", "rehearsal.plugins.install", str(pulumi_home()), provider.name], {})
+    target = _plugin_dir(pulumi_home(), provider.name, provider.version)
+    if own == target or not (own / f"pulumi-resource-{provider.name}").exists():
+        return False
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.symlink_to(own)
+    return True
 
 
 def _download(provider: Provider) -> bool:
-    """Let the Pulumi CLI fetch the official plugin; without a way to its site this fails, and the stand-in serves."""
+    """Let the Pulumi CLI fetch the official plugin; where its site is out of reach this fails, and is not tried again for a day."""
+    refused = cache_root() / "plugins-out-of-reach"
+    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in" or (refused.exists() and time.time() - refused.stat().st_mtime < DAY_SECONDS):
+        return False
     command = [str(bin_dir() / "pulumi"), "plugin", "install", "resource", provider.name, f"v{provider.version}"]
     environment = {**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
+        done = None
+    if done is None or done.returncode:
+        refused.touch()
         return False
-    return done.returncode == 0
+    return True
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import secrets
+from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.exceptions import InvalidTag
@@ -37,6 +38,15 @@ Stack = Annotated[str, Depends(_identity)]
 def credentials(url: str, token: str) -> str:
     """The text of ``$PULUMI_HOME/credentials.json`` with which the CLI may ask the service at ``url``."""
     return json.dumps({"accessTokens": {url: token}, "accounts": {url: {"accessToken": token}}})
+
+
+def key(directory: Path) -> bytes:
+    """The cloud's key, made at first use; whoever may read it may read the secrets."""
+    file = directory / "secrets.key"
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_bytes(AESGCM.generate_key(bit_length=256))
+    return file.read_bytes()
 
 
 def router(key: bytes, token: str) -> APIRouter:

@@ -1,0 +1,67 @@
+# Every verb of the project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+
+STACK ?= dev
+CLOUD ?= rehearsal
+PYTHON := .venv/bin/python
+REHEARSAL := $(PYTHON) -m rehearsal
+# A recipe's shell in which clients, Pulumi and Packer talk to the rehearsal cloud.
+IN_REHEARSAL = eval "$$($(REHEARSAL) env --cloud $(CLOUD))"
+
+# `make ssh worker01nyc3` and `make logs frontserve`: the word after the verb is its argument.
+ifneq ($(filter ssh logs,$(firstword $(MAKECMDGOALS))),)
+NAME ?= $(word 2,$(MAKECMDGOALS))
+$(eval $(word 2,$(MAKECMDGOALS)):;@:)
+endif
+
+.PHONY: help setup doctor cloud rehearse env status ssh logs image-local test check bench down
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install or build what is missing: tools, Python packages, plugins (no cloud, no account)
+	@python3 -m toolchain setup
+
+doctor: ## each tool, its version, where it came from, and which provider plugins are in use
+	@python3 -m toolchain doctor
+
+cloud: setup ## only the rehearsal cloud, for any DigitalOcean client; prints what to set
+	@$(REHEARSAL) up --cloud $(CLOUD)
+
+rehearse: setup ## the whole system on this machine: cloud, `pulumi up` of STACK (dev), and its answer
+	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK)
+
+env: ## shell lines for `eval "$(make -s env)"`: then plain pulumi, packer and curl work with the rehearsal
+	@$(REHEARSAL) env --cloud $(CLOUD)
+
+status: ## droplets, members, services and checks, deployments, the URL
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy status $(STACK)
+
+ssh: ## a shell on a droplet: make ssh worker01nyc3
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy ssh $(STACK) $(NAME)
+
+logs: ## what a droplet's agents or a service's instances logged: make logs worker01nyc3, make logs frontserve
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy logs $(STACK) $(NAME)
+
+image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=root@address
+	@images/base/local "$(HOST)"
+
+test: setup ## every test, a real `pulumi up` on real machines included
+	@$(PYTHON) -m pytest
+
+check: setup ## formatting, lint, types, shell scripts
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m mypy
+	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
+
+bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
+	@$(PYTHON) -m tests.bench
+
+down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
+	@if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) || true; fi
+	@$(REHEARSAL) down --cloud $(CLOUD)

@@ -1,0 +1,23 @@
+"""``env``: shell lines under which plain pulumi, packer and any client work with the cloud."""
+
+import argparse
+import sys
+
+from rehearsal import environment
+from rehearsal.config import CloudConfig
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser("env", help="print shell lines for eval")
+    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    try:
+        config = CloudConfig.load(options.cloud)
+    except FileNotFoundError:
+        print(f"there is no cloud {options.cloud}: bring it up with `make cloud` or `make rehearse`", file=sys.stderr)
+        return 1
+    print(environment.as_shell(environment.whole(config)))
+    return 0
