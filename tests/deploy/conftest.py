@@ -1,0 +1,68 @@
+"""What the tests of deploy share: a project in an environment as a rehearsal gives it, and a server."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+
+from rehearsal import secrets_service
+from tests.deploy.answers import Answers
+from tests.deploy.throwaway import Project
+from toolchain import python, tools
+
+TOKEN = "token-of-the-secrets-service"
+
+
+@pytest.fixture(scope="session")
+def secrets_url() -> Iterator[str]:
+    """A running secrets service."""
+    application = FastAPI()
+    application.include_router(secrets_service.router(b"k" * 32, TOKEN))
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def project(tmp_path: Path, secrets_url: str, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project without a stack, in the environment that a rehearsal gives."""
+    path = os.pathsep.join([str(python.VENV / "bin"), str(tools.bin_dir()), os.environ["PATH"]])
+    monkeypatch.setenv("PATH", path)
+    for command in ("pulumi", "pulumi-language-python", "pulumi-resource-pulumi-python"):
+        if not shutil.which(command, path=path):
+            pytest.skip(f"there is no {command}: run `make setup`")
+    for name in ("home", "state", "credentials", "project"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "credentials/credentials.json").write_text(secrets_service.credentials(secrets_url, TOKEN))
+    (tmp_path / "passphrase").write_text("only for stacks that `pulumi stack init` makes")
+    for name, value in {
+        "PULUMI_HOME": tmp_path / "home",
+        "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
+        "PULUMI_CREDENTIALS_PATH": tmp_path / "credentials",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": tmp_path / "passphrase",
+        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+        "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
+        "SLIPWAY_SECRETS_URL": secrets_url,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def answers() -> Iterator[Answers]:
+    serving = Answers()
+    yield serving
+    serving.close()

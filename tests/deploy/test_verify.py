@@ -1,0 +1,99 @@
+"""A cluster is proven whole, or what is wrong with it is named."""
+
+import itertools
+from typing import Any
+
+import pytest
+from tests.deploy.answers import Answers
+
+from deploy.cluster import ClusterError
+from deploy.verify import Proof, verify
+
+MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
+
+
+def member(name: str, status: int = 1) -> dict[str, Any]:
+    return {"Name": name, "Addr": "10.10.0.2", "Status": status, "Tags": {"role": "consul" if name.startswith("prime") else "node"}}
+
+
+def node(name: str, status: str = "ready") -> dict[str, Any]:
+    return {"Name": name, "Address": "10.10.0.3", "Status": status, "SchedulingEligibility": "eligible"}
+
+
+def check(name: str, status: str = "passing") -> dict[str, Any]:
+    return {"Node": "worker01nyc3", "ServiceName": "backserve", "Name": name, "Status": status, "Output": ""}
+
+
+@pytest.fixture
+def cluster(answers: Answers) -> Answers:
+    """Everything well; a test then spoils one thing."""
+    turn = itertools.cycle(["aaaa", "bbbb"])
+    answers.by_path |= {
+        "/v1/agent/members": [member(name) for name in MEMBERS],
+        "/v1/nodes": [node(name) for name in MEMBERS[1:]],
+        "/v1/health/state/any": [check("alive"), check("health")],
+        "/v1/jobs": [{"ID": "backserve"}],
+        "/v1/job/backserve": {"TaskGroups": [{"Count": 2}], "Version": 3},
+        "/v1/job/backserve/allocations": [{"ClientStatus": "running"}, {"ClientStatus": "running"}, {"ClientStatus": "complete"}],
+        "/v1/job/backserve/deployment": {"Status": "successful", "StatusDescription": "Deployment completed successfully"},
+        "/": lambda: {"service": "frontserve", "backserve": {"instance": next(turn), "node": "worker01nyc3"}},
+    }
+    return answers
+
+
+def look(cluster: Answers) -> dict[str, Proof]:
+    outputs = {"url": cluster.url + "/", "consul_address": cluster.url, "nomad_address": cluster.url, "members": MEMBERS}
+    return {proof.subject: proof for proof in verify(outputs, patience=0)}
+
+
+def wrong(cluster: Answers) -> dict[str, str]:
+    return {subject: proof.seen for subject, proof in look(cluster).items() if not proof.ok}
+
+
+def test_a_whole_cluster_is_proven(cluster: Answers) -> None:
+    found = look(cluster)
+    assert all(proof.ok for proof in found.values())
+    assert "backserve by aaaa on worker01nyc3, bbbb on worker01nyc3" in found["url"].seen
+    assert found["nomad jobs"].seen == "backserve v3 2/2"
+
+
+def test_a_missing_member_is_named(cluster: Answers) -> None:
+    cluster.by_path["/v1/agent/members"] = [member("prime01nyc3"), member("worker01nyc3"), member("worker02nyc3", status=4)]
+    assert wrong(cluster) == {"consul members": "2 alive; missing: worker02nyc3"}
+
+
+def test_a_node_that_is_not_ready_is_named(cluster: Answers) -> None:
+    cluster.by_path["/v1/nodes"] = [node("worker01nyc3"), node("worker02nyc3", status="initializing")]
+    assert wrong(cluster) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
+
+
+def test_a_failed_deployment_is_told_with_its_reason(cluster: Answers) -> None:
+    cluster.by_path["/v1/job/backserve/deployment"] = {"Status": "failed", "StatusDescription": "Failed due to unhealthy allocations"}
+    assert wrong(cluster) == {"nomad jobs": "backserve v3 2/2, deployment failed: Failed due to unhealthy allocations"}
+
+
+def test_a_critical_check_is_named(cluster: Answers) -> None:
+    cluster.by_path["/v1/health/state/any"] = [check("alive"), check("health", "critical")]
+    assert wrong(cluster) == {"consul checks": "backserve: health is critical"}
+
+
+def test_one_instance_is_not_both(cluster: Answers) -> None:
+    cluster.by_path["/"] = {"service": "frontserve", "backserve": {"instance": "aaaa"}}
+    assert "1 of 2 backserve instances answered" in wrong(cluster)["url"]
+
+
+def test_a_consul_that_is_away_is_told_not_raised(cluster: Answers) -> None:
+    del cluster.by_path["/v1/agent/members"]
+    assert "404" in wrong(cluster)["consul members"]
+
+
+def test_what_turns_right_in_time_is_right(cluster: Answers) -> None:
+    asked = itertools.count()
+    cluster.by_path["/v1/health/state/any"] = lambda: [check("alive", "passing" if next(asked) else "critical")]
+    outputs = {"url": cluster.url + "/", "consul_address": cluster.url, "nomad_address": cluster.url, "members": MEMBERS}
+    assert all(proof.ok for proof in verify(outputs, patience=30))
+
+
+def test_a_stack_without_addresses_is_not_up() -> None:
+    with pytest.raises(ClusterError, match="not up"):
+        verify({"url": "http://198.51.100.7/"}, patience=0)

@@ -1,0 +1,58 @@
+"""The workflow calls commands that exist, with the versions that the toolchain pins."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.__main__ import parser
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+STEPS: list[dict[str, Any]] = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+RUNS = [step["run"] for step in STEPS if "run" in step]
+DEPLOYS = [run for run in RUNS if "-m deploy" in run]
+TOOLS = tomllib.loads((ROOT / "toolchain/versions.toml").read_text())["tools"]
+
+
+@pytest.mark.parametrize("run", DEPLOYS)
+def test_the_commands_it_calls_exist(run: str) -> None:
+    words = [word.replace("$STACK", WORKFLOW["env"]["STACK"]) for word in shlex.split(run)]
+    assert words[:3] == ["python", "-m", "deploy"]
+    asked = parser().parse_args(words[3:])
+    assert (ROOT / f"Pulumi.{asked.stack}.yaml").exists()
+
+
+def test_a_pull_request_is_previewed_and_main_is_made_so() -> None:
+    triggers = WORKFLOW[True]  # YAML 1.1 reads the key `on` so
+    assert triggers["push"]["branches"] == triggers["pull_request"]["branches"] == ["main"]
+    by_job = {
+        name: [step["run"].split()[3] for step in job["steps"] if "-m deploy" in step.get("run", "")]
+        for name, job in WORKFLOW["jobs"].items()
+    }
+    assert by_job == {"preview": ["preview"], "up": ["up", "verify"]}
+    assert "pull_request" in WORKFLOW["jobs"]["preview"]["if"]
+    assert WORKFLOW["jobs"]["up"]["if"] == "github.event_name == 'push'"
+
+
+def test_it_may_only_read_the_repository_and_pins_what_it_uses() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
+    for step in STEPS:
+        assert "uses" not in step or re.fullmatch(r"[\w./-]+@v\d+\.\d+\.\d+", step["uses"])
+
+
+def test_an_update_is_never_cut_off_by_the_next() -> None:
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+
+
+def test_versions_are_those_of_the_toolchain() -> None:
+    asked = {key: step["with"][key] for step in STEPS for key in ("pulumi-version", "version") if key in step.get("with", {})}
+    assert asked == {"pulumi-version": TOOLS["pulumi"]["version"], "version": TOOLS["packer"]["version"]}
+    plugin = next(run for run in RUNS if "packer plugins" in run)
+    assert plugin.endswith(f" v{TOOLS['packer-plugin-digitalocean']['version']}")
+    assert any("requirements.txt" in run for run in RUNS)
