@@ -1,0 +1,13 @@
+"""All that the stand-in for the Consul plugin knows."""
+
+from rehearsal.plugins.consul.api import CONFIG, connect
+from rehearsal.plugins.consul.config_entry import ConfigEntry
+from rehearsal.plugins.consul.key_prefix import KeyPrefix
+from rehearsal.plugins.consul.keys import Keys
+from rehearsal.plugins.consul.node import Node
+from rehearsal.plugins.consul.service import Service
+from rehearsal.plugins.consul.service_defaults import ServiceDefaults
+from rehearsal.plugins.consul.service_intentions import ServiceIntentions
+from rehearsal.plugins.resource import Package
+
+PACKAGE = Package("consul", CONFIG, connect, (ConfigEntry, KeyPrefix, Keys, Node, Service, ServiceDefaults, ServiceIntentions))

@@ -1,0 +1,95 @@
+"""Service defaults."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rehearsal.plugins.consul.config_entries import Entry
+from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+
+PLAIN = {
+    "balanceInboundConnections": "BalanceInboundConnections",
+    "externalSni": "ExternalSNI",
+    "localConnectTimeoutMs": "LocalConnectTimeoutMs",
+    "localRequestTimeoutMs": "LocalRequestTimeoutMs",
+    "maxInboundConnections": "MaxInboundConnections",
+    "meta": "Meta",
+    "mode": "Mode",
+    "mutualTlsMode": "MutualTLSMode",
+    "protocol": "Protocol",
+}
+
+PATH: Properties = {
+    "listenerPort": Property(INTEGER),
+    "localPathPort": Property(INTEGER),
+    "path": Property(STRING),
+    "protocol": Property(STRING),
+}
+PATH_FIELDS = {"listenerPort": "ListenerPort", "localPathPort": "LocalPathPort", "path": "Path", "protocol": "Protocol"}
+EXPOSE: Properties = {"checks": Property(BOOLEAN, replaces=True), "paths": Property(list_of(object_of(PATH)), replaces=True)}
+MESH_GATEWAY: Properties = {"mode": Property(STRING, required=True)}
+TRANSPARENT: Properties = {
+    "dialedDirectly": Property(BOOLEAN, required=True),
+    "outboundListenerPort": Property(INTEGER, required=True),
+}
+
+
+class ServiceDefaults(Entry):
+    """What holds for every instance of a service."""
+
+    kind = "service-defaults"
+    token = "consul:index/configEntryServiceDefaults:ConfigEntryServiceDefaults"
+    properties: ClassVar[Properties] = {
+        "balanceInboundConnections": Property(STRING),
+        "destinations": Property(list_of(map_of(STRING)), supported=False),
+        "envoyExtensions": Property(list_of(map_of(STRING)), supported=False),
+        "exposes": Property(set_of(object_of(EXPOSE)), required=True),
+        "externalSni": Property(STRING),
+        "localConnectTimeoutMs": Property(INTEGER),
+        "localRequestTimeoutMs": Property(INTEGER),
+        "maxInboundConnections": Property(INTEGER),
+        "meshGateways": Property(set_of(object_of(MESH_GATEWAY))),
+        "meta": Property(map_of(STRING)),
+        "mode": Property(STRING),
+        "mutualTlsMode": Property(STRING),
+        "name": name(replaces=True),
+        "namespace": Property(STRING, replaces=True, supported=False),
+        "partition": Property(STRING, replaces=True, supported=False),
+        "protocol": Property(STRING, required=True),
+        "transparentProxies": Property(set_of(object_of(TRANSPARENT))),
+        "upstreamConfigs": Property(list_of(map_of(STRING)), supported=False),
+    }
+
+    def content(self, new: State) -> State:
+        content = {field: new[key] for key, field in PLAIN.items() if new.get(key)}
+        for expose in new["exposes"][:1]:
+            paths = [{field: path[key] for key, field in PATH_FIELDS.items() if path.get(key)} for path in expose.get("paths") or []]
+            content["Expose"] = ({"Checks": True} if expose.get("checks") else {}) | ({"Paths": paths} if paths else {})
+        for gateway in (new.get("meshGateways") or [])[:1]:
+            content["MeshGateway"] = {"Mode": gateway["mode"]} if gateway["mode"] else {}
+        for proxy in (new.get("transparentProxies") or [])[:1]:
+            content["TransparentProxy"] = {
+                "DialedDirectly": proxy["dialedDirectly"],
+                "OutboundListenerPort": proxy["outboundListenerPort"],
+            }
+        return content
+
+    def found(self, entry: Mapping[str, Any], kind: str) -> State:
+        """Blocks always come back with one member, empty or not."""
+        zero: dict[str, Any] = {"boolean": False, "integer": 0, "string": "", "map": {}}
+        plain = {key: entry.get(field, zero[self.properties[key].kind.name]) for key, field in PLAIN.items()}
+        expose = entry.get("Expose") or {}
+        proxy = entry.get("TransparentProxy") or {}
+        paths = [{key: path.get(field) for key, field in PATH_FIELDS.items()} for path in expose.get("Paths") or []]
+        return plain | {
+            "envoyExtensions": [],
+            "namespace": "",
+            "partition": "",
+            "exposes": [{"checks": expose.get("Checks", False), "paths": paths}],
+            "meshGateways": [{"mode": (entry.get("MeshGateway") or {}).get("Mode", "")}],
+            "transparentProxies": [
+                {
+                    "dialedDirectly": proxy.get("DialedDirectly", False),
+                    "outboundListenerPort": proxy.get("OutboundListenerPort", 0),
+                }
+            ],
+        }

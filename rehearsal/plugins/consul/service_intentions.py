@@ -1,0 +1,96 @@
+"""Intentions: which service may speak to which."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rehearsal.plugins.consul.config_entries import Entry
+from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+
+PLAIN = {
+    "action": "Action",
+    "description": "Description",
+    "name": "Name",
+    "namespace": "Namespace",
+    "partition": "Partition",
+    "peer": "Peer",
+    "precedence": "Precedence",
+    "samenessGroup": "SamenessGroup",
+    "type": "Type",
+}
+
+HEADER_FIELDS = {
+    "exact": "Exact",
+    "invert": "Invert",
+    "name": "Name",
+    "prefix": "Prefix",
+    "present": "Present",
+    "regex": "Regex",
+    "suffix": "Suffix",
+}
+HEADER: Properties = {key: Property(BOOLEAN if key in ("invert", "present") else STRING, required=key == "name") for key in HEADER_FIELDS}
+HTTP_FIELDS = {"methods": "Methods", "pathExact": "PathExact", "pathPrefix": "PathPrefix", "pathRegex": "PathRegex"}
+HTTP: Properties = {
+    "headers": Property(list_of(object_of(HEADER))),
+    "methods": Property(list_of(STRING)),
+    "pathExact": Property(STRING),
+    "pathPrefix": Property(STRING),
+    "pathRegex": Property(STRING),
+}
+PERMISSION: Properties = {
+    "action": Property(STRING, required=True),
+    "https": Property(set_of(object_of(HTTP)), required=True),
+}
+SOURCE: Properties = {
+    **{key: Property(INTEGER if key == "precedence" else STRING) for key in PLAIN},
+    "permissions": Property(list_of(object_of(PERMISSION))),
+}
+
+
+class ServiceIntentions(Entry):
+    """Who may speak to one service."""
+
+    kind = "service-intentions"
+    token = "consul:index/configEntryServiceIntentions:ConfigEntryServiceIntentions"
+    properties: ClassVar[Properties] = {
+        "jwts": Property(list_of(map_of(STRING)), supported=False),
+        "meta": Property(map_of(STRING)),
+        "name": name(replaces=True),
+        "namespace": Property(STRING, replaces=True, supported=False),
+        "partition": Property(STRING, replaces=True, supported=False),
+        "sources": Property(list_of(object_of(SOURCE))),
+    }
+
+    def content(self, new: State) -> State:
+        meta = {"Meta": new["meta"]} if new.get("meta") else {}
+        return meta | {"Sources": [_source_request(source) for source in new.get("sources") or []]}
+
+    def found(self, entry: Mapping[str, Any], kind: str) -> State:
+        sources = [_source_state(source) for source in entry.get("Sources") or []]
+        return {"meta": entry.get("Meta") or {}, "namespace": "", "partition": "", "sources": sources}
+
+
+def _source_request(source: Mapping[str, Any]) -> State:
+    permissions = [_permission_request(permission) for permission in source.get("permissions") or []]
+    plain = {field: source[key] for key, field in PLAIN.items() if source.get(key)}
+    return plain | ({"Permissions": permissions} if permissions else {})
+
+
+def _permission_request(permission: Mapping[str, Any]) -> State:
+    http: State = {}
+    for rule in permission["https"][:1]:
+        http = {field: rule[key] for key, field in HTTP_FIELDS.items() if rule.get(key)}
+        headers = [{field: header[key] for key, field in HEADER_FIELDS.items() if header.get(key)} for header in rule.get("headers") or []]
+        http |= {"Header": headers} if headers else {}
+    return {"Action": permission["action"], "HTTP": http}
+
+
+def _source_state(source: Mapping[str, Any]) -> State:
+    plain = {key: source.get(field, 0 if key == "precedence" else "") for key, field in PLAIN.items()}
+    return plain | {"permissions": [_permission_state(permission) for permission in source.get("Permissions") or []]}
+
+
+def _permission_state(permission: Mapping[str, Any]) -> State:
+    http = permission.get("HTTP") or {}
+    rule = {key: http.get(field) for key, field in HTTP_FIELDS.items()}
+    headers = [{key: header.get(field) for key, field in HEADER_FIELDS.items()} for header in http.get("Header") or []]
+    return {"action": permission["Action"], "https": [rule | {"headers": headers}]}

@@ -1,0 +1,18 @@
+"""What a stand-in reports to the engine."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class PluginError(Exception):
+    """An operation failed; the message is shown to the user as it is."""
+
+
+class PartialFailureError(PluginError):
+    """A resource exists, but not as it was asked for: the engine keeps ``state`` and tries again at the next update."""
+
+    def __init__(self, message: str, resource_id: str, state: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.resource_id = resource_id
+        self.state = state
+        self.inputs = inputs

@@ -1,0 +1,80 @@
+"""Nomad's HTTP API, as the official plugin uses it."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from rehearsal.plugins.config import setting
+from rehearsal.plugins.rest import Rest, RestError, Tls
+from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, list_of, map_of, object_of
+
+CONFIG: Properties = {
+    "address": Property(STRING),
+    "authJwt": Property(map_of(STRING), supported=False),
+    "caFile": Property(STRING),
+    "caPem": Property(STRING),
+    "certFile": Property(STRING),
+    "certPem": Property(STRING),
+    "headers": Property(
+        list_of(object_of({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})), secret=True
+    ),
+    "httpAuth": Property(STRING, secret=True),
+    "ignoreEnvVars": Property(map_of(BOOLEAN)),
+    "keyFile": Property(STRING),
+    "keyPem": Property(STRING, secret=True),
+    "region": Property(STRING),
+    "secretId": Property(STRING, secret=True),
+    "skipVerify": Property(BOOLEAN),
+}
+
+
+class Nomad:
+    """One region's servers, through one agent."""
+
+    def __init__(self, rest: Rest, region: str) -> None:
+        self._rest = rest
+        self._region = {"region": region} if region else {}
+
+    def call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+        """One request; the answer read as JSON.
+
+        Raises:
+            RestError: refused, with the status and Nomad's message.
+            PluginError: no connection.
+        """
+        return self._rest.call(method, path, body, {**(query or {}), **self._region}).json()
+
+    def find(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """One GET, None for a 404."""
+        try:
+            return self.call("GET", path, query=query)
+        except RestError as error:
+            if error.status == 404:
+                return None
+            raise
+
+
+def connect(config: Mapping[str, Any]) -> Nomad:
+    """The agent that the provider's configuration or the environment names."""
+    settings = dict(config)
+    ignored = {name for name, ignore in settings.get("ignoreEnvVars", {}).items() if ignore}
+
+    def value(key: str, *variables: str) -> str:
+        return setting(settings, key, [name for name in variables if name not in ignored])
+
+    tls = Tls(
+        ca_file=value("caFile", "NOMAD_CACERT"),
+        ca_pem=value("caPem"),
+        cert_file=value("certFile", "NOMAD_CLIENT_CERT"),
+        cert_pem=value("certPem"),
+        key_file=value("keyFile", "NOMAD_CLIENT_KEY"),
+        key_pem=value("keyPem"),
+        insecure=value("skipVerify", "NOMAD_SKIP_VERIFY").lower() in ("1", "true"),
+    )
+    headers = {item["name"]: item["value"] for item in settings.get("headers", [])}
+    if token := value("secretId", "NOMAD_TOKEN"):
+        headers["X-Nomad-Token"] = token
+    if user := value("httpAuth", "NOMAD_HTTP_AUTH"):
+        headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
+    address = value("address", "NOMAD_ADDR") or "http://127.0.0.1:4646"
+    return Nomad(Rest(address.rstrip("/"), headers, tls), value("region", "NOMAD_REGION"))

@@ -1,0 +1,10 @@
+"""All that the stand-in for the Nomad plugin knows."""
+
+from rehearsal.plugins.nomad.api import CONFIG, connect
+from rehearsal.plugins.nomad.job import Job
+from rehearsal.plugins.nomad.namespace import Namespace
+from rehearsal.plugins.nomad.scheduler_config import SchedulerConfig
+from rehearsal.plugins.nomad.variable import Variable
+from rehearsal.plugins.resource import Package
+
+PACKAGE = Package("nomad", CONFIG, connect, (Job, Namespace, SchedulerConfig, Variable))
