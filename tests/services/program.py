@@ -57,9 +57,8 @@ class Program:
 
 
 @contextmanager
-def start(service: str, directory: Path, *, port: int | None = None, **env: str) -> Iterator[Program]:
+def start(service: str, directory: Path, port: int, env: dict[str, str]) -> Iterator[Program]:
     """Run ``service`` with no more than ``env`` in its environment; it is gone at the end."""
-    port = port or free_port()
     log_file = directory / f"{service}-{port}.log"
     command = [sys.executable, "-I", "-S", str(pack(service).path)]
     environment = {"PATH": os.defpath, "HOST": "127.0.0.1", "PORT": str(port), "DRAIN_SECONDS": "0", **env}
@@ -74,8 +73,8 @@ def start(service: str, directory: Path, *, port: int | None = None, **env: str)
 
 @contextmanager
 def serving(service: str, directory: Path, **env: str) -> Iterator[Program]:
-    """As ``start``, once it listens."""
-    with start(service, directory, **env) as program:
+    """As ``start``, on a port of its own, once it listens."""
+    with start(service, directory, free_port(), env) as program:
         program.until("listening")
         yield program
 

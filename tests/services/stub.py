@@ -24,7 +24,7 @@ class Told:
 @contextmanager
 def stub(told: Told) -> Iterator[Told]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802  # the name is http.server's
+        def do_GET(self) -> None:  # the name is http.server's
             told.requests.append(f"{self.command} {self.path}")
             time.sleep(told.delay)
             body = json.dumps(told.body).encode()

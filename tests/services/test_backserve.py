@@ -55,9 +55,11 @@ def test_an_instance_that_was_never_healthy_ends_at_once(tmp_path: Path) -> None
 
 
 def test_it_waits_for_a_port_that_is_still_taken(tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
     with serving("backserve", tmp_path, BACKSERVE_GREETING="old", DRAIN_SECONDS="1") as old:
         assert old.get("/health").status_code == 200
-        with start("backserve", tmp_path / "..", port=old.port, BACKSERVE_GREETING="new") as new:
+        with start("backserve", beside, old.port, {"BACKSERVE_GREETING": "new"}) as new:
             new.until("waiting for the port")
             old.terminate()
             new.until("listening")

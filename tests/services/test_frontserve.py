@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 
 from tests.services.dns_server import Records, consul_dns
-from tests.services.program import free_port, serving
+from tests.services.program import eventually, free_port, serving
 from tests.services.stub import Told, stub
 
 
@@ -70,8 +70,7 @@ def test_a_request_in_flight_ends_before_the_service_does(tmp_path: Path) -> Non
             replies: list[httpx.Response] = []
             request = threading.Thread(target=lambda: replies.append(frontserve.get()))
             request.start()
-            while not slow.requests:
-                assert request.is_alive()
+            eventually(lambda: slow.requests)
             frontserve.terminate()
             assert frontserve.end() == 0
             request.join()

@@ -1,5 +1,6 @@
 """Packing: one file, the same everywhere, and another one as soon as anything in it changes."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -64,8 +65,7 @@ def test_an_unknown_service_is_refused() -> None:
 
 def test_a_wheel_with_another_hash_is_refused(checkout: Path) -> None:
     requirements = checkout / "backserve" / "requirements.txt"
-    lines = requirements.read_text().splitlines()
-    requirements.write_text("\n".join("    --hash=sha256:" + "0" * 64 if "--hash" in line else line for line in lines).replace(" \\\n\n", "\n"))
+    requirements.write_text(re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, requirements.read_text()))
     with pytest.raises(PackError, match="backserve cannot be installed"):
         pack("backserve")
 

@@ -1,0 +1,110 @@
+"""prober as a node runs it, against a real Consul agent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.prober.duration import seconds
+from tests.services.consul import Consul, consul_agent
+from tests.services.program import eventually, free_port, serving
+from tests.services.stub import Told, stub
+
+EXTERNAL = {"external-node": "true", "external-probe": "true"}
+
+
+@pytest.fixture(scope="module")
+def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
+    with consul_agent(tmp_path_factory.mktemp("consul")) as agent:
+        yield agent
+
+
+@pytest.fixture
+def prober(consul: Consul, tmp_path: Path) -> Iterator[None]:
+    with serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url) as program:
+        eventually(lambda: program.get("/health").status_code == 200)
+        yield
+
+
+def edge(consul: Consul, node: str, port: int, meta: dict[str, str], **definition: str) -> None:
+    """Register an external node with one service and one check, as Pulumi's Consul resources do."""
+    consul.register({"Node": node, "Address": "127.0.0.1", "NodeMeta": meta})
+    check: dict[str, Any] = {"CheckID": f"{node}:url", "Name": "answers", "Node": node, "ServiceID": node, "Status": "critical"}
+    check["Definition"] = {"Interval": "1s", "Timeout": "1s", "DeregisterCriticalServiceAfter": "0s", **definition}
+    service = {"Service": node, "Address": "127.0.0.1", "Port": port}
+    consul.register({"Node": node, "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": service, "Checks": [check]})
+
+
+def status(consul: Consul, node: str, check: str) -> str | None:
+    found = consul.checks(node).get(check)
+    return found["Status"] if found else None
+
+
+@pytest.mark.usefixtures("prober")
+def test_an_http_check_follows_what_the_url_answers(consul: Consul) -> None:
+    with stub(Told(body={"message": "well"})) as told:
+        edge(consul, "http", told.port, EXTERNAL, HTTP=f"http://127.0.0.1:{told.port}/")
+        eventually(lambda: status(consul, "http", "http:url") == "passing")
+        assert "200 OK" in consul.checks("http")["http:url"]["Output"]
+        assert consul.checks("http")["http:url"]["Definition"]["Interval"] == "1s", "the definition stays as it was registered"
+        written = consul.checks("http")["http:url"]["ModifyIndex"]
+        seen = len(told.requests)
+        eventually(lambda: len(told.requests) >= seen + 3)
+        assert consul.checks("http")["http:url"]["ModifyIndex"] == written, "only a change is written"
+        told.status = 503
+        eventually(lambda: status(consul, "http", "http:url") == "critical")
+        told.status = 429
+        eventually(lambda: status(consul, "http", "http:url") == "warning")
+
+
+@pytest.mark.usefixtures("prober")
+def test_a_status_set_back_by_a_registration_is_put_right(consul: Consul) -> None:
+    with stub(Told()) as told:
+        for _ in range(2):
+            edge(consul, "again", told.port, EXTERNAL, HTTP=f"http://127.0.0.1:{told.port}/")
+            eventually(lambda: status(consul, "again", "again:url") == "passing")
+
+
+@pytest.mark.usefixtures("prober")
+def test_a_node_is_watched_by_tcp_only_if_it_asks_for_it(consul: Consul) -> None:
+    with stub(Told()) as told:
+        edge(consul, "plain", told.port, {"external-node": "true"}, TCP=f"127.0.0.1:{told.port}")
+        edge(consul, "probed", told.port, EXTERNAL, TCP=f"127.0.0.1:{told.port}")
+        eventually(lambda: status(consul, "probed", "externalNodeHealth") == "passing")
+        eventually(lambda: status(consul, "plain", "plain:url") == "passing")
+        assert set(consul.checks("plain")) == {"plain:url"}
+        assert consul.checks("probed")["externalNodeHealth"]["Name"] == "External Node Status"
+
+
+@pytest.mark.usefixtures("prober")
+def test_a_node_that_is_not_external_is_left_alone(consul: Consul) -> None:
+    with stub(Told()) as told, stub(Told()) as other:
+        edge(consul, "inside", told.port, {}, HTTP=f"http://127.0.0.1:{told.port}/")
+        edge(consul, "outside", other.port, EXTERNAL, HTTP=f"http://127.0.0.1:{other.port}/")
+        eventually(lambda: status(consul, "outside", "outside:url") == "passing")
+        assert (told.requests, status(consul, "inside", "inside:url")) == ([], "critical")
+
+
+@pytest.mark.usefixtures("prober")
+def test_a_service_critical_for_longer_than_its_check_allows_is_removed(consul: Consul) -> None:
+    port = free_port()
+    edge(consul, "doomed", port, EXTERNAL, HTTP=f"http://127.0.0.1:{port}/", DeregisterCriticalServiceAfter="2s")
+    eventually(lambda: consul.services("doomed") == [])
+
+
+def test_without_consul_it_is_unhealthy(tmp_path: Path) -> None:
+    with serving("prober", tmp_path, CONSUL_HTTP_ADDR=f"127.0.0.1:{free_port()}") as prober:
+        health = prober.get("/health")
+    assert health.status_code == 503
+    assert health.json()["reason"].startswith("Consul has not answered")
+
+
+@pytest.mark.parametrize(("text", "value"), [("", 0), ("5s", 5), ("1m30s", 90), ("500ms", 0.5), ("1h0m0s", 3600)])
+def test_durations_are_read_as_go_writes_them(text: str, value: float) -> None:
+    assert seconds(text) == pytest.approx(value)
+
+
+def test_what_is_no_duration_is_refused() -> None:
+    with pytest.raises(ValueError, match="soon"):
+        seconds("soon")
