@@ -1,0 +1,53 @@
+"""What serves droplets from inside the cloud's network namespace: metadata, DNS, Spaces and releases."""
+
+import signal
+import socket
+import socketserver
+import threading
+from collections.abc import Callable
+from ipaddress import IPv4Address
+from typing import Any
+
+from rehearsal import dns, metadata, releases, spaces
+from rehearsal.config import CloudConfig
+from rehearsal.fabric_file import FabricFile
+from rehearsal.network import METADATA
+
+HTTP = 80
+
+
+class Web(socketserver.ThreadingTCPServer):
+    """As ``http.server``'s own, which would ask a name server for its name before it serves."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, address: IPv4Address, handler: Callable[..., Any]) -> None:
+        super().__init__((str(address), HTTP), handler)
+
+
+def main(config: CloudConfig) -> None:
+    """Serve until told to end. The file ``inside.ready`` in the cloud's directory appears once every port is open.
+
+    Raises:
+        OSError: an address is not there or a port is taken.
+    """
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with socket.create_server((str(config.spaces), HTTP), backlog=128) as listener:
+        servers: list[socketserver.BaseServer] = [
+            Web(METADATA, metadata.handler(config, FabricFile(config))),
+            Web(config.releases, releases.handler(config)),
+            *dns.servers(config, config.gateway),
+            spaces.server(config, listener),
+        ]
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+        ready = config.directory / "inside.ready"
+        ready.touch()
+        ended.wait()
+        ready.unlink(missing_ok=True)
+        for server in servers:
+            server.shutdown()

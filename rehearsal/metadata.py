@@ -1,0 +1,111 @@
+"""The metadata service: what a droplet may know of itself, at 169.254.169.254, told apart by its source address."""
+
+import json
+from http.server import BaseHTTPRequestHandler
+from ipaddress import IPv4Address
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from rehearsal.config import CloudConfig
+from rehearsal.fabric_file import FabricFile
+from rehearsal.machines.protocol import Fabric, Interface, MachineSpec
+from rehearsal.machines.seed import VENDOR_DATA
+
+ROOT = "/metadata/v1"
+
+Tree = dict[str, "Tree | str"]
+"""A directory of the service: names to directories and texts."""
+
+
+def document(config: CloudConfig, droplet: MachineSpec) -> dict[str, Any]:
+    """``/metadata/v1.json``, with the keys that cloud-init's DigitalOcean source reads."""
+    found: dict[str, Any] = {
+        "droplet_id": droplet.id,
+        "hostname": droplet.name,
+        "vendor_data": VENDOR_DATA,
+        "public_keys": droplet.public_keys,
+        "region": droplet.region,
+        "interfaces": {"public": [_interface(droplet.public, "public")], "private": [_interface(droplet.private, "private")]},
+        "floating_ip": {"ipv4": {"active": False}},
+        "reserved_ip": {"ipv4": {"active": False}},
+        "dns": {"nameservers": [str(config.gateway)]},
+        "tags": droplet.tags,
+        "features": {"dhcp_enabled": False},
+    }
+    return found | ({"user_data": droplet.user_data} if droplet.user_data else {})
+
+
+def tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
+    """The same facts as ``/metadata/v1/`` lays them out, one value a path."""
+    return {
+        "id": str(droplet.id),
+        "hostname": droplet.name,
+        "user-data": droplet.user_data,
+        "vendor-data": VENDOR_DATA,
+        "public-keys": "\n".join(droplet.public_keys),
+        "region": droplet.region,
+        "interfaces": {
+            "private": {"0": _branch(_interface(droplet.private, "private"))},
+            "public": {"0": _branch(_interface(droplet.public, "public"))},
+        },
+        "dns": {"nameservers": str(config.gateway)},
+        "floating_ip": {"ipv4": {"active": "false"}},
+        "reserved_ip": {"ipv4": {"active": "false"}},
+        "tags": {tag: tag for tag in droplet.tags},
+        "features": {"dhcp_enabled": "false"},
+    }
+
+
+def answer(config: CloudConfig, fabric: Fabric, source: IPv4Address, path: str) -> tuple[int, str, str]:
+    """Status, content type and text for a droplet's request; the text of a 301 is where to go."""
+    droplet = next((one for one in fabric.droplets if source in (one.public.address, one.private.address)), None)
+    if droplet is None:
+        return 404, "text/plain", "not found"
+    if path == f"{ROOT}.json":
+        return 200, "application/json", json.dumps(document(config, droplet))
+    if path != ROOT and not path.startswith(f"{ROOT}/"):
+        return 404, "text/plain", "not found"
+    node: Tree | str | None = tree(config, droplet)
+    for name in path.removeprefix(ROOT).split("/"):
+        if name and node is not None:
+            node = node.get(unquote(name)) if isinstance(node, dict) else None
+    if node is None or (isinstance(node, str) and path.endswith("/")):
+        return 404, "text/plain", "not found"
+    if isinstance(node, str):
+        return 200, "text/plain", node
+    if not path.endswith("/"):
+        return 301, "text/plain", f"{path}/"
+    return 200, "text/plain", "\n".join(f"{name}/" if isinstance(child, dict) else name for name, child in node.items())
+
+
+def handler(config: CloudConfig, fabric: FabricFile) -> type[BaseHTTPRequestHandler]:
+    """The class of requests for ``http.server``."""
+
+    class Metadata(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 30
+
+        def do_GET(self) -> None:
+            status, kind, text = answer(config, fabric.current(), IPv4Address(self.client_address[0]), urlsplit(self.path).path)
+            body = b"" if status == 301 else text.encode()
+            self.send_response(status)
+            if status == 301:
+                self.send_header("Location", text)
+            self.send_header("Content-Type", f"{kind}; charset=utf-8")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing: droplets ask all the time."""
+
+    return Metadata
+
+
+def _interface(card: Interface, kind: str) -> dict[str, Any]:
+    gateway = {"ip_address": str(card.address), "netmask": str(card.network.netmask), "gateway": str(card.gateway)}
+    return {"ipv4": gateway, "mac": card.mac.lower(), "type": kind}
+
+
+def _branch(facts: dict[str, Any]) -> Tree:
+    return {name: _branch(value) if isinstance(value, dict) else str(value) for name, value in facts.items()}
