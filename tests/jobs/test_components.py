@@ -44,7 +44,7 @@ def test_what_lives_in_a_cluster_goes_and_comes_with_it(cluster: FakeCluster, op
     def program() -> pulumi.Output[str]:
         home = nomad.Namespace("home")
         homes.append(home)
-        opts = ResourceOptions(deleted_with=home, replace_with=[home])
+        opts = ResourceOptions(deleted_with=home, replace_with=[home], replacement_trigger="first cluster")
         args = HealthArgs(edge_address="198.18.0.9", url="http://198.18.0.9/", services=["backserve"])
         return Health("health", args, opts).edge_service
 
@@ -53,6 +53,7 @@ def test_what_lives_in_a_cluster_goes_and_comes_with_it(cluster: FakeCluster, op
     assert set(inside) == {"health-edge-node", "health-edge", "health-backserve-defaults"}
     for name, given in inside.items():
         assert given.deleted_with is homes[0], name
+        assert given.replacement_trigger == "first cluster", name
         assert given.replace_with is not None and homes[0] in given.replace_with, name
 
 
