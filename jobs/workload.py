@@ -1,0 +1,66 @@
+"""All that runs in a cluster: backserve, frontserve, the prober, and what Consul knows of them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypedDict
+
+import pulumi
+
+from infra.settings import Settings
+from jobs.backserve import backserve_job
+from jobs.frontserve import frontserve_job
+from jobs.health import Health, HealthArgs
+from jobs.jobspec import Artifact, Job
+from jobs.prober import prober_job
+from jobs.program import Driver
+from jobs.service_job import ServiceJob, ServiceJobArgs
+
+
+class Place(TypedDict):
+    """What all jobs of a stack have in common."""
+
+    datacenter: str
+    driver: Driver
+
+
+class Stored(Protocol):
+    """A packed service where Nomad's clients can fetch it."""
+
+    @property
+    def url(self) -> pulumi.Output[str]: ...
+    @property
+    def checksum(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkloadArgs:
+    """What runs, where it is fetched, and where it is reached."""
+
+    settings: Settings
+    artifacts: Mapping[str, Stored]
+    """By service."""
+    edge_address: pulumi.Input[str]
+    """The public address of the load balancer."""
+    url: pulumi.Input[str]
+    """Where frontserve answers to the world."""
+
+
+def workload(args: WorkloadArgs, *, in_nomad: pulumi.ResourceOptions, in_consul: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
+    """Ask for everything side by side; frontserve says 503 until backserve is there.
+
+    Returns:
+        Nomad's id of each job, once it is deployed.
+    """
+    s = args.settings
+    place: Place = {"datacenter": s.region, "driver": s.task_driver}
+    jobs: dict[str, Callable[[Artifact], Job]] = {
+        "backserve": lambda file: backserve_job(file, **place, count=s.service_count, greeting=s.greeting),
+        "frontserve": lambda file: frontserve_job(file, **place, count=s.service_count, port=s.frontserve_port),
+        "prober": lambda file: prober_job(file, **place),
+    }
+    Health("health", HealthArgs(edge_address=args.edge_address, url=args.url, services=["backserve", "frontserve"]), in_consul)
+    return {name: _deployed(name, job, args.artifacts[name], in_nomad) for name, job in jobs.items()}
+
+
+def _deployed(name: str, job: Callable[[Artifact], Job], stored: Stored, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    return ServiceJob(name, ServiceJobArgs(job=job, url=stored.url, checksum=stored.checksum), opts).job_id
