@@ -55,8 +55,8 @@ def respond(config: CloudConfig, wire: bytes) -> bytes | None:
     return response.to_wire()
 
 
-def servers(config: CloudConfig, where: IPv4Address, port: int = 53) -> list[socketserver.BaseServer]:
-    """The UDP and the TCP server, bound and ready to serve."""
+def servers(config: CloudConfig, where: IPv4Address, port: int = 53) -> list[socketserver.TCPServer]:
+    """A UDP and a TCP server on one port, any that is free if it is 0; both are bound."""
 
     class Datagram(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -84,4 +84,5 @@ def servers(config: CloudConfig, where: IPv4Address, port: int = 53) -> list[soc
         allow_reuse_address = True
         daemon_threads = True
 
-    return [Udp((str(where), port), Datagram), Tcp((str(where), port), Stream)]
+    datagrams = Udp((str(where), port), Datagram)
+    return [datagrams, Tcp(datagrams.server_address, Stream)]
