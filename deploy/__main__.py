@@ -102,10 +102,22 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
         _tell(outcome, asked, terminal)
         return _code(outcome)
     left = remains.search(had, status.tags(stack.project(asked.directory), asked.stack))
-    _tell(outcome, asked, terminal, left=[asdict(thing) for thing in left], monthly_usd=sum(thing.monthly_usd for thing in left))
+    images = remains.base_images()
+    monthly = sum(thing.monthly_usd for thing in left)
+    _tell(
+        outcome,
+        asked,
+        terminal,
+        left=[asdict(thing) for thing in left],
+        base_images=[asdict(thing) for thing in images],
+        monthly_usd=monthly,
+    )
     if left:
         terminal.table(("left", "id", "name", "USD a month"), [(one.kind, one.id, one.name, f"{one.monthly_usd:.2f}") for one in left])
-    monthly = sum(thing.monthly_usd for thing in left)
+    for image in images:
+        terminal.line(
+            f"the account still has the base image {image.name}, which stacks share: {image.monthly_usd:.2f} USD a month", "yellow"
+        )
     terminal.line(f"the account has {len(left)} thing(s) of this stack: {monthly:.2f} USD a month", "red" if left else "green")
     return FAILED if left else _code(outcome)
 

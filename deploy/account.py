@@ -1,6 +1,7 @@
 """What a stack has in the DigitalOcean account, asked of the API itself and not of Pulumi's state."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ PATHS = {
     "digitalocean:index/vpc:Vpc": "vpcs/{id}",
 }
 """Where the API has each type of resource that exists by itself. Objects of a bucket go with the bucket."""
+
+BASE_IMAGE = re.compile(r"base\.\d{4}\.\d{2}\.\d{2}\.\d+$")
 
 BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
 
@@ -110,10 +113,9 @@ class Account:
                     found.append(_thing(word, next(iter(body.values())), identity))
         return found
 
-    def image(self, identity: str) -> Thing | None:
-        """The snapshot ``identity``, if the account has it."""
-        body = self._get(f"snapshots/{identity}")
-        return _thing("snapshot", body["snapshot"]) if body else None
+    def base_images(self) -> list[Thing]:
+        """The base images of all stacks."""
+        return [_thing("snapshot", one) for one in self._list("snapshots", resource_type="droplet") if BASE_IMAGE.match(one["name"])]
 
     def _has_bucket(self, name: str, region: str) -> bool:
         endpoint = os.environ.get("SPACES_ENDPOINT_URL", REAL_SPACES).replace("{{.Region}}", region.lower())

@@ -24,3 +24,12 @@ def search(had: Iterable[dict[str, Any]], tags: Iterable[str]) -> list[Thing]:
     found = account.remaining(had) + account.tagged(tags)
     by_id = {(thing.kind.replace(" ", ""), thing.id): thing for thing in found}
     return sorted(by_id.values(), key=lambda thing: (thing.kind, thing.name))
+
+
+def base_images() -> list[Thing]:
+    """The base images that the account still has. Stacks share them, so that one of them is not this stack's remains.
+
+    Raises:
+        AccountError: the account cannot be asked.
+    """
+    return sorted(Account().base_images(), key=lambda image: image.name)

@@ -41,7 +41,7 @@ def verify(outputs: Mapping[str, Any], patience: float = PATIENCE_SECONDS) -> li
 
 
 def _look(cluster: Cluster, outputs: Mapping[str, Any]) -> list[Proof]:
-    expected = {str(name) for name in outputs.get("members", ())}
+    expected = {str(one["name"] if isinstance(one, Mapping) else one) for one in outputs.get("members", ())}
     return [
         _proof("consul members", lambda: _members(cluster, expected)),
         _proof("nomad nodes", lambda: _nodes(cluster)),

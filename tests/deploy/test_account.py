@@ -1,10 +1,10 @@
 """What is left in the account is found by id and by tag, with what it costs."""
 
 import pytest
-from tests.deploy.answers import Answers
 
 from deploy import remains
 from deploy.account import Account, AccountError, Thing
+from tests.deploy.answers import Answers
 
 DROPLET = {
     "id": 7,
@@ -64,3 +64,9 @@ def test_droplets_are_told_with_both_addresses(account: Answers) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
     assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == ("worker01nyc3", "198.51.100.7", "10.10.0.3", 6.0)
+
+
+def test_base_images_are_told_with_their_price(account: Answers) -> None:
+    image = {"id": "9", "name": "base.2026.01.02.1", "size_gigabytes": 2.5}
+    account.by_path["/v2/snapshots"] = {"snapshots": [image, {"id": "10", "name": "mine.2026.01.02.1", "size_gigabytes": 9}]}
+    assert remains.base_images() == [Thing("snapshot", "9", "base.2026.01.02.1", 0.15)]

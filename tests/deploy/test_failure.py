@@ -31,11 +31,20 @@ def test_only_errors_are_failures() -> None:
 
 
 def test_a_stack_trace_is_cut_to_the_exception_with_all_its_lines() -> None:
-    text = (
-        "Program failed with an unhandled exception:\nTraceback (most recent call last):\n"
-        '  File "a.py", line 1, in <module>\n    f()\nKeyError: 1\n\nDuring handling of the above exception, another exception occurred:\n\n'
-        'Traceback (most recent call last):\n  File "b.py", line 2, in g\n    raise E\nslipway.SettingsError: 2 problems:\n  - region\n  - workers'
-    )
+    text = """Program failed with an unhandled exception:
+Traceback (most recent call last):
+  File "a.py", line 1, in <module>
+    f()
+KeyError: 1
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "b.py", line 2, in g
+    raise E
+slipway.SettingsError: 2 problems:
+  - region
+  - workers"""
     assert failure.cause(text) == "slipway.SettingsError: 2 problems:\n  - region\n  - workers"
 
 
@@ -62,9 +71,7 @@ def test_wrong_settings_are_told_apart(message: str, wrong: bool) -> None:
 
 
 def test_interrupted_operations_are_told_once_each() -> None:
-    message = (
-        f"Attempting to deploy or update resources with 2 pending operations from previous deployment.\n  * {DROPLET}, interrupted while creating\n"
-        * 2
-    )
+    lines = f"  * {DROPLET}, interrupted while creating\n" * 2
+    message = f"Attempting to deploy or update resources with 2 pending operations from previous deployment.\n{lines}"
     assert failure.pending(message) == ["worker01nyc3, interrupted while creating"]
     assert failure.pending("anything else") == []

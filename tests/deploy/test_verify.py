@@ -4,10 +4,10 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.deploy.answers import Answers
 
 from deploy.cluster import ClusterError
 from deploy.verify import Proof, verify
+from tests.deploy.answers import Answers
 
 MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
 
