@@ -27,8 +27,8 @@ class Group:
             entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
         ]
 
-    def make(self, *, memory_mb: int, vcpus: int, seat: int) -> None:
-        """Create the group, or set its limits anew.
+    def make(self, *, memory_mb: int, vcpus: int, seat: int) -> str:
+        """Create the group, or set its limits anew; returns the processors it may use, as the kernel lists them.
 
         Args:
             memory_mb: MiB that its processes may use together.
@@ -45,7 +45,7 @@ class Group:
             self._write(ROOT, "memory.max", str(memory_mb << 20))
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
             self._write(ROOT, "cpuset.cpus", processors)
-            return
+            return processors
         # A cpuset starts empty, and takes no process until each of its parents has processors and memory nodes.
         cpuset = ROOT / "cpuset"
         for parent in reversed(Path(self.path).parents[:-1]):
@@ -56,6 +56,7 @@ class Group:
         self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
         self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
         self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
+        return processors
 
     def _delegate(self) -> None:
         for parent in reversed(Path(self.path).parents):

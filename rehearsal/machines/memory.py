@@ -13,31 +13,31 @@ class MemoryMachines:
     enforces = False
 
     def __init__(self, config: CloudConfig) -> None:
-        self._on: set[int] = set()
+        self.on: set[int] = set()
 
     async def start(self) -> None:
         pass
 
     async def stop(self) -> None:
-        self._on.clear()
+        self.on.clear()
 
     async def create(self, spec: MachineSpec) -> None:
-        self._on.add(spec.id)
+        self.on.add(spec.id)
 
     async def power_on(self, spec: MachineSpec) -> None:
-        self._on.add(spec.id)
+        self.on.add(spec.id)
 
     async def power_off(self, droplet_id: int) -> None:
-        self._on.discard(droplet_id)
+        self.on.discard(droplet_id)
 
     async def shutdown(self, droplet_id: int) -> None:
-        self._on.discard(droplet_id)
+        self.on.discard(droplet_id)
 
     async def destroy(self, droplet_id: int) -> None:
-        self._on.discard(droplet_id)
+        self.on.discard(droplet_id)
 
     async def is_on(self, droplet_id: int) -> bool:
-        return droplet_id in self._on
+        return droplet_id in self.on
 
     async def snapshot(self, droplet_id: int, image: str) -> int:
         return SNAPSHOT_BYTES
@@ -46,7 +46,7 @@ class MemoryMachines:
         pass
 
     async def rebuild(self, spec: MachineSpec) -> None:
-        self._on.add(spec.id)
+        self.on.add(spec.id)
 
     async def resize(self, spec: MachineSpec) -> None:
         pass

@@ -84,9 +84,10 @@ class NspawnMachines:
         disk = self._disks.get(spec.id)
         group = self._group(spec.id)
         await asyncio.to_thread(group.remove)
-        await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus, seat=spec.id)
+        processors = await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus, seat=spec.id)
         netns = await self._plug(spec)
         home = self._disks.directory(spec.id)
+        (home / "online").write_text(f"{processors}\n")
         nspawn = [
             "systemd-nspawn",
             "--quiet",
@@ -105,6 +106,7 @@ class NspawnMachines:
             "--capability=all",
             "--system-call-filter=@keyring",
             "--system-call-filter=bpf",
+            f"--bind-ro={home / 'online'}:{seed.ONLINE}",
             *self._lxcfs.binds(),
         ]
         lower = ":".join(str(layer) for layer in disk.lower)

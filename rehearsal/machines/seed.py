@@ -14,7 +14,10 @@ from rehearsal.machines.protocol import MachineSpec
 VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
 """As DigitalOcean's: without it Debian forbids root to log in with the keys."""
 
-UNIT = """\
+ONLINE = "/run/rehearsal-online"
+"""Where the list of the machine's own processors is bound; lxcfs would number them from 0, and Nomad pins by number."""
+
+UNIT = f"""\
 [Unit]
 Description=Control groups and processors as on a machine of its own
 DefaultDependencies=no
@@ -24,7 +27,7 @@ Before=sysinit.target
 Type=oneshot
 # systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client makes groups in them.
 ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$h"; done'
-ExecStart=/bin/mount --bind /run/lxcfs/sys/devices/system/cpu/online /sys/devices/system/cpu/online
+ExecStart=/bin/mount --bind {ONLINE} /sys/devices/system/cpu/online
 """
 UNIT_NAME = "rehearsal-machine.service"
 
