@@ -1,0 +1,65 @@
+"""The services inside a cloud's network as its droplets and the host meet them, firewalls and all."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal import firewalls
+from rehearsal.commands import CLEAN
+from rehearsal.machines.protocol import Fabric
+from rehearsal.network import METADATA
+from tests.rehearsal.small_cloud import VPC, SmallCloud, small_cloud, wait_for
+
+START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.inside import main; main(CloudConfig.load(sys.argv[1]))"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
+    state: Path = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_STATE", str(state))
+        with small_cloud(state) as made:
+            made.config.save()
+            fabric = Fabric(droplets=made.droplets, networks=[VPC])
+            (made.config.directory / "fabric.json").write_text(fabric.model_dump_json())
+            release = made.config.directory / "releases/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+            release.parent.mkdir(parents=True)
+            release.write_text("sums\n")
+            asyncio.run(firewalls.apply(made.config, fabric))
+            environ = {**CLEAN, "SLIPWAY_STATE": str(state), "PYTHONPATH": str(Path.cwd())}
+            inside = made.start(made.config.netns, sys.executable, "-c", START, made.config.name, environ=environ)
+            ready = made.config.directory / "inside.ready"
+            wait_for(lambda: ready.exists() or inside.poll() is not None, 30)
+            assert inside.poll() is None
+            yield made
+            inside.terminate()
+            assert inside.wait(10) == 0
+            assert not ready.exists()
+
+
+def answer(cloud: SmallCloud, place: str, *command: str) -> str:
+    return subprocess.run(["ip", "netns", "exec", place, *command], check=True, capture_output=True, text=True, env=CLEAN).stdout.strip()
+
+
+def test_a_droplet_reads_its_own_metadata(cloud: SmallCloud) -> None:
+    for droplet in cloud.droplets:
+        assert answer(cloud, cloud.place(droplet), "curl", "-sS", "-m", "5", f"http://{METADATA}/metadata/v1/hostname") == droplet.name
+
+
+def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
+    place, gateway, domain = cloud.place(cloud.droplets[0]), f"@{cloud.config.gateway}", cloud.config.domain
+    for name, address in (("bucket.nyc3.spaces", cloud.config.spaces), ("releases", cloud.config.releases)):
+        assert answer(cloud, place, "dig", gateway, "+short", "+time=2", "+tries=1", f"{name}.{domain}") == str(address)
+
+
+def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
+    for place in (cloud.place(None), cloud.place(cloud.droplets[1])):
+        sums = f"http://{cloud.config.releases}/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+        assert answer(cloud, place, "curl", "-sS", "-m", "5", sums) == "sums"
+        host = f"bucket.nyc3.spaces.{cloud.config.domain}"
+        command = ["curl", "-sS", "-m", "5", "-H", f"Host: {host}", f"http://{cloud.config.spaces}/object"]
+        assert "<Code>AccessDenied</Code>" in answer(cloud, place, *command)
