@@ -117,20 +117,17 @@ def _link(link: Path, target: Path) -> None:
 
 
 def _link_scripts(tool: Tool, entry: Found, directory: Path) -> None:
-    """Put the tool's scripts beside it: an installed tool has its own, a built one takes them from the Go module."""
+    """Have the tool's scripts beside it, where it looks: an installed tool has its own, a built one takes them from the module."""
     assert tool.scripts is not None
-    if entry.origin == "PATH":
-        for file in tool.scripts.files:
-            _link(directory / Path(file).name, entry.path.with_name(Path(file).name))
-        return
-    if all((directory / Path(file).name).exists() for file in tool.scripts.files):
-        return
-    told = _go(["mod", "download", "-json", tool.scripts.module], HERE / tool.scripts.source)
-    module = Path(json.loads(told)["Dir"])
-    for file in tool.scripts.files:
-        script = directory / Path(file).name
-        shutil.copyfile(module / file, script)
-        script.chmod(0o755)
+    beside = [entry.path.with_name(Path(file).name) for file in tool.scripts.files]
+    if entry.origin == "built" and not all(script.exists() for script in beside):
+        told = _go(["mod", "download", "-json", tool.scripts.module], HERE / tool.scripts.source)
+        module = Path(json.loads(told)["Dir"])
+        for file, script in zip(tool.scripts.files, beside, strict=True):
+            shutil.copyfile(module / file, script)
+            script.chmod(0o755)
+    for script in beside:
+        _link(directory / script.name, script)
 
 
 def _build(tool: Tool) -> None:
