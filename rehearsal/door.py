@@ -18,14 +18,34 @@ OPEN = "/_rehearsal/"
 """Paths below need no token: they are not of the API but of the rehearsal itself."""
 
 
+class Start:
+    """Whether the cloud has started, or why it never will."""
+
+    def __init__(self) -> None:
+        self._over = asyncio.Event()
+        self.failure = ""
+
+    @property
+    def succeeded(self) -> bool:
+        return self._over.is_set() and not self.failure
+
+    def end(self, failure: str = "") -> None:
+        self.failure = failure
+        self._over.set()
+
+    async def wait(self) -> None:
+        """Until it has succeeded or failed."""
+        await self._over.wait()
+
+
 class Door:
     """Lets a request into the API, or answers it itself."""
 
-    def __init__(self, app: ASGIApp, token: str, limits: Limits, ready: asyncio.Event) -> None:
+    def __init__(self, app: ASGIApp, token: str, limits: Limits, start: Start) -> None:
         self._app = app
         self._token = f"Bearer {token}".encode()
         self._meter = Meter(limits)
-        self._ready = ready
+        self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(OPEN):
@@ -49,8 +69,11 @@ class Door:
             extra["retry-after"] = str(wait)
             await _refuse(reply, 429, "too_many_requests", "API rate limit exceeded.", request_id)
         else:
-            await self._ready.wait()
-            await self._app(scope, receive, reply)
+            await self._start.wait()
+            if self._start.failure:
+                await _refuse(reply, 500, "server_error", f"The rehearsal cloud did not start: {self._start.failure}", request_id)
+            else:
+                await self._app(scope, receive, reply)
 
 
 async def _refuse(send: Send, status: int, id: str, message: str, request_id: str) -> None:

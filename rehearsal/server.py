@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from rehearsal import discarding, secrets_service
 from rehearsal.cloud import Cloud
 from rehearsal.config import CloudConfig
-from rehearsal.door import Door
+from rehearsal.door import Door, Start
 from rehearsal.errors import ApiError, from_validation, not_found
 from rehearsal.keeper import NetworkKeeper
 from rehearsal.limits import REAL, Limits
@@ -66,6 +66,9 @@ ROOMS = [
     vpcs,
 ]
 
+STOP_SECONDS = 5
+"""How long requests in flight may take when the API is told to end."""
+
 UNSERVED = [("POST", "/v2/images"), ("POST", "/v2/certificates"), ("DELETE", "/v2/certificates/{id}")]
 """Operations of the API that are left out although another method of their path is served."""
 
@@ -76,8 +79,7 @@ class Api:
     def __init__(self, config: CloudConfig, machines: Machines, limits: Limits = REAL) -> None:
         self._config = config
         self._machines = machines
-        self._ready = asyncio.Event()
-        self._failure = ""
+        self._progress = Start()
         app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
         app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
         app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
@@ -90,7 +92,7 @@ class Api:
         app.add_exception_handler(HTTPException, _answer_http)
         app.add_exception_handler(MachineError, _answer_machine)
         app.add_exception_handler(Exception, _answer_bug)
-        self.app = Door(app, config.token, limits, self._ready)
+        self.app = Door(app, config.token, limits, self._progress)
 
     @asynccontextmanager
     async def _live(self, app: FastAPI) -> AsyncIterator[None]:
@@ -114,18 +116,18 @@ class Api:
             await self._machines.start()
             await cloud.network.settle()
         except Exception as error:
-            self._failure = str(error)
             log.exception("the cloud does not start")
+            self._progress.end(str(error) or repr(error))
             return
         cloud.worker.resume()
         droplet_rules.resume(cloud)
         load_balancer_rules.resume(cloud)
-        self._ready.set()
+        self._progress.end()
 
     async def _health(self) -> JSONResponse:
         """Whether the machines have started; with the reason if they never will."""
-        ready = self._ready.is_set()
-        return JSONResponse({"ready": ready} | ({"error": self._failure} if self._failure else {}), status_code=200 if ready else 503)
+        ready, failure = self._progress.succeeded, self._progress.failure
+        return JSONResponse({"ready": ready} | ({"error": failure} if failure else {}), status_code=200 if ready else 503)
 
 
 def serve(config: CloudConfig, limits: Limits = REAL) -> None:
@@ -139,7 +141,9 @@ def serve(config: CloudConfig, limits: Limits = REAL) -> None:
         listener.bind(("127.0.0.1", config.port))
         _log_to_file(config)
         api = Api(config, _machines(config), limits)
-        server = uvicorn.Server(uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="on"))
+        server = uvicorn.Server(
+            uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS)
+        )
         asyncio.run(server.serve(sockets=[listener]))
 
 

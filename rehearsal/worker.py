@@ -92,8 +92,8 @@ class Worker:
                 outcome()
                 self._end(action, states.COMPLETED)
         except Exception as error:
-            cause = str(error) if isinstance(error, MachineError) else repr(error)
-            log.error("%s of %s %s failed: %s", action.type, action.resource_type, action.resource_id, cause)
+            bug = None if isinstance(error, MachineError) else error
+            log.error("%s of %s %s failed: %s", action.type, action.resource_type, action.resource_id, error, exc_info=bug)
             with self._store.write():
                 work.fail(action)
                 self._end(action, states.ERRORED)

@@ -23,5 +23,9 @@ def run(options: argparse.Namespace) -> int:
         return 1
     from rehearsal.server import serve
 
-    serve(config, Limits(hour=options.requests_an_hour, minute=options.requests_a_minute))
+    try:
+        serve(config, Limits(hour=options.requests_an_hour, minute=options.requests_a_minute))
+    except OSError as error:
+        print(f"Port {config.port} cannot be listened on: {error.strerror}.", file=sys.stderr)
+        return 1
     return 0

@@ -9,7 +9,7 @@ from rehearsal.clock import now
 from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Balancer, Firewall, FirewallRule, ForwardingRule, Project, Vpc
+from rehearsal.records import Balancer, Firewall, FirewallRule, ForwardingRule, HealthCheck, Project, StickySessions, Vpc
 from rehearsal.rooms.load_balancers import shapes
 from rehearsal.rooms.load_balancers.shapes import BalancerWrite
 
@@ -138,8 +138,8 @@ def _facts(body: BalancerWrite) -> dict[str, Any]:
         "name": body.name,
         "algorithm": body.algorithm,
         "forwarding_rules": _rules(body.forwarding_rules),
-        "health_check": body.health_check.model_dump(),
-        "sticky_sessions": body.sticky_sessions.model_dump(),
+        "health_check": HealthCheck(**body.health_check.model_dump()),
+        "sticky_sessions": StickySessions(**body.sticky_sessions.model_dump()),
         "redirect_http_to_https": body.redirect_http_to_https,
         "enable_proxy_protocol": body.enable_proxy_protocol,
         "enable_backend_keepalive": body.enable_backend_keepalive,

@@ -1,0 +1,32 @@
+"""A cloud of memory machines in a directory of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal.config import CloudConfig
+from rehearsal.limits import Limits
+from rehearsal.machines.memory import MemoryMachines
+from tests.rehearsal.api.client import Client, running
+
+UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_000)
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    config = CloudConfig(name="api-test", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
+    config.save()
+    return config
+
+
+@pytest.fixture
+def machines(config: CloudConfig) -> MemoryMachines:
+    return MemoryMachines(config)
+
+
+@pytest.fixture
+def api(config: CloudConfig, machines: MemoryMachines) -> Iterator[Client]:
+    with running(config, machines, UNLIMITED) as client:
+        yield client

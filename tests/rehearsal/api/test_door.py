@@ -1,0 +1,93 @@
+"""What every request passes: token, limits, pages, and what is not served."""
+
+import pytest
+import requests
+
+from rehearsal.config import CloudConfig
+from rehearsal.limits import Limits
+from rehearsal.machines.memory import MemoryMachines
+from tests.rehearsal.api.client import Client, running, serving, until
+from tests.rehearsal.api.machines import UnstartedMachines
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "tttt"}])
+def test_a_request_without_the_token_is_refused(api: Client, headers: dict[str, str]) -> None:
+    response = requests.get(f"{api.url}/v2/account", headers=headers, timeout=5)
+    assert (response.status_code, response.json()["id"]) == (401, "unauthorized")
+    assert response.json()["message"] == "Unable to authenticate you"
+    assert response.headers["ratelimit-limit"] == "1000000"
+
+
+def test_health_needs_no_token(api: Client) -> None:
+    assert requests.get(f"{api.url}/_rehearsal/health", timeout=5).json() == {"ready": True}
+
+
+def test_a_cloud_that_does_not_start_says_why(config: CloudConfig) -> None:
+    with serving(config, UnstartedMachines(config)) as api:
+        health = until(lambda: requests.get(f"{api.url}/_rehearsal/health", timeout=5).json().get("error"))
+        assert health == "no bridge"
+        assert api.refusal("GET", "/v2/account", expect=500) == "The rehearsal cloud did not start: no bridge"
+
+
+def test_bursts_are_limited_and_told_when_to_come_again(config: CloudConfig, machines: MemoryMachines) -> None:
+    with running(config, machines, Limits(hour=100, minute=2)) as api:
+        for remaining in ("99", "98"):
+            assert api.http.get(f"{api.url}/v2/account").headers["ratelimit-remaining"] == remaining
+        refused = api.http.get(f"{api.url}/v2/account")
+    assert (refused.status_code, refused.json()["id"]) == (429, "too_many_requests")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+def test_the_list_of_keys_has_a_limit_of_its_own(config: CloudConfig, machines: MemoryMachines) -> None:
+    with running(config, machines) as api:
+        for _ in range(10):
+            api("GET", "/v2/account/keys")
+        api("GET", "/v2/account/keys", expect=429)
+        api("GET", "/v2/account")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v2/volumes"),
+        ("POST", "/v2/kubernetes/clusters"),
+        ("POST", "/v2/images"),
+        ("POST", "/v2/certificates"),
+        ("GET", "/v1/droplets"),
+    ],
+)
+def test_what_is_not_served_says_so(api: Client, method: str, path: str) -> None:
+    assert f"does not serve {method} {path}" in api.refusal(method, path, expect=404)
+
+
+def test_pages_have_absolute_links(api: Client) -> None:
+    first = api("GET", "/v2/sizes?per_page=10")
+    assert len(first["sizes"]) == 10
+    assert set(first["links"]["pages"]) == {"next", "last"}
+    second = api("GET", first["links"]["pages"]["next"])
+    assert second["links"]["pages"]["prev"] == f"{api.url}/v2/sizes?page=1&per_page=10"
+    last = api("GET", second["links"]["pages"]["last"])
+    assert set(last["links"]["pages"]) == {"first", "prev"}
+    slugs = [size["slug"] for page in (first, second, last) for size in page["sizes"]]
+    assert len(slugs) == len(set(slugs)) == first["meta"]["total"]
+
+
+def test_one_page_has_empty_links(api: Client) -> None:
+    assert api("GET", "/v2/regions?page=1&per_page=200")["links"] == {}
+
+
+@pytest.mark.parametrize("query", ["page=0", "per_page=-1", "page=x"])
+def test_a_page_that_cannot_be(api: Client, query: str) -> None:
+    assert query.split("=")[0] in api.refusal("GET", f"/v2/regions?{query}")
+
+
+def test_a_body_that_is_not_json(api: Client) -> None:
+    response = api.http.post(f"{api.url}/v2/droplets", data="{", headers={"Content-Type": "application/json"})
+    assert (response.status_code, response.json()["id"]) == (400, "bad_request")
+
+
+def test_the_log_has_no_secrets(api: Client, config: CloudConfig, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="rehearsal")
+    api.droplet(user_data="top secret")
+    assert any("POST /v2/droplets 202" in line for line in caplog.messages)
+    assert not any(config.token in line or "top secret" in line for line in caplog.messages)

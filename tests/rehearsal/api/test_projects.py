@@ -1,0 +1,69 @@
+"""Projects."""
+
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.api.client import Client
+
+ONE = {"name": "slipway", "purpose": "Web Application", "environment": "development"}
+
+
+def test_create_change_delete(api: Client) -> None:
+    project = api("POST", "/v2/projects", ONE, 201)["project"]
+    assert (project["environment"], project["is_default"], project["purpose"]) == ("Development", False, "Web Application")
+    path = f"/v2/projects/{project['id']}"
+    changed = api("PATCH", path, {"purpose": "a test", "environment": "STAGING"})["project"]
+    assert (changed["name"], changed["purpose"], changed["environment"]) == ("slipway", "Other: a test", "Staging")
+    replaced = api("PUT", path, ONE | {"description": "new", "is_default": False, "environment": ""})["project"]
+    assert (replaced["description"], "environment" in replaced) == ("new", False)
+    api("DELETE", path, expect=204)
+    api("GET", path, expect=404)
+
+
+def test_resources_are_in_the_default_project_until_assigned(api: Client) -> None:
+    droplet = api.droplet()
+    urn = f"do:droplet:{droplet['id']}"
+    assert [resource["urn"] for resource in api("GET", "/v2/projects/default/resources")["resources"]] == [urn]
+    path = f"/v2/projects/{api('POST', '/v2/projects', ONE, 201)['project']['id']}"
+    body = {"resources": [urn, "do:droplet:1", "do:space:artifacts"]}
+    statuses = [resource["status"] for resource in api("POST", f"{path}/resources", body)["resources"]]
+    assert statuses == ["assigned", "not_found", "assigned"]
+    [again] = api("POST", f"{path}/resources", {"resources": [urn]})["resources"]
+    assert again["status"] == "already_assigned"
+    assert api("GET", "/v2/projects/default/resources")["resources"] == []
+    refused = api.refusal("DELETE", path, expect=412)
+    assert "cannot delete a project with resources" in refused
+    api("POST", "/v2/projects/default/resources", body)
+    api("DELETE", path, expect=204)
+    api("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
+    assert [resource["urn"] for resource in api("GET", "/v2/projects/default/resources")["resources"]] == ["do:space:artifacts"]
+
+
+def test_one_project_is_the_default(api: Client) -> None:
+    first = api("GET", "/v2/projects/default")["project"]
+    api.refusal("DELETE", f"/v2/projects/{first['id']}", expect=412)
+    other = api("POST", "/v2/projects", ONE, 201)["project"]
+    assert api("PATCH", f"/v2/projects/{other['id']}", {"is_default": True})["project"]["is_default"]
+    assert api("GET", "/v2/projects/default")["project"]["id"] == other["id"]
+    assert not api("GET", f"/v2/projects/{first['id']}")["project"]["is_default"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"name": "first-project"}, 409),
+        ({"name": "x" * 176}, 422),
+        ({"name": None}, 422),
+        ({"purpose": None}, 422),
+        ({"description": "x" * 256}, 422),
+        ({"environment": "moon"}, 422),
+    ],
+)
+def test_what_cannot_be_created(api: Client, change: dict[str, Any], status: int) -> None:
+    api("GET", "/v2/projects/default")
+    api.refusal("POST", "/v2/projects", ONE | change, status)
+
+
+def test_what_is_no_urn(api: Client) -> None:
+    api.refusal("POST", "/v2/projects/default/resources", {"resources": ["droplet:1"]}, expect=400)
