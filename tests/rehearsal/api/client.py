@@ -103,7 +103,7 @@ def running(config: CloudConfig, machines: Machines, limits: Limits = REAL) -> I
 @contextmanager
 def serving(config: CloudConfig, machines: Machines, limits: Limits = REAL) -> Iterator[Client]:
     """The API of a cloud in this process, whether or not its machines start."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(Api(config, machines, limits).app, log_config=None, access_log=False))
         thread = threading.Thread(target=server.run, args=([listener],))
