@@ -105,6 +105,12 @@ def packer_command(what: Build, key_id: int, key_file: Path) -> list[str]:
     return ["packer", "build", "-color=false", "-only=base.digitalocean.base", *words, what.template]
 
 
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """As a terminal does: the whole group, because Packer's first process is a wrapper that leaves it to the second."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGINT)
+
+
 class Packer:
     """Packer's processes, which can be interrupted once, at any moment."""
 
@@ -119,7 +125,7 @@ class Packer:
         if not self._interrupted.is_set():
             self._interrupted.set()
             if self._process and self._process.poll() is None:
-                self._process.send_signal(signal.SIGINT)
+                _interrupt(self._process)
 
     def check(self) -> None:
         """Raises:
@@ -138,15 +144,22 @@ class Packer:
         tail: deque[str] = deque(maxlen=TAIL_LINES)
         where = " ".join(command[:2])
         with subprocess.Popen(
-            command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            process_group=0,
         ) as process:
             self._process = process
             if self._interrupted.is_set():  # it came between the check and the start
-                process.send_signal(signal.SIGINT)
+                _interrupt(process)
             assert process.stdout
             for line in filter(None, map(str.rstrip, process.stdout)):
                 if script := SCRIPT.search(line):
                     where = Path(script[1]).name
+                    tail.clear()
                 tail.append(line)
                 self._say(line)
         self.check()

@@ -4,9 +4,13 @@ It compares declared inputs only and holds no secret: the token comes from the s
 the process that runs it.
 """
 
+import os
 import re
 import secrets
+import socket
 import sys
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,11 +24,29 @@ IMAGES = Path(__file__).parents[1] / "images"
 """A folder each, named as its images are."""
 FAMILY_TAG = "base-image"
 BUILD_PREFIX = "image-build"
+ENGINE_SECONDS = 2
 
 
 def say(line: str) -> None:
     """The engine shows a provider's standard error as progress."""
     print(line, file=sys.stderr, flush=True)
+
+
+def exit_with_engine() -> None:
+    """End this process soon after the engine that asked for it, so that a build under way notices and cleans up."""
+    address = re.fullmatch(r"([\d.]+):(\d+)", sys.argv[-1])
+    if address is None:
+        return
+
+    def watch(host: str, port: int) -> None:
+        while True:
+            try:
+                socket.create_connection((host, port), timeout=ENGINE_SECONDS).close()
+            except OSError:
+                os._exit(1)
+            time.sleep(ENGINE_SECONDS)
+
+    threading.Thread(target=watch, args=(address[1], int(address[2])), daemon=True).start()
 
 
 def content_tag(content: str) -> str:
@@ -93,6 +115,7 @@ class ImageProvider(ResourceProvider):
 
     def configure(self, req: ConfigureRequest) -> None:
         self._config = req.config
+        exit_with_engine()
 
     def _api(self) -> ImageApi:
         return connect(lambda key: self._config.get(f"digitalocean:{key}"))
