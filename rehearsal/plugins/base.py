@@ -131,11 +131,12 @@ class StandIn(engine.Provider, Generic[C]):
             found = resource.read(change.id, state) if resource.reads_back else {}
             if found is None:
                 raise PluginError(f"{resource.token} '{change.id}' is gone right after it was made")
-            return state | found
+            return state | found | {"id": change.id}
         except PluginError as error:
             if not change.id:
                 raise
-            with_facts = state | change.learned | _facts(resource, change.id, state | change.learned)
+            known = (change.old or state) | change.learned
+            with_facts = known | _facts(resource, change.id, known) | {"id": change.id}
             raise PartialFailureError(str(error), change.id, with_facts, inputs) from error
 
     async def read(self, request: engine.ReadRequest) -> engine.ReadResponse:
@@ -144,7 +145,7 @@ class StandIn(engine.Provider, Generic[C]):
         found = await self._in_thread(lambda: resource.read(request.resource_id, state))
         if found is None:
             return engine.ReadResponse()
-        state = state | found
+        state = state | found | {"id": request.resource_id}
         inputs = inputs_after_read(resource.properties, values.from_engine(request.inputs), state)
         return engine.ReadResponse(request.resource_id, values.to_engine(state, resource.properties), values.to_engine(inputs))
 
@@ -171,7 +172,7 @@ class StandIn(engine.Provider, Generic[C]):
         return self._client
 
     def _kind(self, token: str) -> type[Resource[C]]:
-        kind = self._resources.get(token)
+        kind = self._resources.get(token.rpartition("$")[2])  # a child's type in its URN begins with its parents'
         if kind is None:
             raise PluginError(f"resource {token} is not supported by this stand-in plugin")
         return kind

@@ -21,7 +21,7 @@ class Clock:
         self._seconds = seconds
         self._stopped = stopped
 
-    def pause(self, what: str, seconds: float = PAUSE) -> None:
+    def pause(self, what: str) -> None:
         """Sleep once.
 
         Raises:
@@ -29,7 +29,7 @@ class Clock:
         """
         if time.monotonic() >= self._end:
             raise PluginError(f"timeout while waiting for {what} (timeout: {self._seconds:g}s)")
-        if self._stopped.wait(seconds):
+        if self._stopped.wait(PAUSE):
             raise PluginError(f"cancelled while waiting for {what}")
 
     def until(self, look: Callable[[], tuple[str, T]], pending: Collection[str], target: str, what: str) -> T:

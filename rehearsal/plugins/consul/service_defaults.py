@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.config_entries import Entry
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of
 
 PLAIN = {
     "balanceInboundConnections": "BalanceInboundConnections",
@@ -42,12 +42,12 @@ class ServiceDefaults(Entry):
         "balanceInboundConnections": Property(STRING),
         "destinations": Property(list_of(map_of(STRING)), supported=False),
         "envoyExtensions": Property(list_of(map_of(STRING)), supported=False),
-        "exposes": Property(set_of(object_of(EXPOSE)), required=True),
+        "exposes": Property(list_of(object_of(EXPOSE)), required=True),
         "externalSni": Property(STRING),
         "localConnectTimeoutMs": Property(INTEGER),
         "localRequestTimeoutMs": Property(INTEGER),
         "maxInboundConnections": Property(INTEGER),
-        "meshGateways": Property(set_of(object_of(MESH_GATEWAY))),
+        "meshGateways": Property(list_of(object_of(MESH_GATEWAY))),
         "meta": Property(map_of(STRING)),
         "mode": Property(STRING),
         "mutualTlsMode": Property(STRING),
@@ -55,7 +55,7 @@ class ServiceDefaults(Entry):
         "namespace": Property(STRING, replaces=True, supported=False),
         "partition": Property(STRING, replaces=True, supported=False),
         "protocol": Property(STRING, required=True),
-        "transparentProxies": Property(set_of(object_of(TRANSPARENT))),
+        "transparentProxies": Property(list_of(object_of(TRANSPARENT))),
         "upstreamConfigs": Property(list_of(map_of(STRING)), supported=False),
     }
 

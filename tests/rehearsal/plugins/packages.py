@@ -1,0 +1,12 @@
+"""Every package, resource and function of the stand-ins, for tests that walk them all."""
+
+from typing import Any
+
+from rehearsal.plugins.consul.package import PACKAGE as CONSUL
+from rehearsal.plugins.digitalocean.package import PACKAGE as DIGITALOCEAN
+from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
+from rehearsal.plugins.resource import Function, Package, Resource
+
+PACKAGES: list[Package[Any]] = [DIGITALOCEAN, NOMAD, CONSUL]
+RESOURCES: list[type[Resource[Any]]] = [kind for package in PACKAGES for kind in package.resources]
+FUNCTIONS: list[Function[Any]] = [function for package in PACKAGES for function in package.functions]

@@ -1,0 +1,142 @@
+"""Every property of every resource: checked, compared, replaced, refreshed and kept secret as its table says."""
+
+from typing import Any
+
+import pytest
+
+from rehearsal.plugins import values
+from rehearsal.plugins.check import DEFAULTS, check
+from rehearsal.plugins.diff import differences
+from rehearsal.plugins.refresh import inputs_after_read
+from rehearsal.plugins.resource import Resource
+from rehearsal.plugins.tables import Kind, State
+from rehearsal.plugins.values import UNKNOWN
+from tests.rehearsal.plugins.packages import RESOURCES
+
+Case = tuple[type[Resource[Any]], str]
+
+SETTABLE: list[Case] = [(kind, key) for kind in RESOURCES for key, item in kind.properties.items() if item.input and item.supported]
+OTHERS: list[Case] = [(kind, key) for kind in RESOURCES for key, item in kind.properties.items() if not (item.input and item.supported)]
+TEXTS = {"jobspec": '{"Job": {"ID": "job-%d"}}', "configJson": '{"Protocol": "p%d"}'}
+
+
+def name_of(value: object) -> str:
+    return value.token.rpartition(":")[2] if isinstance(value, type) and issubclass(value, Resource) else str(value)
+
+
+def sample(kind: Kind, number: int, key: str = "") -> Any:
+    """A value of a kind; another for another number (1 or 2)."""
+    if kind.name == "object":
+        return {name: sample(item.kind, number, name) for name, item in kind.fields.items() if item.input and item.supported}
+    if kind.items and kind.name == "map":
+        return {"key": sample(kind.items, number)}
+    if kind.items:
+        return [sample(kind.items, number)]
+    scalars: dict[str, Any] = {"boolean": number == 1, "integer": number, "number": number + 0.5}
+    return scalars.get(kind.name, TEXTS[key] % number if key in TEXTS else f"text-{number}")
+
+
+def required(kind: type[Resource[Any]]) -> State:
+    return {key: sample(item.kind, 1, key) for key, item in kind.properties.items() if item.required}
+
+
+def checked(kind: type[Resource[Any]], news: State) -> State:
+    result = check(kind.properties, news, {}, "thing", b"seed")
+    assert result.failures == []
+    return result.inputs
+
+
+def state_of(kind: type[Resource[Any]], inputs: State) -> State:
+    """What the state keeps of the inputs."""
+    items = kind.properties
+    stored = {key: items[key].stored for key in inputs if key in items}
+    return {key: keep(inputs[key]) if keep else inputs[key] for key, keep in stored.items()}
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_a_change_is_seen_and_replaces_as_the_table_says(kind: type[Resource[Any]], key: str) -> None:
+    item = kind.properties[key]
+    state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
+    inputs = checked(kind, required(kind) | {key: sample(item.kind, 2, key)})
+    found = differences(kind.properties, state, inputs)
+    assert {difference.key for difference in found} == {key}
+    assert any(difference.replaces for difference in found) == (item.replaces or some_field_replaces(item.kind))
+    assert differences(kind.properties, state, inputs, [key]) == []
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_the_same_value_is_no_change(kind: type[Resource[Any]], key: str) -> None:
+    inputs = checked(kind, required(kind) | {key: sample(kind.properties[key].kind, 1, key)})
+    assert differences(kind.properties, state_of(kind, inputs), inputs) == []
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_an_unknown_value_is_a_change(kind: type[Resource[Any]], key: str) -> None:
+    item = kind.properties[key]
+    state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
+    found = differences(kind.properties, state, checked(kind, required(kind) | {key: UNKNOWN}))
+    assert [(difference.path, difference.replaces) for difference in found] == [(key, item.replaces)]
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(kind: type[Resource[Any]], key: str) -> None:
+    item = kind.properties[key]
+    if item.required:
+        failures = check(kind.properties, {}, {}, "thing", b"").failures
+        assert key in [failure.path for failure in failures]
+        return
+    state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
+    inputs = checked(kind, required(kind))
+    found = differences(kind.properties, state, inputs)
+    if item.auto_named:
+        assert inputs[key].startswith("thing-")
+        assert key in inputs[DEFAULTS]
+    elif item.default:
+        assert inputs[key] == item.default
+        assert key in inputs[DEFAULTS]
+    else:
+        assert bool(found) == (not item.computed)
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_drift_reaches_the_inputs(kind: type[Resource[Any]], key: str) -> None:
+    item = kind.properties[key]
+    inputs = checked(kind, required(kind) | {key: sample(item.kind, 1, key)})
+    assert inputs_after_read(kind.properties, inputs, state_of(kind, inputs)) == inputs
+
+    drifted = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 2, key)}))
+    refreshed = inputs_after_read(kind.properties, inputs, drifted)
+    assert differences(kind.properties, drifted, refreshed) == [] or item.stored
+
+
+@pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
+def test_a_wrong_type_is_told(kind: type[Resource[Any]], key: str) -> None:
+    wrong: Any = {"nested": "thing"} if kind.properties[key].kind.name not in ("object", "map") else "text"
+    failures = check(kind.properties, required(kind) | {key: wrong}, {}, "thing", b"").failures
+    assert [(failure.path, "expected" in failure.reason) for failure in failures] == [(key, True)]
+
+
+@pytest.mark.parametrize(("kind", "key"), OTHERS, ids=name_of)
+def test_what_cannot_be_set_is_refused(kind: type[Resource[Any]], key: str) -> None:
+    item = kind.properties[key]
+    failures = check(kind.properties, required(kind) | {key: sample(item.kind, 1, key)}, {}, "thing", b"").failures
+    expected = "does not support" if item.input else "set by the service"
+    assert [(failure.path, expected in failure.reason) for failure in failures] == [(key, True)]
+
+
+@pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
+def test_an_unknown_property_is_refused(kind: type[Resource[Any]]) -> None:
+    failures = check(kind.properties, required(kind) | {"nonesuch": 1}, {}, "thing", b"").failures
+    assert [(failure.path, failure.reason) for failure in failures] == [("nonesuch", "'nonesuch' is not in schema")]
+
+
+@pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
+def test_secret_outputs_are_marked(kind: type[Resource[Any]]) -> None:
+    state = {key: sample(item.kind, 1, key) for key, item in kind.properties.items()}
+    marked = values.to_engine(state, kind.properties)
+    assert {key for key, value in marked.items() if value.is_secret} == {key for key, item in kind.properties.items() if item.secret}
+
+
+def some_field_replaces(kind: Kind) -> bool:
+    fields = (kind.items or kind).fields
+    return any(item.replaces for item in fields.values())

@@ -1,0 +1,163 @@
+"""The stand-ins for Nomad and Consul make the official plugins' recorded calls and get their recorded states."""
+
+from typing import Any
+
+import pytest
+
+from rehearsal.plugins.consul.package import PACKAGE as CONSUL
+from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
+from rehearsal.plugins.resource import Package
+from tests.rehearsal.plugins.driving import Driver
+from tests.rehearsal.plugins.recorded import Recorded, Replay, about, once, state, steps
+from tests.rehearsal.plugins.service import Service
+
+ENGINES_OWN = {"__meta", "__pulumi_raw_state_delta"}
+
+FIRST = "first program, step 1"
+SECOND = "second program"
+
+CASES = [
+    (NOMAD, "nomad:index/job:Job", FIRST, "up step 1", ("/job/parity", "/jobs", "/evaluation/", "/deployment/")),
+    (NOMAD, "nomad:index/namespace:Namespace", FIRST, "up step 1", ("/namespace",)),
+    (CONSUL, "consul:index/keyPrefix:KeyPrefix", FIRST, "up step 1", ("/kv/parity",)),
+    (CONSUL, "consul:index/configEntry:ConfigEntry", FIRST, "up step 1", ("/config",)),
+    (CONSUL, "consul:index/keys:Keys", SECOND, "second program: up", ("/kv/a/b",)),
+]
+
+PUT_PATHS = {"/v1/config?dc=dc1", "/v1/catalog/register?dc=dc1"}
+
+
+def driver(package: Package[Any], service: Service) -> Driver:
+    return Driver(package, {"address": service.url})
+
+
+@pytest.mark.parametrize(("package", "token", "part", "step", "words"), CASES, ids=lambda case: str(case).rpartition(":")[2][:20])
+def test_a_create_makes_the_recorded_calls_and_state(
+    package: Package[Any], token: str, part: str, step: str, words: tuple[str, ...]
+) -> None:
+    recording = steps(package.name)[step]
+    official = state(token, part)
+    with Service(Replay(recording)) as service:
+        plugin = driver(package, service)
+        checked = plugin.inputs(token, _written(official["inputs"]))
+        resource_id, outputs = plugin.create(token, _written(official["inputs"]))
+        made = [str(call) for call in service.calls if any(word in call.path for word in words)]
+        again = plugin.diff(token, outputs, _written(official["inputs"]))
+
+    assert list(once(iter(made))) == about(recording, *words)
+    assert checked == official["inputs"]
+    assert resource_id == official["id"]
+    assert outputs == {
+        key: value for key, value in official["outputs"].items() if key not in ENGINES_OWN and (value is not None or key in outputs)
+    }
+    assert again.keys == (["configJson"] if token.endswith("ConfigEntry") else [])
+
+
+def test_the_bodies_are_the_recorded_ones() -> None:
+    recording = steps("consul")["up step 1"]
+    node, service_, entry = (state(f"consul:index/{name}") for name in ("node:Node", "service:Service", "configEntry:ConfigEntry"))
+    with Service(Replay(recording)) as service:
+        plugin = driver(CONSUL, service)
+        node_id, node_state = plugin.create(node["type"], _written(node["inputs"]))
+        service_id, service_state = plugin.create(service_["type"], _written(service_["inputs"]))
+        plugin.create(entry["type"], _written(entry["inputs"]))
+        registered = service.bodies("PUT", "/v1/catalog/register?dc=dc1")
+        entries = service.bodies("PUT", "/v1/config?dc=dc1")
+        assert plugin.diff(service_["type"], service_state, _written(service_["inputs"])).keys == []
+
+    official = [call.body for call in recording if call.path == "/v1/catalog/register?dc=dc1"]
+    assert [_lean(body) for body in registered] == [_lean(body) for body in official]
+    assert [_lean(body) for body in entries] == [_lean(call.body) for call in recording if call.path == "/v1/config?dc=dc1"]
+    assert (node_id, node_state) == (node["id"], node["outputs"])
+    assert (service_id, service_state) == (service_["id"], service_["outputs"])
+
+
+def test_a_service_goes_before_its_node() -> None:
+    recording = [call for call in steps("consul")["up step 2"] if "deregister" in call.path]
+    with Service(Replay(recording)) as service:
+        plugin = driver(CONSUL, service)
+        for name in ("service:Service", "node:Node"):
+            official = state(f"consul:index/{name}")
+            plugin.delete(official["type"], official["id"], official["outputs"])
+        bodies = service.bodies("PUT", "/v1/catalog/deregister?dc=dc1")
+    assert [_lean(body) for body in bodies] == [_lean(call.body) for call in recording]
+
+
+def test_a_changed_job_is_planned_registered_and_followed() -> None:
+    recording = steps("nomad")["up step 2"]
+    job = [call for call in recording if "/namespace" not in call.path]
+    register = next(call for call in job if call.path.startswith("/v1/jobs"))
+    official = state("nomad:index/job:Job")
+    changed = {**_written(official["inputs"]), "jobspec": register.body["Submission"]["Source"]}
+    with Service(Replay(job)) as service:
+        plugin = driver(NOMAD, service)
+        diff = plugin.diff(official["type"], official["outputs"], changed)
+        after = plugin.update(official["type"], "parity", official["outputs"], changed)
+        made = list(once(iter(service.asked)))
+        assert service.bodies("PUT", "/v1/jobs?namespace=default")[0]["Submission"] == register.body["Submission"]
+
+    assert diff.keys == ["allocationIds", "jobspec", "modifyIndex", "region", "status"]
+    assert diff.replaces == []
+    assert made == about(job, "/")
+    assert (after["version"], after["deploymentStatus"], after["modifyIndex"]) == (1, "successful", "47")
+
+
+def test_a_refresh_and_a_destroy_make_the_recorded_calls() -> None:
+    recording = steps("nomad")
+    official = state("nomad:index/job:Job")
+    with Service(Replay(recording["refresh"] + recording["destroy"])) as service:
+        plugin = driver(NOMAD, service)
+        plugin.read(official["type"], "parity", official["outputs"], official["inputs"])
+        plugin.delete(official["type"], "parity", official["outputs"])
+        made = service.asked
+    assert made == [
+        "GET /v1/job/parity?namespace=default",
+        "GET /v1/job/parity/submission?namespace=default&version=1",
+        "DELETE /v1/job/parity?namespace=default&purge=true",
+    ]
+
+
+def test_entries_written_out_are_stable_and_the_others_are_not() -> None:
+    recording = steps("consul")["second program: up"]
+    token = "consul:index/configEntryServiceDefaults:ConfigEntryServiceDefaults"
+    official = state(token, SECOND)
+    short = _written(official["inputs"])
+    full = {**short, "meshGateways": [{"mode": ""}], "transparentProxies": [{"dialedDirectly": False, "outboundListenerPort": 0}]}
+    with Service(Replay(recording)) as service:
+        plugin = driver(CONSUL, service)
+        resource_id, outputs = plugin.create(token, short)
+        assert plugin.diff(token, outputs, short).keys == ["meshGateways", "transparentProxies"]
+        assert plugin.diff(token, outputs, full).keys == []
+        sent = service.bodies("PUT", "/v1/config?dc=dc1")
+    assert (resource_id, outputs) == (official["id"], official["outputs"])
+    assert [_lean(body) for body in sent] == [_lean(call.body) for call in _puts(recording, "service-defaults")]
+
+
+def test_intentions_are_stable() -> None:
+    token = "consul:index/configEntryServiceIntentions:ConfigEntryServiceIntentions"
+    official = state(token, SECOND)
+    asked = _written(official["inputs"])
+    with Service(Replay(steps("consul")["second program: up"])) as service:
+        plugin = driver(CONSUL, service)
+        assert plugin.create(token, asked) == (official["id"], official["outputs"])
+        assert plugin.diff(token, official["outputs"], asked).keys == []
+
+
+def _puts(calls: list[Recorded], kind: str) -> list[Recorded]:
+    return [call for call in calls if call.path in PUT_PATHS and call.body.get("Kind") == kind]
+
+
+def _written(value: Any) -> Any:
+    """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
+    if isinstance(value, dict):
+        filled = value.get("__defaults", [])
+        return {key: _written(item) for key, item in value.items() if key != "__defaults" and key not in filled}
+    return [_written(item) for item in value] if isinstance(value, list) else value
+
+
+def _lean(value: Any) -> Any:
+    """A request without the zero values that the official clients spell out."""
+    if isinstance(value, dict):
+        lean = {key: _lean(item) for key, item in value.items()}
+        return {key: item for key, item in lean.items() if item or key in ("Expose", "MeshGateway", "SkipNodeUpdate")}
+    return [_lean(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,89 @@
+"""The tables against the official schemas."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.plugins.resource import Function, Package, Resource
+from rehearsal.plugins.tables import Kind, Properties
+from tests.rehearsal.plugins.packages import FUNCTIONS, PACKAGES, RESOURCES
+
+REFERENCE = Path(__file__).parents[4] / "shared/reference"
+
+
+def schema(package: str) -> dict[str, Any]:
+    file = REFERENCE / f"pulumi-{package}-schema.json"
+    if not file.is_file():
+        pytest.skip("the official schemas are not here")
+    loaded: dict[str, Any] = json.loads(file.read_text())
+    return loaded
+
+
+def token_name(item: Any) -> str:
+    return str(item.token).rpartition(":")[2]
+
+
+@pytest.mark.parametrize("kind", RESOURCES, ids=token_name)
+def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
+    official = schema(kind.token.partition(":")[0])
+    resource = official["resources"][kind.token]
+    inputs = {key: item for key, item in kind.properties.items() if item.input}
+
+    assert set(inputs) == set(resource["inputs"])
+    assert set(kind.properties) == set(resource["inputs"]) | set(resource["outputs"])
+    assert {key for key, item in inputs.items() if item.required} == set(resource["requiredInputs"])
+    assert {key for key, item in inputs.items() if item.replaces} == {
+        key for key, item in resource["inputs"].items() if item.get("willReplaceOnChanges")
+    }
+    assert {key for key, item in kind.properties.items() if item.secret} == {
+        key for key, item in resource["outputs"].items() if item.get("secret")
+    }
+    assert {key for key, item in inputs.items() if item.auto_named} == {
+        key for key in ("name",) if key in inputs and key not in resource["requiredInputs"]
+    }
+    for key, item in kind.properties.items():
+        agree(item.kind, resource["inputs"].get(key) or resource["outputs"][key], official, supported=item.supported)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=token_name)
+def test_a_function_has_the_official_arguments(function: Function[Any]) -> None:
+    official = schema(function.token.partition(":")[0])["functions"][function.token]
+    assert set(function.inputs) == set(official.get("inputs", {}))
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_a_package_has_the_official_configuration(package: Package[Any]) -> None:
+    official = schema(package.name)["config"]
+    assert set(package.config) == set(official)
+    assert {key for key, item in package.config.items() if item.secret} == {key for key, item in official.items() if item.get("secret")}
+
+
+def agree(kind: Kind, official: dict[str, Any], whole: dict[str, Any], *, supported: bool) -> None:
+    """Same type all the way down; what is not supported may be described in less detail."""
+    if "oneOf" in official:
+        official = official["oneOf"][0]
+    if "$ref" in official:
+        if supported:
+            agree_fields(kind, whole["types"][official["$ref"].removeprefix("#/types/")], whole)
+    elif official["type"] == "array":
+        assert kind.name in ("list", "set")
+        assert kind.items
+        agree(kind.items, official["items"], whole, supported=supported)
+    elif official["type"] == "object":
+        assert kind.name == "map"
+        assert kind.items
+        agree(kind.items, official["additionalProperties"], whole, supported=supported)
+    else:
+        assert kind.name == official["type"]
+
+
+def agree_fields(kind: Kind, official: dict[str, Any], whole: dict[str, Any]) -> None:
+    if "enum" in official:
+        return
+    fields: Properties = kind.fields
+    assert set(fields) == set(official["properties"])
+    assert {key for key, item in fields.items() if item.required} == set(official.get("required", []))
+    for key, item in fields.items():
+        agree(item.kind, official["properties"][key], whole, supported=item.supported)
