@@ -107,5 +107,9 @@ def _interface(card: Interface, kind: str) -> dict[str, Any]:
     return {"ipv4": gateway, "mac": card.mac.lower(), "type": kind}
 
 
+PATH_NAMES = {"ip_address": "address"}
+"""What v1.json and the tree of paths call by different names."""
+
+
 def _branch(facts: dict[str, Any]) -> Tree:
-    return {name: _branch(value) if isinstance(value, dict) else str(value) for name, value in facts.items()}
+    return {PATH_NAMES.get(name, name): _branch(value) if isinstance(value, dict) else str(value) for name, value in facts.items()}

@@ -27,36 +27,28 @@ class Group:
             entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
         ]
 
-    def make(self, *, memory_mb: int, vcpus: int, seat: int) -> str:
-        """Create the group, or set its limits anew; returns the processors it may use, as the kernel lists them.
+    def make(self, *, memory_mb: int, vcpus: int) -> None:
+        """Create the group, or set its limits anew.
 
         Args:
             memory_mb: MiB that its processes may use together.
-            vcpus: processors that it sees and may use, at most those of this machine.
-            seat: spreads machines with fewer vCPUs than this machine has over its processors.
+            vcpus: processors' worth of time that they may use together.
         """
         for hierarchy in self._hierarchies():
             (hierarchy / self.path).mkdir(parents=True, exist_ok=True)
-        online = sorted(os.sched_getaffinity(0))
-        count = min(vcpus, len(online))
-        processors = ",".join(str(online[(seat * count + offset) % len(online)]) for offset in range(count))
         if self._unified:
             self._delegate()
             self._write(ROOT, "memory.max", str(memory_mb << 20))
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
-            self._write(ROOT, "cpuset.cpus", processors)
-            return processors
+            return
         # A cpuset starts empty, and takes no process until each of its parents has processors and memory nodes.
         cpuset = ROOT / "cpuset"
-        for parent in reversed(Path(self.path).parents[:-1]):
+        for group in [*reversed(Path(self.path).parents[:-1]), Path(self.path)]:
             for file in ("cpuset.cpus", "cpuset.mems"):
-                (cpuset / parent / file).write_text((cpuset / file).read_text())
-        self._write(cpuset, "cpuset.mems", (cpuset / "cpuset.mems").read_text())
-        self._write(cpuset, "cpuset.cpus", processors)
+                (cpuset / group / file).write_text((cpuset / file).read_text())
         self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
         self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
         self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
-        return processors
 
     def _delegate(self) -> None:
         for parent in reversed(Path(self.path).parents):

@@ -10,7 +10,7 @@ from rehearsal import firewalls, network
 from rehearsal.balancer import Balancers
 from rehearsal.commands import CLEAN, CommandError
 from rehearsal.config import CloudConfig
-from rehearsal.machines import seed, stock
+from rehearsal.machines import processors, seed, stock
 from rehearsal.machines.cgroups import Group
 from rehearsal.machines.disks import Disks
 from rehearsal.machines.inside import Inside
@@ -84,11 +84,14 @@ class NspawnMachines:
         disk = self._disks.get(spec.id)
         group = self._group(spec.id)
         await asyncio.to_thread(group.remove)
-        processors = await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus, seat=spec.id)
+        await asyncio.to_thread(group.make, memory_mb=spec.memory_mb, vcpus=spec.vcpus)
         netns = await self._plug(spec)
         home = self._disks.directory(spec.id)
-        (home / "online").write_text(f"{processors}\n")
+        (home / "online").write_text(f"{processors.listed(spec.vcpus)}\n")
         nspawn = [
+            "taskset",
+            "--cpu-list",
+            processors.seats(spec.id, spec.vcpus),
             "systemd-nspawn",
             "--quiet",
             "--register=no",

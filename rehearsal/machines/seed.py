@@ -15,7 +15,7 @@ VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
 """As DigitalOcean's: without it Debian forbids root to log in with the keys."""
 
 ONLINE = "/run/rehearsal-online"
-"""Where the list of the machine's own processors is bound; lxcfs would number them from 0, and Nomad pins by number."""
+"""Where the list of the machine's own processors is bound."""
 
 UNIT = f"""\
 [Unit]
