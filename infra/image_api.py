@@ -52,7 +52,7 @@ class ImageApi:
         self._session.headers["Authorization"] = f"Bearer {token}"
         # A POST that failed after all leaves at worst a second key of the same name, and keys are removed by name.
         patience = Retry(
-            total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None, raise_on_status=False
+            total=4, connect=2, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=None, raise_on_status=False
         )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=patience))
