@@ -63,5 +63,5 @@ bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in 
 	@$(PYTHON) -m tests.bench
 
 down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
-	@if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) || true; fi
+	@if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes || true; fi
 	@$(REHEARSAL) down --cloud $(CLOUD)

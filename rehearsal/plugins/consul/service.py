@@ -29,6 +29,10 @@ CHECK: Properties = {
 }
 
 
+NO_TIME = "0s"
+"""How Go writes a duration that Consul left out."""
+
+
 class Service(Resource[Consul]):
     """A service on a node that has no agent of its own."""
 
@@ -165,8 +169,8 @@ def _check_state(check: Mapping[str, Any]) -> State:
         "http": definition.get("HTTP", ""),
         "tlsSkipVerify": definition.get("TLSSkipVerify", False),
         "method": definition.get("Method", ""),
-        "interval": definition.get("Interval", ""),
-        "timeout": definition.get("Timeout", ""),
-        "deregisterCriticalServiceAfter": definition.get("DeregisterCriticalServiceAfter", ""),
+        "interval": definition.get("Interval") or NO_TIME,
+        "timeout": definition.get("Timeout") or NO_TIME,
+        "deregisterCriticalServiceAfter": definition.get("DeregisterCriticalServiceAfter") or NO_TIME,
         "headers": [{"name": key, "values": value} for key, value in (definition.get("Header") or {}).items()],
     }
