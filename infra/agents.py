@@ -1,4 +1,4 @@
-"""What the agents of a cluster tell over HTTP of its members, and the one thing that is asked of them: to join."""
+"""What the agents of a cluster tell over HTTP of its members."""
 
 from collections.abc import Iterable
 from typing import Any, TypedDict
@@ -14,8 +14,11 @@ class Member(TypedDict):
 
     name: str
     droplet: str
+    created: str
+    """RFC 3339, so that it sorts."""
     address: str
     """The private address that the agents bind to."""
+    public: str
 
 
 def missing(consul: str, nomad: str, primes: Iterable[Member], workers: Iterable[Member]) -> list[str]:
@@ -29,7 +32,7 @@ def missing(consul: str, nomad: str, primes: Iterable[Member], workers: Iterable
     lacking = []
     try:
         lacking += [] if _ask(f"http://{consul}/v1/status/leader") else ["a Consul leader"]
-        alive = consul_members(consul)
+        alive = _consul_members(consul)
         lacking += [f"{m['name']} in Consul" for m in (*primes, *workers) if (m["name"], m["address"]) not in alive]
     except requests.RequestException as silent:
         lacking.append(f"Consul at {consul} ({type(silent).__name__})")
@@ -43,21 +46,9 @@ def missing(consul: str, nomad: str, primes: Iterable[Member], workers: Iterable
     return lacking
 
 
-def consul_members(consul: str) -> set[tuple[str, str]]:
-    """Names and addresses of the members that are alive.
-
-    Raises:
-        requests.RequestException: the agent does not answer, or with an error.
-    """
+def _consul_members(consul: str) -> set[tuple[str, str]]:
+    """Names and addresses of the members that are alive."""
     return {(member["Name"], member["Addr"]) for member in _ask(f"http://{consul}/v1/agent/members") if member["Status"] == 1}
-
-
-def introduce(consul: str, member: Member) -> None:
-    """Have a Consul server join a machine that is not a member yet; what does not answer is left for the next time."""
-    try:
-        requests.put(f"http://{consul}/v1/agent/join/{member['address']}", timeout=ASKING)
-    except requests.RequestException:
-        return
 
 
 def _nomad_servers(nomad: str) -> set[str]:
@@ -65,7 +56,7 @@ def _nomad_servers(nomad: str) -> set[str]:
 
 
 def _nomad_clients(nomad: str) -> set[tuple[str, str]]:
-    """Nodes that take jobs; a machine of the same name that is gone has another address."""
+    """Nodes that take jobs. By address too: a machine that is gone stays in the list for a while under the same name."""
     nodes = _ask(f"{nomad}/v1/nodes")
     return {(node["Name"], node["Address"]) for node in nodes if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible"}
 

@@ -36,7 +36,7 @@ def droplet(
     """Ask for the machine ``number`` of a role.
 
     Its text for the first boot names the primes to join, and is not looked at again: a prime's new address must not
-    cost the machines that knew the former one (``Readiness`` introduces them). What the machine *is* replaces it,
+    cost the machines that knew the former one (``Readiness`` takes them over). What the machine *is* replaces it,
     through the trigger. Keys too count at creation only. The old machine goes first, because a cluster cannot have
     two members of one name.
     """
@@ -74,5 +74,5 @@ def members(droplets: Sequence[digitalocean.Droplet]) -> pulumi.Output[list[Memb
 
 
 def _member(machine: digitalocean.Droplet) -> pulumi.Output[Member]:
-    known = pulumi.Output.all(machine.name, machine.id, machine.ipv4_address_private)
-    return known.apply(lambda it: Member(name=it[0], droplet=it[1], address=it[2]))
+    known = pulumi.Output.all(machine.name, machine.id, machine.created_at, machine.ipv4_address_private, machine.ipv4_address)
+    return known.apply(lambda it: Member(name=it[0], droplet=it[1], created=it[2], address=it[3], public=it[4]))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
@@ -34,7 +35,7 @@ def preflight() -> Flight:
     stack, project = pulumi.get_stack(), pulumi.get_project()
     own, cloud = _config(project), _config("digitalocean")
     found, problems = settings.check(stack, own, os.environ)
-    problems += _missing_spaces_key(cloud)
+    problems += _missing_spaces_key(cloud) + _missing_releases_key()
     prefix = addresses.prefix(project, stack)
     account = None
     if token := _first(cloud.get("token"), "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
@@ -69,6 +70,11 @@ def _missing_spaces_key(cloud: Mapping[str, str]) -> list[str]:
     wanted = {"spacesAccessId": "SPACES_ACCESS_KEY_ID", "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY"}
     missing = [(name, variable) for name, variable in wanted.items() if not _first(cloud.get(name), variable)]
     return [f"no Spaces key: set {variable}, or `pulumi config set --secret digitalocean:{name}`" for name, variable in missing]
+
+
+def _missing_releases_key() -> list[str]:
+    key = os.environ.get("SLIPWAY_RELEASES_KEY")
+    return [f"SLIPWAY_RELEASES_KEY names no file: {key}"] if key and not Path(key).is_file() else []
 
 
 def _spaces_endpoint(cloud: Mapping[str, str], region: str) -> str:

@@ -16,15 +16,10 @@ from pulumi import dynamic
 
 from infra import agents
 from infra.agents import Member
+from infra.rejoin import outlived, rejoin
 
-PACE = 1.0
+PACE = 0.5
 """Seconds between two looks at the cluster."""
-
-SHYNESS = 15.0
-"""Seconds that machines have to join by themselves before the first prime joins them, and between two tries.
-
-They cannot join a prime that was made after them, since they know the former one only.
-"""
 
 COMPARED = ("primes", "workers", "consul", "nomad")
 """What makes a difference; a changed timeout makes none."""
@@ -40,7 +35,7 @@ def wait(props: dict[str, Any]) -> None:
     Raises:
         NotReadyError: after ``timeout`` seconds.
     """
-    start = last_join = time.monotonic()
+    start = time.monotonic()
     told: list[str] = []
     while lacking := agents.missing(props["consul"], props["nomad"], props["primes"], props["workers"]):
         now = time.monotonic()
@@ -50,21 +45,8 @@ def wait(props: dict[str, Any]) -> None:
         if lacking != told:
             print(f"{now - start:.0f} s: waiting for {', '.join(lacking)}", flush=True)
             told = lacking
-        if now - last_join > SHYNESS:
-            _introduce_strangers(props)
-            last_join = time.monotonic()
         time.sleep(PACE)
     print(f"{time.monotonic() - start:.0f} s: {len(props['primes'])} primes and {len(props['workers'])} workers are ready", flush=True)
-
-
-def _introduce_strangers(props: dict[str, Any]) -> None:
-    try:
-        known = agents.consul_members(props["consul"])
-    except OSError:  # no server yet: nobody to be introduced to
-        return
-    for member in (*props["primes"], *props["workers"]):
-        if (member["name"], member["address"]) not in known:
-            agents.introduce(props["consul"], member)
 
 
 def droplets(members: Any) -> set[str]:
@@ -73,11 +55,14 @@ def droplets(members: Any) -> set[str]:
 
 
 class ReadinessProvider(dynamic.ResourceProvider):
-    """Waits on creation and on changes; there is nothing to delete."""
+    """Takes over the machines of a former cluster and waits, on creation; waits on changes; there is nothing to delete."""
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        if former := outlived(props["primes"], props["workers"]):
+            print(f"{len(former)} workers knew another cluster and boot afresh", flush=True)
+            rejoin(former, props["primes"], props["timeout"])
         wait(props)
         return dynamic.CreateResult("-".join(sorted(droplets(props["primes"]))), _declared(props))
 
