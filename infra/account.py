@@ -18,6 +18,9 @@ BALANCER_USD = 12.0
 PAGE = 200
 """The most that the API gives at once."""
 
+PATIENCE = 4
+"""How often a question is asked again, as the clients of the API do."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -44,7 +47,7 @@ class Api:
         self._endpoint = endpoint.rstrip("/")
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
-        patience = Retry(total=4, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+        patience = Retry(total=PATIENCE, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=patience))
 
@@ -125,7 +128,7 @@ def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
     there = sorted(
         (size for size in sizes.values() if region in size["regions"] and size["available"]), key=lambda size: float(size["price_monthly"])
     )
-    return f"it offers {', '.join(size['slug'] for size in there[:5])} and more" if there else "choose another region"
+    return f"{region} offers {', '.join(size['slug'] for size in there[:5])} and more" if there else "choose another region"
 
 
 def _room(settings: Settings, account: dict[str, Any]) -> Iterator[str]:

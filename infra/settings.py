@@ -82,6 +82,10 @@ class Settings(BaseModel):
     ready_timeout: Annotated[int, Field(ge=30, le=3600, description="Seconds that the agents have to find each other.")] = 600
 
 
+Fault = tuple[tuple[str, ...], str]
+"""The settings that together are wrong, the one to change first, and the words."""
+
+
 class SettingsError(Exception):
     """Every problem of a stack's settings, one a line."""
 
@@ -151,10 +155,10 @@ def _told(name: str, value: object, reason: str) -> str:
     return f"{name}: {str(value)!r} will not do ({reason[0].lower()}{reason[1:]}). {field.description}"
 
 
-def _together(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
-    """What no value alone is guilty of: the settings concerned, the first of them to be changed, and the words."""
+def _together(settings: Settings) -> list[Fault]:
+    """What no value alone is guilty of."""
     s = settings
-    found: list[tuple[tuple[str, ...], str]] = []
+    found: list[Fault] = []
     if s.region not in addresses.SPACES_REGIONS:
         found.append(
             (("region",), f"{s.region} has no Spaces, which hold the services; choose one of {', '.join(addresses.SPACES_REGIONS)}")
@@ -173,17 +177,17 @@ def _together(settings: Settings) -> list[tuple[tuple[str, ...], str]]:
     return found
 
 
-def _networks(s: Settings) -> list[tuple[tuple[str, ...], str]]:
-    found: list[tuple[tuple[str, ...], str]] = []
+def _networks(s: Settings) -> list[Fault]:
+    found: list[Fault] = []
     if not (16 <= s.vpc_cidr.prefixlen <= 28 and addresses.is_private(s.vpc_cidr)):
         found.append((("vpc_cidr",), f"{s.vpc_cidr} is not a private range from /16 to /28; set one, for example 10.10.0.0/20"))
+    elif taken := addresses.overlapping(s.vpc_cidr, addresses.TAKEN):
+        found.append((("vpc_cidr",), f"{s.vpc_cidr} overlaps {taken[0]}, which DigitalOcean keeps for itself; move it"))
     elif s.primes + s.workers > (room := addresses.capacity(s.vpc_cidr)):
         asked = s.primes + s.workers
         found.append(
             (("vpc_cidr", "primes", "workers"), f"{s.vpc_cidr} has room for {max(room, 0)} machines, {asked} are asked for; widen it")
         )
-    for taken in addresses.overlapping(s.vpc_cidr, addresses.TAKEN):
-        found.append((("vpc_cidr",), f"{s.vpc_cidr} overlaps {taken}, which DigitalOcean keeps for itself; move it"))
     if not s.admin_cidrs:
         text = f"required; list the networks that you work from, in Pulumi.<stack>.yaml or in {ENVIRONMENT['admin_cidrs']}"
         found.append((("admin_cidrs",), text))

@@ -1,0 +1,91 @@
+"""The account: what it offers, compared with what the settings ask for."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.account import AccountError, Api, survey
+from infra.settings import Settings, load
+from tests.infra.account_api import TOKEN, AccountApi, serving
+
+
+@pytest.fixture
+def cloud() -> Iterator[AccountApi]:
+    with serving(AccountApi()) as api:
+        yield api
+
+
+def settings(**values: str) -> Settings:
+    return load("test", {"admin_cidrs": "203.0.113.0/24", **values}, {})
+
+
+def problems(cloud: AccountApi, **values: str) -> list[str]:
+    return survey(Api(cloud.url, TOKEN), settings(**values), "slipway-test")[1]
+
+
+def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
+    account, found = survey(Api(cloud.url, TOKEN), settings(), "slipway-test")
+    assert (account.id, found) == ("the-account", [])
+    assert account.monthly_usd(settings()) == 5 * 6 + 12
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"region": "tor1"}, ["region: tor1 does not exist; there are ams3, nyc3"]),
+        ({"region": "sfo2"}, ["region: sfo2 takes nothing new", "prime_size: sfo2 does not offer", "worker_size: sfo2 does not offer"]),
+        ({"worker_size": "s-8vcpu-16gb"}, ["worker_size: nyc3 does not offer s-8vcpu-16gb; nyc3 offers s-1vcpu-1gb"]),
+        ({"prime_size": "s-none"}, ["prime_size: there is no size s-none; nyc3 offers s-1vcpu-1gb"]),
+        ({"workers": "25"}, ["workers: 26 machines are asked for, the account may have 25"]),
+    ],
+)
+def test_what_the_account_lacks_is_told(cloud: AccountApi, values: dict[str, str], told: list[str]) -> None:
+    found = problems(cloud, **values)
+    assert len(found) == len(told)
+    assert all(problem.startswith(start) for problem, start in zip(found, told, strict=True))
+
+
+def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
+    cloud.things["vpcs"] = [
+        {"name": "slipway-test", "ip_range": "10.10.0.0/20", "region": "nyc3"},
+        {"name": "old", "ip_range": "10.10.8.0/24", "region": "ams3"},
+        {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
+    ]
+    assert problems(cloud) == ["vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; move it"]
+
+
+def test_a_key_that_another_stack_brought_cannot_be_brought_again(cloud: AccountApi) -> None:
+    key: dict[str, Any] = {"name": "slipway-other", "public_key": "ssh-ed25519 AAAA somebody"}
+    cloud.things["ssh_keys"] = [key]
+    (problem,) = problems(cloud, ssh_public_key="ssh-ed25519 AAAA me")
+    assert problem.startswith("ssh_public_key: the account has this key already, as 'slipway-other'")
+    key["name"] = "slipway-test"
+    assert problems(cloud, ssh_public_key="ssh-ed25519 AAAA me") == []
+
+
+def test_lists_are_read_to_their_last_page(cloud: AccountApi) -> None:
+    cloud.page = 1
+    assert problems(cloud, region="ams3", worker_size="s-8vcpu-16gb") == []
+
+
+def test_a_moment_of_trouble_is_ridden_out(cloud: AccountApi) -> None:
+    cloud.failing = [429, 500]
+    assert problems(cloud) == []
+
+
+def test_lasting_trouble_is_told_with_the_apis_reason(cloud: AccountApi) -> None:
+    cloud.failing = [403]
+    with pytest.raises(AccountError, match="answers 403 to /v2/account: as the test wants it"):
+        problems(cloud)
+
+
+def test_a_wrong_token_is_told(cloud: AccountApi) -> None:
+    with pytest.raises(AccountError, match=r"refuses the token \(401\)"):
+        survey(Api(cloud.url, "wrong"), settings(), "slipway-test")
+
+
+def test_an_api_that_is_not_there_is_told(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.account.PATIENCE", 0)
+    with pytest.raises(AccountError, match="cannot be reached"):
+        survey(Api("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")

@@ -1,0 +1,72 @@
+"""Firewalls: who may reach what, by role."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.network import Network
+from tests.infra.cloud import FakeCloud, network_args, run, start
+
+ADMINS, NODES, PRIMES, WORKERS = (
+    ["203.0.113.0/24"],
+    ["slipway-test-prime", "slipway-test-worker"],
+    ["slipway-test-prime"],
+    ["slipway-test-worker"],
+)
+
+
+@pytest.fixture
+def cloud() -> FakeCloud:
+    return start()
+
+
+def inbound(made: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
+    for rule in made["inboundRules"]:
+        yield rule["protocol"], rule.get("portRange", ""), rule.get("sourceAddresses") or rule["sourceTags"]
+
+
+def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> None:
+    run(lambda: Network("network", network_args()).vpc_id)
+    walls = {made["name"]: (made["tags"], sorted(inbound(made))) for made in cloud.of("Firewall").values()}
+    assert walls == {
+        "slipway-test-node": (NODES, [("icmp", "", NODES), ("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)]),
+        "slipway-test-primes": (
+            PRIMES,
+            [
+                ("tcp", "4646", ADMINS),
+                ("tcp", "4647", NODES),
+                ("tcp", "4648", PRIMES),
+                ("tcp", "8300", NODES),
+                ("tcp", "8302", PRIMES),
+                ("tcp", "8500", ADMINS),
+                ("udp", "4648", PRIMES),
+                ("udp", "8302", PRIMES),
+            ],
+        ),
+        "slipway-test-workers": (WORKERS, [("tcp", "20000-32000", WORKERS)]),
+    }
+
+
+def test_every_machine_may_reach_anything(cloud: FakeCloud) -> None:
+    run(lambda: Network("network", network_args()).vpc_id)
+    rules = [rule for made in cloud.of("Firewall").values() for rule in made.get("outboundRules", [])]
+    assert [rule["protocol"] for rule in rules] == ["tcp", "udp", "icmp"]
+    assert all(rule["destinationAddresses"] == ["0.0.0.0/0", "::/0"] for rule in rules)
+
+
+def test_names_and_tags_are_the_stacks_own(cloud: FakeCloud) -> None:
+    run(lambda: Network("network", network_args("ssh-ed25519 AAAA me")).vpc_id)
+    assert all(made["name"].startswith("slipway-test") for made in cloud.created.values() if "name" in made)
+    assert {made["name"] for made in cloud.of("Tag").values()} == set(NODES)
+    assert [made["publicKey"] for made in cloud.of("SshKey").values()] == ["ssh-ed25519 AAAA me"]
+
+
+def test_without_a_key_none_is_brought(cloud: FakeCloud) -> None:
+    run(lambda: Network("network", network_args()).vpc_id)
+    assert cloud.of("SshKey") == {}
+
+
+def test_a_network_that_moves_goes_first(cloud: FakeCloud) -> None:
+    run(lambda: Network("network", network_args(), cloud.watched()).vpc_id)
+    assert cloud.options["network-vpc"].delete_before_replace is True

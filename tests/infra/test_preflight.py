@@ -1,0 +1,92 @@
+"""The check before take-off, as the program sees it."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pulumi
+import pytest
+from pulumi.runtime import set_all_config
+
+from infra.preflight import Flight, preflight
+from tests.infra.account_api import TOKEN, AccountApi, serving
+from tests.infra.cloud import start
+
+VARIABLES = ("DIGITALOCEAN_ACCESS_TOKEN", "SLIPWAY_SSH_PUBLIC_KEY", "SLIPWAY_RELEASES_KEY", "PULUMI_CONFIG")
+Prepare = Callable[..., None]
+
+
+@pytest.fixture
+def cloud() -> Iterator[AccountApi]:
+    with serving(AccountApi()) as api:
+        yield api
+
+
+@pytest.fixture
+def prepare(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prepare]:
+    """A stack that is right, but for what the test says: settings, and variables in capitals."""
+    start(preview=True)
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+    def stack(**changes: str) -> None:
+        variables = {
+            "DIGITALOCEAN_TOKEN": TOKEN,
+            "DIGITALOCEAN_API_URL": cloud.url,
+            "SPACES_ACCESS_KEY_ID": "key",
+            "SPACES_SECRET_ACCESS_KEY": "secret",
+            "SPACES_ENDPOINT_URL": "http://{{.Region}}.spaces.test",
+            "SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32",
+        }
+        variables |= {name: value for name, value in changes.items() if name.isupper()}
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        set_all_config({name.replace("__", ":"): value for name, value in changes.items() if not name.isupper()})
+
+    yield stack
+    set_all_config({})
+
+
+def told() -> list[str]:
+    with pytest.raises(pulumi.RunError) as bad:
+        preflight()
+    return str(bad.value).splitlines()
+
+
+def test_a_stack_that_is_right_takes_off(prepare: Prepare) -> None:
+    prepare(slipway__workers="5", slipway__region="ams3")
+    flight: Flight = preflight()
+    assert (flight.settings.workers, flight.prefix, flight.spaces_endpoint) == (5, "slipway-test", "http://ams3.spaces.test")
+    assert flight.bucket.startswith("slipway-test-ams3-")
+
+
+def test_a_bucket_of_ones_own_is_taken(prepare: Prepare) -> None:
+    prepare(slipway__artifacts_bucket="ours")
+    assert preflight().bucket == "ours"
+
+
+def test_settings_credentials_and_account_are_told_together(prepare: Prepare) -> None:
+    prepare(slipway__primes="2", slipway__wrokers="9", slipway__worker_size="s-none", SPACES_ACCESS_KEY_ID="", SLIPWAY_ADMIN_CIDRS="")
+    lines = told()
+    assert lines[0] == "Pulumi.test.yaml and its environment have 5 problems; nothing was touched:"
+    assert [line.split(":")[0].strip(" -") for line in lines[1:]] == ["primes", "wrokers", "admin_cidrs", "no Spaces key", "worker_size"]
+
+
+def test_a_missing_token_is_told_with_the_rest(prepare: Prepare, cloud: AccountApi) -> None:
+    prepare(DIGITALOCEAN_TOKEN="", slipway__primes="2")
+    assert [line.split(":")[0].strip(" -") for line in told()[1:]] == ["primes", "no API token"]
+    assert cloud.asked == []
+
+
+def test_a_refused_token_is_told(prepare: Prepare) -> None:
+    prepare(DIGITALOCEAN_TOKEN="wrong")
+    assert "refuses the token (401)" in told()[1]
+
+
+def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:
+    prepare(DIGITALOCEAN_TOKEN="wrong", digitalocean__token=TOKEN, digitalocean__spacesEndpoint="http://s3.test/")
+    assert preflight().spaces_endpoint == "http://s3.test"
+
+
+def test_a_releases_key_that_is_not_there_is_told(prepare: Prepare, tmp_path: Path) -> None:
+    prepare(SLIPWAY_RELEASES_KEY=str(tmp_path / "none.asc"))
+    assert told()[1].startswith("  - SLIPWAY_RELEASES_KEY names no file")
