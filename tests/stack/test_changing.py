@@ -1,0 +1,110 @@
+"""Changes to a running stack: each ends with a URL that answers, and touches what it must and no more."""
+
+from typing import Any
+
+import pytest
+
+from tests.stack.rig import Rig, eventually
+from tests.stack.traffic import Traffic
+
+
+def _ids(rig: Rig) -> dict[str, int]:
+    return {name: droplet["id"] for name, droplet in rig.droplets().items()}
+
+
+def _by_action(result: Any) -> set[tuple[str, str]]:
+    return {(change["action"], change["name"]) for change in result["changes"]}
+
+
+def test_one_more_worker_adds_one_and_replaces_none(rig: Rig) -> None:
+    before = _ids(rig)
+    rig.set(workers=5)
+    changed = _by_action(rig.up())
+    after = _ids(rig)
+    assert after.items() - before.items() == {("worker05nyc3", after["worker05nyc3"])}
+    assert before.items() <= after.items()
+    assert not {name for action, name in changed if action == "replaced"}
+
+
+def test_a_changed_backserve_comes_by_canary_without_a_failed_request(rig: Rig) -> None:
+    rig.set(greeting="good evening")
+    with Traffic(rig.outputs["url"]) as traffic:
+        rig.up()
+        assert eventually(lambda: {answer["backserve"]["message"] for answer in rig.answers(8)} == {"good evening"})
+    assert {"hello", "good evening"} <= traffic.messages
+    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+
+
+def test_a_release_that_is_never_healthy_is_reverted(rig: Rig) -> None:
+    """``up`` fails and names the check; all the while the former release answers."""
+    version = rig.nomad("/v1/job/backserve")["Version"]
+    rig.set(greeting="")
+    with Traffic(rig.outputs["url"]) as traffic:
+        done = rig.deploy("up")
+    assert done.code == 1
+    assert "backserve health" in done.said, done.said[-3000:]
+    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+    assert traffic.messages == {"hello"}
+    job = rig.nomad("/v1/job/backserve")
+    assert job["Version"] > version + 1, "no reverting version"
+    assert eventually(lambda: rig.nomad("/v1/job/backserve/deployment")["Status"] == "successful")
+
+
+def test_the_code_of_a_service_is_changed(rig: Rig) -> None:
+    """A new artifact under a new name, deployed; nothing but that service is touched."""
+    before = rig.answer()["version"]
+    main = rig.directory / "services/frontserve/main.py"
+    main.write_text(main.read_text() + "\n# changed\n")
+    with Traffic(rig.outputs["url"]) as traffic:
+        changed = _by_action(rig.up())
+    assert rig.answer()["version"] != before
+    assert {name for _, name in changed} <= {"frontserve", "artifacts-frontserve"}
+    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+
+
+def test_the_only_prime_is_replaced(rig: Rig) -> None:
+    """What lived in the cluster is made again; no other droplet is replaced."""
+    before = _ids(rig)
+    urn = next(line.split()[-1] for line in rig.pulumi("stack", "--show-urns").out.splitlines() if "::prime01" in line)
+    done = rig.pulumi("up", "--yes", "--replace", urn)
+    assert done.code == 0, done.said[-4000:]
+    after = _ids(rig)
+    assert {name for name in before if before[name] != after[name]} == {"prime01nyc3"}
+    assert rig.deploy("verify").code == 0
+    assert rig.up()["changes"] == []
+
+
+def test_the_stack_moves_to_another_region(rig: Rig) -> None:
+    rig.set(region="ams3")
+    rig.up()
+    assert set(rig.droplets()) == {"prime01ams3", "worker01ams3", "worker02ams3", "worker03ams3", "worker04ams3"}
+    assert rig.deploy("verify").code == 0
+    assert rig.answer()["node"].endswith("ams3")
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"workers": 2}, "workers"),
+        ({"region": "mars1"}, "mars1"),
+        ({"primes": 2}, "primes"),
+        ({"wrokers": 5}, "wrokers"),
+        ({"vpc_cidr": "8.8.8.0/24"}, "vpc_cidr"),
+        ({"worker_size": "s-9vcpu-9gb"}, "s-9vcpu-9gb"),
+    ],
+)
+def test_a_wrong_setting_is_told_before_anything_is_touched(rig: Rig, settings: dict[str, object], told: str) -> None:
+    before = _ids(rig)
+    rig.set(**settings)
+    done = rig.deploy("up")
+    assert done.code == 2 and told in done.said, done.said[-2000:]
+    assert _ids(rig) == before
+
+
+@pytest.mark.parametrize(("variable", "told"), [("DIGITALOCEAN_TOKEN", "401"), ("SPACES_SECRET_ACCESS_KEY", "SignatureDoesNotMatch")])
+def test_a_wrong_key_is_named(rig: Rig, variable: str, told: str) -> None:
+    rig.set(workers=5)
+    main = rig.directory / "services/backserve/main.py"
+    main.write_text(main.read_text() + "\n# changed\n")
+    done = rig.run("python", "-m", "deploy", "up", "dev", **{variable: "wrong"})
+    assert done.code != 0 and told in done.said, done.said[-2000:]
