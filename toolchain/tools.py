@@ -149,7 +149,7 @@ def _require_go(tool: Tool) -> None:
     match = re.match(r"go(\d+)\.(\d+)", said)
     if match is None or (int(match.group(1)), int(match.group(2))) < GO_AT_LEAST:
         raise ToolError(
-            f"{tool.name} {tool.version} is not on PATH, and building it needs Go {wanted} or later (found: {said.strip()}): install either"
+            f"{tool.name} {tool.version} is not on PATH; building it needs Go {wanted} or later (found: {said.strip()}): install either"
         )
 
 

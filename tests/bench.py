@@ -1,0 +1,200 @@
+"""``make bench``: how long a stack takes to come up, to change nothing and to go down, beside the floor, in one run.
+
+The floor is what no program can be quicker than here: the same number of machines from the same image, booted side by
+side with cloud-init to Nomad clients that are ready, and then the time for which a job must be healthy by its own terms.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from infra.settings import Settings
+from infra.user_data import Node, cloud_config
+from tests.stack.rig import Rig
+
+VPC = IPv4Network("10.99.0.0/20")
+MIN_HEALTHY_SECONDS = 20.0
+PATIENCE_SECONDS = 180
+
+
+def timed(act: Callable[[], object]) -> float:
+    start = time.monotonic()
+    act()
+    return time.monotonic() - start
+
+
+def wait(seek: Callable[[], bool]) -> None:
+    """Poll until ``seek`` is true.
+
+    Raises:
+        TimeoutError: it is not, after three minutes.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not quietly(seek):
+        if time.monotonic() > deadline:
+            raise TimeoutError("the bench waited in vain")
+        time.sleep(0.1)
+
+
+def quietly(seek: Callable[[], bool]) -> bool:
+    try:
+        return seek()
+    except requests.RequestException:
+        return False
+
+
+class Floor:
+    """The machines of a stack, made by the API alone."""
+
+    def __init__(self, rig: Rig, image: int, settings: Settings) -> None:
+        self._rig = rig
+        self._image = image
+        self._settings = settings
+        self._vpc = rig.api("/v2/vpcs", "POST", name="floor", region=settings.region, ip_range=str(VPC))["vpc"]["id"]
+
+    def _make(self, name: str, role: str, primes: list[str]) -> int:
+        node = Node(
+            name=name,
+            role="prime" if role == "prime" else "worker",
+            datacenter=self._settings.region,
+            vpc_cidr=VPC,
+            task_driver="exec",
+        )
+        droplet = self._rig.api(
+            "/v2/droplets",
+            "POST",
+            name=name,
+            region=self._settings.region,
+            size=self._settings.worker_size,
+            image=self._image,
+            vpc_uuid=self._vpc,
+            tags=["floor"],
+            user_data=cloud_config(node, primes=primes, bootstrap_expect=1),
+        )["droplet"]
+        return int(droplet["id"])
+
+    def boot(self) -> None:
+        """Boot them all and wait until every worker is a ready Nomad client."""
+        prime = self._make("floor-prime", "prime", [])
+        wait(lambda: bool(self._rig.api(f"/v2/droplets/{prime}")["droplet"]["status"] == "active"))
+        private, public = self._rig.address("floor-prime", "private"), self._rig.address("floor-prime")
+        for number in range(self._settings.workers):
+            self._make(f"floor-worker{number}", "worker", [private])
+
+        def ready() -> bool:
+            nodes = requests.get(f"http://{public}:4646/v1/nodes", timeout=1).json()
+            return len([node for node in nodes if node["Status"] == "ready"]) == self._settings.workers
+
+        wait(ready)
+
+    def clear(self) -> None:
+        """Remove the machines and their network."""
+        self._rig.api("/v2/droplets?tag_name=floor", "DELETE")
+        wait(lambda: not self._rig.droplets())
+        self._rig.api(f"/v2/vpcs/{self._vpc}", "DELETE")
+        self._rig.api("/v2/tags/floor", "DELETE")
+
+
+def measure(rig: Rig, rounds: int) -> dict[str, Any]:
+    """Each figure ``rounds`` times, in turn; seconds."""
+    figures: dict[str, list[float]] = {name: [] for name in ("floor", "cold_up", "first_answer", "noop_up", "destroy")}
+    say("the first up builds the image; it is not counted")
+    figures["up_with_image_build"] = [timed(rig.up)]
+    image = int(rig.api("/v2/images?private=true")["images"][0]["id"])
+    # A second owner keeps the image when the stack goes.
+    rig.api("/v2/tags", "POST", name="used-by-bench")
+    tagged = [{"resource_id": str(image), "resource_type": "image"}]
+    rig.api("/v2/tags/used-by-bench/resources", "POST", resources=tagged)
+    assert rig.deploy("destroy", "--yes").code == 0
+    for turn in range(1, rounds + 1):
+        say(f"round {turn} of {rounds}")
+        floor = Floor(rig, image, Settings(admin_cidrs=()))
+        figures["floor"].append(timed(floor.boot) + MIN_HEALTHY_SECONDS)
+        floor.clear()
+        answered = FirstAnswer(rig)
+        figures["cold_up"].append(timed(rig.up))
+        figures["first_answer"].append(answered.seconds())
+        figures["noop_up"].append(timed(rig.up))
+        figures["destroy"].append(timed(lambda: rig.deploy("destroy", "--yes")))
+    return {
+        name: {"median": round(statistics.median(values), 1), "all": [round(value, 1) for value in values]}
+        for name, values in figures.items()
+    }
+
+
+class FirstAnswer:
+    """Watches for the first good answer of the balancer from its making on; the update is not disturbed."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._start = time.monotonic()
+        self._seconds = 0.0
+        self._thread = threading.Thread(target=self._watch)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        def good() -> bool:
+            balancers = self._rig.api("/v2/load_balancers")["load_balancers"]
+            time.sleep(0.4)
+            return bool(balancers) and requests.get(f"http://{balancers[0]['ip']}/", timeout=2).status_code == 200
+
+        wait(good)
+        self._seconds = time.monotonic() - self._start
+
+    def seconds(self) -> float:
+        self._thread.join()
+        return self._seconds
+
+
+def say(text: str) -> None:
+    print(f"  ..  {text}", file=sys.stderr, flush=True)
+
+
+def show(figures: dict[str, Any]) -> None:
+    names = {
+        "floor": "floor: machines ready, and 20 s healthy",
+        "cold_up": "cold up, image built",
+        "first_answer": "first good answer of that up",
+        "noop_up": "up that changes nothing",
+        "destroy": "destroy",
+        "cloud_down": "cloud down",
+        "up_with_image_build": "first up, image build included",
+    }
+    for key, text in names.items():
+        print(f"{text:42}{figures[key]['median']:8.1f} s   {figures[key]['all']}")
+    print(f"{'cold up / floor':42}{figures['cold_up']['median'] / figures['floor']['median']:8.2f}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as directory:
+        rig = Rig("bench", Path(directory) / "checkout")
+        down = [0.0]
+        try:
+            rig.start()
+            figures = measure(rig, options.rounds)
+        finally:
+            down = [timed(rig.stop)]
+    figures["cloud_down"] = {"median": round(down[0], 1), "all": [round(down[0], 1)]}
+    if options.json:
+        print(json.dumps(figures, indent=2))
+    else:
+        show(figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
