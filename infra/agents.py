@@ -5,8 +5,8 @@ from typing import Any, TypedDict
 
 import requests
 
-ASKING = 5
-"""Seconds that one question may take."""
+ASKING = (1.0, 5.0)
+"""Seconds that a connection and then an answer may take; a machine that still boots takes no connection."""
 
 
 class Member(TypedDict):

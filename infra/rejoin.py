@@ -1,12 +1,11 @@
 """Machines that outlived their cluster are taken into the next one.
 
 A Nomad client cannot go over by itself: what it was given by the former servers, its identity first of all, the new
-ones refuse. So it is told over SSH whom to join, its memory is put away, and it boots afresh, which also ends the
+ones refuse. So it is told over SSH whom to join (the image's ``tool-rejoin``), forgets the former, and boots afresh, which also ends the
 former cluster's tasks. It keeps its disk, its addresses and its place behind the load balancer.
 """
 
 import os
-import shlex
 import subprocess
 import tempfile
 import time
@@ -20,7 +19,7 @@ KEY = "SLIPWAY_SSH_KEY"
 """Environment variable with the path of the private key that belongs to ``ssh_public_key``."""
 
 TOLD = "boots afresh"
-"""What a machine says when it has done its part; its connection may break right after."""
+"""What the image's ``tool-rejoin`` says when it has done its part; its connection may break right after."""
 
 
 class RejoinError(Exception):
@@ -69,23 +68,8 @@ def command(worker: Member, primes: Sequence[Member], key: Path, known_hosts: Pa
         "UserKnownHostsFile": str(known_hosts),
     }
     flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-    return ["ssh", "-F", "none", "-i", str(key), *flags, f"root@{worker['public']}", script([prime["address"] for prime in primes])]
-
-
-def script(primes: Sequence[str]) -> str:
-    """What the machine does; it may be told twice."""
-    steps = [
-        ["sed", "-i", f"s/^PRIMES=.*/PRIMES={','.join(primes)}/", "/etc/slipway/cluster.env"],
-        ["systemctl", "mask", "--runtime", "nomad.service"],  # until it has booted
-        ["systemctl", "kill", "--signal=KILL", "nomad.service"],
-        ["rm", "-rf", "/var/lib/nomad.former"],
-        ["mkdir", "-p", "/var/lib/nomad"],
-        ["mv", "/var/lib/nomad", "/var/lib/nomad.former"],  # not removed: tasks still have their directories mounted
-        ["echo", TOLD],
-        ["systemctl", "--no-block", "reboot"],
-    ]
-    lenient = {"kill"}  # nothing runs: as well
-    return " && ".join(f"{{ {shlex.join(step)} || true; }}" if lenient & set(step) else shlex.join(step) for step in steps)
+    addresses = [prime["address"] for prime in primes]
+    return ["ssh", "-F", "none", "-i", str(key), *flags, f"root@{worker['public']}", "tool-rejoin", *addresses]
 
 
 def _told(ssh: list[str], patience: float) -> str | None:
@@ -100,5 +84,9 @@ def _told(ssh: list[str], patience: float) -> str | None:
         except subprocess.TimeoutExpired:
             failure = ["no answer within 30 s"]
         if time.monotonic() > deadline:
-            return f"{ssh[-2]}: {failure[0]}"
+            return f"{_target(ssh)}: {failure[0]}"
         time.sleep(1)
+
+
+def _target(ssh: list[str]) -> str:
+    return next(word for word in ssh if word.startswith("root@"))

@@ -1,8 +1,7 @@
 """Which addresses are taken and which come next: public ones, private ones, whole ranges, MACs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Network
-from itertools import islice
 from uuid import uuid4
 
 from rehearsal.clock import now
@@ -18,17 +17,15 @@ AUTOMATIC_PREFIX = 20
 
 
 def free_public(store: Store, config: CloudConfig) -> Iterator[IPv4Address]:
-    """The cloud's public addresses that nobody has, the lowest first."""
+    """The cloud's public addresses that nobody has, the one after the last given first; only in a transaction."""
     taken = {owner.public for owner in _owners(store)}
-    last = config.public.broadcast_address
-    candidates = (IPv4Address(number) for number in range(int(config.first_free), int(last)))
-    return _free(candidates, taken, "public addresses")
+    return _free(store, "public", config.first_free, config.public.broadcast_address, taken, "public addresses")
 
 
 def free_private(store: Store, vpc: Vpc) -> Iterator[IPv4Address]:
-    """The VPC's addresses that nobody has, the lowest first; its first is the gateway."""
+    """The VPC's addresses that nobody has, likewise; its first is the gateway."""
     taken = {owner.private for owner in _owners(store) if owner.vpc_id == vpc.id}
-    return _free(islice(vpc.range.hosts(), 1, None), taken, f"addresses in VPC {vpc.name}")
+    return _free(store, vpc.id, vpc.range[2], vpc.range.broadcast_address, taken, f"addresses in VPC {vpc.name}")
 
 
 def mac(droplet_id: int, card: int) -> str:
@@ -69,6 +66,9 @@ def _owners(store: Store) -> list[Droplet | Balancer]:
     return [*store.all(Droplet), *store.all(Balancer)]
 
 
-def _free(candidates: Iterable[IPv4Address], taken: set[IPv4Address], what: str) -> Iterator[IPv4Address]:
-    yield from (address for address in candidates if address not in taken)
+def _free(store: Store, pool: str, first: IPv4Address, end: IPv4Address, taken: set[IPv4Address], what: str) -> Iterator[IPv4Address]:
+    """In turn: an address that was just given back is not given again at once, for its neighbours still remember its former MAC."""
+    count = int(end) - int(first)
+    start = store.next_id(f"address {pool}", 0)
+    yield from (address for offset in range(count) if (address := first + (start + offset) % count) not in taken)
     raise unprocessable(f"There are no free {what} left.")

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from rehearsal import paths
 
@@ -15,12 +15,16 @@ SLICE_PREFIX = 20
 """Each cloud's public slice: 4,094 addresses, so that 16 clouds fit side by side."""
 
 
+NAME = r"^[a-z][a-z0-9]{0,19}$"
+"""A cloud's name stands in host names and in front of ``-d`` and a droplet's id: so no hyphens."""
+
+
 class CloudConfig(BaseModel):
     """What tells one cloud of this machine from another."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(pattern=NAME)
     index: int
     """0 to 15: which slice of the public pool is this cloud's."""
     machines: Literal["nspawn", "memory"]

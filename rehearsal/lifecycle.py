@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,7 +19,7 @@ import requests
 
 from rehearsal import hosts, leftovers, paths, secrets_service
 from rehearsal.catalog.regions import REGIONS
-from rehearsal.config import PUBLIC_POOL, SLICE_PREFIX, CloudConfig
+from rehearsal.config import NAME, PUBLIC_POOL, SLICE_PREFIX, CloudConfig
 from rehearsal.environment import secrets_url, ssh_key
 from rehearsal.machines.protocol import Machines
 from rehearsal.releases import publish
@@ -60,6 +61,8 @@ def _free_port() -> int:
 
 def _settle(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> CloudConfig:
     """The cloud's facts: those it has, or new ones."""
+    if not re.match(NAME, name):
+        raise LifecycleError(f"{name} cannot name a cloud: take 1 to 20 lower-case letters and digits, a letter first")
     if name in clouds():
         config = CloudConfig.load(name)
         if port not in (None, config.port) or machines != config.machines:

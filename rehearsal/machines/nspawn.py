@@ -150,7 +150,8 @@ class NspawnMachines:
     async def power_off(self, droplet_id: int) -> None:
         try:
             await asyncio.to_thread(self._group(droplet_id).remove)
-        except (TimeoutError, OSError) as error:
+            await network.unplug(self._config, droplet_id)  # who is off answers nothing, not even with a refusal
+        except (CommandError, TimeoutError, OSError) as error:
             raise MachineError(f"droplet {droplet_id} cannot be powered off: {error}") from error
 
     async def shutdown(self, droplet_id: int) -> None:
@@ -159,6 +160,7 @@ class NspawnMachines:
             os.kill(leader, SIGRTMIN_POWEROFF)
         for _ in range(SHUTDOWN_SECONDS * 10):
             if not self._group(droplet_id).pids():
+                await self.power_off(droplet_id)
                 return
             await asyncio.sleep(0.1)
         raise MachineError(f"droplet {droplet_id} is still on {SHUTDOWN_SECONDS} s after it was asked to shut down")
@@ -166,9 +168,8 @@ class NspawnMachines:
     async def destroy(self, droplet_id: int) -> None:
         await self.power_off(droplet_id)
         try:
-            await network.unplug(self._config, droplet_id)
             await asyncio.to_thread(self._disks.remove, droplet_id)
-        except (CommandError, OSError) as error:
+        except OSError as error:
             raise MachineError(f"droplet {droplet_id} cannot be destroyed: {error}") from error
 
     async def is_on(self, droplet_id: int) -> bool:

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 TOOLS = Path(__file__).parents[2] / "images/base/files/usr/local/lib/slipway"
-NAMES = ("agents", "before_nomad", "cluster", "nomad_rpc", "resolver", "tool_hc", "tool_join")
+NAMES = ("agents", "before_nomad", "cluster", "nomad_rpc", "resolver", "tool_hc", "tool_join", "tool_rejoin")
 WORKER = (
     'ROLE=worker\nNODE_NAME=worker01nyc3\nDATACENTER=nyc3\n# why\nVPC_CIDR="10.10.0.0/20"\nPRIMES=10.10.0.2, 10.10.0.3\nTASK_DRIVER=exec\n'
 )
@@ -152,3 +152,27 @@ def test_nomad_starts_after_a_bound_all_the_same(tool: Tool, capsys: pytest.Capt
     tries = iter([False, True])
     before.wait("a second try", 5, lambda: next(tries))
     assert capsys.readouterr().err == ""
+
+
+def test_a_node_that_rejoins_forgets_its_former_cluster_at_the_next_boot(
+    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rejoin, cluster, before = tool("tool_rejoin"), tool("cluster"), tool("before_nomad")
+    asked: list[list[str]] = []
+    monkeypatch.setattr(rejoin.subprocess, "run", lambda command, check: asked.append(command))
+    monkeypatch.setattr(cluster, "ENV", tmp_path / "cluster.env")
+    monkeypatch.setattr(before, "STATE", tmp_path / "nomad")
+    monkeypatch.setattr(before, "FORGET", tmp_path / "nomad-forget")
+    (tmp_path / "nomad/client").mkdir(parents=True)
+    cluster.ENV.write_text(WORKER)
+    assert rejoin.main([]) == rejoin.main(["$(reboot)"]) == 2
+    assert asked == [] and cluster.ENV.read_text() == WORKER
+    for _ in range(2):  # told twice, as when the connection broke
+        assert rejoin.main(["10.10.0.9", "10.10.0.10"]) == 0
+    assert cluster.parse(cluster.ENV.read_text()).primes == ["10.10.0.9", "10.10.0.10"]
+    assert asked[:2] == [["systemctl", "kill", "--signal=KILL", "nomad.service"], ["systemctl", "--no-block", "reboot"]]
+    before.forget()
+    assert list((tmp_path / "nomad").iterdir()) == [] and not before.FORGET.exists()
+    (tmp_path / "nomad/client").mkdir()
+    before.forget()
+    assert (tmp_path / "nomad/client").exists()

@@ -56,14 +56,19 @@ def copy_checkout(target: Path) -> None:
 
 @dataclass
 class Rig:
-    """A cloud of its own and a copy of the checkout."""
+    """A cloud of its own and a copy of the checkout, taken at the start."""
 
     name: str
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def _pristine(self) -> Path:
+        return self.directory.with_name(f"{self.directory.name}-pristine")
+
     def start(self) -> None:
-        copy_checkout(self.directory)
+        copy_checkout(self._pristine)
+        self.reset()
         self.rehearsal("up", "--quiet")
         self.environment = {**os.environ, **whole(CloudConfig.load(self.name))}
 
@@ -118,7 +123,7 @@ class Rig:
 
     def reset(self) -> None:
         """The stack's file and all others as in the checkout."""
-        copy_checkout(self.directory)
+        shutil.copytree(self._pristine, self.directory, symlinks=True, dirs_exist_ok=True)
 
     def api(self, path: str, method: str = "GET", **body: Any) -> Any:
         """The cloud's API, as any client asks it."""

@@ -4,7 +4,7 @@ set -euo pipefail
 
 cp -R --no-preserve=ownership /tmp/slipway/files/. /
 chmod 0755 /usr/local/lib/slipway/*
-for tool in ip hc join; do
+for tool in ip hc join rejoin; do
 	ln -sfn "../lib/slipway/tool_$tool.py" "/usr/local/bin/tool-$tool"
 done
 
@@ -25,3 +25,5 @@ rm -rf /tmp/slipway
 
 systemctl daemon-reload
 systemctl enable --quiet node-join.service consul-dns.socket
+# They would take the first seconds of a boot from the agents: one looks for LVM snapshots, the others for upgrades.
+systemctl disable --quiet e2scrub_reap.service apt-daily.timer apt-daily-upgrade.timer

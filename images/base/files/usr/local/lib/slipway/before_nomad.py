@@ -7,6 +7,7 @@ same: it goes on trying by itself.
 """
 
 import contextlib
+import shutil
 import socket
 import sys
 import time
@@ -18,6 +19,10 @@ import nomad_rpc
 
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "freezer", "pids")
+STATE = Path("/var/lib/nomad")
+FORGET = Path("/var/lib/nomad-forget")
+"""Made by tool-rejoin: Nomad must not remember its former cluster."""
+
 CONSUL_HTTP_PORT = 8500
 PAUSE_SECONDS = 0.1
 
@@ -42,6 +47,15 @@ def cgroups_writable() -> bool:
     return True
 
 
+def forget() -> None:
+    """Empty Nomad's state if that was asked for; the mark goes last, so that an interruption is made up for."""
+    if not FORGET.exists():
+        return
+    for entry in STATE.iterdir():
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    FORGET.unlink()
+
+
 def wait(what: str, seconds: float, ready: Callable[[], bool]) -> None:
     """Until ``ready``, ``seconds`` at most; tells if that was not enough."""
     deadline = time.monotonic() + seconds
@@ -54,6 +68,7 @@ def wait(what: str, seconds: float, ready: Callable[[], bool]) -> None:
 
 def main() -> int:
     told = cluster.read()
+    forget()
     if told.role == "worker":
         wait("writable cgroups", 30, cgroups_writable)
         wait("the Consul agent", 20, lambda: answers("127.0.0.1", CONSUL_HTTP_PORT))

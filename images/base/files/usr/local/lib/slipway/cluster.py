@@ -64,6 +64,14 @@ def parse(text: str) -> Cluster:
     )
 
 
+def set_primes(primes: list[str]) -> None:
+    """Have the node join other primes from its next boot on."""
+    lines = [f"PRIMES={','.join(primes)}" if line.startswith("PRIMES=") else line for line in ENV.read_text().splitlines()]
+    fresh = ENV.with_suffix(".new")
+    fresh.write_text("\n".join(lines) + "\n")
+    fresh.replace(ENV)
+
+
 def read() -> Cluster:
     """Raises:
     NotReadyError: user_data has not written the file, or what it says is wrong.
