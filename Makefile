@@ -38,8 +38,8 @@ rehearse: setup ## the whole system on this machine: cloud, `pulumi up` of STACK
 env: ## shell lines for `eval "$(make -s env)"`: then plain pulumi, packer and curl work with the rehearsal
 	@$(REHEARSAL) env --cloud $(CLOUD)
 
-status: ## droplets, members, services and checks, deployments, the URL
-	@$(IN_REHEARSAL); $(PYTHON) -m deploy status $(STACK)
+status: ## droplets, members, services and checks, deployments, the URL; JSON=1 for scripts
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy status $(STACK) $(if $(JSON),--json)
 
 ssh: ## a shell on a droplet: make ssh worker01nyc3
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy ssh $(STACK) $(NAME)
@@ -47,8 +47,8 @@ ssh: ## a shell on a droplet: make ssh worker01nyc3
 logs: ## what a droplet's agents or a service's instances logged: make logs worker01nyc3, make logs frontserve
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy logs $(STACK) $(NAME)
 
-image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=root@address
-	@images/base/local "$(HOST)"
+image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=address [KEY=file]
+	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
 
 test: setup ## every test, a real `pulumi up` on real machines included
 	@$(PYTHON) -m pytest
@@ -63,5 +63,7 @@ bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in 
 	@$(PYTHON) -m tests.bench
 
 down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
-	@if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes || true; fi
-	@$(REHEARSAL) down --cloud $(CLOUD)
+	@destroyed=0; \
+	if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes || destroyed=$$?; fi; \
+	$(REHEARSAL) down --cloud $(CLOUD); \
+	exit $$destroyed

@@ -49,7 +49,7 @@ def _free_index() -> int:
         if index not in taken:
             return index
     raise LifecycleError(
-        f"{len(taken)} clouds exist, and no more fit into {PUBLIC_POOL}: take one down with `python -m rehearsal down NAME`"
+        f"{len(taken)} clouds exist, and no more fit into {PUBLIC_POOL}: take one down with `python -m rehearsal down --cloud NAME`"
     )
 
 

@@ -1,4 +1,4 @@
-"""``python3 -m toolchain setup | doctor | bin``: get the pinned tools, or tell what is there."""
+"""``python3 -m toolchain setup | doctor | bin | packer-plugins``: get the pinned tools, or tell what is there."""
 
 import argparse
 import json
@@ -51,11 +51,13 @@ def main() -> int:
     doctor = commands.add_parser("doctor", help="each tool, its version and where it came from")
     doctor.add_argument("--json", action="store_true")
     commands.add_parser("bin", help="print the directory to put first on PATH")
+    commands.add_parser("packer-plugins", help="print the directory for PACKER_PLUGIN_PATH")
     arguments = parser.parse_args()
     if arguments.command == "doctor":
         return _doctor(arguments.json)
-    if arguments.command == "bin":
-        print(tools.bin_dir())
+    directories = {"bin": tools.bin_dir, "packer-plugins": plugins.packer_plugins}
+    if arguments.command in directories:
+        print(directories[arguments.command]())
         return 0
     try:
         return _setup()

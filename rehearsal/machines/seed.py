@@ -26,7 +26,7 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 # systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client makes groups in them.
-ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mount -o remount,rw,bind "$h"; done'
+ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mountpoint -q "$h" || continue; mount -o remount,rw,bind "$h"; done'
 ExecStart=/bin/mount --bind {ONLINE} /sys/devices/system/cpu/online
 """
 UNIT_NAME = "rehearsal-machine.service"

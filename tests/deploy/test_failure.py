@@ -58,6 +58,11 @@ def test_a_lock_is_told_with_its_remedy() -> None:
     assert "pulumi cancel" in told.message
 
 
+def test_a_missing_backend_is_told_with_what_to_set() -> None:
+    stderr = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
+    assert "PULUMI_BACKEND_URL" in failure.of_command(CommandError(CommandResult(stdout="", stderr=stderr, code=255))).message
+
+
 @pytest.mark.parametrize(
     ("message", "wrong"),
     [

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from deploy.__main__ import main
 from tests.deploy.throwaway import SETTINGS, Project
 
 
@@ -9,26 +10,20 @@ def state(project: Project) -> str:
     return (project.directory.parent / "state/.pulumi/stacks/throwaway/dev.json").read_text()
 
 
-def test_settings_stay_as_committed_through_everything(project: Project) -> None:
-    assert project.deploy("up").returncode == 0
-    project.pulumi("preview", "--stack", "dev")
-    project.pulumi("up", "--yes", "--stack", "dev")
-    project.pulumi("refresh", "--yes", "--stack", "dev")
-    project.pulumi("destroy", "--yes", "--stack", "dev")
-    assert project.settings.read_text() == SETTINGS
-
-
-def test_secrets_are_sealed_in_the_state_and_opened_by_the_service(project: Project) -> None:
+def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project: Project) -> None:
     assert project.deploy("up").returncode == 0
     assert "correct-horse-battery" not in state(project)
     assert project.pulumi("stack", "output", "password", "--show-secrets", "--stack", "dev").strip() == "correct-horse-battery"
-
-
-def test_changed_settings_are_seen_by_plain_pulumi(project: Project) -> None:
-    assert project.deploy("up").returncode == 0
+    project.pulumi("preview", "--expect-no-changes", "--stack", "dev")
+    assert project.settings.read_text() == SETTINGS
     project.mode("other")
-    project.pulumi("up", "--yes", "--stack", "dev")
+    changed = project.settings.read_text()
+    project.pulumi("up", "--yes", "--skip-preview", "--stack", "dev")
     assert project.thing.read_text() == "other"
+    project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "dev")
+    project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    assert not project.thing.exists()
+    assert project.settings.read_text() == changed
 
 
 def test_settings_with_a_salt_of_their_own_are_respected(project: Project) -> None:
@@ -46,6 +41,12 @@ def test_a_stack_without_settings_is_refused(project: Project) -> None:
     refused = project.deploy("up")
     assert refused.returncode == 2
     assert "Pulumi.dev.yaml" in refused.stderr
+    assert not list(Path(project.directory.parent, "state").iterdir())
+
+
+def test_what_is_no_name_of_a_stack_is_refused(project: Project) -> None:
+    for command in (["preview"], ["status"], ["destroy", "--yes"]):
+        assert main([command[0], "a b/../c", *command[1:], "--directory", str(project.directory)]) == 2
     assert not list(Path(project.directory.parent, "state").iterdir())
 
 

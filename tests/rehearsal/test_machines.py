@@ -118,7 +118,7 @@ def test_droplets_side_by_side_have_their_names_keys_and_user_data(swept: Owner)
 
 def test_power_off_on_and_reboot(swept: Owner) -> None:
     droplet = swept.make("powered")
-    swept.ssh(droplet, "echo kept > /root/kept; sync")
+    swept.ssh(droplet, "echo kept > /srv/kept; sync")
     first = swept.ssh(droplet, "cat /proc/sys/kernel/random/boot_id; systemctl show --value -p UserspaceTimestampMonotonic")
     swept.act(droplet, "power_off")
     assert swept.droplet(droplet)["status"] == "off"
@@ -126,25 +126,25 @@ def test_power_off_on_and_reboot(swept: Owner) -> None:
         socket.create_connection((swept.address(droplet), 22), timeout=2)
     swept.act(droplet, "power_on")
     swept.until(droplet, "active")
-    assert swept.ssh(droplet, "cat /root/kept") == "kept"
+    assert swept.ssh(droplet, "cat /srv/kept") == "kept"
     second = swept.ssh(droplet, "cat /proc/sys/kernel/random/boot_id; systemctl show --value -p UserspaceTimestampMonotonic")
     assert first != second
     swept.act(droplet, "reboot")
     eventually(lambda: swept.ssh(droplet, "systemctl show --value -p UserspaceTimestampMonotonic") not in second)
-    assert swept.ssh(droplet, "cat /root/kept") == "kept"
+    assert swept.ssh(droplet, "cat /srv/kept") == "kept"
 
 
 def test_a_snapshot_makes_droplets_with_its_files(swept: Owner) -> None:
     droplet = swept.make("original")
-    swept.ssh(droplet, "rm /etc/motd; rm -r /etc/apt; mkdir /etc/apt; echo new > /etc/apt/only; echo inside > /root/file")
+    swept.ssh(droplet, "rm /etc/motd; rm -r /etc/apt; mkdir /etc/apt; echo new > /etc/apt/only; echo inside > /srv/file")
     swept.act(droplet, "shutdown")
     swept.act(droplet, "snapshot", name="kept")
     [snapshot] = swept.api(f"/v2/droplets/{droplet}/snapshots")["snapshots"]
     copy = swept.make("copy", image=snapshot["id"])
-    assert swept.ssh(copy, "cat /root/file; hostname; ls /etc/apt; test ! -e /etc/motd").split() == ["inside", "copy", "only"]
+    assert swept.ssh(copy, "cat /srv/file; hostname; ls /etc/apt; test ! -e /etc/motd").split() == ["inside", "copy", "only"]
     swept.act(copy, "rebuild", image="debian-12-x64")
     swept.until(copy, "active")
-    assert swept.ssh(copy, "ls /etc/motd; ls -d /root/file 2>/dev/null || true") == "/etc/motd"
+    assert swept.ssh(copy, "ls /etc/motd; ls -d /srv/file 2>/dev/null || true") == "/etc/motd"
 
 
 def test_a_bigger_size_gives_more_memory(swept: Owner) -> None:

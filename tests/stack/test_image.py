@@ -130,3 +130,23 @@ def test_an_interrupted_build_leaves_nothing(rig: Rig) -> None:
     assert eventually(lambda: not rig.droplets() and not rig.api("/v2/account/keys")["ssh_keys"])
     _nothing_was_left(rig, before)
     rig.pulumi("cancel", "--yes")
+
+
+def test_the_provisioners_run_on_any_debian_machine_without_making_an_image(rig: Rig) -> None:
+    before = _images(rig)
+    key = rig.environment["SLIPWAY_SSH_KEY"]
+    public = rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
+    owner = rig.api("/v2/account/keys", "POST", name="contributor", public_key=public)["ssh_key"]["id"]
+    asked = {"name": "workbench", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "ssh_keys": [owner]}
+    droplet = rig.api("/v2/droplets", "POST", **asked)["droplet"]["id"]
+    try:
+        assert eventually(lambda: rig.droplets()["workbench"]["status"] == "active")
+        done = rig.run("images/local", rig.address("workbench"), key)
+        assert done.code == 0, done.said[-3000:]
+        assert rig.ssh("workbench", "consul version && nomad version && systemctl is-enabled node-join").code == 0
+    finally:
+        assert eventually(lambda: not rig.droplets()["workbench"]["locked"])
+        rig.api(f"/v2/droplets/{droplet}", "DELETE")
+        rig.api(f"/v2/account/keys/{owner}", "DELETE")
+        assert eventually(lambda: not rig.droplets())
+    _nothing_was_left(rig, before)

@@ -16,7 +16,7 @@ UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_00
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    config = CloudConfig(name="api-test", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
+    config = CloudConfig(name="apitest", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
     config.save()
     return config
 
