@@ -1,5 +1,6 @@
-"""What the agents of a cluster tell over HTTP of its members."""
+"""What the agents of a cluster tell over HTTP of its members, and the one thing that is asked of them: to join."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any, TypedDict
 
@@ -49,6 +50,12 @@ def missing(consul: str, nomad: str, primes: Iterable[Member], workers: Iterable
 def _consul_members(consul: str) -> set[tuple[str, str]]:
     """Names and addresses of the members that are alive."""
     return {(member["Name"], member["Addr"]) for member in _ask(f"http://{consul}/v1/agent/members") if member["Status"] == 1}
+
+
+def introduce(consul: str, prime: Member) -> None:
+    """Have a Consul server join a prime; one that does not answer is left for the next time."""
+    with contextlib.suppress(requests.RequestException):
+        requests.put(f"http://{consul}/v1/agent/join/{prime['address']}", timeout=ASKING)
 
 
 def _nomad_servers(nomad: str) -> set[str]:

@@ -21,6 +21,12 @@ from infra.rejoin import outlived, rejoin
 PACE = 0.5
 """Seconds between two looks at the cluster."""
 
+SHYNESS = 10.0
+"""Seconds that primes have to find each other before the one that is asked joins the others, and between two tries.
+
+A prime made again knows none of the others if it is the first, and they know its former address only.
+"""
+
 COMPARED = ("primes", "workers", "consul", "nomad")
 """What makes a difference; a changed timeout makes none."""
 
@@ -35,7 +41,7 @@ def wait(props: dict[str, Any]) -> None:
     Raises:
         NotReadyError: after ``timeout`` seconds.
     """
-    start = time.monotonic()
+    start = introduced = time.monotonic()
     told: list[str] = []
     while lacking := agents.missing(props["consul"], props["nomad"], props["primes"], props["workers"]):
         now = time.monotonic()
@@ -45,6 +51,10 @@ def wait(props: dict[str, Any]) -> None:
         if lacking != told:
             print(f"{now - start:.0f} s: waiting for {', '.join(lacking)}", flush=True)
             told = lacking
+        if len(props["primes"]) > 1 and now - introduced > SHYNESS:
+            for prime in props["primes"]:
+                agents.introduce(props["consul"], prime)
+            introduced = now
         time.sleep(PACE)
     print(f"{time.monotonic() - start:.0f} s: {len(props['primes'])} primes and {len(props['workers'])} workers are ready", flush=True)
 

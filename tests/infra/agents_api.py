@@ -27,6 +27,7 @@ class Agents:
         self.servers: list[Member] = []
         self.nodes: list[tuple[Member, str]] = []
         self.looks = 0
+        self.introduced: list[str] = []
 
     def everyone(self, primes: list[Member], workers: list[Member]) -> None:
         """All are there."""
@@ -38,6 +39,9 @@ class Agents:
         if path == "/v1/status/leader":
             self.looks += 1
             return "10.10.0.2:8300" if self.leaders else ""
+        if path.startswith("/v1/agent/join/"):
+            self.introduced.append(path.rpartition("/")[2])
+            return {}
         if path == "/v1/nodes":
             return [{"Name": m["name"], "Address": m["address"], "Status": s, "SchedulingEligibility": "eligible"} for m, s in self.nodes]
         if kind == "consul":

@@ -24,6 +24,9 @@ def answering(answer: Answer) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(content)
 
+        def do_PUT(self) -> None:
+            self.do_GET()
+
         def log_message(self, *args: object) -> None:
             """Quiet."""
 

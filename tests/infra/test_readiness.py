@@ -62,6 +62,22 @@ def test_agents_that_do_not_answer_are_told(props: dict[str, Any]) -> None:
     assert lacking(silent) == ["Consul at 127.0.0.1:9 (ConnectionError)", "Nomad at http://127.0.0.1:9 (ConnectionError)"]
 
 
+def test_primes_that_do_not_know_each_other_are_introduced(props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "SHYNESS", 0.05)
+    primes = [*PRIMES, member("prime02nyc3", 5), member("prime03nyc3", 6)]
+    Timer(0.5, there.everyone, (primes, WORKERS)).start()
+    ReadinessProvider().update("2", props, {**props, "primes": primes})
+    assert set(there.introduced) == {"10.10.0.2", "10.10.0.5", "10.10.0.6"}
+
+
+def test_a_lone_prime_is_introduced_to_nobody(props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readiness, "SHYNESS", 0.05)
+    there.nodes = []
+    Timer(0.5, there.everyone, (PRIMES, WORKERS)).start()
+    ReadinessProvider().create(props)
+    assert there.introduced == []
+
+
 def test_creation_waits_for_the_last_member(props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]) -> None:
     there.nodes = [(WORKERS[0], "ready")]
     Timer(0.2, there.everyone, (PRIMES, WORKERS)).start()
