@@ -101,8 +101,12 @@ class Floor:
         """Remove the machines and their network."""
         self._rig.api("/v2/droplets?tag_name=floor", "DELETE")
         wait(lambda: not self._rig.droplets())
-        self._rig.api(f"/v2/vpcs/{self._vpc}", "DELETE")
+        wait(self._drop_vpc)
         self._rig.api("/v2/tags/floor", "DELETE")
+
+    def _drop_vpc(self) -> bool:
+        self._rig.api(f"/v2/vpcs/{self._vpc}", "DELETE")  # refused while a machine is still on its way out
+        return True
 
 
 def measure(rig: Rig, rounds: int) -> dict[str, Any]:

@@ -50,8 +50,6 @@ def copy_checkout(target: Path) -> None:
         if source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target / name)
-    if not (target / ".venv").exists():
-        (target / ".venv").symlink_to(CHECKOUT / ".venv")
 
 
 @dataclass
@@ -123,7 +121,9 @@ class Rig:
 
     def reset(self) -> None:
         """The stack's file and all others as in the checkout."""
-        shutil.copytree(self._pristine, self.directory, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(self._pristine, self.directory, dirs_exist_ok=True)
+        if not (self.directory / ".venv").exists():
+            (self.directory / ".venv").symlink_to(CHECKOUT / ".venv")
 
     def api(self, path: str, method: str = "GET", **body: Any) -> Any:
         """The cloud's API, as any client asks it."""
