@@ -3,17 +3,18 @@
 import argparse
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
 
-from deploy import failure, remains, stack, status, update, verify
-from deploy.account import AccountError
-from deploy.cluster import ClusterError
+from deploy import failure, logs, remains, ssh, stack, status, update, verify
+from deploy.account import Account, AccountError, Droplet
+from deploy.cluster import Cluster, ClusterError
 from deploy.engine import Engine
 from deploy.stack import UsageError
 from deploy.terminal import Terminal
@@ -46,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
         if error.filename != "pulumi":
             raise
         return _fail(asked, terminal, "pulumi is not on PATH", FAILED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail once more
+        return OK
     except KeyboardInterrupt:
         return _fail(asked, terminal, "interrupted", INTERRUPTED)
 
@@ -60,10 +64,14 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, function: Callable[[argparse.Namespace, Terminal], int], text: str) -> argparse.ArgumentParser:
+    def add(name: str, function: Callable[[argparse.Namespace, Terminal], int], text: str, json: bool = True) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("stack", help="the stack; its settings are in Pulumi.STACK.yaml")
-        command.add_argument("--json", action="store_true", help="the result as JSON on standard output; progress stays on standard error")
+        command.set_defaults(json=False)
+        if json:
+            command.add_argument(
+                "--json", action="store_true", help="the result as JSON on standard output; progress stays on standard error"
+            )
         command.add_argument("--directory", type=Path, default=stack.CHECKOUT, help="where Pulumi.yaml is (default: this checkout)")
         command.set_defaults(command=function, name=name)
         return command
@@ -77,6 +85,13 @@ def parser() -> argparse.ArgumentParser:
     add("status", _status, "show droplets, members, jobs, services, checks and the URL")
     destroy = add("destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
+    ssh = add("ssh", _ssh, "open a shell on a droplet, or run a command there", json=False)
+    ssh.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet")
+    ssh.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
+    logs = add("logs", _logs, "show what a droplet's agents or a job's instances logged", json=False)
+    logs.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet or the job")
+    logs.add_argument("--follow", action="store_true", help="go on until interrupted")
+    logs.add_argument("--lines", type=_count, default=100, metavar="N", help="of each instance's stream, or of the journal (default: 100)")
     return whole
 
 
@@ -96,7 +111,7 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
         raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
     engine = Engine(terminal.line)
     chosen = stack.select(asked.stack, engine, asked.directory)
-    had = remains.resources(chosen)
+    had = stack.resources(chosen)
     outcome = update.run("destroy", chosen, engine, terminal)
     if outcome.result == "cancelled":
         _tell(outcome, asked, terminal)
@@ -139,8 +154,55 @@ def _status(asked: argparse.Namespace, terminal: Terminal) -> int:
     return FAILED if found["problems"] else OK
 
 
+def _ssh(asked: argparse.Namespace, terminal: Terminal) -> int:
+    droplets = _droplets(asked)
+    if asked.thing not in droplets:
+        raise UsageError(_no_such(asked.thing, "droplet", droplets))
+    return _exec(ssh.command(droplets[asked.thing], _known_hosts(asked), asked.words))
+
+
+def _logs(asked: argparse.Namespace, terminal: Terminal) -> int:
+    droplets = _droplets(asked)
+    if asked.thing in droplets:
+        return _exec(ssh.command(droplets[asked.thing], _known_hosts(asked), logs.journal(asked.lines, asked.follow)))
+    cluster = Cluster.of_outputs(_outputs(asked, terminal))
+    jobs = [job.name for job in cluster.jobs()]
+    if asked.thing not in jobs:
+        raise UsageError(_no_such(asked.thing, "droplet or job", [*droplets, *jobs]))
+    written = logs.JobLogs(cluster, asked.thing, Terminal(sys.stdout).text, terminal.text)
+    (written.follow if asked.follow else written.show)(asked.lines)
+    return OK
+
+
+def _droplets(asked: argparse.Namespace) -> dict[str, Droplet]:
+    return {one.name: one for one in Account().droplets(status.tags(stack.project(asked.directory), asked.stack))}
+
+
+def _known_hosts(asked: argparse.Namespace) -> Path:
+    return ssh.known_hosts(stack.project(asked.directory), asked.stack)
+
+
+def _no_such(name: str, kind: str, names: Iterable[str]) -> str:
+    there = ", ".join(names) or "none"
+    return f"there is no {kind} {name}; there are: {there}" if name else f"name a {kind}: {there}"
+
+
+def _exec(words: list[str]) -> int:
+    """Become ``words``, so that its terminal, signals and exit code are the user's own."""
+    program = shutil.which(words[0])
+    if not program:
+        raise UsageError(f"{words[0]} is not on PATH")
+    os.execv(program, words)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of lines")
+    return int(text)
+
+
 def _outputs(asked: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
-    return update.public(stack.select(asked.stack, Engine(terminal.line), asked.directory).outputs())
+    return stack.outputs(asked.stack, Engine(terminal.line), asked.directory)
 
 
 def _confirmed(name: str) -> bool:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import requests
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 REAL_API = "https://api.digitalocean.com"
 REAL_SPACES = "https://{{.Region}}.digitaloceanspaces.com"
@@ -118,6 +115,10 @@ class Account:
         return [_thing("snapshot", one) for one in self._list("snapshots", resource_type="droplet") if BASE_IMAGE.match(one["name"])]
 
     def _has_bucket(self, name: str, region: str) -> bool:
+        import boto3  # here, because it takes as long to load as all the rest, and only a destroy asks for buckets
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
         endpoint = os.environ.get("SPACES_ENDPOINT_URL", REAL_SPACES).replace("{{.Region}}", region.lower())
         client = boto3.client(
             "s3",

@@ -1,6 +1,6 @@
 """A running cluster, as its Consul and Nomad tell it. Reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,6 +60,19 @@ class Service:
 
 
 @dataclass(frozen=True)
+class Instance:
+    """An allocation of a job: what Nomad placed on a node. ``number`` is short, as people and services name it."""
+
+    id: str
+    node: str
+    tasks: tuple[str, ...]
+
+    @property
+    def number(self) -> str:
+        return self.id[:8]
+
+
+@dataclass(frozen=True)
 class Job:
     """A Nomad job: how many of it are wanted and run, and how its last deployment went."""
 
@@ -83,7 +96,7 @@ class Cluster:
         self.consul = consul.rstrip("/")
         self.nomad = nomad.rstrip("/")
         self._session = requests.Session()
-        self._session.trust_env = False
+        self._session.trust_env = False  # a cluster's addresses are never behind a proxy
 
     @classmethod
     def of_outputs(cls, outputs: Mapping[str, Any]) -> "Cluster":
@@ -137,6 +150,34 @@ class Cluster:
 
     def jobs(self) -> list[Job]:
         return [self._job(stub["ID"]) for stub in sorted(self._get(f"{self.nomad}/v1/jobs"), key=lambda stub: str(stub["ID"]))]
+
+    def instances(self, job: str) -> list[Instance]:
+        """The job's instances that have been started, those gone in good order left out, the oldest first."""
+        found = sorted(self._get(f"{self.nomad}/v1/job/{job}/allocations"), key=lambda one: int(one["CreateTime"]))
+        return [
+            Instance(one["ID"], one["NodeName"], tuple(one["TaskStates"]))
+            for one in found
+            if one["ClientStatus"] != "complete" and one["TaskStates"]
+        ]
+
+    def log(self, instance: Instance, task: str, stream: str, *, offset: int, follow: bool = False) -> Iterator[bytes]:
+        """Lines, with their ends, of ``stdout`` or ``stderr`` from ``offset`` bytes before its end on; none if it is not there yet."""
+        url = f"{self.nomad}/v1/client/fs/logs/{instance.id}"
+        query = {"task": task, "type": stream, "origin": "end", "offset": str(offset), "plain": "true", "follow": str(follow).lower()}
+        timeout = (TIMEOUT_SECONDS, None if follow else TIMEOUT_SECONDS)
+        rest = b""
+        try:
+            with self._session.get(url, params=query, stream=True, timeout=timeout) as response:
+                if response.status_code == 404:
+                    return
+                response.raise_for_status()
+                for piece in response.iter_content(chunk_size=None):
+                    *lines, rest = (rest + piece).split(b"\n")
+                    yield from (line + b"\n" for line in lines)
+        except requests.RequestException as error:
+            raise ClusterError(f"{self.nomad} did not give the {stream} of {instance.number}: {error}") from error
+        if rest:
+            yield rest
 
     def _job(self, name: str) -> Job:
         job = self._get(f"{self.nomad}/v1/job/{name}")

@@ -13,6 +13,7 @@ _HEADLINES = re.compile(
     r"|Program failed with an unhandled exception:|python inline source runtime error.*|one or more errors occurred)$"
 )
 _LOCKED = "the stack is currently locked by"
+_NO_BACKEND = "PULUMI_ACCESS_TOKEN must be set"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ def of_command(error: CommandError) -> Failure:
         found = re.search(r"locked by \d+ lock\(s\).*?(created by [^\n]*)", text, re.DOTALL)
         who = f" ({found[1].strip()})" if found else ""
         return Failure("", "", f"another update holds the stack's lock{who}: wait for it, or if it has died, run `pulumi cancel --yes`")
+    if _NO_BACKEND in text:
+        return Failure(
+            "", "", 'no backend holds the state: set PULUMI_ACCESS_TOKEN or PULUMI_BACKEND_URL (a rehearsal\'s: eval "$(make -s env)")'
+        )
     stderr = text.partition("stderr:")[2].strip()
     errors = [line.strip() for line in stderr.splitlines() if line.strip().startswith("error:")]
     return Failure("", "", cause("\n".join(errors) or stderr or text))

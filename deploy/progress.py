@@ -1,6 +1,8 @@
 """Follows an update by the engine's events: a line for each change, and what failed."""
 
+import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pulumi.automation import EngineEvent, OpType
@@ -25,6 +27,7 @@ VERBS: dict[OpType, tuple[str, str, str, Colour]] = {
 }
 """To do, doing, done. What is not here (same, refresh, the two halves of a replacement taken as one) is no step to tell."""
 
+_PLUGIN_FOUND = re.compile(r"using pulumi-\S+ from \$PATH at ")
 _CHANGES = frozenset(VERBS) - {OpType.READ, OpType.READ_REPLACEMENT, OpType.DELETE_REPLACED}
 
 
@@ -44,12 +47,13 @@ class Change:
 class Progress:
     """Give :meth:`on_event` to the engine; afterwards ``changes`` and ``failures`` hold what came of it."""
 
-    def __init__(self, terminal: Terminal, *, planning: bool) -> None:
-        """``planning``: nothing will be done, so that a change is told once, as something to do."""
+    def __init__(self, terminal: Terminal, *, planning: bool, interrupted: Callable[[], bool]) -> None:
+        """``planning``: nothing will be done, so that a change is told once, as something to do. ``interrupted``: by the user."""
         self.changes: list[Change] = []
         self.failures: list[Failure] = []
         self._terminal = terminal
         self._planning = planning
+        self._interrupted = interrupted
         self._began: dict[tuple[str, OpType], float] = {}
 
     def on_event(self, event: EngineEvent) -> None:
@@ -96,10 +100,15 @@ class Progress:
                 self._terminal.line(
                     f"unsure: {one} by an earlier update; look for it in the account, then `refresh` forgets this", "yellow"
                 )
-        elif event.severity in ("info", "warning", "info#err") and (message := plain(event.message)):
+        elif event.severity in ("info", "warning", "info#err") and (message := self._telling(event)):
             at = name_of(event.urn) if event.urn and kind_of(event.urn) != "Stack" else ""
             for line in message.splitlines():
                 self._terminal.line(f"{at}: {line}" if at else line, "yellow" if event.severity == "warning" else None)
+
+    def _telling(self, event: DiagnosticEvent) -> str:
+        """The message without what helps nobody: where plugins are (``make doctor`` tells), how an interrupted program fell."""
+        message = plain(event.message)
+        return "" if _PLUGIN_FOUND.match(message) or (self._interrupted() and event.severity == "info#err") else message
 
 
 def _matters(step: StepEventMetadata) -> bool:

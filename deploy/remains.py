@@ -3,19 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pulumi import automation
-
 from deploy.account import Account, Thing
 
 
-def resources(stack: automation.Stack) -> list[dict[str, Any]]:
-    """What the state says the stack has; take it before the destroy, and hand it to :func:`search` after it."""
-    deployment = stack.export_stack().deployment or {}
-    return [resource for resource in deployment.get("resources", []) if resource.get("custom")]
-
-
 def search(had: Iterable[dict[str, Any]], tags: Iterable[str]) -> list[Thing]:
-    """What the account still has of it: asked for by each resource's id, and by the stack's tags.
+    """What the account still has of ``had`` (the state's resources before the destroy): asked for by id, and by the stack's tags.
 
     Raises:
         AccountError: the account cannot be asked, so nothing is proven.

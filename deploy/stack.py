@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 import yaml
@@ -13,6 +16,8 @@ from pulumi.automation.errors import StackNotFoundError
 from deploy.engine import Engine
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+SECRET = "[secret]"
+"""What the CLI writes in the place of a secret."""
 
 
 class UsageError(Exception):
@@ -27,10 +32,10 @@ def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
     ``pulumi stack init`` makes.
 
     Raises:
-        UsageError: there is no ``Pulumi.<stack>.yaml``.
+        UsageError: there is no ``Pulumi.<stack>.yaml``, or the name is none.
         pulumi.automation.CommandError: the backend cannot be reached or refuses.
     """
-    settings = directory / f"Pulumi.{name}.yaml"
+    settings = directory / f"Pulumi.{_checked(name)}.yaml"
     if not settings.exists():
         raise UsageError(f"there is no {settings.name} in {directory}: write it first, it holds the stack's settings")
     workspace = _workspace(engine, directory)
@@ -52,9 +57,30 @@ def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
         UsageError: it does not.
     """
     try:
-        return automation.Stack.select(name, _workspace(engine, directory))
+        return automation.Stack.select(_checked(name), _workspace(engine, directory))
     except StackNotFoundError:
-        raise UsageError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it") from None
+        raise _unknown(name) from None
+
+
+def outputs(name: str, engine: Engine, directory: Path = CHECKOUT) -> dict[str, Any]:
+    """The outputs of a stack that must exist, but for the secret ones.
+
+    Raises:
+        UsageError: it does not exist.
+    """
+    try:
+        answer = engine.run(["stack", "output", "--json", "--stack", _checked(name)], str(directory), {})
+    except StackNotFoundError:
+        raise _unknown(name) from None
+    return {key: value for key, value in json.loads(answer.stdout).items() if value != SECRET}
+
+
+def resources(stack: automation.Stack) -> list[dict[str, Any]]:
+    """The stack's resources as its state has them, secrets sealed."""
+    command = ["stack", "export", "--stack", stack.name]
+    state = json.loads(stack.workspace.pulumi_command.run(command, stack.workspace.work_dir, {}).stdout)
+    found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
+    return found
 
 
 def project(directory: Path = CHECKOUT) -> str:
@@ -62,8 +88,27 @@ def project(directory: Path = CHECKOUT) -> str:
     return str(yaml.safe_load((directory / "Pulumi.yaml").read_text())["name"])
 
 
+class _Workspace(automation.LocalWorkspace):
+    """Asks for outputs once, secrets left out; the base asks a second time to have the secrets too."""
+
+    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
+        answer = self.pulumi_command.run(["stack", "output", "--json", "--stack", stack_name], self.work_dir, self.env_vars)
+        known: Mapping[str, Any] = json.loads(answer.stdout)
+        return {key: automation.OutputValue(value, secret=value == SECRET) for key, value in known.items()}
+
+
 def _workspace(engine: Engine, directory: Path) -> automation.LocalWorkspace:
-    return automation.LocalWorkspace(work_dir=str(directory), pulumi_command=engine)
+    return _Workspace(work_dir=str(directory), pulumi_command=engine)
+
+
+def _checked(name: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
+        raise UsageError(f"{name!r} is no name of a stack: letters, digits, '-', '_' and '.' only")
+    return name
+
+
+def _unknown(name: str) -> UsageError:
+    return UsageError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it")
 
 
 def _brings_own_secrets(settings: Path) -> bool:

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 from pulumi import automation
 
-from deploy import failure
+from deploy import deployment, failure
 from deploy.engine import Engine
 from deploy.failure import Failure
 from deploy.progress import Change, Progress
+from deploy.stack import resources
 from deploy.terminal import Terminal
 
 Operation = Literal["preview", "up", "refresh", "drift", "destroy"]
@@ -44,7 +45,7 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
     A destroy goes on past what cannot be deleted, so that as little as possible is left and costs money; the engine
     still ends it as failed.
     """
-    progress = Progress(terminal, planning=operation in ("preview", "drift"))
+    progress = Progress(terminal, planning=operation in ("preview", "drift"), interrupted=lambda: engine.interrupts > 0)
     begin: dict[Operation, Callable[[], object]] = {
         "preview": lambda: stack.preview(on_event=progress.on_event),
         "up": lambda: stack.up(on_event=progress.on_event, show_secrets=False),
@@ -63,6 +64,8 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
         result = "cancelled" if engine.interrupts else "failed"
         if not progress.failures and result == "failed":
             progress.failures.append(failure.of_command(error))
+    if result == "failed" and operation == "up":
+        progress.failures = deployment.explain(progress.failures, lambda: resources(stack))
     if engine.killed:
         stack.cancel()  # the lock of a killed update would refuse the next one
     failures = tuple(Failure(one.resource, one.type, terminal.hide(one.message)) for one in progress.failures)

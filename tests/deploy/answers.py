@@ -7,7 +7,10 @@ from typing import Any
 
 
 class Answers:
-    """An HTTP server with one answer a path, queries left aside; everything else is 404."""
+    """An HTTP server with one answer a path, queries left aside: bytes as they are, a number as a status, the rest as JSON.
+
+    Everything else is 404.
+    """
 
     def __init__(self) -> None:
         self.by_path: dict[str, Any] = {}
@@ -17,9 +20,9 @@ class Answers:
             def do_GET(self) -> None:
                 answer = answers.get(self.path.partition("?")[0])
                 body = answer() if callable(answer) else answer
-                self.send_response(404 if body is None else 200)
+                self.send_response(404 if body is None else body if isinstance(body, int) else 200)
                 self.end_headers()
-                self.wfile.write(json.dumps(body).encode())
+                self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass

@@ -54,7 +54,7 @@ def told(nomad: Answers, message: str = HEADLINE) -> list[str]:
             [
                 {
                     "Type": "Failed Artifact Download",
-                    "DisplayMessage": "failed to download artifact: Checksums did not match for /x.\nExpected: 00aa\nGot: 11bb\n*sha256.digest",
+                    "DisplayMessage": "failed to download: Checksums did not match for /x.\nExpected: 00aa\nGot: 11bb\n*sha256.digest",
                 }
             ],
             "artifact checksum mismatch (expected 00aa, found 11bb)",

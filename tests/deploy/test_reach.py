@@ -3,7 +3,6 @@
 import itertools
 import stat
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,9 @@ def resolved(words: list[str]) -> list[str]:
 
 
 def test_ssh_holds_a_droplet_to_its_key_by_id_and_uses_the_key_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLIPWAY_SSH_KEY", "/keys/of mine")
+    key = tmp_path / "key of mine"
+    key.touch()
+    monkeypatch.setenv("SLIPWAY_SSH_KEY", str(key))
     hosts = tmp_path / "new" / "with space"
     words = ssh.command(DROPLET, hosts, ["uptime", "-p"])
     assert words[-4:] == ["root@198.51.100.7", "--", "uptime", "-p"]
@@ -36,7 +37,7 @@ def test_ssh_holds_a_droplet_to_its_key_by_id_and_uses_the_key_given(tmp_path: P
         "hostkeyalias droplet-7",
         "stricthostkeychecking accept-new",
         "identitiesonly yes",
-        "identityfile /keys/of mine",
+        f"identityfile {key}".lower(),
         f"userknownhostsfile {hosts}".lower(),
     }
     assert wanted <= set(resolved(words))
@@ -87,9 +88,12 @@ def allocation(number: str, status: str = "running", tasks: tuple[str, ...] = ("
     return {"ID": f"{number}-9297", "NodeName": "worker01nyc3", "ClientStatus": status, "CreateTime": 1, "TaskStates": dict.fromkeys(tasks)}
 
 
+Written = tuple[list[str], list[str], JobLogs]
+
+
 @pytest.fixture
-def written(answers: Answers) -> tuple[list[str], list[str], Callable[[], JobLogs]]:
-    """Two instances that run, one that is gone and one that never began; what is told, warned, and the logs of their job."""
+def written(answers: Answers) -> Written:
+    """One instance that runs, one that failed, one gone in good order, one not begun; what is told, warned, and their logs."""
     answers.by_path["/v1/job/backserve/allocations"] = [
         allocation("aaaaaaaa"),
         allocation("bbbbbbbb", "failed"),
@@ -99,39 +103,40 @@ def written(answers: Answers) -> tuple[list[str], list[str], Callable[[], JobLog
     answers.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = b"one\ntwo\nthree"
     told: list[str] = []
     warned: list[str] = []
-    return told, warned, lambda: JobLogs(Cluster(answers.url, answers.url), "backserve", told.append, warned.append)
-
-
-Written = tuple[list[str], list[str], Callable[[], JobLogs]]
+    return told, warned, JobLogs(Cluster(answers.url, answers.url), "backserve", told.append, warned.append)
 
 
 def test_a_jobs_logs_are_the_last_lines_of_each_instance(answers: Answers, written: Written) -> None:
-    told, warned, of = written
-    of().show(2)
+    told, warned, of_job = written
+    of_job.show(2)
     assert told == ["aaaaaaaa worker01nyc3  two", "aaaaaaaa worker01nyc3  three"] * 2  # of stderr, then of stdout
     assert warned == []
 
 
 def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(answers: Answers, written: Written) -> None:
-    told, warned, of = written
-    answers.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = ConnectionError
+    told, warned, of_job = written
+    answers.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = 500
     answers.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"last words\n"
-    of().show(5)
+    of_job.show(5)
     assert told == ["bbbbbbbb worker01nyc3  last words"] * 2
     assert [line.split(":")[0] for line in warned] == ["aaaaaaaa worker01nyc3"] * 2
 
 
-def test_following_tells_the_last_lines_and_goes_on_until_interrupted(answers: Answers, written: Written) -> None:
-    told, _, of = written
-    following = of()
-    seen = itertools.count(1)
+def test_following_goes_on_with_instances_that_start_later_until_interrupted(
+    answers: Answers, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, _, _ = written
+    looks = itertools.count()
+    answers.by_path["/v1/job/backserve/allocations"] = lambda: [allocation("aaaaaaaa"), allocation("bbbbbbbb")][: next(looks) + 1]
+    answers.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"new\n"
+    monkeypatch.setattr("deploy.logs.LOOK_SECONDS", 0.05)
 
     def tell(line: str) -> None:
         told.append(line)
-        if next(seen) == 4:
+        if len(told) == 8:
             raise KeyboardInterrupt
 
-    following._tell = tell
     with pytest.raises(KeyboardInterrupt):
-        following.follow(2)
-    assert sorted(told) == sorted(["aaaaaaaa worker01nyc3  one", "aaaaaaaa worker01nyc3  two"] * 2) or len(told) == 4
+        JobLogs(Cluster(answers.url, answers.url), "backserve", tell, print).follow(2)
+    lines = [f"aaaaaaaa worker01nyc3  {word}" for word in ("one", "two", "three")] + ["bbbbbbbb worker01nyc3  new"]
+    assert sorted(told) == sorted(lines * 2)

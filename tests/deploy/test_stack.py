@@ -20,8 +20,7 @@ def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project
     changed = project.settings.read_text()
     project.pulumi("up", "--yes", "--skip-preview", "--stack", "dev")
     assert project.thing.read_text() == "other"
-    project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "dev")
-    project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "dev")
+    project.pulumi("destroy", "--refresh", "--yes", "--skip-preview", "--stack", "dev")
     assert not project.thing.exists()
     assert project.settings.read_text() == changed
 
