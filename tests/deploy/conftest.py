@@ -43,12 +43,15 @@ def project(tmp_path: Path, secrets_url: str, monkeypatch: pytest.MonkeyPatch) -
     for command in ("pulumi", "pulumi-language-python", "pulumi-resource-pulumi-python"):
         if not shutil.which(command, path=path):
             pytest.skip(f"there is no {command}: run `make setup`")
-    for name in ("home", "state", "credentials", "project"):
+    for name in ("home", "state", "credentials", "project", "modules"):
         (tmp_path / name).mkdir()
+    # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
+    (tmp_path / "modules/pip.py").write_text("print([])\n")
     (tmp_path / "credentials/credentials.json").write_text(secrets_service.credentials(secrets_url, TOKEN))
     (tmp_path / "passphrase").write_text("only for stacks that `pulumi stack init` makes")
     for name, value in {
         "PULUMI_HOME": tmp_path / "home",
+        "PYTHONPATH": tmp_path / "modules",
         "PULUMI_BACKEND_URL": f"file://{tmp_path / 'state'}",
         "PULUMI_CREDENTIALS_PATH": tmp_path / "credentials",
         "PULUMI_CONFIG_PASSPHRASE_FILE": tmp_path / "passphrase",

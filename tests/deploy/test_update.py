@@ -8,7 +8,6 @@ from tests.deploy.throwaway import Project
 
 
 def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project) -> None:
-    assert project.deploy("preview", "--expect-no-changes").returncode == 3
     first = project.deploy("up", "--json")
     assert first.returncode == 0, first.stderr
     result = json.loads(first.stdout)
@@ -27,6 +26,7 @@ def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project
     assert drifted.returncode == 3
     assert [(one["action"], one["name"]) for one in json.loads(drifted.stdout)["changes"]] == [("updated", "thing01")]
     assert project.deploy("refresh").returncode == 0
+    assert project.deploy("preview", "--expect-no-changes").returncode == 3
     assert project.deploy("up").returncode == 0
     assert project.thing.read_text() == "good"
     project.thing.unlink()
