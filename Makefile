@@ -33,7 +33,8 @@ cloud: setup ## only the rehearsal cloud, for any DigitalOcean client; prints wh
 
 rehearse: setup ## the whole system on this machine: cloud, `pulumi up` of STACK (dev), and its answer
 	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
-	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK)
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK); \
+	url=$$(pulumi stack output url --stack $(STACK)); echo "GET $$url"; curl --silent --show-error --fail "$$url"
 
 env: ## shell lines for `eval "$(make -s env)"`: then plain pulumi, packer and curl work with the rehearsal
 	@$(REHEARSAL) env --cloud $(CLOUD)
