@@ -8,6 +8,11 @@ STACK ?= dev
 CLOUD ?= rehearsal
 PYTHON := .venv/bin/python
 REHEARSAL := $(PYTHON) -m rehearsal
+ifneq ($(filter env status ssh logs down,$(firstword $(MAKECMDGOALS))),)
+ifeq ($(wildcard $(PYTHON)),)
+$(error nothing is set up in this checkout yet: run `make setup` first)
+endif
+endif
 # A recipe's shell in which clients, Pulumi and Packer talk to the rehearsal cloud.
 IN_REHEARSAL = eval "$$($(REHEARSAL) env --cloud $(CLOUD))"
 
@@ -65,6 +70,6 @@ bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in 
 
 down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
 	@destroyed=0; \
-	if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes || destroyed=$$?; fi; \
+	if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes --if-exists || destroyed=$$?; fi; \
 	$(REHEARSAL) down --cloud $(CLOUD); \
 	exit $$destroyed

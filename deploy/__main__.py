@@ -16,7 +16,7 @@ from deploy import failure, logs, remains, ssh, stack, status, update, verify
 from deploy.account import Account, AccountError, Droplet
 from deploy.cluster import Cluster, ClusterError
 from deploy.engine import Engine
-from deploy.stack import UsageError
+from deploy.stack import NoSuchStackError, UsageError
 from deploy.terminal import Terminal
 
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
@@ -85,6 +85,7 @@ def parser() -> argparse.ArgumentParser:
     add("status", _status, "show droplets, members, jobs, services, checks and the URL")
     destroy = add("destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument("--if-exists", action="store_true", help="a stack that does not exist is destroyed already")
     ssh = add("ssh", _ssh, "open a shell on a droplet, or run a command there", json=False)
     ssh.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet")
     ssh.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
@@ -110,7 +111,13 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
     if not asked.yes and not _confirmed(asked.stack):
         raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
     engine = Engine(terminal.line)
-    chosen = stack.select(asked.stack, engine, asked.directory)
+    try:
+        chosen = stack.select(asked.stack, engine, asked.directory)
+    except NoSuchStackError as none:
+        if not asked.if_exists:
+            raise
+        terminal.line(str(none))
+        return OK
     had = stack.resources(chosen)
     outcome = update.run("destroy", chosen, engine, terminal)
     if outcome.result == "cancelled":

@@ -42,6 +42,8 @@ class Change:
     type: str
     name: str
     properties: tuple[str, ...] = ()
+    seconds: float = 0.0
+    """How long it took, to a tenth; 0 for what is yet to do."""
 
 
 class Progress:
@@ -82,13 +84,14 @@ class Progress:
         if self._planning and began is not None:
             return  # told as something to do; a refresh alone knows only now, when it has read, what is different
         _, _, done, colour = VERBS[step.op]
-        took = f" in {time.monotonic() - began:.1f} s" if began is not None else ""
+        seconds = round(time.monotonic() - began, 1) if began is not None else 0.0
+        took = f" in {seconds:.1f} s" if began is not None else ""
         self._terminal.line(f"{done:<12} {_label(step)}{took}", colour)
-        self._note(step, done)
+        self._note(step, done, seconds)
 
-    def _note(self, step: StepEventMetadata, action: str) -> None:
+    def _note(self, step: StepEventMetadata, action: str, seconds: float = 0.0) -> None:
         if step.op in _CHANGES:
-            self.changes.append(Change(action, kind_of(step.urn), name_of(step.urn), _properties(step)))
+            self.changes.append(Change(action, kind_of(step.urn), name_of(step.urn), _properties(step), seconds))
 
     def _diagnostic(self, event: DiagnosticEvent) -> None:
         found = failure.of_event(event)

@@ -24,6 +24,10 @@ class UsageError(Exception):
     """What was asked cannot be done as asked; nothing was changed."""
 
 
+class NoSuchStackError(UsageError):
+    """The stack is not in the backend."""
+
+
 def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.Stack:
     """Select the stack ``name`` of the program in ``directory``, made first where it does not exist.
 
@@ -54,7 +58,7 @@ def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
     """Select a stack that must exist.
 
     Raises:
-        UsageError: it does not.
+        NoSuchStackError: it does not.
     """
     try:
         return automation.Stack.select(_checked(name), _workspace(engine, directory))
@@ -66,7 +70,7 @@ def outputs(name: str, engine: Engine, directory: Path = CHECKOUT) -> dict[str, 
     """The outputs of a stack that must exist, but for the secret ones.
 
     Raises:
-        UsageError: it does not exist.
+        NoSuchStackError: it does not exist.
     """
     try:
         answer = engine.run(["stack", "output", "--json", "--stack", _checked(name)], str(directory), {})
@@ -107,8 +111,8 @@ def _checked(name: str) -> str:
     return name
 
 
-def _unknown(name: str) -> UsageError:
-    return UsageError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it")
+def _unknown(name: str) -> NoSuchStackError:
+    return NoSuchStackError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it")
 
 
 def _brings_own_secrets(settings: Path) -> bool:

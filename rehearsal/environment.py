@@ -44,6 +44,9 @@ def program(config: CloudConfig) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PACKER_PLUGIN_PATH": str(plugins.packer_plugins()),
         "CHECKPOINT_DISABLE": "1",
+        # The cloud is on this machine: no proxy can reach it.
+        "NO_PROXY": f"127.0.0.1,localhost,{config.public},.internal",
+        "no_proxy": f"127.0.0.1,localhost,{config.public},.internal",
     }
     if any(provider.origin == "stand-in" for provider in plugins.providers()):
         found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"

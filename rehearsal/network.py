@@ -15,6 +15,9 @@ from rehearsal.machines.protocol import MachineSpec
 
 METADATA = IPv4Address("169.254.169.254")
 PUBLIC_BRIDGE = "public"
+BRIDGE_FILTER = Path("/proc/sys/net/bridge")
+"""There when br_netfilter is loaded."""
+
 NETNS_DIR = Path("/run/netns")
 
 SYSCTLS = {
@@ -52,10 +55,21 @@ async def _batch(netns: str, *lines: str) -> None:
     await run("ip", "-n", netns, "-batch", "-", stdin="\n".join(lines) + "\n")
 
 
+async def _load_bridge_filter() -> None:
+    """Have the kernel show bridged packets to nftables.
+
+    Raises:
+        CommandError: the module br_netfilter is neither in the kernel nor to be loaded.
+    """
+    if not BRIDGE_FILTER.exists():
+        await run("modprobe", "br_netfilter")
+
+
 async def create(config: CloudConfig) -> None:
     """Make the namespace, its public bridge and the link to this machine; nothing to do if they are there."""
     if config.netns in namespaces(config):
         return
+    await _load_bridge_filter()
     await run("ip", "netns", "add", config.netns)
     settings = [f"{key}={value}" for key, value in SYSCTLS.items()]
     await run("ip", "netns", "exec", config.netns, "sysctl", "-q", "-w", *settings)

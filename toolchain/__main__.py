@@ -4,6 +4,9 @@ import argparse
 import json
 import sys
 
+if sys.version_info < (3, 11):  # noqa: UP036 (an older Python may well start this, and must be told before it reads on)
+    sys.exit(f"python3 on PATH is {sys.version.split()[0]}: Slipway needs Python 3.11 or later")
+
 from toolchain import debian, plugins, python, tools
 from toolchain.progress import line
 from toolchain.versions import tools as pinned

@@ -1,5 +1,6 @@
 """Debian packages of the rehearsal: installed when root, named otherwise."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -14,7 +15,9 @@ SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 def missing() -> list[str]:
     """The packages whose command is not on this machine."""
     search = os.environ.get("PATH", "") + ":" + SBIN
-    return sorted({package for command, package in debian().items() if shutil.which(command, path=search) is None})
+    lacking = {package for command, package in debian().items() if shutil.which(command, path=search) is None}
+    # Debian's Python comes without the part that makes virtual environments.
+    return sorted(lacking if importlib.util.find_spec("ensurepip") else lacking | {"python3-venv"})
 
 
 def ensure() -> None:

@@ -50,9 +50,14 @@ def providers() -> list[Provider]:
     found = []
     for name, version in plugins().items():
         launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
-        origin = "missing" if not launcher.exists() else "stand-in" if STAND_IN in launcher.read_bytes()[:4096] else "official"
+        origin = "missing" if not launcher.exists() else "stand-in" if _is_stand_in(launcher) else "official"
         found.append(Provider(name=name, version=version, origin=origin))
     return found
+
+
+def _is_stand_in(launcher: Path) -> bool:
+    with launcher.open("rb") as file:
+        return STAND_IN in file.read(4096)
 
 
 def ensure() -> None:
@@ -66,7 +71,7 @@ def ensure() -> None:
     if not missing:
         return
     with step("provider plugins"):
-        if not all(_own(provider) or _download(provider) for provider in missing):
+        if [provider for provider in missing if not (_own(provider) or _download(provider))]:
             _run([str(python.interpreter()), "-m", "rehearsal", "stand-ins", str(pulumi_home())], {})
 
 

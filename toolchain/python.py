@@ -10,7 +10,6 @@ from toolchain.progress import step
 from toolchain.tools import ToolError
 
 VENV = ROOT / ".venv"
-AT_LEAST = (3, 11)
 
 
 def interpreter() -> Path:
@@ -21,10 +20,8 @@ def ensure() -> None:
     """Make the environment, or bring it up to requirements.txt.
 
     Raises:
-        ToolError: Python is too old, or pip failed.
+        ToolError: pip failed.
     """
-    if sys.version_info < AT_LEAST:
-        raise ToolError(f"Python {sys.version.split()[0]} is too old: 3.11 or later is needed as python3 on PATH")
     requirements = ROOT / "requirements.txt"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     stamp = VENV / "requirements.sha256"
@@ -37,5 +34,5 @@ def ensure() -> None:
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise ToolError(f"{' '.join(command[1:])} failed:\n{done.stderr.strip()[-2000:]}")
+                raise ToolError(f"{' '.join(command[1:])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
         stamp.write_text(digest)

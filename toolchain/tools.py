@@ -148,9 +148,9 @@ def _require_go(tool: Tool) -> None:
     said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout if go else "none"
     match = re.match(r"go(\d+)\.(\d+)", said)
     if match is None or (int(match.group(1)), int(match.group(2))) < GO_AT_LEAST:
-        raise ToolError(
-            f"{tool.name} {tool.version} is not on PATH; building it needs Go {wanted} or later (found: {said.strip()}): install either"
-        )
+        need = f"building it needs Go {wanted} or later (found: {said.strip()})"
+        remedy = "install either (Go: from go.dev/dl, or Debian's backports)"
+        raise ToolError(f"{tool.name} {tool.version} is not on PATH; {need}: {remedy}")
 
 
 def _go(arguments: list[str], directory: Path, *, cgo: bool = False) -> str:
