@@ -31,7 +31,7 @@ digitalocean.Project("project", name=prefix, description="Made by Pulumi", resou
 members = pulumi.Output.all(primes.members, workers.members).apply(lambda known: {m["name"]: m["address"] for role in known for m in role})
 ready = Readiness("ready", primes=primes.members, workers=workers.members, address=primes.address, timeout=s.ready_timeout)
 in_nomad, in_consul = tenants("cluster", ready, s.region)
-running = WorkloadArgs(settings=s, artifacts=stored.artifacts, edge_address=edge.balancer.ip, url=edge.url)
+running = WorkloadArgs(settings=s, artifacts=stored.artifacts, edge_address=edge.balancer.ip, url=edge.url, nomad=ready.nomad)
 services = workload(running, in_nomad=in_nomad, in_consul=in_consul)
 
 pulumi.export("url", edge.url)

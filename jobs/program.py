@@ -42,10 +42,12 @@ UPDATE = Update(
     stagger="30s",
 )
 RESTART = Restart(attempts=1, interval="1m", delay="10s", mode="fail")
-RESCHEDULE = Reschedule(attempts=1, interval="2m", delay="5s", unlimited=False)
-"""One more try on another node. A version that fails there too has used up its attempts, and Nomad then fails the
-deployment at once instead of trying until the progress deadline. In steady state an instance may move every 2 minutes;
-the allocations of a lost node are replaced without limit, as this is no failure of theirs."""
+RESCHEDULE = Reschedule(attempts=1, interval="1m", delay="5s", unlimited=False)
+"""One more try on another node. Nomad fails a deployment early only when an instance has used up its attempts, so a
+version that cannot live needs the limit. The interval is just longer than such a version lives (about 40 s), because in
+steady state the limit counts as well: an instance that lived for a minute is always replaced. See docs/adr/0013."""
+ALWAYS_RESCHEDULE = Reschedule(delay="5s", delay_function="exponential", max_delay="1m", unlimited=True)
+"""For a job that must come back on its own after any trouble, and whose bad version may take until the progress deadline."""
 
 
 def program_job(
@@ -58,6 +60,7 @@ def program_job(
     port: int | None = None,
     env: dict[str, str] | None = None,
     resources: Resources | None = None,
+    reschedule: Reschedule = RESCHEDULE,
 ) -> Job:
     """A job that runs one packed program; on the static ``port``, or on one that Nomad chooses."""
     check = Check(
@@ -93,7 +96,7 @@ def program_job(
         spreads=[Spread(attribute="${node.unique.name}", weight=100)],
         update=UPDATE,
         restart=RESTART,
-        reschedule=RESCHEDULE,
+        reschedule=reschedule,
         ephemeral_disk=EphemeralDisk(size=300),
     )
     return Job(id=name, datacenters=[datacenter], task_groups=[group])

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_nomad as nomad
 
 from jobs.jobspec import Artifact, Job
+from jobs.placement import placed
 from jobs.tenancy import tenant
 
 PATIENCE = "20m"
@@ -22,10 +23,15 @@ class ServiceJobArgs:
     url: pulumi.Input[str]
     checksum: pulumi.Input[str]
     """As Nomad writes it: ``sha256:`` and the hash."""
+    nomad: pulumi.Input[str]
+    """URL of a Nomad server, which is asked for a place first."""
 
 
 class ServiceJob(pulumi.ComponentResource):
-    """A deployed job: made once its deployment is healthy, failed with Nomad's reason if it never is."""
+    """A deployed job: made once its deployment is healthy, failed with Nomad's reason if it never is.
+
+    A job that has no place in the cluster is not even registered.
+    """
 
     job_id: pulumi.Output[str]
 
@@ -35,9 +41,12 @@ class ServiceJob(pulumi.ComponentResource):
         def render(url: str, checksum: str) -> str:
             return args.job(Artifact(source=url, checksum=checksum, destination=f"local/{name}.pyz")).render()
 
+        jobspec = pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known))
+        if not pulumi.runtime.is_dry_run():  # a preview promises no place, and the cluster may not be there yet
+            jobspec = pulumi.Output.all(jobspec, args.nomad).apply(lambda known: placed(*known))
         job = nomad.Job(
             name,
-            jobspec=pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known)),
+            jobspec=jobspec,
             json=True,
             detach=False,
             purge_on_destroy=True,

@@ -43,6 +43,8 @@ class WorkloadArgs:
     """The public address of the load balancer."""
     url: pulumi.Input[str]
     """Where frontserve answers to the world."""
+    nomad: pulumi.Input[str]
+    """URL of a Nomad server."""
 
 
 def workload(args: WorkloadArgs, *, in_nomad: pulumi.ResourceOptions, in_consul: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
@@ -59,8 +61,9 @@ def workload(args: WorkloadArgs, *, in_nomad: pulumi.ResourceOptions, in_consul:
         "prober": lambda file: prober_job(file, **place),
     }
     Health("health", HealthArgs(edge_address=args.edge_address, url=args.url, services=["backserve", "frontserve"]), in_consul)
-    return {name: _deployed(name, job, args.artifacts[name], in_nomad) for name, job in jobs.items()}
+    return {name: _deployed(name, job, args, in_nomad) for name, job in jobs.items()}
 
 
-def _deployed(name: str, job: Callable[[Artifact], Job], stored: Stored, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
-    return ServiceJob(name, ServiceJobArgs(job=job, url=stored.url, checksum=stored.checksum), opts).job_id
+def _deployed(name: str, job: Callable[[Artifact], Job], args: WorkloadArgs, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
+    stored = args.artifacts[name]
+    return ServiceJob(name, ServiceJobArgs(job=job, url=stored.url, checksum=stored.checksum, nomad=args.nomad), opts).job_id

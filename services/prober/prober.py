@@ -17,7 +17,7 @@ NODE_INTERVAL = 10.0
 BAD_LOOKS = 2
 """Looks in a row that must be bad before a check turns critical; one good look turns it passing."""
 SILENCE = 60.0
-"""Seconds without Consul's answer after which the prober calls itself unhealthy."""
+"""Seconds without Consul's answer, also at the start, after which the prober calls itself unhealthy."""
 RETRY = 1.0
 
 Key = tuple[str, str, str]
@@ -30,7 +30,7 @@ class Prober:
         self._catalog = catalog
         self._seen: dict[Key, dict[str, Any]] = {}
         self._running: dict[Key, tuple[object, asyncio.Task[None]]] = {}
-        self._heard = time.monotonic() - SILENCE
+        self._heard = time.monotonic()
 
     def ailment(self) -> str | None:
         silent = time.monotonic() - self._heard

@@ -48,6 +48,13 @@ def test_a_worker_joins_the_primes_and_keeps_its_agents_to_itself(tool: Tool) ->
     assert set(nomad["advertise"].values()) == {"10.10.0.7"} and nomad["addresses"] == {"http": "127.0.0.1"}
 
 
+def test_raw_exec_is_the_only_driver_where_it_is_asked_for(tool: Tool) -> None:
+    told = tool("cluster").parse(WORKER.replace("TASK_DRIVER=exec", "TASK_DRIVER=raw_exec"))
+    nomad = tool("agents").nomad(told, IPv4Address("10.10.0.7"), "eth1")
+    assert nomad["client"]["options"] == {"driver.allowlist": "raw_exec"}
+    assert nomad["plugin"]["raw_exec"]["config"]["enabled"] is True
+
+
 def test_a_lone_prime_serves_and_joins_nobody(tool: Tool) -> None:
     told, agents, address = tool("cluster").parse(PRIME), tool("agents"), IPv4Address("10.10.0.2")
     consul = agents.consul(told, address, [])

@@ -1,6 +1,11 @@
-"""A cluster seen from its providers: what was asked of them."""
+"""A cluster seen from its providers: what was asked of them; and a Nomad that plans."""
 
 import asyncio
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pulumi
@@ -42,3 +47,44 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, pulumi.ResourceOptions
 
     monkeypatch.setattr(pulumi.CustomResource, "__init__", remember)
     return seen
+
+
+@dataclass
+class Planner:
+    """A Nomad server that can do no more than plan: how it answers, and what it was asked."""
+
+    url: str = ""
+    status: int = 200
+    change: str = "Added"
+    failures: list[dict[str, Any] | None] = field(default_factory=lambda: [None])
+    """``FailedTGAllocs`` of each answer in turn; the last one stays."""
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    def answer(self) -> Any:
+        failed = self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
+        return {"Diff": {"Type": self.change}, "FailedTGAllocs": failed}
+
+
+@pytest.fixture
+def planner() -> Iterator[Planner]:
+    told = Planner()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:  # the name is http.server's
+            told.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            content = json.dumps(told.answer()).encode() if told.status == 200 else b"1 error occurred: no datacenters"
+            self.send_response(told.status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        told.url = f"http://127.0.0.1:{server.server_port}"
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield told
+        server.shutdown()
+        thread.join()

@@ -10,7 +10,7 @@ from pulumi import ResourceOptions
 from jobs.backserve import backserve_job
 from jobs.health import Health, HealthArgs
 from jobs.service_job import ServiceJob, ServiceJobArgs
-from tests.jobs.conftest import FakeCluster
+from tests.jobs.conftest import FakeCluster, Planner
 
 CHECKSUM = "sha256:" + "b" * 64
 
@@ -20,11 +20,13 @@ def run(program: object) -> None:
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
 
 
-def test_a_job_is_rendered_with_its_artifact_and_waited_for(cluster: FakeCluster, options: dict[str, ResourceOptions]) -> None:
+def test_a_job_is_rendered_with_its_artifact_and_waited_for(
+    cluster: FakeCluster, options: dict[str, ResourceOptions], planner: Planner
+) -> None:
     def program() -> pulumi.Output[str]:
         url = pulumi.Output.from_input("http://spaces.test/backserve/b.pyz")
         job = partial(backserve_job, datacenter="nyc3", driver="exec", count=2, greeting="hi")
-        return ServiceJob("backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM)).job_id
+        return ServiceJob("backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, nomad=planner.url)).job_id
 
     run(program)
     made = cluster.created["backserve"]

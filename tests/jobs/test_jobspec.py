@@ -87,7 +87,7 @@ def test_backserve_is_exactly_this() -> None:
                     "RestartPolicy": {"Attempts": 1, "Interval": MINUTE, "Delay": 10 * SECOND, "Mode": "fail"},
                     "ReschedulePolicy": {
                         "Attempts": 1,
-                        "Interval": 2 * MINUTE,
+                        "Interval": MINUTE,
                         "Delay": 5 * SECOND,
                         "DelayFunction": "constant",
                         "MaxDelay": 0,
@@ -113,6 +113,13 @@ def test_frontserve_has_a_fixed_port() -> None:
 def test_the_prober_is_one_and_small() -> None:
     found = group(prober_job(ARTIFACT, datacenter="nyc3", driver="exec"))
     assert (found["Count"], found["Tasks"][0]["Resources"]) == (1, {"CPU": 100, "MemoryMB": 64})
+
+
+def test_the_prober_always_comes_back_and_a_bad_version_of_the_others_does_not() -> None:
+    policy = group(prober_job(ARTIFACT, datacenter="nyc3", driver="exec"))["ReschedulePolicy"]
+    assert (policy["Unlimited"], policy["Attempts"], policy["MaxDelay"]) == (True, 0, MINUTE)
+    policy = group(backserve())["ReschedulePolicy"]
+    assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), "a deployment fails early only when attempts are used up"
 
 
 def changed(**changes: Any) -> dict[str, Any]:

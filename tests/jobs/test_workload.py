@@ -10,7 +10,7 @@ import pulumi_nomad as nomad
 
 from infra.settings import load
 from jobs.workload import WorkloadArgs, workload
-from tests.jobs.conftest import FakeCluster
+from tests.jobs.conftest import FakeCluster, Planner
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,21 @@ def tenants() -> tuple[pulumi.ResourceOptions, pulumi.ResourceOptions]:
     return in_nomad, in_consul
 
 
-def make() -> pulumi.Output[Any]:
-    settings = load("test", {"admin_cidrs": "203.0.113.0/24", "greeting": "hi", "service_count": "3", "frontserve_port": "9090"}, {})
+SETTINGS = {"admin_cidrs": "203.0.113.0/24", "greeting": "hi", "service_count": "3", "frontserve_port": "9090"}
+
+
+def make(nomad_url: str, **changes: str) -> pulumi.Output[Any]:
+    settings = load("test", {**SETTINGS, **changes}, {})
     names = ("backserve", "frontserve", "prober")
     artifacts = {name: Stored(pulumi.Output.from_input(f"http://spaces.test/{name}.pyz")) for name in names}
-    args = WorkloadArgs(settings=settings, artifacts=artifacts, edge_address="198.18.0.9", url="http://198.18.0.9/")
+    args = WorkloadArgs(settings=settings, artifacts=artifacts, edge_address="198.18.0.9", url="http://198.18.0.9/", nomad=nomad_url)
     in_nomad, in_consul = tenants()
     return pulumi.Output.all(**workload(args, in_nomad=in_nomad, in_consul=in_consul))
 
 
-def test_the_settings_reach_the_jobs(cluster: FakeCluster) -> None:
+def test_the_settings_reach_the_jobs(cluster: FakeCluster, planner: Planner) -> None:
     seen: dict[str, str] = {}
-    pulumi.runtime.test(lambda: make().apply(seen.update))()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+    pulumi.runtime.test(lambda: make(planner.url).apply(seen.update))()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     assert seen == {"backserve": "backserve-id", "frontserve": "frontserve-id", "prober": "prober-id"}
     groups = {name: json.loads(cluster.created[name]["jobspec"])["Job"]["TaskGroups"][0] for name in seen}
     assert {name: group["Count"] for name, group in groups.items()} == {"backserve": 3, "frontserve": 3, "prober": 1}
@@ -48,8 +51,16 @@ def test_the_settings_reach_the_jobs(cluster: FakeCluster) -> None:
     assert sources == {name: f"http://spaces.test/{name}.pyz" for name in seen}
 
 
-def test_everything_in_the_cluster_belongs_to_it(cluster: FakeCluster, options: dict[str, pulumi.ResourceOptions]) -> None:
-    pulumi.runtime.test(make)()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+def test_every_job_runs_by_the_driver_of_the_settings(cluster: FakeCluster, planner: Planner) -> None:
+    pulumi.runtime.test(lambda: make(planner.url, task_driver="raw_exec"))()  # type: ignore[no-untyped-call]  # as above
+    groups = [json.loads(cluster.created[name]["jobspec"])["Job"]["TaskGroups"][0] for name in ("backserve", "frontserve", "prober")]
+    assert [task["Driver"] for group in groups for task in group["Tasks"]] == ["raw_exec"] * 3
+
+
+def test_everything_in_the_cluster_belongs_to_it(
+    cluster: FakeCluster, options: dict[str, pulumi.ResourceOptions], planner: Planner
+) -> None:
+    pulumi.runtime.test(lambda: make(planner.url))()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
     tenants_made = [name for name, made in cluster.created.items() if made["type"].startswith(("nomad:index", "consul:index"))]
     assert len(tenants_made) == 7
     for name in tenants_made:

@@ -1,12 +1,15 @@
 """prober as a node runs it, against a real Consul agent."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.prober.catalog import Catalog
 from services.prober.duration import seconds
+from services.prober.prober import SILENCE, Prober
 from tests.services.consul import Consul, consul_agent
 from tests.services.program import eventually, free_port, serving
 from tests.services.stub import Told, stub
@@ -93,11 +96,18 @@ def test_a_service_critical_for_longer_than_its_check_allows_is_removed(consul: 
     eventually(lambda: consul.services("doomed") == [])
 
 
-def test_without_consul_it_is_unhealthy(tmp_path: Path) -> None:
+def test_without_consul_it_starts_healthy(tmp_path: Path) -> None:
     with serving("prober", tmp_path, CONSUL_HTTP_ADDR=f"127.0.0.1:{free_port()}") as prober:
-        health = prober.get("/health")
-    assert health.status_code == 503
-    assert health.json()["reason"].startswith("Consul has not answered")
+        prober.until("catalog not read")
+        assert prober.get("/health").status_code == 200
+
+
+def test_when_consul_is_silent_for_long_it_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Prober(Catalog(f"http://127.0.0.1:{free_port()}"))
+    assert follower.ailment() is None
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + SILENCE)
+    assert follower.ailment() == "Consul has not answered for 60 s"
 
 
 @pytest.mark.parametrize(("text", "value"), [("", 0), ("5s", 5), ("1m30s", 90), ("500ms", 0.5), ("1h0m0s", 3600)])
