@@ -44,8 +44,8 @@ UPDATE = Update(
 RESTART = Restart(attempts=1, interval="1m", delay="10s", mode="fail")
 RESCHEDULE = Reschedule(attempts=1, interval="1m", delay="5s", unlimited=False)
 """One more try on another node. Nomad fails a deployment early only when an instance has used up its attempts, so a
-version that cannot live needs the limit. The interval is just longer than such a version lives (about 40 s), because in
-steady state the limit counts as well: an instance that lived for a minute is always replaced. See docs/adr/0013."""
+version that cannot live needs the limit. The interval is well above what such a version lives (32 s, ADR 13), because in
+steady state the limit counts as well: an instance that lived for a minute is always replaced."""
 ALWAYS_RESCHEDULE = Reschedule(delay="5s", delay_function="exponential", max_delay="1m", unlimited=True)
 """For a job that must come back on its own after any trouble, and whose bad version may take until the progress deadline."""
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.services.program import serving, start
+from tests.services.program import eventually, serving, start
 
 
 def test_it_tells_its_greeting_and_who_says_it(tmp_path: Path) -> None:
@@ -31,6 +31,8 @@ def test_its_log_is_json_and_health_checks_do_not_fill_it(tmp_path: Path) -> Non
         for _ in range(3):
             backserve.get("/health")
         backserve.get()
+        # An answer is sent before its line is written.
+        eventually(lambda: backserve.events().count("request") == 2)
         lines = [line for line in backserve.log() if line["event"] == "request"]
     assert [(line["path"], line["status"], line["level"]) for line in lines] == [("/health", 200, "info"), ("/", 200, "info")]
     assert all(line["ms"] >= 0 and line["time"].endswith("+00:00") for line in lines)
