@@ -103,7 +103,7 @@ def survey(api: Api, settings: Settings, prefix: str) -> tuple[Account, list[str
     account = api.get("/v2/account")["account"]
     sizes = {size["slug"]: size for size in api.every("/v2/sizes", "sizes")}
     regions = {region["slug"]: region for region in api.every("/v2/regions", "regions")}
-    problems = [*_region(settings, regions, sizes), *_room(settings, account), *_overlaps(settings, prefix, api)]
+    problems = [*_region(settings, regions, sizes), *_room(settings, prefix, account, api), *_overlaps(settings, prefix, api)]
     if settings.ssh_public_key:
         problems += _key_in_use(settings.ssh_public_key, prefix, api)
     return Account(account["uuid"], {slug: float(size["price_monthly"]) for slug, size in sizes.items()}), problems
@@ -131,10 +131,27 @@ def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
     return f"{region} offers {', '.join(size['slug'] for size in there[:5])} and more" if there else "choose another region"
 
 
-def _room(settings: Settings, account: dict[str, Any]) -> Iterator[str]:
+def _room(settings: Settings, prefix: str, account: dict[str, Any], api: Api) -> Iterator[str]:
+    """What the stack has already is no obstacle: an old machine goes before a new one of its name comes."""
+    own = {f"{prefix}-prime", f"{prefix}-worker"}
+    others = sum(own.isdisjoint(droplet["tags"]) for droplet in api.every("/v2/droplets", "droplets"))
     asked, limit = settings.primes + settings.workers, account["droplet_limit"]
-    if asked > limit:
-        yield f"workers: {asked} machines are asked for, the account may have {limit}; set fewer, or ask DigitalOcean for more"
+    if asked + others > limit:
+        besides = f", and {others} that are not this stack's are there" if others else ""
+        yield f"workers: {asked} machines are asked for, the account may have {limit}{besides}; set fewer, or ask DigitalOcean for more"
+
+
+def no_room_to_build(api: Api) -> str | None:
+    """Why the image cannot be built, in words; None when the account may have one more droplet, for as long as that takes.
+
+    Raises:
+        AccountError: the API could not be asked.
+    """
+    limit = api.get("/v2/account")["account"]["droplet_limit"]
+    there = sum(1 for _ in api.every("/v2/droplets", "droplets"))
+    if there < limit:
+        return None
+    return f"the image is built on a droplet of its own, and the account has {there} of the {limit} it may have; ask DigitalOcean for more"
 
 
 def _overlaps(settings: Settings, prefix: str, api: Api) -> Iterator[str]:

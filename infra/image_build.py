@@ -48,11 +48,14 @@ class Build:
     """Given to the image in this order; with the last of them it is complete."""
 
 
-def build(what: Build, api_url: str, token: str, say: Say) -> None:
+def build(what: Build, api_url: str, token: str, say: Say) -> int:
     """Build the image and tag it.
 
     Args:
         say: is given each line of progress.
+
+    Returns:
+        The image's id.
 
     Raises:
         BuildError: Packer failed, or was interrupted; nothing is left of it.
@@ -67,7 +70,8 @@ def build(what: Build, api_url: str, token: str, say: Say) -> None:
         start_new_session=True,
     )
     assert child.stdin and child.stdout
-    error: str | None = "the build ended without a word"
+    image: int | None = None
+    error = "the build ended without a word"
     try:
         child.stdin.write(json.dumps(asdict(what)) + "\n")
         child.stdin.flush()
@@ -75,13 +79,13 @@ def build(what: Build, api_url: str, token: str, say: Say) -> None:
             told = json.loads(line)
             if "say" in told:
                 say(told["say"])
-            else:
-                error = told["error"]
+            image, error = told.get("image", image), told.get("error", error)
     finally:
         child.stdin.close()
         child.wait()
-    if error:
+    if image is None:
         raise BuildError(error)
+    return image
 
 
 def key_pair() -> tuple[str, bytes]:
@@ -167,8 +171,11 @@ class Packer:
             raise BuildError(f"Packer failed in {where} (exit {process.returncode}):\n" + "\n".join(tail))
 
 
-def run(what: Build, api: ImageApi, packer: Packer) -> None:
+def run(what: Build, api: ImageApi, packer: Packer) -> int:
     """Key, Packer, tags; what must not remain is removed whatever happens.
+
+    Returns:
+        The image's id.
 
     Raises:
         BuildError, ApiError: there is no image.
@@ -192,14 +199,15 @@ def run(what: Build, api: ImageApi, packer: Packer) -> None:
                 raise BuildError("Packer ended well, but the account has no image of it")
             for tag in what.tags:
                 api.tag(image.id, tag)
+            return image.id
         finally:
             api.remove_builds(what.name.__eq__, complete)
 
 
 def main() -> int:
-    def tell(kind: str, text: str | None) -> None:
+    def tell(kind: str, what: str | int) -> None:
         with contextlib.suppress(OSError):  # nobody listens any more: the work goes on to its end
-            os.write(sys.stdout.fileno(), (json.dumps({kind: text}) + "\n").encode())
+            os.write(sys.stdout.fileno(), (json.dumps({kind: what}) + "\n").encode())
 
     what = Build(**json.loads(sys.stdin.readline()))
     packer = Packer(lambda line: tell("say", line), os.environ)
@@ -212,11 +220,11 @@ def main() -> int:
 
     threading.Thread(target=watch, daemon=True).start()
     try:
-        run(what, ImageApi(os.environ["DIGITALOCEAN_API_URL"], os.environ["DIGITALOCEAN_TOKEN"]), packer)
+        image = run(what, ImageApi(os.environ["DIGITALOCEAN_API_URL"], os.environ["DIGITALOCEAN_TOKEN"]), packer)
     except (BuildError, ApiError) as error:
         tell("error", str(error))
         return 1
-    tell("error", None)
+    tell("image", image)
     return 0
 
 

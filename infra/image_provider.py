@@ -17,13 +17,15 @@ from typing import Any
 
 from pulumi.dynamic import ConfigureRequest, CreateResult, DiffResult, ReadResult, ResourceProvider, UpdateResult
 
+from infra.account import Api, no_room_to_build
 from infra.image_api import ApiError, Image, ImageApi, connect
-from infra.image_build import Build, build
+from infra.image_build import Build, BuildError, build
 
 IMAGES = Path(__file__).parents[1] / "images"
 """A folder each, named as its images are."""
 FAMILY_TAG = "base-image"
 BUILD_PREFIX = "image-build"
+CLAIM_PREFIX = "used-by-"
 ENGINE_SECONDS = 2
 
 
@@ -58,6 +60,11 @@ def is_content(tag: str) -> bool:
     return tag.startswith("content-")
 
 
+def is_claim(tag: str) -> bool:
+    """Whether it says that a stack uses the image."""
+    return tag.startswith(CLAIM_PREFIX)
+
+
 def build_name(owner: str) -> str:
     """A name under which all that a build makes can be told from everything else, and from other stacks' builds."""
     return f"{BUILD_PREFIX}-{owner}-{secrets.token_hex(4)}"
@@ -73,16 +80,29 @@ def next_name(name: str, day: str, taken: list[str]) -> str:
     return f"{name}.{day}.{max(numbers, default=0) + 1}"
 
 
+def named(api: ImageApi, image: Image, family: str) -> Image:
+    """Give a complete image its name, one that no other has.
+
+    Two stacks that name theirs at once may choose the same, which the API allows; who looks afterwards and sees it
+    chooses again.
+    """
+    while True:
+        others = [other.name for other in api.images() if other.id != image.id]
+        if not image.name.startswith(BUILD_PREFIX) and image.name not in others:
+            return image
+        image = api.rename(image, next_name(family, datetime.now(UTC).strftime("%Y.%m.%d"), others))
+
+
 def renew_claim(api: ImageApi, image: Image, owner: str) -> str:
     """Say that this stack uses the image, by a tag of its own; returns the tag.
 
     Each resource has a claim of its own. A replacement that finds the same image takes the claim over, so that the
     resource it replaces, deleted afterwards, no longer holds one and leaves the image alone.
     """
-    claim = f"used-by-{owner}:{secrets.token_hex(4)}"
+    claim = f"{CLAIM_PREFIX}{owner}:{secrets.token_hex(4)}"
     api.tag(image.id, claim)
     for tag in image.tags:
-        if tag.startswith(f"used-by-{owner}:"):
+        if tag.startswith(f"{CLAIM_PREFIX}{owner}:"):
             api.delete_tag(tag)
     return claim
 
@@ -97,7 +117,7 @@ def ensure_region(api: ImageApi, image: Image, region: str) -> None:
 def release(api: ImageApi, image: Image, claim: str) -> None:
     """Give up the claim, and delete the image if that was the last."""
     api.delete_tag(claim)
-    users = [tag.removeprefix("used-by-") for tag in image.tags if tag.startswith("used-by-") and tag != claim]
+    users = [tag.removeprefix(CLAIM_PREFIX) for tag in image.tags if is_claim(tag) and tag != claim]
     if users:
         say(f"image {image.name} is kept: {', '.join(user.partition(':')[0] for user in users)} uses it")
         return
@@ -125,30 +145,35 @@ class ImageProvider(ResourceProvider):
         return DiffResult(changes=bool(changed), replaces=["content"] if "content" in changed else [], delete_before_replace=False)
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        api, tag = self._api(), content_tag(props["content"])
-        image = api.find(tag)
-        if image is None:
-            self._build(api, props)
-            image = api.find(tag)
-        if image is None:
-            raise ApiError(f"the image that was just built is not in the account: no private image has the tag {tag}")
+        """Find the image or build it, and claim it.
+
+        Stacks that build the same at once each claim their own: one deleted in favour of the other might just be
+        found by a third.
+        """
+        api = self._api()
+        image = api.find(content_tag(props["content"])) or self._build(api, props)
         if image.name.startswith(BUILD_PREFIX):
-            day = datetime.now(UTC).strftime("%Y.%m.%d")
-            image = api.rename(image, next_name(props["name"], day, [other.name for other in api.images()]))
+            image = named(api, image, props["name"])
             say(f"image {image.name} is complete")
         ensure_region(api, image, props["region"])
         claim = renew_claim(api, image, props["owner"])
         return CreateResult(str(image.id), {**props, "image_id": str(image.id), "image_name": image.name, "claim": claim})
 
-    def _build(self, api: ImageApi, props: dict[str, Any]) -> None:
+    def _build(self, api: ImageApi, props: dict[str, Any]) -> Image:
+        """An earlier build's image of another content, complete but never claimed, is of no use to anybody."""
         owner = props["owner"]
         tags = [FAMILY_TAG, content_tag(props["content"])]
-        for leftover in api.remove_builds(lambda name: is_build_of(owner, name), lambda image: any(map(is_content, image.tags))):
+        for leftover in api.remove_builds(lambda name: is_build_of(owner, name), lambda image: any(map(is_claim, image.tags))):
             say(f"removed what an earlier build left: {leftover}")
+        if full := no_room_to_build(Api(api.endpoint, api.token)):
+            raise BuildError(full)
         what = Build(
             name=build_name(owner), template=str(IMAGES / props["name"]), region=props["region"], variables=props["variables"], tags=tags
         )
-        build(what, api.endpoint, api.token, say)
+        built = api.get(build(what, api.endpoint, api.token, say))
+        if built is None:
+            raise ApiError("the image that was just built is no longer in the account")
+        return built
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         image = self._api().get(int(id_))

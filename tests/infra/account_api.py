@@ -24,6 +24,7 @@ class AccountApi:
                 {"slug": "s-8vcpu-16gb", "price_monthly": 96, "available": True, "regions": ["ams3"]},
             ],
             "regions": [{"slug": "nyc3", "available": True}, {"slug": "ams3", "available": True}, {"slug": "sfo2", "available": False}],
+            "droplets": [],
             "vpcs": [],
             "ssh_keys": [],
         }

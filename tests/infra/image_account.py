@@ -32,6 +32,8 @@ variables = dict(word.split("=", 1) for flag, word in zip(sys.argv, sys.argv[1:]
 droplet = api("POST", "/v2/droplets", {{"name": variables["build_name"]}})["droplet"]
 print("==> Provisioning with shell script: /somewhere/scripts/install-node.sh", flush=True)
 mode = {mode!r}
+while mode == "meet" and len(api("GET", "/v2/droplets")["droplets"] + api("GET", "/v2/images")["images"]) < 2:
+    time.sleep(0.02)
 if mode == "fail":
     print("==> no space left", flush=True)
     sys.exit(1)
@@ -43,7 +45,10 @@ if mode == "hang":
         signal.pause()
 api("DELETE", "/v2/droplets/%d" % droplet["id"])
 """
-"""Stops where Packer may: with a droplet left (fail), and with a droplet and an image without tags (hang)."""
+"""Stops where Packer may: with a droplet left (fail), and with a droplet and an image without tags (hang).
+
+Or goes on only when another build is under way too (meet).
+"""
 
 
 class FakeAccount:
@@ -58,6 +63,7 @@ class FakeAccount:
         self.tags: set[str] = set()
         self.refuse: dict[tuple[str, str], int] = {}
         """Method and path -> the status that the API answers instead."""
+        self.droplet_limit = 25
         self.locked = 0
         """How many times a droplet is refused to be destroyed."""
         self._ids = 100
@@ -85,6 +91,7 @@ class FakeAccount:
 
     def _routes(self, body: dict[str, Any]) -> dict[str, Any]:
         return {
+            "GET /v2/account": lambda: (200, {"account": {"droplet_limit": self.droplet_limit}}),
             "GET /v2/(images|droplets)": lambda key: (200, {key: getattr(self, key)}),
             "GET /v2/account/keys": lambda: (200, {"ssh_keys": self.keys}),
             "POST /v2/account/keys": lambda: (201, {"ssh_key": self.add(self.keys, body["name"])}),

@@ -46,6 +46,17 @@ def test_what_the_account_lacks_is_told(cloud: AccountApi, values: dict[str, str
     assert all(problem.startswith(start) for problem, start in zip(found, told, strict=True))
 
 
+def test_other_droplets_take_room_and_its_own_do_not(cloud: AccountApi) -> None:
+    cloud.account["droplet_limit"] = 7
+    cloud.things["droplets"] = [{"tags": [tag]} for tag in ["slipway-test-prime", *["slipway-test-worker"] * 4, "slipway-test-2-worker"]]
+    cloud.things["droplets"].append({"tags": []})
+    assert problems(cloud) == []
+    assert problems(cloud, workers="5") == [
+        "workers: 6 machines are asked for, the account may have 7, and 2 that are not this stack's are there; "
+        "set fewer, or ask DigitalOcean for more"
+    ]
+
+
 def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
     cloud.things["vpcs"] = [
         {"name": "slipway-test", "ip_range": "10.10.0.0/20", "region": "nyc3"},

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -15,7 +16,7 @@ from typing import Any
 
 import pulumi
 import pytest
-from pulumi.dynamic import Config, ConfigureRequest
+from pulumi.dynamic import Config, ConfigureRequest, CreateResult
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import mocks
 
@@ -157,6 +158,57 @@ def test_a_build_that_was_complete_but_never_named_is_finished(account: FakeAcco
     account.add_image("image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", CONTENT])
     made = provider.create(dict(PROPS))
     assert made.outs and made.outs["image_name"].startswith("base.") and len(account.images) == 1
+
+
+def test_a_build_of_another_content_that_was_never_claimed_is_removed(
+    account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
+) -> None:
+    packer("ok")
+    account.add_image("image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", "content-ffffffffffffffff"])
+    made = provider.create(dict(PROPS))
+    assert [str(image["id"]) for image in account.images] == [made.id]
+
+
+def test_stacks_that_build_the_same_at_once_each_claim_their_own(
+    account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
+) -> None:
+    """Both find none, both build; each image has a name of its own, and goes with the stack that made it."""
+    packer("meet")
+    made: list[CreateResult] = []
+    owners = ("slipway-one", "slipway-two")
+    threads = [threading.Thread(target=lambda owner=owner: made.append(provider.create({**PROPS, "owner": owner}))) for owner in owners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({image["name"] for image in account.images}) == len({one.id for one in made}) == 2
+    for image in account.images:
+        assert image["name"].startswith("base.") and len([tag for tag in image["tags"] if tag.startswith("used-by-")]) == 1
+    for one in made:
+        assert one.outs
+        provider.delete(one.id, one.outs)
+    assert account.images == [] and account.tags == set() and nothing_left(account)
+
+
+def test_a_name_that_was_taken_meanwhile_is_given_up(
+    account: FakeAccount, provider: ImageProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API lets two images have one name: the choice is looked at again."""
+    chosen = iter(["base.2026.01.31.1", "base.2026.01.31.2"])
+    monkeypatch.setattr(image_provider, "next_name", lambda *_: next(chosen))
+    account.add_image("base.2026.01.31.1", ["nyc3"], [])
+    account.add_image("image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", CONTENT])
+    made = provider.create(dict(PROPS))
+    assert made.outs and made.outs["image_name"] == "base.2026.01.31.2"
+
+
+def test_a_full_account_is_told_before_packer_runs(account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]) -> None:
+    log = packer("ok")
+    account.droplet_limit = 1
+    account.add(account.droplets, "somebody's")
+    with pytest.raises(BuildError, match="on a droplet of its own, and the account has 1 of the 1 it may have"):
+        provider.create(dict(PROPS))
+    assert calls(log) == []
 
 
 def test_a_failing_script_is_named_and_leaves_nothing(account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]) -> None:
