@@ -77,6 +77,13 @@ def test_a_critical_check_is_named(cluster: Answers) -> None:
     assert wrong(cluster) == {"consul checks": "backserve: health is critical"}
 
 
+@pytest.mark.parametrize(("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])])
+def test_a_machine_that_is_no_longer_wanted_may_have_failed(cluster: Answers, gone: str, told: list[str]) -> None:
+    serf = {"Node": gone, "ServiceName": "", "Name": "Serf Health Status", "Status": "critical", "Output": ""}
+    cluster.by_path["/v1/health/state/any"] = [check("alive"), serf]
+    assert list(wrong(cluster)) == told
+
+
 def test_one_instance_is_not_both(cluster: Answers) -> None:
     cluster.by_path["/"] = {"service": "frontserve", "backserve": {"instance": "aaaa"}}
     assert "1 of 2 backserve instances answered" in wrong(cluster)["url"]
