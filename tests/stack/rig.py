@@ -119,6 +119,11 @@ class Rig:
             content["config"][f"slipway:{name}"] = value
         file.write_text(yaml.safe_dump(content))
 
+    def keep(self, file: str, text: str) -> None:
+        """Change a file for all tests of this rig."""
+        (self._pristine / file).write_text(text)
+        self.reset()
+
     def reset(self) -> None:
         """The stack's file and all others as in the checkout."""
         shutil.copytree(self._pristine, self.directory, dirs_exist_ok=True)
