@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.stack import traffic
 from tests.stack.rig import Rig
 
 
@@ -13,6 +14,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/stack" in str(item.path):
             item.add_marker(pytest.mark.stack)
             item.add_marker(pytest.mark.timeout(900))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The requests made during changes are told in good runs too."""
+    if traffic.figures:
+        terminalreporter.section("requests while something changed")
+        for line in traffic.figures:
+            terminalreporter.write_line(line)
 
 
 def _rig(name: str, directory: Path) -> Iterator[Rig]:
@@ -25,9 +34,9 @@ def _rig(name: str, directory: Path) -> Iterator[Rig]:
         rig.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """The stack dev as it stands, running in a cloud that the module's tests share."""
+    """The stack dev as it stands, running in a cloud that the tests share."""
     yield from _rig("stacktest", tmp_path_factory.mktemp("checkout"))
 
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,21 +79,27 @@ class Rig:
         command = [sys.executable, "-m", "rehearsal", words[0], "--cloud", self.name, *words[1:]]
         subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS)
 
+    @property
+    def secrets(self) -> list[str]:
+        """What nobody but the clients of the cloud may see."""
+        return [self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")]
+
     def run(self, *command: str, **more: str) -> Done:
         """A command in the checkout, in the environment of `make env`."""
+        return self._run(command, {**self.environment, **more})
+
+    def shell(self, script: str) -> Done:
+        """A script in the checkout, in a shell that knows nothing of the cloud yet."""
+        return self._run(("bash", "-c", script), dict(os.environ))
+
+    def _run(self, command: Sequence[str], environment: dict[str, str]) -> Done:
         done = subprocess.run(
-            command,
-            cwd=self.directory,
-            env={**self.environment, **more},
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+            command, cwd=self.directory, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def deploy(self, verb: str, *words: str) -> Done:
-        return self.run("python", "-m", "deploy", verb, STACK, *words)
+    def deploy(self, verb: str, *words: str, **more: str) -> Done:
+        return self.run("python", "-m", "deploy", verb, STACK, *words, **more)
 
     def up(self, *words: str) -> Any:
         """Deploy; the result, once it succeeded."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.stack.command_lines import CommandLines
 from tests.stack.rig import Rig, eventually
 from tests.stack.traffic import Traffic
 
@@ -17,9 +18,12 @@ def _by_action(result: Any) -> set[tuple[str, str]]:
 
 
 def test_one_more_worker_adds_one_and_replaces_none(rig: Rig) -> None:
+    """Nor does any process name a secret meanwhile, where every user of the machine could read it."""
     before = _ids(rig)
     rig.set(workers=5)
-    changed = _by_action(rig.up())
+    with CommandLines() as seen:
+        changed = _by_action(rig.up())
+    assert seen.naming(rig.secrets) == []
     after = _ids(rig)
     assert after.items() - before.items() == {("worker05nyc3", after["worker05nyc3"])}
     assert before.items() <= after.items()
@@ -75,8 +79,13 @@ def test_the_only_prime_is_replaced(rig: Rig) -> None:
 
 
 def test_the_stack_moves_to_another_region(rig: Rig) -> None:
+    """Its image is transferred, not rebuilt."""
+    before = rig.outputs["image"]
     rig.set(region="ams3")
     rig.up()
+    assert rig.outputs["image"] == before
+    [image] = rig.api("/v2/images?private=true")["images"]
+    assert image["name"] == before and {"nyc3", "ams3"} <= set(image["regions"])
     assert set(rig.droplets()) == {"prime01ams3", "worker01ams3", "worker02ams3", "worker03ams3", "worker04ams3"}
     assert rig.deploy("verify").code == 0
     assert rig.answer()["node"].endswith("ams3")
@@ -106,5 +115,5 @@ def test_a_wrong_key_is_named(rig: Rig, variable: str, told: str) -> None:
     rig.set(workers=5)
     main = rig.directory / "services/backserve/main.py"
     main.write_text(main.read_text() + "\n# changed\n")
-    done = rig.run("python", "-m", "deploy", "up", "dev", **{variable: "wrong"})
+    done = rig.deploy("up", **{variable: "wrong"})
     assert done.code != 0 and told in done.said, done.said[-2000:]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.stack.command_lines import CommandLines
 from tests.stack.rig import Done, Rig, eventually
 
 IMAGE_ONLY = """
@@ -43,7 +44,7 @@ def rig(cloud: Rig) -> Iterator[Rig]:
 
 
 def _build(rig: Rig, **more: str) -> Done:
-    return rig.run("python", "-m", "deploy", "up", "dev", **more)
+    return rig.deploy("up", **more)
 
 
 def _images(rig: Rig) -> list[dict[str, Any]]:
@@ -74,8 +75,10 @@ def test_a_changed_script_makes_a_new_image(rig: Rig) -> None:
     preview = rig.deploy("preview")
     assert "would be built" in preview.said, preview.said
     assert _images(rig) == [before]
-    done = _build(rig)
+    with CommandLines() as seen:
+        done = _build(rig)
     assert done.code == 0, done.said[-3000:]
+    assert seen.naming(rig.secrets) == []
     [after] = _images(rig)
     assert after["id"] != before["id"] and after["name"] != before["name"]
     _nothing_was_left(rig, [after])
