@@ -109,6 +109,12 @@ class Floor:
         return True
 
 
+def destroy(rig: Rig) -> None:
+    """A destroy that fails is no figure."""
+    done = rig.deploy("destroy", "--yes")
+    assert done.code == 0, done.err[-2000:]
+
+
 def longest(changes: list[dict[str, Any]]) -> list[str]:
     """Where an update's time goes: its longest steps, as the engine told them. They run side by side, so they do not add up."""
     steps = sorted(changes, key=lambda change: -float(change["seconds"]))
@@ -125,7 +131,7 @@ def measure(rig: Rig, rounds: int) -> dict[str, Any]:
     rig.api("/v2/tags", "POST", name="used-by-bench")
     tagged = [{"resource_id": str(image), "resource_type": "image"}]
     rig.api("/v2/tags/used-by-bench/resources", "POST", resources=tagged)
-    assert rig.deploy("destroy", "--yes").code == 0
+    destroy(rig)
     for turn in range(1, rounds + 1):
         say(f"round {turn} of {rounds}")
         floor = Floor(rig, image, Settings(admin_cidrs=()))
@@ -136,7 +142,7 @@ def measure(rig: Rig, rounds: int) -> dict[str, Any]:
         figures["cold_up"].append(timed(lambda: results.append(rig.up())))  # noqa: B023 (called at once)
         figures["first_answer"].append(answered.seconds())
         figures["noop_up"].append(timed(rig.up))
-        figures["destroy"].append(timed(lambda: rig.deploy("destroy", "--yes")))
+        figures["destroy"].append(timed(lambda: destroy(rig)))
         steps = longest(results[0]["changes"])
     told: dict[str, Any] = {"longest_steps": steps}
     for name, values in figures.items():

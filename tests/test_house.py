@@ -274,7 +274,7 @@ BROKEN: dict[Rule, list[House]] = {
     pure_modules: [{"infra/settings.py": "import pulumi"}],
     lengths: [{"infra/edge.py": "x = 1\n" * (LONGEST + 1)}],
     trust: [{"infra/agents.py": "requests.get(url, verify=False)"}, {"infra/providers.py": "Provider(skip_verify=True)"}],
-    machine_paths: [{"README.md": "cd /work/main"}, {"infra/image.py": "KEY = '/root/.ssh/id'"}],
+    machine_paths: [{"README.md": "cd /" + "work/main"}, {"infra/image.py": "KEY = '/root/.ssh/id'"}],
     registries: [
         {"requirements.txt": "--index-url https://packages.example/simple"},
         {"Makefile": "GOPROXY=https://modules.example go build"},

@@ -102,6 +102,3 @@ class Group:
             parent = (hierarchy / self.path).parent
             if parent.exists() and not any(entry.is_dir() for entry in parent.iterdir()):
                 parent.rmdir()
-
-    def exists(self) -> bool:
-        return any((hierarchy / self.path).exists() for hierarchy in self._hierarchies())
