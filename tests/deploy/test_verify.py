@@ -80,7 +80,8 @@ def test_a_critical_check_is_named(cluster: Answers) -> None:
 @pytest.mark.parametrize(("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])])
 def test_a_machine_that_is_no_longer_wanted_may_have_failed(cluster: Answers, gone: str, told: list[str]) -> None:
     serf = {"Node": gone, "ServiceName": "", "Name": "Serf Health Status", "Status": "critical", "Output": ""}
-    cluster.by_path["/v1/health/state/any"] = [check("alive"), serf]
+    own = serf | {"Name": "disk, memory and agents", "Status": "warning"}
+    cluster.by_path["/v1/health/state/any"] = [check("alive"), serf, own]
     assert list(wrong(cluster)) == told
 
 

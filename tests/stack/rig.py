@@ -137,14 +137,11 @@ class Rig:
             (self.directory / ".venv").symlink_to(CHECKOUT / ".venv")
 
     def api(self, path: str, method: str = "GET", **body: Any) -> Any:
-        """The cloud's API, as any client asks it."""
-        answer = requests.request(
-            method,
-            self.environment["DIGITALOCEAN_API_URL"] + path,
-            headers={"Authorization": f"Bearer {self.environment['DIGITALOCEAN_TOKEN']}"},
-            json=body or None,
-            timeout=30,
-        )
+        """The cloud's API, as any client asks it: one that is told to wait does so (keys may be listed ten times a minute)."""
+        url = self.environment["DIGITALOCEAN_API_URL"] + path
+        headers = {"Authorization": f"Bearer {self.environment['DIGITALOCEAN_TOKEN']}"}
+        while (answer := requests.request(method, url, headers=headers, json=body or None, timeout=30)).status_code == 429:
+            time.sleep(float(answer.headers["Retry-After"]))
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
