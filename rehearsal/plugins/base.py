@@ -164,7 +164,7 @@ class StandIn(engine.Provider, Generic[C]):
         if checked.failures:
             return engine.InvokeResponse(failures=[engine.CheckFailure(item.path, item.reason) for item in checked.failures])
         result = await self._in_thread(lambda: function.call(self._connected(), checked.inputs))
-        return engine.InvokeResponse(values.to_engine(result))
+        return engine.InvokeResponse(values.to_engine(result, secrets=function.secrets))
 
     def _connected(self) -> C:
         if self._client is None:

@@ -86,6 +86,8 @@ class Function(Generic[C]):
     token: str
     inputs: Properties
     call: Callable[[C, State], State]
+    secrets: frozenset[str] = frozenset()
+    """The results that the official schema calls secret."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import os
 import ssl
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,9 @@ from rehearsal.plugins.errors import PluginError
 CONNECTIONS = 64
 TIMEOUT = urllib3.Timeout(connect=30, read=600)
 """Seconds; a Go client waits without end, but a dead peer should be told."""
+
+NO_PASSWORD = ""
+"""An encrypted key is an error; without this, OpenSSL would ask at the terminal."""
 
 
 class RestError(PluginError):
@@ -57,19 +59,21 @@ class Tls:
     cert_file: str = ""
     cert_pem: str = ""
     key_file: str = ""
-    key_pem: str = ""
+    key_pem: str = field(default="", repr=False)
     insecure: bool = False
 
     def context(self) -> ssl.SSLContext:
         """A context for these certificates.
 
         Raises:
-            PluginError: a file cannot be read.
+            PluginError: one cannot be read, or a certificate has no key.
         """
+        if bool(self.cert_file) != bool(self.key_file) or bool(self.cert_pem) != bool(self.key_pem):
+            raise PluginError("both client cert and client key must be provided")
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None, capath=self.ca_path or None, cadata=self.ca_pem or None)
             if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
+                context.load_cert_chain(self.cert_file, self.key_file, NO_PASSWORD)
             elif self.cert_pem:
                 _load_pem(context, self.cert_pem + "\n" + self.key_pem)
         except OSError as error:
@@ -81,12 +85,12 @@ class Tls:
 
 
 def _load_pem(context: ssl.SSLContext, pem: str) -> None:
-    """Python reads certificates from files only; this one is private and gone at once."""
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        os.fchmod(file.fileno(), 0o600)
+    """Python reads a key from files only; this one is in memory and gone at once."""
+    descriptor = os.memfd_create("certificate")
+    with os.fdopen(descriptor, "w") as file:
         file.write(pem)
         file.flush()
-        context.load_cert_chain(file.name)
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=NO_PASSWORD)
 
 
 @dataclass
@@ -94,7 +98,7 @@ class Rest:
     """One service under one base URL."""
 
     base: str
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls = Tls()
 
     def __post_init__(self) -> None:

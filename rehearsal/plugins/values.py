@@ -1,6 +1,6 @@
 """Between the engine's property values and plain Python ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
@@ -16,9 +16,9 @@ def from_engine(values: Mapping[str, PropertyValue]) -> State:
     return {key: _plain(value) for key, value in values.items()}
 
 
-def to_engine(values: Mapping[str, Any], properties: Properties | None = None) -> dict[str, PropertyValue]:
-    """The engine's form of ``values``; what ``properties`` call secret is marked."""
-    secret = {key for key, item in (properties or {}).items() if item.secret}
+def to_engine(values: Mapping[str, Any], properties: Properties | None = None, secrets: Collection[str] = ()) -> dict[str, PropertyValue]:
+    """The engine's form of ``values``; what ``properties`` call secret is marked, and so are ``secrets``."""
+    secret = {key for key, item in (properties or {}).items() if item.secret} | set(secrets)
     return {key: _wrapped(value).with_secret(key in secret and value is not None) for key, value in values.items()}
 
 

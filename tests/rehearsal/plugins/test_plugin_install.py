@@ -90,8 +90,8 @@ def test_a_plain_failure_is_a_plain_message(tmp_path: Path) -> None:
     install(tmp_path, Path(sys.executable))
     with running(tmp_path, "consul", {}) as stub:
         with pytest.raises(grpc.RpcError) as failure:
-            stub.Create(provider_pb2.CreateRequest(urn=urn("consul:index/aclToken:AclToken"), properties=struct({})))
-        assert failure.value.details() == "resource consul:index/aclToken:AclToken is not supported by this stand-in plugin"
+            stub.Create(provider_pb2.CreateRequest(urn=urn("consul:index/intention:Intention"), properties=struct({})))
+        assert failure.value.details() == "resource consul:index/intention:Intention is not supported by this stand-in plugin"
         checked = stub.CheckConfig(provider_pb2.CheckRequest(news=struct({"adress": "x"})))
         assert [(item.property, item.reason) for item in checked.failures] == [("adress", "'adress' is not in schema")]
 

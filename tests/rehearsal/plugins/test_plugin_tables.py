@@ -51,6 +51,7 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
 def test_a_function_has_the_official_arguments(function: Function[Any]) -> None:
     official = schema(function.token.partition(":")[0])["functions"][function.token]
     assert set(function.inputs) == set(official.get("inputs", {}))
+    assert function.secrets == {key for key, item in official["outputs"].items() if item.get("secret")}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
