@@ -74,7 +74,8 @@ class StandIn(engine.Provider, Generic[C]):
         checked = check(kind.properties, news, olds, request.name, request.random_seed)
         failures = checked.failures or (self._resource(request.type).check(checked.inputs) if self._client is not None else [])
         return engine.CheckResponse(
-            values.to_engine(checked.inputs), [engine.CheckFailure(item.path, f"{request.name}: {item.reason}") for item in failures]
+            values.to_engine(checked.inputs, kind.properties),
+            [engine.CheckFailure(item.path, f"{request.name}: {item.reason}") for item in failures],
         )
 
     async def diff(self, request: engine.DiffRequest) -> engine.DiffResponse:
@@ -145,9 +146,10 @@ class StandIn(engine.Provider, Generic[C]):
         found = await self._in_thread(lambda: resource.read(request.resource_id, state))
         if found is None:
             return engine.ReadResponse()
-        state = state | found | {"id": request.resource_id}
+        state = state | {"id": request.resource_id} | found
         inputs = inputs_after_read(resource.properties, values.from_engine(request.inputs), state)
-        return engine.ReadResponse(request.resource_id, values.to_engine(state, resource.properties), values.to_engine(inputs))
+        properties = resource.properties
+        return engine.ReadResponse(state["id"], values.to_engine(state, properties), values.to_engine(inputs, properties))
 
     async def delete(self, request: engine.DeleteRequest) -> None:
         resource = self._resource(request.type)
