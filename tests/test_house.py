@@ -37,7 +37,7 @@ PICK_THE_KIND = ("rehearsal.server", "rehearsal.lifecycle")
 """The second stops the machines of a cloud whose server is dead."""
 
 NOT_FOR_ROOMS = ("rehearsal.server", "rehearsal.lifecycle", "rehearsal.verbs", "rehearsal.plugins", "rehearsal.inside", "rehearsal.network")
-STAND_INS = {"digitalocean", "nomad", "consul"}
+STAND_INS = {"digitalocean", "nomad", "consul", "random", "tls"}
 PURE = ("infra.settings", "infra.addresses", "infra.user_data")
 """Without Pulumi: used and tested without an engine."""
 

@@ -53,8 +53,8 @@ def urn(token: str) -> str:
 
 
 def test_every_stand_in_starts_and_ends_at_once(tmp_path: Path) -> None:
-    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul"]
-    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul"]
+    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul", "random", "tls"]
+    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul", "random", "tls"]
     for name, version in VERSIONS.items():
         assert is_stand_in(tmp_path, name)
         with running(tmp_path, name, {}) as stub:
@@ -65,7 +65,7 @@ def test_an_official_plugin_stays(tmp_path: Path) -> None:
     official = launcher(tmp_path, "nomad")
     official.parent.mkdir(parents=True)
     official.write_bytes(b"\x7fELF official")
-    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "consul"]
+    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "consul", "random", "tls"]
     assert official.read_bytes() == b"\x7fELF official"
     assert not is_stand_in(tmp_path, "nomad")
 
