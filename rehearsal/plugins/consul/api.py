@@ -71,7 +71,10 @@ def connect(config: Mapping[str, Any]) -> Consul:
     ssl = setting({}, "", ("CONSUL_HTTP_SSL",)).lower() in ("1", "true")
     address = setting(settings, "address", ("CONSUL_ADDRESS", "CONSUL_HTTP_ADDR"), "localhost:8500")
     scheme, _, host = address.rpartition("://")
-    scheme = scheme or setting(settings, "scheme", ("CONSUL_SCHEME",), "https" if ssl else "http")
+    named = setting(settings, "scheme", ("CONSUL_SCHEME",), "https" if ssl else "http")
+    scheme = scheme or named
+    if settings.get("insecureHttps") and named != "https":
+        raise PluginError("insecure_https is meant to be used when scheme is https")
     tls = Tls(
         ca_file=setting(settings, "caFile", ("CONSUL_CA_FILE", "CONSUL_CACERT")),
         ca_path=setting(settings, "caPath", ("CONSUL_CAPATH",)),

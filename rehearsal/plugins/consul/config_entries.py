@@ -1,6 +1,7 @@
 """What all configuration entries share: how they are written, read and removed."""
 
 import json
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -69,5 +70,6 @@ class Entry(Resource[Consul]):
 
 
 def as_text(content: Mapping[str, Any]) -> str:
-    """JSON as the official plugin keeps it: keys sorted, no spaces."""
-    return json.dumps(content, sort_keys=True, separators=(",", ":"))
+    """JSON as the official plugin keeps it: keys sorted, no spaces, and what means something in HTML escaped."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,7 +1,13 @@
 """All that the stand-in for the Consul plugin knows."""
 
+from rehearsal.plugins.consul.acl_auth_method import AclAuthMethod
+from rehearsal.plugins.consul.acl_binding_rule import AclBindingRule
+from rehearsal.plugins.consul.acl_policy import AclPolicy
+from rehearsal.plugins.consul.acl_role import AclRole
+from rehearsal.plugins.consul.acl_token import AclToken
 from rehearsal.plugins.consul.api import CONFIG, connect
 from rehearsal.plugins.consul.config_entry import ConfigEntry
+from rehearsal.plugins.consul.functions import FUNCTIONS
 from rehearsal.plugins.consul.key_prefix import KeyPrefix
 from rehearsal.plugins.consul.keys import Keys
 from rehearsal.plugins.consul.node import Node
@@ -10,4 +16,19 @@ from rehearsal.plugins.consul.service_defaults import ServiceDefaults
 from rehearsal.plugins.consul.service_intentions import ServiceIntentions
 from rehearsal.plugins.resource import Package
 
-PACKAGE = Package("consul", CONFIG, connect, (ConfigEntry, KeyPrefix, Keys, Node, Service, ServiceDefaults, ServiceIntentions))
+RESOURCES = (
+    AclAuthMethod,
+    AclBindingRule,
+    AclPolicy,
+    AclRole,
+    AclToken,
+    ConfigEntry,
+    KeyPrefix,
+    Keys,
+    Node,
+    Service,
+    ServiceDefaults,
+    ServiceIntentions,
+)
+
+PACKAGE = Package("consul", CONFIG, connect, RESOURCES, FUNCTIONS)

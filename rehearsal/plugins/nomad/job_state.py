@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from rehearsal.plugins.durations import go_duration
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, State, list_of, map_of, object_of, output
 
 UPDATE = {
@@ -105,21 +106,6 @@ def shape(job: Mapping[str, Any]) -> State:
         "updateStrategies": _updates(job["Update"]),
         "version": job["Version"],
     }
-
-
-def go_duration(nanoseconds: int) -> str:
-    """A duration as Go writes it: 5m0s, 1h0m0s, 1.5s, 250ms."""
-    if nanoseconds == 0:
-        return "0s"
-    for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
-        if nanoseconds < size * 1000:
-            return f"{nanoseconds / size:g}{unit}"
-    minutes, rest = divmod(nanoseconds, 60_000_000_000)
-    hours, minutes = divmod(minutes, 60)
-    seconds = f"{rest / 1_000_000_000:.9f}".rstrip("0").rstrip(".") + "s"
-    if hours:
-        return f"{hours}h{minutes}m{seconds}"
-    return f"{minutes}m{seconds}" if minutes else seconds
 
 
 def _updates(update: Mapping[str, Any] | None) -> list[State]:

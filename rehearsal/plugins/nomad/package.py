@@ -1,5 +1,8 @@
 """All that the stand-in for the Nomad plugin knows."""
 
+from rehearsal.plugins.nomad.acl_policy import AclPolicy
+from rehearsal.plugins.nomad.acl_role import AclRole
+from rehearsal.plugins.nomad.acl_token import AclToken
 from rehearsal.plugins.nomad.api import CONFIG, connect
 from rehearsal.plugins.nomad.job import Job
 from rehearsal.plugins.nomad.namespace import Namespace
@@ -7,4 +10,4 @@ from rehearsal.plugins.nomad.scheduler_config import SchedulerConfig
 from rehearsal.plugins.nomad.variable import Variable
 from rehearsal.plugins.resource import Package
 
-PACKAGE = Package("nomad", CONFIG, connect, (Job, Namespace, SchedulerConfig, Variable))
+PACKAGE = Package("nomad", CONFIG, connect, (AclPolicy, AclRole, AclToken, Job, Namespace, SchedulerConfig, Variable))

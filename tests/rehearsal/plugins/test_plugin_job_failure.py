@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from rehearsal.plugins.errors import PartialFailureError, PluginError
-from rehearsal.plugins.nomad.job_state import go_duration
 from rehearsal.plugins.nomad.package import PACKAGE
 from tests.rehearsal.plugins.driving import Driver
 from tests.rehearsal.plugins.service import Call, Reply, Service
@@ -157,19 +156,3 @@ def test_the_same_job_written_otherwise_is_no_change() -> None:
     with nomad(None) as service:
         diff = driver(service).diff(JOB, {**old, **defaults}, {**ASKED, "jobspec": spaced})
     assert (diff.keys, service.calls) == ([], [])
-
-
-@pytest.mark.parametrize(
-    ("nanoseconds", "text"),
-    [
-        (0, "0s"),
-        (300_000_000_000, "5m0s"),
-        (3_600_000_000_000, "1h0m0s"),
-        (1_500_000_000, "1.5s"),
-        (250_000_000, "250ms"),
-        (90_000_000_000, "1m30s"),
-        (1_500, "1.5µs"),
-    ],
-)
-def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) -> None:
-    assert go_duration(nanoseconds) == text

@@ -1,0 +1,38 @@
+"""Durations as Go writes and reads them."""
+
+import pytest
+
+from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
+
+
+@pytest.mark.parametrize(
+    ("nanoseconds", "text"),
+    [
+        (0, "0s"),
+        (300_000_000_000, "5m0s"),
+        (3_600_000_000_000, "1h0m0s"),
+        (1_500_000_000, "1.5s"),
+        (250_000_000, "250ms"),
+        (90_000_000_000, "1m30s"),
+        (1_500, "1.5µs"),
+    ],
+)
+def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) -> None:
+    assert go_duration(nanoseconds) == text
+
+
+@pytest.mark.parametrize(("text", "length"), [("0", 0), ("0s", 0), ("1h30m", 5_400_000_000_000), ("1.5s", 1_500_000_000), ("2µs", 2_000)])
+def test_durations_are_read(text: str, length: int) -> None:
+    assert nanoseconds(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "5", "h", "1 h", "-1s", "soon"])
+def test_other_text_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="invalid duration"):
+        nanoseconds(text)
+
+
+def test_one_length_may_be_written_in_several_ways() -> None:
+    assert same_duration("1h", "60m0s")
+    assert not same_duration("1h", "61m")
+    assert not same_duration("soon", "soon")
