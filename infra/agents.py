@@ -1,13 +1,13 @@
-"""What the agents of a cluster tell over HTTP of its members, and the one thing that is asked of them: to join."""
+"""Who has to be in a cluster, and who is still missing in it."""
 
-import contextlib
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-import requests
-
-ASKING = (1.0, 5.0)
-"""Seconds that a connection and then an answer may take; a machine that still boots takes no connection."""
+from infra.agent_api import PACE, AgentError
+from infra.consul_api import Consul
+from infra.mtls import Access
+from infra.nomad_api import Nomad
 
 
 class Member(TypedDict):
@@ -22,53 +22,52 @@ class Member(TypedDict):
     public: str
 
 
-def missing(consul: str, nomad: str, primes: Iterable[Member], workers: Iterable[Member]) -> list[str]:
-    """What the cluster still lacks, in words; empty when it is whole.
+class NotReadyError(Exception):
+    """The cluster is not whole in time; the message names who is missing."""
 
-    Args:
-        consul: host and port of a Consul server's HTTP.
-        nomad: URL of a Nomad server.
+
+def droplets(members: Any) -> set[str]:
+    """Ids of the members' droplets; none where they are not known yet."""
+    return {member["droplet"] for member in members} if isinstance(members, list) else set()
+
+
+def wait(access: Access, primes: Sequence[Member], workers: Sequence[Member], timeout: float) -> None:
+    """Wait until there are leaders and every member is there, telling on standard output what is still missing.
+
+    Raises:
+        NotReadyError: after ``timeout`` seconds.
     """
+    start = time.monotonic()
+    told: list[str] = []
+    consul, nomad = Consul(access), Nomad(access)
+    while lacking := missing(consul, nomad, primes, workers):
+        passed = time.monotonic() - start
+        if passed > timeout:
+            hint = "If no agent answers, is this machine in admin_cidrs? Else the journal of consul and nomad on the machine tells why."
+            raise NotReadyError(f"after {timeout:.0f} s the cluster lacks {', '.join(lacking)}. {hint}")
+        if lacking != told:
+            print(f"{passed:.0f} s: waiting for {', '.join(lacking)}", flush=True)
+            told = lacking
+        time.sleep(PACE)
+    whole = f"{len(primes)} primes and {len(workers)} workers are ready" if primes or workers else "there are leaders"
+    print(f"{time.monotonic() - start:.0f} s: {whole}", flush=True)
+
+
+def missing(consul: Consul, nomad: Nomad, primes: Iterable[Member], workers: Iterable[Member]) -> list[str]:
+    """What the cluster still lacks, in words; empty when it is whole. Members, unlike leaders, are told to nobody without a token."""
     primes, workers = list(primes), list(workers)
     lacking = []
     try:
-        lacking += [] if _ask(f"http://{consul}/v1/status/leader") else ["a Consul leader"]
-        alive = _consul_members(consul)
+        lacking += [] if consul.leader() else ["a Consul leader"]
+        alive = consul.members() if primes or workers else set()
         lacking += [f"{m['name']} in Consul" for m in (*primes, *workers) if (m["name"], m["address"]) not in alive]
-    except requests.RequestException as silent:
-        lacking.append(f"Consul at {consul} ({type(silent).__name__})")
+    except AgentError as error:
+        lacking.append(str(error))
     try:
-        lacking += [] if _ask(f"{nomad}/v1/status/leader") else ["a Nomad leader"]
-        servers, clients = _nomad_servers(nomad), _nomad_clients(nomad)
+        lacking += [] if nomad.leader() else ["a Nomad leader"]
+        servers, clients = (nomad.servers(), nomad.clients()) if primes or workers else (set(), set())
         lacking += [f"{m['name']} in Nomad" for m in primes if m["address"] not in servers]
         lacking += [f"{m['name']} in Nomad" for m in workers if (m["name"], m["address"]) not in clients]
-    except requests.RequestException as silent:
-        lacking.append(f"Nomad at {nomad} ({type(silent).__name__})")
+    except AgentError as error:
+        lacking.append(str(error))
     return lacking
-
-
-def _consul_members(consul: str) -> set[tuple[str, str]]:
-    """Names and addresses of the members that are alive."""
-    return {(member["Name"], member["Addr"]) for member in _ask(f"http://{consul}/v1/agent/members") if member["Status"] == 1}
-
-
-def introduce(consul: str, prime: Member) -> None:
-    """Have a Consul server join a prime; one that does not answer is left for the next time."""
-    with contextlib.suppress(requests.RequestException):
-        requests.put(f"http://{consul}/v1/agent/join/{prime['address']}", timeout=ASKING)
-
-
-def _nomad_servers(nomad: str) -> set[str]:
-    return {member["Addr"] for member in _ask(f"{nomad}/v1/agent/members")["Members"] if member["Status"] == "alive"}
-
-
-def _nomad_clients(nomad: str) -> set[tuple[str, str]]:
-    """Nodes that take jobs. By address too: a machine that is gone stays in the list for a while under the same name."""
-    nodes = _ask(f"{nomad}/v1/nodes")
-    return {(node["Name"], node["Address"]) for node in nodes if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible"}
-
-
-def _ask(url: str) -> Any:
-    answer = requests.get(url, timeout=ASKING)
-    answer.raise_for_status()
-    return answer.json()

@@ -1,18 +1,158 @@
-"""The cluster's own beginning: leaders are found, access control is begun, and the first policies and tokens are made."""
+"""The cluster's own beginning: leaders are found, access control is begun, and the first policies and tokens are made.
+
+Its id is the cluster's identity. A cluster is another one when none of its primes is left, for then its memory is gone;
+a worker that comes or goes, or a prime among several, leaves it the same.
+
+A dynamic provider runs in a process of its own and is kept in the state by name; it uses the declared inputs only.
+"""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import pulumi
 from pulumi import dynamic
 
-from infra.agents import Member
+from infra import consul_acl, consul_api, nomad_api
+from infra.agent_api import AgentError, Patience
+from infra.agents import Member, droplets, wait
+from infra.consul_api import MANAGEMENT, Consul, accessor
+from infra.keyring import change_key
 from infra.mtls import Access, Credentials
+from infra.nomad_api import Nomad
+
+COMPARED = ("primes", "address", "credentials", "secrets", "gossip", "dns", "tokens", "datacenter")
+"""What makes a difference; a changed timeout makes none."""
+
+
+class BootstrapError(Exception):
+    """Access control was begun by somebody else, or nobody knows its managers; the message says what to do."""
+
+
+def reach(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Access:
+    """How the cluster is asked with these tokens."""
+    address, shown = props["address"], props["credentials"]
+    return Access(
+        consul=f"https://{address}:8501",
+        nomad=f"https://{address}:4646",
+        authority=shown["authority"],
+        certificate=shown["certificate"],
+        key=shown["key"],
+        consul_token=consul_token,
+        nomad_token=nomad_token,
+    )
+
+
+def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
+    """Make the token that ``api`` asks with the first manager's, unless it is that already.
+
+    Args:
+        reset: the file in which a leader looks for leave to begin again.
+
+    Raises:
+        BootstrapError: the manager is another one.
+        AgentError: there is no answer in time.
+    """
+
+    def first() -> None:
+        try:
+            api.bootstrap()
+        except AgentError as refused:
+            if refused.passing:
+                raise
+            if not api.manages():
+                raise BootstrapError(
+                    f"{refused}, and this stack's management token is unknown there: somebody else began, or the stack's state is "
+                    f"of another time. To begin again, write the index that is named there into {reset} on the leader "
+                    f"(owned by {api.kind.lower()}'s user), and run the update again"
+                ) from refused
+
+    patience.until(f"{api.kind}'s access control", first)
+
+
+def furnish(consul: Consul, props: Mapping[str, Any]) -> None:
+    """Policies, and the tokens of the primes and of DNS; what is there stays."""
+    consul_acl.make_policies(consul)
+    for name, tokens in props["tokens"].items():
+        consul_acl.make_tokens(consul, name, props["datacenter"], tokens, consul_acl.SERVER)
+    consul_acl.make_dns_token(consul, props["dns"])
+
+
+def issued(props: Mapping[str, Any]) -> set[str]:
+    """Accessors of the tokens that ``furnish`` makes."""
+    return {accessor(props["dns"])}.union(*(consul_acl.accessors(tokens) for tokens in props["tokens"].values()))
+
+
+def succeed(news: Mapping[str, Any], olds: Mapping[str, Any], patience: Patience) -> tuple[Access, dict[str, list[str]]]:
+    """Other managers where other secrets are declared, proven before the former are given up; gives them, and the former's accessors.
+
+    Consul takes the secret that it is told. Nomad does so for its first token only: for a later one it makes a secret
+    of its own, under a name that the declared one gives, so that a second try finds the same token.
+
+    Raises:
+        AgentError: an agent refuses or does not answer in time.
+    """
+    former = olds["access"]
+    access = reach(news, former["consul_token"], former["nomad_token"])
+    gone: dict[str, list[str]] = {"consul": [], "nomad": []}
+    if (secret := news["secrets"]["consul"]) != olds["secrets"]["consul"]:
+        consul = Consul(access)
+        gone["consul"] = [patience.until("Consul's former manager", consul.own_accessor)]
+        patience.until("Consul's manager", lambda: consul.ensure_token(secret, "Manager", policies=[MANAGEMENT]))
+        access["consul_token"] = secret
+    if (secret := news["secrets"]["nomad"]) != olds["secrets"]["nomad"]:
+        nomad = Nomad(access)
+        gone["nomad"] = [patience.until("Nomad's former manager", nomad.own_accessor)]
+        access["nomad_token"] = patience.until("Nomad's manager", lambda: nomad.another_manager(f"manager {accessor(secret)}"))
+    for api in (Consul(access), Nomad(access)):
+        if not patience.until(f"{api.kind}'s manager", api.manages):
+            raise BootstrapError(f"{api.where} does not know this stack's management token")
+    return access, gone
 
 
 class BootstrapProvider(dynamic.ResourceProvider):
-    """Begins access control on creation, changes keys and tokens on update."""
+    """Begins access control on creation, changes keys and tokens on update; there is nothing to delete.
+
+    What an update replaces is not revoked here but handed on as ``retired``: workers use it until they are given the new,
+    and a manager's secret must be in the state before the one that it follows is gone.
+    """
 
     serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        access = reach(props, props["secrets"]["consul"], props["secrets"]["nomad"])
+        wait(access, [], [], props["timeout"])
+        patience, consul = Patience(props["timeout"]), Consul(access)
+        begin(consul, consul_api.RESET, patience)
+        begin(Nomad(access), nomad_api.RESET, patience)
+        patience.until("Consul's policies and tokens", partial(furnish, consul, props))
+        return dynamic.CreateResult("-".join(sorted(droplets(props["primes"]))), _outputs(props, access, {"consul": [], "nomad": []}))
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        changed = any(olds.get(name) != news.get(name) for name in COMPARED)
+        another = not droplets(olds.get("primes")) & droplets(news.get("primes"))
+        return dynamic.DiffResult(changes=changed, replaces=["primes"] if another else [], delete_before_replace=False)
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        wait(reach(news, "", ""), [], [], news["timeout"])
+        patience = Patience(news["timeout"])
+        access, gone = succeed(news, olds, patience)
+        consul, nomad = Consul(access), Nomad(access)
+        patience.until("Consul's policies and tokens", partial(furnish, consul, news))
+        for keys in (consul, nomad):
+            if (key := news["gossip"][keys.kind.lower()]) != olds["gossip"][keys.kind.lower()]:
+                change_key(keys, key, patience)
+        gone["consul"] += sorted(issued(olds) - issued(news))
+        for api in (consul, nomad):
+            kind = api.kind.lower()
+            gone[kind] += [
+                token for token in olds["retired"][kind] if token not in gone[kind] and patience.until("tokens", partial(api.knows, token))
+            ]
+        return dynamic.UpdateResult(_outputs(news, access, gone))
+
+
+def _outputs(props: dict[str, Any], access: Access, retired: dict[str, list[str]]) -> dict[str, Any]:
+    return {**{name: props[name] for name in COMPARED}, "access": access, "retired": retired}
 
 
 class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
@@ -20,8 +160,8 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
 
     access: pulumi.Output[Access]
     """With both management tokens; secret."""
-    retired: pulumi.Output[Sequence[str]]
-    """Accessors of tokens that some node may still use; ``Readiness`` revokes them when no node does."""
+    retired: pulumi.Output[Mapping[str, Sequence[str]]]
+    """Accessors of tokens of consul and nomad that some node may still use; ``Readiness`` revokes them when none does."""
 
     def __init__(
         self,

@@ -1,18 +1,155 @@
-"""A machine becomes a node of the cluster: it is given, over SSH, all that it must know and keep to itself."""
+"""A machine becomes a node of the cluster: it is given, over SSH, all that it must know and keep to itself.
 
+A dynamic provider runs in a process of its own and is kept in the state by name; it uses the declared inputs only.
+"""
+
+import contextlib
+import json
+import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pulumi
 from pulumi import dynamic
 
+from infra import ssh
+from infra.agent_api import PACE, AgentError, Patience
+from infra.consul_acl import CLIENT, accessors, make_tokens
+from infra.consul_api import Consul
 from infra.mtls import Access
+from infra.nomad_api import Nomad
+
+DELIVERED = ("node", "cluster", "primes", "bootstrap_expect", "identity", "gossip", "tokens", "operator_key")
+"""What a node is given as it is declared."""
+
+COMPARED = (*DELIVERED, "droplet", "address", "host_keys", "access")
+"""What makes a difference. ``access`` changes nothing on the node, but is what taking the node away needs."""
+
+NEW_TO_CLUSTER = ("droplet", "cluster")
+"""What, when it changes, has Nomad's client begin anew, for which it must be introduced."""
+
+INTRODUCED = 15 * 60
+"""Seconds in which the client has to use its introduction, which is made when the machine listens already."""
+
+DRAINING = 45
+"""Seconds in which the tasks of a worker that is taken away have to move."""
+
+LEAVING = (2.0, 5.0)
+"""Seconds for a connection and an answer where a node is taken away: perhaps there is nobody left to tell."""
+
+
+class EnrolmentError(Exception):
+    """The node could not be given what it needs; the message names it and the cause."""
+
+
+def bundle(props: Mapping[str, Any], introduction: str) -> dict[str, Any]:
+    """What the node is given, as its ``tool-enrol`` reads it."""
+    whole = {name: props[name] for name in DELIVERED}
+    # The engine knows one kind of number only.
+    whole |= {"bootstrap_expect": int(props["bootstrap_expect"]), "host_key": props["host_keys"]["private"], "introduction": introduction}
+    return whole
+
+
+def deliver(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
+    """Make the node's tokens, and give it everything.
+
+    A host key of the first boot is as good as public once the machine was enrolled, and believed no longer.
+
+    Raises:
+        EnrolmentError: the machine cannot be reached, is another one, or refuses.
+        AgentError: there are no tokens to be had.
+    """
+    name, start = props["node"]["name"], time.monotonic()
+    patience = Patience(props["timeout"])
+    begins = any(olds.get(part) != props[part] for part in NEW_TO_CLUSTER)
+    first = props["host_keys"]["first"] if olds.get("droplet") != props["droplet"] else olds["host_keys"]["lasting"]
+    if props["access"]:
+        consul = Consul(props["access"])
+        patience.until(f"{name}: tokens", partial(make_tokens, consul, name, props["node"]["datacenter"], props["tokens"], CLIENT))
+
+    def content() -> bytes:
+        introduction = ""
+        if props["access"] and begins:
+            nomad = Nomad(props["access"])
+            introduction = patience.until(f"{name}: introduction", lambda: nomad.introduction(name, INTRODUCED))
+        return json.dumps(bundle(props, introduction)).encode()
+
+    def tell(why: str) -> None:
+        print(f"{name}: waiting for SSH ({why})", flush=True)
+
+    try:
+        told = ssh.deliver(props["address"], props["enrol_key"], (first, props["host_keys"]["lasting"]), content, props["timeout"], tell)
+    except ssh.DeliveryError as error:
+        raise EnrolmentError(f"{name}: {error}") from error
+    print(f"{name}: {_outcome(name, told)} in {time.monotonic() - start:.1f} s", flush=True)
+
+
+def _outcome(name: str, told: str) -> str:
+    for line in reversed(told.strip().splitlines()):
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            return str(json.loads(line)["outcome"])
+    raise EnrolmentError(f"{name}: the machine did not tell the outcome")
 
 
 class EnrolmentProvider(dynamic.ResourceProvider):
-    """Delivers what a node must have; takes its tokens back on deletion."""
+    """Delivers what a node must have; takes its tokens back on deletion. Never replaced: another machine is enrolled anew."""
 
     serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        deliver(props, {})
+        return dynamic.CreateResult(props["node"]["name"], _declared(props))
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        return dynamic.DiffResult(changes=any(olds.get(name) != news.get(name) for name in COMPARED))
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        """New tokens are made before, old ones revoked after the node was given the new."""
+        if olds["droplet"] != news["droplet"] or bundle(olds, "") != bundle(news, ""):
+            deliver(news, olds)
+            if news["access"]:
+                consul, patience = Consul(news["access"]), Patience(news["timeout"])
+                for token in sorted(accessors(olds["tokens"]) - accessors(news["tokens"])):
+                    patience.until(f"{_id}: old token", partial(consul.revoke, token))
+        return dynamic.UpdateResult(_declared(news))
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Move a worker's tasks elsewhere and make its tokens useless. A cluster that does not answer is not waited for."""
+        if not props["access"]:
+            return
+        for leave in (drain, revoke):
+            try:
+                leave(props)
+            except AgentError as error:
+                print(f"{_id} goes without leave: {error}", flush=True)
+
+
+def drain(props: Mapping[str, Any]) -> None:
+    """Move everything off a node and wait until that is done.
+
+    Raises:
+        AgentError: Nomad does not answer.
+    """
+    nomad, deadline = Nomad(props["access"], LEAVING), time.monotonic() + DRAINING + LEAVING[1]
+    draining = nomad.drain(props["node"]["name"], DRAINING)
+    while (draining := [one for one in draining if nomad.drains(one)]) and time.monotonic() < deadline:
+        time.sleep(PACE)
+
+
+def revoke(props: Mapping[str, Any]) -> None:
+    """Make the node's own tokens useless.
+
+    Raises:
+        AgentError: Consul does not answer.
+    """
+    consul = Consul(props["access"], LEAVING)
+    for token in sorted(accessors(props["tokens"])):
+        consul.revoke(token)
+
+
+def _declared(props: dict[str, Any]) -> dict[str, Any]:
+    return {name: props[name] for name in COMPARED}
 
 
 class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
