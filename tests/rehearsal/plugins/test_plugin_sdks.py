@@ -1,0 +1,99 @@
+"""The tables of random and tls against the Python SDKs, which are made from the official schemas."""
+
+import inspect
+import re
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pulumi
+import pulumi_random
+import pulumi_tls
+import pytest
+
+from rehearsal.plugins.resource import Resource
+from rehearsal.plugins.tables import Kind
+from tests.rehearsal.plugins.packages import RESOURCES
+
+SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}
+KINDS = [kind for kind in RESOURCES if kind.token.partition(":")[0] in SDKS]
+DOCUMENTED = re.compile(r":param pulumi\.Input\[.*?\] (\w+): .*?[Dd]efault(?:: | value is )`(\w+)`")
+FOLLOW_EACH_OTHER = ("number", "numeric")
+"""No table can say it: tested with the passwords."""
+SCALARS: dict[type, str] = {str: "string", bool: "boolean", int: "integer"}
+
+
+def name_of(kind: type[Resource[Any]]) -> str:
+    return kind.__name__
+
+
+def camel(name: str) -> str:
+    head, *rest = name.split("_")
+    return head + "".join(part.title() for part in rest)
+
+
+def sdk(kind: type[Resource[Any]], suffix: str = "") -> Any:
+    return getattr(SDKS[kind.token.partition(":")[0]], kind.__name__ + suffix)
+
+
+def arguments(made: Any) -> dict[str, inspect.Parameter]:
+    """By the schema's names."""
+    found = inspect.signature(made.__init__).parameters
+    return {camel(name): parameter for name, parameter in found.items() if name != "__self__"}
+
+
+def agree(kind: Kind, hint: Any) -> None:
+    """The same type all the way down."""
+    if get_origin(hint) is pulumi.Output or get_origin(hint) in (Union, types.UnionType):
+        agree(kind, next(item for item in get_args(hint) if item is not type(None)))
+    elif get_origin(hint) is not None and issubclass(get_origin(hint), Mapping):
+        assert kind.name == "map"
+        assert kind.items
+        agree(kind.items, get_args(hint)[1])
+    elif get_origin(hint) is not None and issubclass(get_origin(hint), Sequence):
+        assert kind.name == "list"
+        assert kind.items
+        agree(kind.items, get_args(hint)[0])
+    elif hint in SCALARS:
+        assert kind.name == SCALARS[hint]
+    else:
+        assert kind.name == "object"
+        assert set(kind.fields) == set(arguments(hint))
+        for key, item in kind.fields.items():
+            agree(item.kind, get_type_hints(vars(hint)[snake(key)].fget)["return"])
+
+
+def snake(name: str) -> str:
+    return re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", name)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
+    wanted = arguments(sdk(kind, "Args"))
+    made = {camel(name): item for name, item in vars(sdk(kind)).items() if isinstance(item, property)}
+    inputs = {key: item for key, item in kind.properties.items() if item.input}
+
+    assert set(inputs) == set(wanted)
+    assert set(kind.properties) == set(made)
+    assert {key for key, item in inputs.items() if item.required} == {key for key, item in wanted.items() if item.default is item.empty}
+    for key, item in kind.properties.items():
+        agree(item.kind, get_type_hints(made[key].fget)["return"])
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_the_official_secrets_are_secret(kind: type[Resource[Any]]) -> None:
+    named = re.search(r"additional_secret_outputs=\[(.*?)\]", inspect.getsource(sdk(kind)))
+    assert {key for key, item in kind.properties.items() if item.secret} == set(re.findall(r'"(\w+)"', named[1] if named else ""))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=name_of)
+def test_the_token_is_the_official_one(kind: type[Resource[Any]]) -> None:
+    assert sdk(kind).pulumi_type == kind.token
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ != "CertRequest"], ids=name_of)
+def test_defaults_are_the_documented_ones(kind: type[Resource[Any]]) -> None:
+    documented = dict(re.findall(DOCUMENTED, inspect.getdoc(sdk(kind, "Args").__init__) or ""))
+    told = {camel(name): value for name, value in documented.items() if name not in FOLLOW_EACH_OTHER}
+    assert told
+    assert {key: str(kind.properties[key].default).lower() for key in told} == {key: value.lower() for key, value in told.items()}
