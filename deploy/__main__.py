@@ -3,19 +3,20 @@
 import argparse
 import json
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pulumi import automation
 
-from deploy import failure, logs, remains, ssh, stack, status, update, verify
-from deploy.account import Account, AccountError, Droplet
-from deploy.cluster import Cluster, ClusterError
+from deploy import failure, remains, rotation, stack, status, update, verify
+from deploy.account import AccountError
+from deploy.cluster import ClusterError
 from deploy.engine import Engine
+from deploy.reach import Reach
+from deploy.ssh import UnknownHostError
 from deploy.stack import NoSuchStackError, UsageError
 from deploy.terminal import Terminal
 
@@ -27,6 +28,19 @@ exit codes:
   2    wrong usage or wrong settings; nothing was changed
   3    changes were found (drift; preview --expect-no-changes)
   130  interrupted: the update was cancelled in good order
+"""
+ROTATE = """\
+Make secrets anew by an update that replaces them, hand them on to all that hold them, and end what the former ones were good for.
+The agents take them while they run, and no request is lost."""
+KINDS = """\
+kinds:
+  gossip        the keys with which Consul's and Nomad's members talk to each other
+  tokens        of every node, of DNS, of the operator, and the two that manage
+  certificates  with their keys, of every node and of the operator
+
+never rotated: the authority that signs, the droplets' host keys, the key of enrolment
+
+interrupted, a rotation leaves a cluster that works: `up` hands on what was made anew, `rotate` makes all of it anew
 """
 
 
@@ -41,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
         return _fail(asked, terminal, str(error), USAGE)
     except automation.CommandError as error:
         return _fail(asked, terminal, failure.of_command(error).message, FAILED)
-    except (AccountError, ClusterError, automation.InvalidVersionError) as error:
+    except (AccountError, ClusterError, UnknownHostError, automation.InvalidVersionError) as error:
         return _fail(asked, terminal, str(error), FAILED)
     except FileNotFoundError as error:
         if error.filename != "pulumi":
@@ -86,13 +100,21 @@ def parser() -> argparse.ArgumentParser:
     destroy = add("destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it")
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument("--if-exists", action="store_true", help="a stack that does not exist is destroyed already")
-    ssh = add("ssh", _ssh, "open a shell on a droplet, or run a command there", json=False)
+    rotate = add("rotate", _rotate, "make secrets anew, hand them on to all that hold them, and end what the former ones were good for")
+    rotate.description, rotate.epilog, rotate.formatter_class = ROTATE, KINDS, argparse.RawDescriptionHelpFormatter
+    rotate.add_argument("kind", nargs="?", choices=rotation.KINDS, default=rotation.ALL, help="which secrets (default: all)")
+    rotate.add_argument("--yes", action="store_true", help="do not ask")
+    ssh = add("ssh", _ssh, "open a shell on a droplet, or run a command there, as ops, who may use sudo", json=False)
     ssh.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet")
     ssh.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
     logs = add("logs", _logs, "show what a droplet's agents or a job's instances logged", json=False)
     logs.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet or the job")
     logs.add_argument("--follow", action="store_true", help="go on until interrupted")
     logs.add_argument("--lines", type=_count, default=100, metavar="N", help="of each instance's stream, or of the journal (default: 100)")
+    shell = add(
+        "shell", _shell, "run a command, or a shell, in which consul, nomad and curl may use the cluster as its operator", json=False
+    )
+    shell.add_argument("words", metavar="[--] COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
     return whole
 
 
@@ -108,7 +130,7 @@ def _operate(asked: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
-    if not asked.yes and not _confirmed(asked.stack):
+    if not asked.yes and not _confirmed(f"Destroy everything of the stack {asked.stack}?", asked.stack):
         raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
     engine = Engine(terminal.line)
     try:
@@ -118,7 +140,7 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
             raise
         terminal.line(str(none))
         return OK
-    had = stack.resources(chosen)
+    had = stack.resources(asked.stack, engine, asked.directory)
     outcome = update.run("destroy", chosen, engine, terminal)
     if outcome.result == "cancelled":
         _tell(outcome, asked, terminal)
@@ -161,45 +183,49 @@ def _status(asked: argparse.Namespace, terminal: Terminal) -> int:
     return FAILED if found["problems"] else OK
 
 
+def _rotate(asked: argparse.Namespace, terminal: Terminal) -> int:
+    refusal = UsageError("nothing was rotated: give --yes, or the stack's name when asked")
+    if not asked.yes and not sys.stdin.isatty():
+        raise refusal
+    engine = Engine(terminal.line)
+    parts = rotation.chosen(asked.kind, stack.resources(asked.stack, engine, asked.directory))
+    urns = [urn for kind in parts.values() for urn in kind]
+    if not urns:
+        raise UsageError(f"the stack {asked.stack} has nothing to rotate: it is not up")
+    chosen = stack.select(asked.stack, engine, asked.directory)
+    if not asked.yes:
+        preview = update.run("preview", chosen, engine, terminal, urns)
+        if preview.result != "succeeded":
+            _tell(preview, asked, terminal)
+            return _code(preview)
+        if not _confirmed(f"Rotate these secrets of the stack {asked.stack}?", asked.stack):
+            raise refusal
+    outcome = update.run("rotate", chosen, engine, terminal, urns)
+    rotated = rotation.done(outcome.changes, parts)
+    _tell(outcome, asked, terminal, rotated=rotated)
+    for kind, names in rotated.items():
+        terminal.line(
+            f"rotated {kind}: {len(names)} of {len(parts[kind])} made anew", "yellow" if len(names) < len(parts[kind]) else "green"
+        )
+    if outcome.result != "succeeded":
+        terminal.line("`up` hands on what was made anew; `rotate` makes all of it anew")
+    return _code(outcome)
+
+
 def _ssh(asked: argparse.Namespace, terminal: Terminal) -> int:
-    droplets = _droplets(asked)
-    if asked.thing not in droplets:
-        raise UsageError(_no_such(asked.thing, "droplet", droplets))
-    return _exec(ssh.command(droplets[asked.thing], _known_hosts(asked), asked.words))
+    return _reach(asked, terminal).ssh(asked.thing, asked.words)
 
 
 def _logs(asked: argparse.Namespace, terminal: Terminal) -> int:
-    droplets = _droplets(asked)
-    if asked.thing in droplets:
-        return _exec(ssh.command(droplets[asked.thing], _known_hosts(asked), logs.journal(asked.lines, asked.follow)))
-    cluster = Cluster.of_outputs(_outputs(asked, terminal))
-    jobs = [job.name for job in cluster.jobs()]
-    if asked.thing not in jobs:
-        raise UsageError(_no_such(asked.thing, "droplet or job", [*droplets, *jobs]))
-    written = logs.JobLogs(cluster, asked.thing, Terminal(sys.stdout).text, terminal.text)
-    (written.follow if asked.follow else written.show)(asked.lines)
-    return OK
+    return _reach(asked, terminal).logs(asked.thing, asked.lines, asked.follow, Terminal(sys.stdout).text, terminal.text)
 
 
-def _droplets(asked: argparse.Namespace) -> dict[str, Droplet]:
-    return {one.name: one for one in Account().droplets(status.tags(stack.project(asked.directory), asked.stack))}
+def _shell(asked: argparse.Namespace, terminal: Terminal) -> int:
+    return _reach(asked, terminal).shell(asked.words[asked.words[:1] == ["--"] :])
 
 
-def _known_hosts(asked: argparse.Namespace) -> Path:
-    return ssh.known_hosts(stack.project(asked.directory), asked.stack)
-
-
-def _no_such(name: str, kind: str, names: Iterable[str]) -> str:
-    there = ", ".join(names) or "none"
-    return f"there is no {kind} {name}; there are: {there}" if name else f"name a {kind}: {there}"
-
-
-def _exec(words: list[str]) -> int:
-    """Become ``words``, so that its terminal, signals and exit code are the user's own."""
-    program = shutil.which(words[0])
-    if not program:
-        raise UsageError(f"{words[0]} is not on PATH")
-    os.execv(program, words)
+def _reach(asked: argparse.Namespace, terminal: Terminal) -> Reach:
+    return Reach(asked.stack, asked.directory, Engine(terminal.line))
 
 
 def _count(text: str) -> int:
@@ -212,8 +238,8 @@ def _outputs(asked: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     return stack.outputs(asked.stack, Engine(terminal.line), asked.directory)
 
 
-def _confirmed(name: str) -> bool:
-    return sys.stdin.isatty() and input(f"Destroy everything of the stack {name}? Its name: ") == name
+def _confirmed(question: str, name: str) -> bool:
+    return sys.stdin.isatty() and input(f"{question} Its name: ") == name
 
 
 def _code(outcome: update.Outcome) -> int:

@@ -1,10 +1,14 @@
 """A running cluster, as its Consul and Nomad tell it. Reads only."""
 
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
+
+from infra import mtls
+from infra.mtls import Access
 
 TIMEOUT_SECONDS = 5.0
 CONSUL_ALIVE = 1
@@ -88,27 +92,48 @@ class Job:
         return self.running == self.wanted and self.deployment in ("successful", "")
 
 
-class Cluster:
-    """Asks one Consul and one Nomad server over HTTP."""
+def access(outputs: Mapping[str, Any]) -> Access:
+    """Where the cluster is and who may ask it, by a stack's outputs with the secret ones in clear.
 
-    def __init__(self, consul: str, nomad: str) -> None:
-        """``consul`` and ``nomad`` are addresses, as ``http://198.51.100.7:8500``."""
-        self.consul = consul.rstrip("/")
-        self.nomad = nomad.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a cluster's addresses are never behind a proxy
+    Raises:
+        ClusterError: the outputs lack something.
+    """
+    missing = [name for name in ("consul_address", "nomad_address", "operator") if not outputs.get(name)]
+    if missing:
+        raise ClusterError(f"the stack has no output {' and no '.join(missing)}: it is not up")
+    operator = outputs["operator"]
+    return Access(
+        consul=outputs["consul_address"],
+        nomad=outputs["nomad_address"],
+        authority=operator["authority"],
+        certificate=operator["certificate"],
+        key=operator["key"],
+        consul_token=operator["consul_token"],
+        nomad_token=operator["nomad_token"],
+    )
+
+
+class Cluster:
+    """Asks one Consul and one Nomad server over mutual TLS, with what the operator may do."""
+
+    def __init__(self, access: Access) -> None:
+        """Raises: ClusterError: the certificate, its key or the authority cannot be used."""
+        self._consul = access["consul"].rstrip("/")
+        self._nomad = access["nomad"].rstrip("/")
+        try:
+            self._of_consul = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
+            self._of_nomad = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
+        except ssl.SSLError as error:
+            raise ClusterError(f"the stack's output operator holds no certificate that can be used: {error.reason}") from None
 
     @classmethod
     def of_outputs(cls, outputs: Mapping[str, Any]) -> "Cluster":
         """The cluster that a stack's outputs name.
 
         Raises:
-            ClusterError: the outputs lack an address.
+            ClusterError: the outputs lack something.
         """
-        missing = [name for name in ("consul_address", "nomad_address") if not outputs.get(name)]
-        if missing:
-            raise ClusterError(f"the stack has no output {' and no '.join(missing)}: it is not up")
-        return cls(outputs["consul_address"], outputs["nomad_address"])
+        return cls(access(outputs))
 
     def members(self) -> list[Member]:
         status = {CONSUL_ALIVE: "alive", 2: "leaving", 3: "left", 4: "failed"}
@@ -120,14 +145,14 @@ class Cluster:
                     "server" if one["Tags"].get("role") == "consul" else "client",
                     status.get(one["Status"], "unknown"),
                 )
-                for one in self._get(f"{self.consul}/v1/agent/members")
+                for one in self._ask_consul("agent/members")
             ),
             key=lambda member: member.name,
         )
 
     def nodes(self) -> list[Node]:
         return sorted(
-            (Node(one["Name"], one["Address"], one["Status"], one["SchedulingEligibility"]) for one in self._get(f"{self.nomad}/v1/nodes")),
+            (Node(one["Name"], one["Address"], one["Status"], one["SchedulingEligibility"]) for one in self._ask_nomad("nodes")),
             key=lambda node: node.name,
         )
 
@@ -135,25 +160,25 @@ class Cluster:
         return sorted(
             (
                 Check(one["Node"], one["ServiceName"], one["Name"], one["Status"], one["Output"].strip())
-                for one in self._get(f"{self.consul}/v1/health/state/any")
+                for one in self._ask_consul("health/state/any")
             ),
             key=lambda check: (check.service, check.node, check.name),
         )
 
     def services(self) -> list[Service]:
         found = []
-        for name in sorted(self._get(f"{self.consul}/v1/catalog/services")):
-            instances = self._get(f"{self.consul}/v1/health/service/{name}")
+        for name in sorted(self._ask_consul("catalog/services")):
+            instances = self._ask_consul(f"health/service/{name}")
             well = sum(all(check["Status"] == "passing" for check in one["Checks"]) for one in instances)
             found.append(Service(name, len(instances), well))
         return found
 
     def jobs(self) -> list[Job]:
-        return [self._job(stub["ID"]) for stub in sorted(self._get(f"{self.nomad}/v1/jobs"), key=lambda stub: str(stub["ID"]))]
+        return [self._job(stub["ID"]) for stub in sorted(self._ask_nomad("jobs"), key=lambda stub: str(stub["ID"]))]
 
     def instances(self, job: str) -> list[Instance]:
         """The job's instances that have been started, those gone in good order left out, the oldest first."""
-        found = sorted(self._get(f"{self.nomad}/v1/job/{job}/allocations"), key=lambda one: int(one["CreateTime"]))
+        found = sorted(self._ask_nomad(f"job/{job}/allocations"), key=lambda one: int(one["CreateTime"]))
         return [
             Instance(one["ID"], one["NodeName"], tuple(one["TaskStates"]))
             for one in found
@@ -162,12 +187,12 @@ class Cluster:
 
     def log(self, instance: Instance, task: str, stream: str, *, offset: int, follow: bool = False) -> Iterator[bytes]:
         """Lines, with their ends, of ``stdout`` or ``stderr`` from ``offset`` bytes before its end on; none if it is not there yet."""
-        url = f"{self.nomad}/v1/client/fs/logs/{instance.id}"
+        url = f"{self._nomad}/v1/client/fs/logs/{instance.id}"
         query = {"task": task, "type": stream, "origin": "end", "offset": str(offset), "plain": "true", "follow": str(follow).lower()}
         timeout = (TIMEOUT_SECONDS, None if follow else TIMEOUT_SECONDS)
         rest = b""
         try:
-            with self._session.get(url, params=query, stream=True, timeout=timeout) as response:
+            with self._of_nomad.get(url, params=query, stream=True, timeout=timeout) as response:
                 if response.status_code == 404:
                     return
                 response.raise_for_status()
@@ -175,14 +200,14 @@ class Cluster:
                     *lines, rest = (rest + piece).split(b"\n")
                     yield from (line + b"\n" for line in lines)
         except requests.RequestException as error:
-            raise ClusterError(f"{self.nomad} did not give the {stream} of {instance.number}: {error}") from error
+            raise ClusterError(f"{self._nomad} did not give the {stream} of {instance.number}: {error}") from error
         if rest:
             yield rest
 
     def _job(self, name: str) -> Job:
-        job = self._get(f"{self.nomad}/v1/job/{name}")
-        running = sum(one["ClientStatus"] == "running" for one in self._get(f"{self.nomad}/v1/job/{name}/allocations"))
-        deployment = self._get(f"{self.nomad}/v1/job/{name}/deployment") or {}
+        job = self._ask_nomad(f"job/{name}")
+        running = sum(one["ClientStatus"] == "running" for one in self._ask_nomad(f"job/{name}/allocations"))
+        deployment = self._ask_nomad(f"job/{name}/deployment") or {}
         return Job(
             name=name,
             wanted=sum(group["Count"] for group in job["TaskGroups"]),
@@ -192,10 +217,17 @@ class Cluster:
             reason=deployment.get("StatusDescription", ""),
         )
 
-    def _get(self, url: str) -> Any:
-        try:
-            response = self._session.get(url, timeout=TIMEOUT_SECONDS)
-            response.raise_for_status()
-            return response.json()
-        except (requests.RequestException, ValueError) as error:
-            raise ClusterError(f"{url} did not answer as it should: {error}") from error
+    def _ask_consul(self, path: str) -> Any:
+        return _get(self._of_consul, f"{self._consul}/v1/{path}")
+
+    def _ask_nomad(self, path: str) -> Any:
+        return _get(self._of_nomad, f"{self._nomad}/v1/{path}")
+
+
+def _get(session: requests.Session, url: str) -> Any:
+    try:
+        response = session.get(url, timeout=TIMEOUT_SECONDS)
+        response.raise_for_status()
+        return response.json()
+    except (requests.RequestException, ValueError) as error:
+        raise ClusterError(f"{url} did not answer as it should: {error}") from error

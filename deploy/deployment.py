@@ -1,13 +1,17 @@
 """Why a Nomad deployment failed: the check, the artifact or the lack of room behind "unhealthy allocations"."""
 
 import re
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import requests
+from pulumi.automation import CommandError
 
 from deploy.failure import Failure
+from infra import mtls
+from infra.mtls import Credentials
 
 TIMEOUT_SECONDS = 5.0
 _WAITED_FOR = re.compile(r"error waiting for job '([^']+)'")
@@ -28,32 +32,41 @@ class Cause:
 def explain(failures: Iterable[Failure], resources: Callable[[], list[dict[str, Any]]]) -> list[Failure]:
     """The failures; those of a job's deployment with the causes that its Nomad knows, in the place of what the plugin told of them.
 
-    ``resources`` gives those of the stack's state, which tell where Nomad is; it is called only if needed.
+    ``resources`` gives those of the stack's state with secrets in clear, which tell where Nomad is and who may ask it; it is
+    called only if needed.
     """
     return [_explained(one, resources) if one.type == "Job" and _WAITED_FOR.search(one.message) else one for one in failures]
 
 
 def _explained(one: Failure, resources: Callable[[], list[dict[str, Any]]]) -> Failure:
-    waited = _WAITED_FOR.search(one.message)
-    addresses = [known["inputs"]["address"] for known in resources() if known["type"] == "pulumi:providers:nomad"]
-    if not waited or not addresses:
+    waited, named = _WAITED_FOR.search(one.message), _DEPLOYMENT.search(one.message)
+    if not waited:
         return one
-    named = _DEPLOYMENT.search(one.message)
     try:
-        causes = _causes(str(addresses[-1]).rstrip("/"), waited[1], named[1] if named else "")
-    except (requests.RequestException, ValueError):
+        providers = [known["inputs"] for known in resources() if known["type"] == "pulumi:providers:nomad"]
+        causes = _causes(_asking(providers[-1]), waited[1], named[1] if named else "") if providers else []
+    except (requests.RequestException, ssl.SSLError, CommandError, KeyError, ValueError):
         return one  # the failure itself is what counts; a Nomad that is away cannot add to it
     headline, *lines = one.message.splitlines()
     kept = [line for line in lines if not any(cause.about in line for cause in causes)]
     return replace(one, message="\n".join([headline, *dict.fromkeys(f"{waited[1]}: {cause.text}" for cause in causes), *kept]))
 
 
-def _causes(nomad: str, job: str, deployment: str) -> list[Cause]:
+def _asking(provider: Mapping[str, Any]) -> Callable[[str], Any]:
+    """What asks Nomad with the means of the ``provider`` whose job failed: a stack's first update ends with no outputs if it fails."""
+    credentials = Credentials(authority=provider["caPem"], certificate=provider["certPem"], key=provider["keyPem"])
+    session = mtls.session(credentials, {"X-Nomad-Token": provider["secretId"]})
+    address = str(provider["address"]).rstrip("/")
+
     def get(path: str) -> Any:
-        response = requests.get(f"{nomad}/v1/{path}", timeout=TIMEOUT_SECONDS)
+        response = session.get(f"{address}/v1/{path}", timeout=TIMEOUT_SECONDS)
         response.raise_for_status()
         return response.json()
 
+    return get
+
+
+def _causes(get: Callable[[str], Any], job: str, deployment: str) -> list[Cause]:
     if not deployment:
         made = sorted(get(f"job/{job}/deployments"), key=lambda one: int(one["CreateIndex"]))
         failed = [one for one in made if one["Status"] == "failed"]

@@ -17,7 +17,7 @@ LOOK_SECONDS = 2.0
 
 def journal(lines: int, follow: bool) -> list[str]:
     """The command that shows what the agents of a droplet logged, there."""
-    command = ["journalctl", "--no-pager", "--output=short-iso", "-u", "consul", "-u", "nomad", "-n", str(lines)]
+    command = ["sudo", "journalctl", "--no-pager", "--output=short-iso", "-u", "consul", "-u", "nomad", "-n", str(lines)]
     return [*command, "--follow"] if follow else command
 
 

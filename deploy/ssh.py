@@ -1,33 +1,51 @@
-"""A shell on a droplet, by the user's own ssh."""
+"""A shell on a droplet, by the user's own ssh, which trusts nothing but the host key that the stack made for it."""
 
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from deploy.account import Droplet
 
-USER = "root"
+USER = "ops"
+"""The administrator, who may use sudo; root has no way in."""
 CONNECT_SECONDS = 10
+HOST_KEY = "tls:index/privateKey:PrivateKey"
 
 
-def known_hosts(project: str, stack: str) -> Path:
-    """Where the host keys of a stack's droplets are kept: with Pulumi's own files, so that those of a rehearsal go with it."""
-    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    return home / "known_hosts" / f"{project}-{stack}"
+class UnknownHostError(Exception):
+    """The stack's state holds no host key of the droplet."""
 
 
-def command(droplet: Droplet, hosts: Path, words: Sequence[str] = ()) -> list[str]:
-    """The ssh command that runs ``words`` on ``droplet``, or a shell. ``hosts`` is made where it is missing.
+def known_host(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -> str:
+    """The droplet's line for ssh's known hosts, by the state's ``resources``, which know it also when an update did not end.
 
-    The key is the one in ``SLIPWAY_SSH_KEY``, else whichever the user's agent or own settings offer. A host key is taken
-    on trust the first time and held to from then on, by the droplet's id and not its address: a later droplet may well
-    get the same address, and has another key.
+    The line is by name and not by address: a later droplet may well get the same address, and has another key.
+
+    Raises:
+        UnknownHostError: they hold no key for it.
     """
-    hosts.parent.mkdir(parents=True, exist_ok=True)
+    number = re.match(r"[a-z]+\d+", droplet.name)  # worker01nyc3 is worker01 to the state
+    name = f"secrets-{number[0] if number else droplet.name}-host"
+    for one in resources:
+        if one["type"] == HOST_KEY and one["urn"].rpartition("::")[2] == name:
+            return " ".join([droplet.name, *one["outputs"]["publicKeyOpenssh"].split()[:2]]) + "\n"
+    raise UnknownHostError(f"the stack knows no host key of {droplet.name}: `up` makes it before the droplet")
+
+
+def command(droplet: Droplet, known_hosts: Path, words: Sequence[str] = ()) -> list[str]:
+    """The ssh command that runs ``words`` on ``droplet``, or a shell; ``known_hosts`` is the file with its line.
+
+    The user's key is the one in ``SLIPWAY_SSH_KEY``, else whichever the user's agent or own settings offer.
+    """
     options = {
-        "UserKnownHostsFile": str(hosts).replace("%", "%%"),
-        "StrictHostKeyChecking": "accept-new",
-        "HostKeyAlias": f"droplet-{droplet.id}",
+        "UserKnownHostsFile": str(known_hosts).replace("%", "%%"),
+        "GlobalKnownHostsFile": "none",
+        "StrictHostKeyChecking": "yes",
+        "UpdateHostKeys": "no",
+        "VerifyHostKeyDNS": "no",
+        "HostKeyAlias": droplet.name,
         "CheckHostIP": "no",
         "ConnectTimeout": str(CONNECT_SECONDS),
         "LogLevel": "ERROR",

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlparse
 
 import yaml
 from pulumi import automation
+from pulumi.automation import PulumiCommand
 from pulumi.automation.errors import StackNotFoundError
 
 from deploy.engine import Engine
@@ -18,6 +19,8 @@ from deploy.engine import Engine
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRET = "[secret]"
 """What the CLI writes in the place of a secret."""
+MARK, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""The key, and its value, by which the engine tells an object of a state that stands for a secret."""
 
 
 class UsageError(Exception):
@@ -67,24 +70,41 @@ def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
 
 
 def outputs(name: str, engine: Engine, directory: Path = CHECKOUT) -> dict[str, Any]:
-    """The outputs of a stack that must exist, but for the secret ones.
+    """The outputs of a stack that must exist, the secret ones in clear: for use in memory, never to be shown.
 
     Raises:
         NoSuchStackError: it does not exist.
     """
     try:
-        answer = engine.run(["stack", "output", "--json", "--stack", _checked(name)], str(directory), {})
+        answer = engine.run(["stack", "output", "--json", "--show-secrets", "--stack", _checked(name)], str(directory), {})
     except StackNotFoundError:
         raise _unknown(name) from None
-    return {key: value for key, value in json.loads(answer.stdout).items() if value != SECRET}
-
-
-def resources(stack: automation.Stack) -> list[dict[str, Any]]:
-    """The stack's resources as its state has them, secrets sealed."""
-    command = ["stack", "export", "--stack", stack.name]
-    state = json.loads(stack.workspace.pulumi_command.run(command, stack.workspace.work_dir, {}).stdout)
-    found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
+    found: dict[str, Any] = json.loads(answer.stdout)
     return found
+
+
+def resources(name: str, engine: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False) -> list[dict[str, Any]]:
+    """A stack's resources as its state has them. Their secrets are sealed; with ``secrets`` in clear, for use in memory only.
+
+    Raises:
+        NoSuchStackError: it does not exist.
+    """
+    command = ["stack", "export", "--stack", _checked(name), *(["--show-secrets"] if secrets else [])]
+    try:
+        state = json.loads(engine.run(command, str(directory), {}).stdout)
+    except StackNotFoundError:
+        raise _unknown(name) from None
+    found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
+    return _opened(found) if secrets else found
+
+
+def _opened(value: Any) -> Any:
+    """``value`` with each secret, of which the CLI writes the JSON beside a mark, in its own place."""
+    if isinstance(value, dict):
+        if value.get(MARK) == IS_SECRET:
+            return _opened(json.loads(value["plaintext"]))
+        return {key: _opened(one) for key, one in value.items()}
+    return [_opened(one) for one in value] if isinstance(value, list) else value
 
 
 def project(directory: Path = CHECKOUT) -> str:

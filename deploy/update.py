@@ -1,7 +1,7 @@
-"""What the engine does with a stack: preview, up, refresh, drift and destroy, each with one outcome."""
+"""What the engine does with a stack: preview, up, rotate, refresh, drift and destroy, each with one outcome."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from deploy.progress import Change, Progress
 from deploy.stack import resources
 from deploy.terminal import Terminal
 
-Operation = Literal["preview", "up", "refresh", "drift", "destroy"]
+Operation = Literal["preview", "up", "rotate", "refresh", "drift", "destroy"]
 Result = Literal["succeeded", "failed", "cancelled"]
 
 
@@ -39,16 +39,20 @@ class Outcome:
         return ", ".join(f"{number} {action}" for action, number in counts.items()) or "no changes"
 
 
-def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal: Terminal) -> Outcome:
+def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal: Terminal, replace: Sequence[str] = ()) -> Outcome:
     """Do ``operation`` to its end, with progress on ``terminal``. Never raises for a failed update: the outcome tells.
+
+    A rotation is an update that makes the resources of the URNs in ``replace`` anew, whatever the program says of them; a
+    preview tells with them what it would do.
 
     A destroy goes on past what cannot be deleted, so that as little as possible is left and costs money; the engine
     still ends it as failed.
     """
     progress = Progress(terminal, planning=operation in ("preview", "drift"), interrupted=lambda: engine.interrupts > 0)
     begin: dict[Operation, Callable[[], object]] = {
-        "preview": lambda: stack.preview(on_event=progress.on_event),
+        "preview": lambda: stack.preview(on_event=progress.on_event, replace=[*replace]),
         "up": lambda: stack.up(on_event=progress.on_event, show_secrets=False),
+        "rotate": lambda: stack.up(on_event=progress.on_event, show_secrets=False, replace=[*replace]),
         "refresh": lambda: stack.refresh(on_event=progress.on_event, show_secrets=False, clear_pending_creates=True),
         "drift": lambda: stack.preview_refresh(on_event=progress.on_event),
         "destroy": lambda: stack.destroy(on_event=progress.on_event, show_secrets=False, continue_on_error=True),
@@ -64,8 +68,10 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
         result = "cancelled" if engine.interrupts else "failed"
         if not progress.failures and result == "failed":
             progress.failures.append(failure.of_command(error))
-    if result == "failed" and operation == "up":
-        progress.failures = deployment.explain(progress.failures, lambda: resources(stack))
+    if result == "failed" and operation in ("up", "rotate"):
+        progress.failures = deployment.explain(
+            progress.failures, lambda: resources(stack.name, engine, stack.workspace.work_dir, secrets=True)
+        )
     if engine.killed:
         stack.cancel()  # the lock of a killed update would refuse the next one
     failures = tuple(Failure(one.resource, one.type, terminal.hide(one.message)) for one in progress.failures)

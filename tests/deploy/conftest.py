@@ -1,4 +1,4 @@
-"""What the tests of deploy share: a project in an environment as a rehearsal gives it, and a server."""
+"""What the tests of deploy share: a project in an environment as a rehearsal gives it, a server, and agents behind mutual TLS."""
 
 import os
 import shutil
@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from infra.mtls import Access
 from rehearsal import secrets_service
 from tests.deploy.answers import Answers
+from tests.deploy.certificates import Authority
 from tests.deploy.throwaway import Project
 from toolchain import python, tools
 
@@ -36,13 +39,18 @@ def secrets_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def project(tmp_path: Path, secrets_url: str, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project without a stack, in the environment that a rehearsal gives."""
+def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pinned tools, Pulumi's CLI among them, are found first."""
     path = os.pathsep.join([str(python.VENV / "bin"), str(tools.bin_dir()), os.environ["PATH"]])
     monkeypatch.setenv("PATH", path)
     for command in ("pulumi", "pulumi-language-python", "pulumi-resource-pulumi-python"):
         if not shutil.which(command, path=path):
             pytest.skip(f"there is no {command}: run `make setup`")
+
+
+@pytest.fixture
+def project(tmp_path: Path, secrets_url: str, tools_on_path: None, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project without a stack, in the environment that a rehearsal gives."""
     for name in ("home", "state", "credentials", "project", "modules"):
         (tmp_path / name).mkdir()
     # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
@@ -69,3 +77,32 @@ def answers() -> Iterator[Answers]:
     serving = Answers()
     yield serving
     serving.close()
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """The stack's own."""
+    return Authority("the stack")
+
+
+@pytest.fixture
+def agents(authority: Authority, tmp_path: Path) -> Iterator[Answers]:
+    """Consul and Nomad in one, which take only clients of the stack."""
+    serving = Answers(authority.server(tmp_path))
+    yield serving
+    serving.close()
+
+
+@pytest.fixture
+def access(agents: Answers, authority: Authority) -> Access:
+    """What the stack's operator has."""
+    return Access(
+        consul=agents.url, nomad=agents.url, **authority.credentials(), consul_token="token-of-consul", nomad_token="token-of-nomad"
+    )
+
+
+@pytest.fixture
+def outputs(access: Access) -> dict[str, Any]:
+    """A stack's outputs as far as they tell of its cluster."""
+    operator = {name: value for name, value in access.items() if name not in ("consul", "nomad")}
+    return {"consul_address": access["consul"], "nomad_address": access["nomad"], "operator": operator}

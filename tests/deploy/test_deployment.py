@@ -1,11 +1,14 @@
 """A failed deployment is told with the causes that Nomad knows, whatever the plugin told of them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from pulumi.automation import CommandError, CommandResult
 
 from deploy import deployment
 from deploy.failure import Failure
+from infra.mtls import Access
 from tests.deploy.answers import Answers
 
 ID = "86362845-8a0b-527e-9054-c558e040c699"
@@ -28,18 +31,27 @@ def instance(*events: dict[str, Any], healthy: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture
-def nomad(answers: Answers) -> Answers:
-    answers.by_path |= {f"/v1/deployment/allocations/{ID}": [], "/v1/job/backserve/evaluations": []}
-    return answers
+def nomad(agents: Answers) -> Answers:
+    agents.by_path |= {f"/v1/deployment/allocations/{ID}": [], "/v1/job/backserve/evaluations": []}
+    return agents
 
 
-def told(nomad: Answers, message: str = HEADLINE) -> list[str]:
-    """The lines of the failure beneath its headline."""
-    state = [{"type": "pulumi:providers:nomad", "inputs": {"address": nomad.url}}]
-    [explained] = deployment.explain([Failure("backserve", "Job", message)], lambda: state)
-    headline, *lines = explained.message.splitlines()
-    assert headline == message.splitlines()[0]
-    return lines
+Told = Callable[..., list[str]]
+
+
+@pytest.fixture
+def told(access: Access) -> Told:
+    """The lines of the failure beneath its headline; Nomad is asked as its provider would."""
+    pem = {"caPem": access["authority"], "certPem": access["certificate"], "keyPem": access["key"]}
+    state = [{"type": "pulumi:providers:nomad", "inputs": {"address": access["nomad"], "secretId": "token-of-the-provider", **pem}}]
+
+    def explained(message: str = HEADLINE) -> list[str]:
+        [one] = deployment.explain([Failure("backserve", "Job", message)], lambda: state)
+        headline, *lines = one.message.splitlines()
+        assert headline == message.splitlines()[0]
+        return lines
+
+    return explained
 
 
 @pytest.mark.parametrize(
@@ -62,12 +74,17 @@ def told(nomad: Answers, message: str = HEADLINE) -> list[str]:
         ([{"Type": "Failed Artifact Download", "DisplayMessage": "bad response code: 404"}], "bad response code: 404"),
     ],
 )
-def test_the_most_telling_events_name_the_cause_once(nomad: Answers, events: list[dict[str, Any]], cause: str) -> None:
+def test_the_most_telling_events_name_the_cause_once(nomad: Answers, told: Told, events: list[dict[str, Any]], cause: str) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [instance(*events), instance(CHECK, healthy=True)]
-    assert told(nomad) == [f"backserve: {cause} on worker02nyc3 (instance ab12cd34)"]
+    assert told() == [f"backserve: {cause} on worker02nyc3 (instance ab12cd34)"]
 
 
-def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(nomad: Answers) -> None:
+def test_nomad_is_asked_with_the_providers_token(nomad: Answers, told: Told) -> None:
+    told()
+    assert nomad.asked[f"/v1/deployment/allocations/{ID}"]["X-Nomad-Token"] == "token-of-the-provider"
+
+
+def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(nomad: Answers, told: Told) -> None:
     def evaluation(index: int, deployment: str, **metric: Any) -> dict[str, Any]:
         return {"CreateIndex": index, "DeploymentID": deployment, "FailedTGAllocs": {"backserve": metric}}
 
@@ -76,31 +93,39 @@ def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(
         evaluation(5, ID, NodesEvaluated=0),
         evaluation(9, "another", NodesEvaluated=0),
     ]
-    assert told(nomad) == ["backserve: no node has room: memory exhausted on 4"]
+    assert told() == ["backserve: no node has room: memory exhausted on 4"]
 
 
-def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(nomad: Answers) -> None:
+def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(nomad: Answers, told: Told) -> None:
     nomad.by_path["/v1/job/backserve/deployments"] = [
         {"ID": ID, "CreateIndex": 9, "Status": "running"},
         {"ID": "older", "CreateIndex": 3, "Status": "successful"},
     ]
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [instance(CHECK)]
     message = "error waiting for job 'backserve' to schedule/deploy successfully: timeout while waiting"
-    assert told(nomad, message) == ['backserve: check "backserve health" unhealthy on worker02nyc3 (instance ab12cd34)']
+    assert told(message) == ['backserve: check "backserve health" unhealthy on worker02nyc3 (instance ab12cd34)']
 
 
-def test_what_the_plugin_told_of_the_same_instance_is_not_said_twice(nomad: Answers) -> None:
+def test_what_the_plugin_told_of_the_same_instance_is_not_said_twice(nomad: Answers, told: Told) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [instance(CHECK)]
     message = f"{HEADLINE}\n  allocation ab12cd34, task 'backserve': Restart Signaled: ...\n  something else"
-    assert told(nomad, message) == [
+    assert told(message) == [
         'backserve: check "backserve health" unhealthy on worker02nyc3 (instance ab12cd34)',
         "  something else",
     ]
 
 
-def test_a_nomad_that_is_away_takes_nothing_from_the_failure(nomad: Answers) -> None:
+def test_a_nomad_that_is_away_takes_nothing_from_the_failure(nomad: Answers, told: Told) -> None:
     nomad.by_path.clear()
-    assert told(nomad, f"{HEADLINE}\n  what the plugin knows") == ["  what the plugin knows"]
+    assert told(f"{HEADLINE}\n  what the plugin knows") == ["  what the plugin knows"]
+
+
+def test_a_state_that_cannot_be_read_takes_nothing_from_it_either() -> None:
+    def locked() -> list[dict[str, Any]]:
+        raise CommandError(CommandResult(stdout="", stderr="error: incorrect passphrase", code=255))
+
+    failures = [Failure("backserve", "Job", HEADLINE)]
+    assert deployment.explain(failures, locked) == failures
 
 
 def test_other_failures_are_left_alone() -> None:

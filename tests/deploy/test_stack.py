@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
+
+from deploy import stack
 from deploy.__main__ import main
+from deploy.engine import Engine
 from tests.deploy.throwaway import SETTINGS, Project
 
 
@@ -23,6 +27,28 @@ def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project
     project.pulumi("destroy", "--refresh", "--yes", "--skip-preview", "--stack", "dev")
     assert not project.thing.exists()
     assert project.settings.read_text() == changed
+
+
+def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
+    assert project.deploy("up").returncode == 0
+    engine = Engine(print)
+    assert stack.outputs("dev", engine, project.directory) == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
+    [sealed], [opened] = (
+        [
+            one["outputs"]
+            for one in stack.resources("dev", engine, project.directory, secrets=secrets)
+            if one["type"] == "pulumi:pulumi:Stack"
+        ]
+        for secrets in (False, True)
+    )
+    assert opened == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
+    assert sealed["url"] == opened["url"] and "correct-horse-battery" not in str(sealed)
+
+
+def test_a_stack_that_is_not_there_has_neither_outputs_nor_resources(project: Project) -> None:
+    for ask in (stack.outputs, stack.resources):
+        with pytest.raises(stack.NoSuchStackError, match="there is no stack dev"):
+            ask("dev", Engine(print), project.directory)
 
 
 def test_settings_with_a_salt_of_their_own_are_respected(project: Project) -> None:

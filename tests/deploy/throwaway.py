@@ -87,7 +87,7 @@ class Project:
 
     def deploy(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
         """``python -m deploy COMMAND dev`` to its end, in this process, which saves loading it each time."""
-        arguments = [command, "dev", "--directory", str(self.directory), *options]
+        arguments = [command, "--directory", str(self.directory), "dev", *options]
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
             code = main(arguments)
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
