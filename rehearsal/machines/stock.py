@@ -15,7 +15,7 @@ from rehearsal.commands import CLEAN, run
 SLUG = "debian-12-x64"
 SUITE = "bookworm"
 PACKAGES = ["ca-certificates", "curl", "dbus", "iproute2", "iputils-ping", "libpam-systemd", "locales", "nftables"]
-PACKAGES += ["openssh-server", "procps", "python3", "systemd", "systemd-sysv", "udev"]
+PACKAGES += ["openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "udev"]
 LATER = ("cloud-init",)
 """Fails in debootstrap's own list, so apt installs it in the finished root."""
 

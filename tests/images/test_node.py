@@ -1,91 +1,40 @@
-"""What the image's tools make of what a node is told; they run on nodes with nothing but Debian's Python."""
+"""What the image's other tools find out and wait for; they run on nodes with nothing but Debian's Python."""
 
-import importlib
-import json
 import socket
-import sys
+import ssl
 import threading
-from collections.abc import Callable, Iterator
-from ipaddress import IPv4Address
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+import requests
 
-TOOLS = Path(__file__).parents[2] / "images/base/files/usr/local/lib/slipway"
-NAMES = ("agents", "before_nomad", "cluster", "nomad_rpc", "resolver", "tool_hc", "tool_join", "tool_rejoin")
-WORKER = (
-    'ROLE=worker\nNODE_NAME=worker01nyc3\nDATACENTER=nyc3\n# why\nVPC_CIDR="10.10.0.0/20"\nPRIMES=10.10.0.2, 10.10.0.3\nTASK_DRIVER=exec\n'
-)
-PRIME = "ROLE=prime\nNODE_NAME=prime01nyc3\nDATACENTER=nyc3\nVPC_CIDR=10.10.0.0/20\nPRIMES=\nBOOTSTRAP_EXPECT=1\n"
+from tests.images.conftest import Tool
+from tests.images.material import Authority
 
-
-@pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], ModuleType]]:
-    """The tools' modules, which find each other as on a node, and are forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(TOOLS))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield importlib.import_module
-    for name in NAMES:
-        sys.modules.pop(name, None)
+LEADER = "server.global.nomad"
 
 
-Tool = Callable[[str], ModuleType]
+def install(tls: ModuleType, directory: Path, identity: dict[str, str]) -> None:
+    """Give this machine a node's certificate."""
+    vars(tls)["DIRECTORY"] = directory
+    for path, text in zip(tls.paths(), identity.values(), strict=True):
+        path.write_text(text)
 
 
-def test_a_worker_joins_the_primes_and_keeps_its_agents_to_itself(tool: Tool) -> None:
-    told, agents, address = tool("cluster").parse(WORKER), tool("agents"), IPv4Address("10.10.0.7")
-    consul = agents.consul(told, address, ["192.0.2.53"])
-    assert consul["retry_join"] == ["10.10.0.2", "10.10.0.3"] and consul["server"] is False and consul["leave_on_terminate"] is True
-    assert consul["bind_addr"] == "10.10.0.7" and consul["recursors"] == ["192.0.2.53"]
-    assert consul["addresses"] == {"dns": "127.0.0.1 10.10.0.7", "http": "127.0.0.1"}
-    assert "bootstrap_expect" not in consul and "ui_config" not in consul
-    nomad = agents.nomad(told, address, "eth1")
-    assert "server" not in nomad and nomad["client"]["enabled"] and nomad["client"]["network_interface"] == "eth1"
-    assert nomad["client"]["server_join"]["retry_join"] == ["10.10.0.2", "10.10.0.3"]
-    assert nomad["client"]["options"] == {"driver.allowlist": "exec"}
-    assert nomad["plugin"]["raw_exec"]["config"]["enabled"] is False
-    assert set(nomad["advertise"].values()) == {"10.10.0.7"} and nomad["addresses"] == {"http": "127.0.0.1"}
-
-
-def test_raw_exec_is_the_only_driver_where_it_is_asked_for(tool: Tool) -> None:
-    told = tool("cluster").parse(WORKER.replace("TASK_DRIVER=exec", "TASK_DRIVER=raw_exec"))
-    nomad = tool("agents").nomad(told, IPv4Address("10.10.0.7"), "eth1")
-    assert nomad["client"]["options"] == {"driver.allowlist": "raw_exec"}
-    assert nomad["plugin"]["raw_exec"]["config"]["enabled"] is True
-
-
-def test_a_lone_prime_serves_and_joins_nobody(tool: Tool) -> None:
-    told, agents, address = tool("cluster").parse(PRIME), tool("agents"), IPv4Address("10.10.0.2")
-    consul = agents.consul(told, address, [])
-    assert consul["server"] is True and consul["bootstrap_expect"] == 1 and consul["performance"] == {"raft_multiplier": 1}
-    assert consul["addresses"]["http"] == "0.0.0.0" and consul["ui_config"] == {"enabled": True}
-    assert consul["leave_on_terminate"] is False
-    nomad = agents.nomad(told, address, "eth1")
-    assert nomad["server"] == {"enabled": True, "bootstrap_expect": 1, "raft_multiplier": 1}
-    assert nomad["addresses"] == {"http": "0.0.0.0", "rpc": "10.10.0.2", "serf": "10.10.0.2"} and "client" not in nomad
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ("ROLE=worker\n", "lacks DATACENTER, NODE_NAME, VPC_CIDR"),
-        (WORKER.replace("ROLE=worker", "ROLE=boss"), "ROLE is boss; it must be prime or worker"),
-        (WORKER.replace("PRIMES=10.10.0.2, 10.10.0.3", "PRIMES="), "a worker needs PRIMES"),
-    ],
-)
-def test_a_node_told_too_little_says_what(tool: Tool, text: str, complaint: str) -> None:
-    cluster = tool("cluster")
-    with pytest.raises(cluster.NotReadyError, match=complaint):
-        cluster.parse(text)
-
-
-def test_an_agent_s_file_is_written_once(tool: Tool, tmp_path: Path) -> None:
-    join, file = tool("tool_join"), tmp_path / "cluster.json"
-    assert join.write(file, {"a": 1}) is True
-    assert join.write(file, {"a": 1}) is False
-    assert join.write(file, {"a": 2}) is True
-    assert json.loads(file.read_text()) == {"a": 2} and list(tmp_path.iterdir()) == [file]
+def mutual(scratch: Path, identity: dict[str, str]) -> ssl.SSLContext:
+    """A server's TLS that takes those alone whom the same authority signed."""
+    pem = scratch / "server.pem"
+    pem.write_text(identity["certificate"] + identity["key"])
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(pem)
+    made.load_verify_locations(cadata=identity["authority"])
+    made.verify_mode = ssl.CERT_REQUIRED
+    return made
 
 
 def test_consul_resolves_first_and_the_first_boot_s_resolvers_when_it_is_down(
@@ -120,9 +69,6 @@ def test_health_is_judged_as_a_script_check(
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 500 kB\n") == (0, "memory 50% free")
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 70 kB\n")[0] == 1
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 20 kB\n")[0] == 2
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        assert check.agent("nomad", unused.getsockname()[1], "/")[0] == 1
     monkeypatch.setattr(check, "findings", lambda: iter([(0, "disk / 50% free"), (2, "memory 1% free"), (1, "nomad does not answer")]))
     assert check.main() == 2
     assert capsys.readouterr().out == "memory 1% free; nomad does not answer; disk / 50% free\n"
@@ -130,26 +76,149 @@ def test_health_is_judged_as_a_script_check(
     assert check.main() == 0
 
 
-@pytest.mark.parametrize(("answer", "ready"), [(b"\x82\xabPublicKeys\x91\x83\xa5KeyID", True), (b"\x82\xaaPublicKeys\x90", False)])
+class Prime:
+    """A server's RPC port: TLS once the first byte asked for it, then one answer; what it was asked, and by whom."""
+
+    def __init__(self, tls: ssl.SSLContext, answer: bytes) -> None:
+        self.asked: list[bytes] = []
+        self._tls, self._answer = tls, answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            self.asked.append(connection.recv(1))
+            try:
+                with self._tls.wrap_socket(connection, server_side=True) as inner:
+                    self.asked.append(inner.recv(1000))
+                    inner.sendall(self._answer)
+            except OSError:
+                self.asked.append(b"refused")
+
+    def __enter__(self) -> "Prime":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listener.close()
+
+
+KEYS = b"\x82\xabPublicKeys\x91\x83\xa5KeyID"
+NO_KEYS = b"\x82\xaaPublicKeys\x90"
+
+
+@pytest.mark.parametrize(("answer", "ready"), [(KEYS, True), (NO_KEYS, False)])
 def test_a_server_without_its_first_key_takes_no_registrations(
-    tool: Tool, monkeypatch: pytest.MonkeyPatch, answer: bytes, ready: bool
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, ready: bool
 ) -> None:
     rpc = tool("nomad_rpc")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        monkeypatch.setattr(rpc, "PORT", server.getsockname()[1])
-        asked: list[bytes] = []
-
-        def serve() -> None:
-            connection, _ = server.accept()
-            with connection:
-                asked.append(connection.recv(1000))
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
+    install(tool("node_tls"), tmp_path, authority.identity("client.global.nomad"))
+    with Prime(mutual(tmp_path, authority.identity(LEADER)), answer) as prime:
+        monkeypatch.setattr(rpc, "PORT", prime.port)
         assert rpc.takes_registrations("127.0.0.1") is ready
+    assert prime.asked == [b"\x04", rpc.REQUEST] and b"Keyring.ListPublic" in rpc.REQUEST
+
+
+@pytest.mark.parametrize("impostor", ["another's", "a worker's"])
+def test_only_a_server_of_our_own_authority_is_believed(
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impostor: str
+) -> None:
+    rpc = tool("nomad_rpc")
+    install(tool("node_tls"), tmp_path, authority.identity("client.global.nomad"))
+    certificate = Authority().identity(LEADER) if impostor == "another's" else authority.identity("client.global.nomad")
+    with Prime(mutual(tmp_path, certificate), KEYS) as prime:
+        monkeypatch.setattr(rpc, "PORT", prime.port)
+        assert rpc.takes_registrations("127.0.0.1") is False
+    assert prime.asked == [b"\x04", b"refused"]
+
+
+class Nomad(BaseHTTPRequestHandler):
+    """Answers its health and its keys."""
+
+    answers = {"/v1/agent/health": (200, b"{}"), "/.well-known/jwks.json": (200, b'{"keys": []}')}  # noqa: RUF012
+
+    def do_GET(self) -> None:
+        status, body = self.answers.get(self.path, (404, b""))
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Quiet."""
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[ThreadingHTTPServer]:
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
         thread.join()
-    assert asked == [rpc.REQUEST] and b"Keyring.ListPublic" in asked[0]
+        server.server_close()
+
+
+@contextmanager
+def nomad(scratch: Path, identity: dict[str, str]) -> Iterator[ThreadingHTTPServer]:
+    """A Nomad agent's HTTPS, which takes certificates of the authority of ``identity`` only."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Nomad)
+    server.socket = mutual(scratch, identity).wrap_socket(server.socket, server_side=True)
+    with serving(server):
+        yield server
+
+
+def test_an_agent_that_shows_another_s_certificate_does_not_answer(
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = tool("tool_hc")
+    assert check.agent("nomad", check.nomad, "/v1/agent/health")[0] == 1, "not enrolled"
+    install(tool("node_tls"), tmp_path, authority.identity("localhost"))
+    with nomad(tmp_path, authority.identity("localhost")) as server:
+        monkeypatch.setattr(check, "NOMAD", server.server_address)
+        assert check.agent("nomad", check.nomad, "/v1/agent/health") == (0, "nomad answers")
+        assert check.agent("nomad", check.nomad, "/v1/nothing") == (1, "nomad answers 404")
+    with nomad(tmp_path, Authority().identity("localhost")) as server:
+        monkeypatch.setattr(check, "NOMAD", server.server_address)
+        assert check.agent("nomad", check.nomad, "/v1/agent/health")[0] == 1
+
+
+@pytest.fixture
+def relay(tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The relay's URL, of a node whose Nomad is yet to come."""
+    jwks = tool("nomad_jwks")
+    install(tool("node_tls"), tmp_path, authority.identity("server.global.nomad"))
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setattr(jwks, "NOMAD", unused.getsockname())
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), jwks.Relay)) as server:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+
+
+def test_nomad_s_keys_are_told_and_nothing_else(
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: str
+) -> None:
+    with nomad(tmp_path, authority.identity("localhost")) as server:
+        monkeypatch.setattr(tool("nomad_jwks"), "NOMAD", server.server_address)
+        told = requests.get(f"{relay}/.well-known/jwks.json", timeout=10)
+        assert (told.status_code, told.json(), told.headers["Content-Type"]) == (200, {"keys": []}, "application/json")
+        assert requests.head(f"{relay}/.well-known/jwks.json", timeout=10).headers["Content-Length"] == "12"
+        for path in ("/", "/v1/agent/health", "/.well-known/jwks.json/", "/.well-known/jwks.json?x=1", "/.well-known/openid-configuration"):
+            assert requests.get(f"{relay}{path}", timeout=10).status_code == 404, path
+        assert requests.post(f"{relay}/.well-known/jwks.json", timeout=10).status_code == 501
+
+
+def test_keys_that_cannot_be_had_are_no_keys(tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: str) -> None:
+    silent = requests.get(f"{relay}/.well-known/jwks.json", timeout=10)
+    assert silent.status_code == 502 and "Nomad does not answer" in silent.text
+    with nomad(tmp_path, Authority().identity("localhost")) as server:
+        monkeypatch.setattr(tool("nomad_jwks"), "NOMAD", server.server_address)
+        impostor = requests.get(f"{relay}/.well-known/jwks.json", timeout=10)
+        assert impostor.status_code == 502 and "CERTIFICATE_VERIFY_FAILED" in impostor.text
 
 
 def test_nomad_starts_after_a_bound_all_the_same(tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,27 +228,3 @@ def test_nomad_starts_after_a_bound_all_the_same(tool: Tool, capsys: pytest.Capt
     tries = iter([False, True])
     before.wait("a second try", 5, lambda: next(tries))
     assert capsys.readouterr().err == ""
-
-
-def test_a_node_that_rejoins_forgets_its_former_cluster_at_the_next_boot(
-    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rejoin, cluster, before = tool("tool_rejoin"), tool("cluster"), tool("before_nomad")
-    asked: list[list[str]] = []
-    monkeypatch.setattr(rejoin.subprocess, "run", lambda command, check: asked.append(command))
-    monkeypatch.setattr(cluster, "ENV", tmp_path / "cluster.env")
-    monkeypatch.setattr(before, "STATE", tmp_path / "nomad")
-    monkeypatch.setattr(before, "FORGET", tmp_path / "nomad-forget")
-    (tmp_path / "nomad/client").mkdir(parents=True)
-    cluster.ENV.write_text(WORKER)
-    assert rejoin.main([]) == rejoin.main(["$(reboot)"]) == 2
-    assert asked == [] and cluster.ENV.read_text() == WORKER
-    for _ in range(2):  # told twice, as when the connection broke
-        assert rejoin.main(["10.10.0.9", "10.10.0.10"]) == 0
-    assert cluster.parse(cluster.ENV.read_text()).primes == ["10.10.0.9", "10.10.0.10"]
-    assert asked[:2] == [["systemctl", "kill", "--signal=KILL", "nomad.service"], ["systemctl", "--no-block", "reboot"]]
-    before.forget()
-    assert list((tmp_path / "nomad").iterdir()) == [] and not before.FORGET.exists()
-    (tmp_path / "nomad/client").mkdir()
-    before.forget()
-    assert (tmp_path / "nomad/client").exists()

@@ -4,7 +4,7 @@ set -euo pipefail
 
 cp -R --no-preserve=ownership /tmp/slipway/files/. /
 chmod 0755 /usr/local/lib/slipway/*
-for tool in ip hc join rejoin; do
+for tool in ip hc enrol; do
 	ln -sfn "../lib/slipway/tool_$tool.py" "/usr/local/bin/tool-$tool"
 done
 
@@ -18,12 +18,30 @@ chown -R root:consul /etc/consul.d
 chmod 0750 /etc/consul.d /etc/nomad.d
 chmod 0640 /etc/consul.d/*.hcl /etc/nomad.d/*.hcl
 
+# Who enrols a machine, and who looks after it. Neither has a password; "*" is one that fits nobody and locks nothing.
+if ! id enrol >/dev/null 2>&1; then
+	useradd --system --create-home --home-dir /var/lib/enrol --shell /bin/sh --password '*' enrol
+fi
+if ! id ops >/dev/null 2>&1; then
+	useradd --create-home --shell /bin/bash --password '*' ops
+fi
+install -d -m 0755 /etc/ssh/authorized_keys.d
+chmod 0644 /etc/ssh/sshd_config.d/10-slipway.conf
+sshd -t
+chmod 0440 /etc/sudoers.d/slipway
+visudo --check --quiet --file=/etc/sudoers.d/slipway
+
 python3 -m compileall -q /usr/local/lib/slipway
 /usr/local/lib/slipway/chroot_env.py >/etc/nomad.d/chroot.json
 consul validate /etc/consul.d >/dev/null
 rm -rf /tmp/slipway
 
 systemctl daemon-reload
-systemctl enable --quiet node-join.service consul-dns.socket
-# They would take the first seconds of a boot from the agents: one looks for LVM snapshots, the others for upgrades.
+# The agents wait for what tool-enrol writes.
+systemctl enable --quiet consul.service nomad.service nomad-jwks.service metadata-closed.service consul-dns.socket
+# They would take the first seconds of a boot from the agents: two stages of cloud-init with nothing to do, one looks for
+# LVM snapshots, the others for upgrades.
+if command -v cloud-init >/dev/null; then
+	systemctl disable --quiet cloud-config.service cloud-final.service
+fi
 systemctl disable --quiet e2scrub_reap.service apt-daily.timer apt-daily-upgrade.timer

@@ -7,21 +7,25 @@ same: it goes on trying by itself.
 """
 
 import contextlib
-import shutil
 import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cluster
-import nomad_rpc
+import files
+import node
 
 CGROUPS = Path("/sys/fs/cgroup")
 CONTROLLERS = ("cpuset", "cpu", "memory", "freezer", "pids")
 STATE = Path("/var/lib/nomad")
+CLIENT_STATE = STATE / "client"
+INTRODUCTION = CLIENT_STATE / "intro_token.jwt"
+"""Where a client looks for what it shows the servers at its first registration."""
+
 FORGET = Path("/var/lib/nomad-forget")
-"""Made by tool-rejoin: Nomad must not remember its former cluster."""
+"""Made by tool-enrol: Nomad must not remember its former cluster. Holds the id of the boot that is to end first."""
+BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 CONSUL_HTTP_PORT = 8500
 PAUSE_SECONDS = 0.1
@@ -47,12 +51,27 @@ def cgroups_writable() -> bool:
     return True
 
 
+def forget_at_boot() -> None:
+    """Have Nomad's state emptied when the machine has booted again: until then tasks have it mounted."""
+    FORGET.write_text(BOOT.read_text())
+
+
+def about_to_forget() -> bool:
+    """Whether the boot that ``forget_at_boot`` asked for is still to come."""
+    return FORGET.exists() and FORGET.read_text() == BOOT.read_text()
+
+
 def forget() -> None:
-    """Empty Nomad's state if that was asked for; the mark goes last, so that an interruption is made up for."""
+    """Empty Nomad's state if that was asked for, but for the introduction to the next cluster.
+
+    The mark goes last, so that an interruption is made up for.
+    """
     if not FORGET.exists():
         return
-    for entry in STATE.iterdir():
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    CLIENT_STATE.mkdir(exist_ok=True)
+    for entry in [*STATE.iterdir(), *CLIENT_STATE.iterdir()]:
+        if entry not in (CLIENT_STATE, INTRODUCTION):
+            files.remove(entry)
     FORGET.unlink()
 
 
@@ -67,9 +86,11 @@ def wait(what: str, seconds: float, ready: Callable[[], bool]) -> None:
 
 
 def main() -> int:
-    told = cluster.read()
+    told = node.read()
     forget()
-    if told.role == "worker":
+    if not told.prime:
+        import nomad_rpc  # loads OpenSSL, which a prime has no use for here
+
         wait("writable cgroups", 30, cgroups_writable)
         wait("the Consul agent", 20, lambda: answers("127.0.0.1", CONSUL_HTTP_PORT))
         wait("a prime's Nomad", 120, lambda: any(map(nomad_rpc.takes_registrations, told.primes)))

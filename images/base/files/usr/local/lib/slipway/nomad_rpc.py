@@ -1,11 +1,17 @@
-"""Whether a Nomad server takes registrations yet, asked on its RPC port: its HTTP port is closed to other nodes."""
+"""Whether a Nomad server takes registrations yet, asked on its RPC port, which is open to every node."""
 
 import contextlib
 import socket
 
+import node_tls
+
 PORT = 4647
+SERVER_NAME = "server.global.nomad"
+"""What a server's certificate must say, whatever its address; no other node has such a one."""
+
+PROTOCOL_TLS = b"\x04"
 PROTOCOL_NOMAD = b"\x01"
-"""First byte of a connection: plain RPC, net/rpc in MessagePack."""
+"""First byte of a connection, and then first of what is inside of TLS: RPC, net/rpc in MessagePack."""
 ANSWER_SECONDS = 0.5
 
 
@@ -30,8 +36,10 @@ KEY = _text("KeyID")
 def takes_registrations(host: str) -> bool:
     """A server without its first key, a moment after the first election, refuses every client."""
     answer = b""
-    with contextlib.suppress(OSError), socket.create_connection((host, PORT), timeout=ANSWER_SECONDS) as server:
-        server.sendall(REQUEST)
-        while KEY not in answer and (chunk := server.recv(65536)):
-            answer += chunk
+    with contextlib.suppress(OSError), socket.create_connection((host, PORT), timeout=ANSWER_SECONDS) as plain:
+        plain.sendall(PROTOCOL_TLS)
+        with node_tls.context().wrap_socket(plain, server_hostname=SERVER_NAME) as server:
+            server.sendall(REQUEST)
+            while KEY not in answer and (chunk := server.recv(65536)):
+                answer += chunk
     return KEY in answer

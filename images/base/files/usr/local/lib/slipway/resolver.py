@@ -1,6 +1,5 @@
 """The host's resolver: Consul first, then the resolvers that the droplet was born with."""
 
-import http.client
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -22,6 +21,8 @@ def nameservers(text: str) -> list[str]:
 
 def from_metadata() -> list[str]:
     """What the metadata service names; nothing if it does not answer."""
+    import http.client  # slow to load, and seldom needed
+
     host, path = METADATA
     connection = http.client.HTTPConnection(host, timeout=METADATA_SECONDS)
     try:
@@ -52,7 +53,7 @@ def render(current: str, upstream: list[str]) -> str:
     """The resolv.conf: Consul answers, and while it is down the next one does. Search domains are kept."""
     kept = [line for line in current.splitlines() if line.split()[:1] in (["search"], ["domain"])]
     servers = ["127.0.0.1", *upstream][:MAX_NAMESERVERS]
-    lines = ["# Consul is this host's resolver; written by tool-join.", *kept]
+    lines = ["# Consul is this host's resolver; written by tool-enrol.", *kept]
     lines += [f"nameserver {address}" for address in servers]
     return "\n".join([*lines, "options timeout:2 attempts:2", ""])
 

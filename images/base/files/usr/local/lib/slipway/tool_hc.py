@@ -8,14 +8,17 @@ nearly full. An agent that does not answer leaves running tasks unharmed, and is
 import http.client
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import node_tls
 
 PASSING, WARNING, CRITICAL = 0, 1, 2
 DISK_PATHS = (Path("/"), Path("/var/lib/nomad"))
 FREE_DISK_PERCENT = {WARNING: 10.0, CRITICAL: 3.0}
 FREE_MEMORY_PERCENT = {WARNING: 8.0, CRITICAL: 3.0}
-AGENTS = {"consul": (8500, "/v1/agent/self"), "nomad": (4646, "/v1/agent/health")}
+CONSUL = ("127.0.0.1", 8500)
+NOMAD = ("127.0.0.1", 4646)
 AGENT_SECONDS = 2
 LEAVING = Path("/run/node-leaving")
 """There once the machine goes down. A change of the check's state then would register a node that has just left."""
@@ -42,16 +45,25 @@ def memory(meminfo: str) -> Finding:
     return judge("memory", 100 * kilobytes["MemAvailable"] / kilobytes["MemTotal"], FREE_MEMORY_PERCENT)
 
 
-def agent(name: str, port: int, path: str) -> Finding:
-    """Does the agent answer on this machine?"""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=AGENT_SECONDS)
+def consul() -> http.client.HTTPConnection:
+    return http.client.HTTPConnection(*CONSUL, timeout=AGENT_SECONDS)
+
+
+def nomad() -> http.client.HTTPConnection:
+    return http.client.HTTPSConnection(*NOMAD, timeout=AGENT_SECONDS, context=node_tls.context())
+
+
+def agent(name: str, dial: Callable[[], http.client.HTTPConnection], path: str) -> Finding:
+    """Does the agent answer on this machine, on a path that takes no token?"""
     try:
-        connection.request("GET", path)
-        status = connection.getresponse().status
-    except OSError as failed:
+        connection = dial()
+        try:
+            connection.request("GET", path)
+            status = connection.getresponse().status
+        finally:
+            connection.close()
+    except (OSError, http.client.HTTPException) as failed:
         return WARNING, f"{name} does not answer: {failed}"
-    finally:
-        connection.close()
     return (PASSING, f"{name} answers") if status == 200 else (WARNING, f"{name} answers {status}")
 
 
@@ -59,8 +71,8 @@ def findings() -> Iterator[Finding]:
     disks = {path.stat().st_dev: path for path in reversed(DISK_PATHS) if path.exists()}
     yield from (disk(path) for path in disks.values())
     yield memory(Path("/proc/meminfo").read_text())
-    for name, (port, path) in AGENTS.items():
-        yield agent(name, port, path)
+    yield agent("consul", consul, "/v1/status/leader")
+    yield agent("nomad", nomad, "/v1/agent/health")
 
 
 def main() -> int:

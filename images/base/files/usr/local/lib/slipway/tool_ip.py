@@ -3,13 +3,13 @@
 
 import sys
 
-import cluster
+import node
 
 
 def main() -> int:
     try:
-        _, address = cluster.private_address(cluster.read().vpc)
-    except cluster.NotReadyError as reason:
+        _, address = node.private_address(node.read().vpc)
+    except node.NotReadyError as reason:
         print(f"tool-ip: {reason}", file=sys.stderr)
         return 1
     print(address)
