@@ -95,16 +95,16 @@ def resources(name: str, engine: PulumiCommand, directory: Path | str = CHECKOUT
     except StackNotFoundError:
         raise _unknown(name) from None
     found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
-    return _opened(found) if secrets else found
+    return opened(found) if secrets else found
 
 
-def _opened(value: Any) -> Any:
+def opened(value: Any) -> Any:
     """``value`` with each secret, of which the CLI writes the JSON beside a mark, in its own place."""
     if isinstance(value, dict):
         if value.get(MARK) == IS_SECRET:
-            return _opened(json.loads(value["plaintext"]))
-        return {key: _opened(one) for key, one in value.items()}
-    return [_opened(one) for one in value] if isinstance(value, list) else value
+            return opened(json.loads(value["plaintext"]))
+        return {key: opened(one) for key, one in value.items()}
+    return [opened(one) for one in value] if isinstance(value, list) else value
 
 
 def project(directory: Path = CHECKOUT) -> str:

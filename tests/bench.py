@@ -1,7 +1,8 @@
 """``make bench``: how long a stack takes to come up, to change nothing and to go down, beside the floor, in one run.
 
 The floor is what no program can be quicker than here: the same number of machines from the same image, booted side by
-side with cloud-init to Nomad clients that are ready, and then the time for which a job must be healthy by its own terms.
+side with cloud-init, enrolled as nodes are, to Nomad clients that are ready, and then the time for which a job must be
+healthy by its own terms.
 """
 
 import argparse
@@ -12,101 +13,22 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
 import requests
 
 from infra.settings import Settings
-from infra.user_data import Node, cloud_config
+from tests.floor import Floor, wait
 from tests.stack.rig import Rig
 
-VPC = IPv4Network("10.99.0.0/20")
 MIN_HEALTHY_SECONDS = 20.0
-PATIENCE_SECONDS = 180
 
 
 def timed(act: Callable[[], object]) -> float:
     start = time.monotonic()
     act()
     return time.monotonic() - start
-
-
-def wait(seek: Callable[[], bool]) -> None:
-    """Poll until ``seek`` is true.
-
-    Raises:
-        TimeoutError: it is not, after three minutes.
-    """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not quietly(seek):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the bench waited in vain")
-        time.sleep(0.1)
-
-
-def quietly(seek: Callable[[], bool]) -> bool:
-    try:
-        return seek()
-    except requests.RequestException:
-        return False
-
-
-class Floor:
-    """The machines of a stack, made by the API alone."""
-
-    def __init__(self, rig: Rig, image: int, settings: Settings) -> None:
-        self._rig = rig
-        self._image = image
-        self._settings = settings
-        self._vpc = rig.api("/v2/vpcs", "POST", name="floor", region=settings.region, ip_range=str(VPC))["vpc"]["id"]
-
-    def _make(self, name: str, role: str, primes: list[str]) -> int:
-        node = Node(
-            name=name,
-            role="prime" if role == "prime" else "worker",
-            datacenter=self._settings.region,
-            vpc_cidr=VPC,
-            task_driver="exec",
-        )
-        droplet = self._rig.api(
-            "/v2/droplets",
-            "POST",
-            name=name,
-            region=self._settings.region,
-            size=self._settings.worker_size,
-            image=self._image,
-            vpc_uuid=self._vpc,
-            tags=["floor"],
-            user_data=cloud_config(node, primes=primes, bootstrap_expect=1),
-        )["droplet"]
-        return int(droplet["id"])
-
-    def boot(self) -> None:
-        """Boot them all and wait until every worker is a ready Nomad client."""
-        prime = self._make("floor-prime", "prime", [])
-        wait(lambda: bool(self._rig.api(f"/v2/droplets/{prime}")["droplet"]["status"] == "active"))
-        private, public = self._rig.address("floor-prime", "private"), self._rig.address("floor-prime")
-        for number in range(self._settings.workers):
-            self._make(f"floor-worker{number}", "worker", [private])
-
-        def ready() -> bool:
-            nodes = requests.get(f"http://{public}:4646/v1/nodes", timeout=1).json()
-            return len([node for node in nodes if node["Status"] == "ready"]) == self._settings.workers
-
-        wait(ready)
-
-    def clear(self) -> None:
-        """Remove the machines and their network."""
-        self._rig.api("/v2/droplets?tag_name=floor", "DELETE")
-        wait(lambda: not self._rig.droplets())
-        wait(self._drop_vpc)
-        self._rig.api("/v2/tags/floor", "DELETE")
-
-    def _drop_vpc(self) -> bool:
-        self._rig.api(f"/v2/vpcs/{self._vpc}", "DELETE")  # refused while a machine is still on its way out
-        return True
 
 
 def destroy(rig: Rig) -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import ssl
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -25,19 +26,19 @@ class Authority:
         signed = _begun(self._name, self._name, self._key).add_extension(ca, critical=True).sign(self._key, hashes.SHA256())
         self.pem = _pem(signed)
 
-    def credentials(self, address: str = "127.0.0.1") -> Credentials:
-        """A certificate of both uses for a server at ``address``, or for any client."""
+    def credentials(self, addresses: Sequence[str] = ("127.0.0.1",), names: Sequence[str] = ()) -> Credentials:
+        """A certificate of both uses for a server at ``addresses`` that bears ``names``, or for any client."""
         key = ec.generate_private_key(ec.SECP256R1())
         both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(address))])
-        begun = _begun(_name("leaf"), self._name, key).add_extension(both, critical=False).add_extension(names, critical=False)
+        known = x509.SubjectAlternativeName([*map(x509.DNSName, names), *(x509.IPAddress(IPv4Address(one)) for one in addresses)])
+        begun = _begun(_name("leaf"), self._name, key).add_extension(both, critical=False).add_extension(known, critical=False)
         form = serialization.PrivateFormat.TraditionalOpenSSL
         secret = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
         return Credentials(authority=self.pem, certificate=_pem(begun.sign(self._key, hashes.SHA256())), key=secret)
 
     def server(self, scratch: Path, address: str = "127.0.0.1") -> ssl.SSLContext:
         """TLS of a server that takes only clients with a certificate of this authority."""
-        own = self.credentials(address)
+        own = self.credentials([address])
         both = scratch / "server.pem"
         both.write_text(own["certificate"] + own["key"])
         made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,14 @@ from typing import Any, TypeVar
 import requests
 import yaml
 
+from deploy import cluster
+from deploy.stack import opened
+from infra import mtls
+from infra.mtls import Access
 from rehearsal import leftovers
 from rehearsal.config import CloudConfig
 from rehearsal.environment import whole
+from tests.stack import known_secrets
 
 CHECKOUT = Path(__file__).parents[2]
 STACK = "dev"
@@ -59,6 +65,7 @@ class Rig:
     name: str
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
+    _host_keys: dict[str, str] = field(default_factory=dict)
 
     @property
     def _pristine(self) -> Path:
@@ -81,8 +88,9 @@ class Rig:
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody but the clients of the cloud may see."""
-        return [self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")]
+        """What nobody may see: the keys to the cloud, and all that the stack keeps to itself, by values that tell each of them."""
+        cloud = [self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")]
+        return [*cloud, *sorted(known_secrets.of(self.resources))]
 
     def run(self, *command: str, **more: str) -> Done:
         """A command in the checkout, in the environment of `make env`."""
@@ -112,9 +120,26 @@ class Rig:
 
     @property
     def outputs(self) -> dict[str, Any]:
-        done = self.pulumi("stack", "output", "--json")
-        assert done.code == 0, done.said
+        """With the secret ones."""
+        done = self.pulumi("stack", "output", "--json", "--show-secrets")
+        assert done.code == 0, done.err
         found: dict[str, Any] = done.json
+        return found
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """What the state has, with all secrets in clear."""
+        done = self.pulumi("stack", "export", "--show-secrets")
+        assert done.code == 0, done.err
+        found: list[dict[str, Any]] = opened(done.json["deployment"].get("resources", []))
+        return found
+
+    def access(self, *, management: bool = False) -> Access:
+        """What the operator has; or what Pulumi itself has, which may do everything."""
+        if not management:
+            return cluster.access(self.outputs)
+        [bootstrap] = [one for one in self.resources if one["type"].endswith(":Bootstrap") and not one.get("delete")]
+        found: Access = bootstrap["outputs"]["access"]
         return found
 
     def set(self, **settings: object) -> None:
@@ -152,29 +177,36 @@ class Rig:
         networks = self.droplets()[name]["networks"]["v4"]
         return next(str(network["ip_address"]) for network in networks if network["type"] == kind)
 
-    def ssh(self, name: str, command: str) -> Done:
-        """Run a command on a droplet."""
-        options = [
-            "-o",
-            "StrictHostKeyChecking=no",
-            "-o",
-            "UserKnownHostsFile=/dev/null",
-            "-o",
-            "LogLevel=ERROR",
-            "-o",
-            "ConnectTimeout=10",
-        ]
-        return self.run("ssh", *options, "-i", self.environment["SLIPWAY_SSH_KEY"], f"root@{self.address(name)}", command)
+    def ssh(self, name: str, command: str, *, root: bool = True) -> Done:
+        """Run a command on a droplet: on a node of the stack as its administrator, who becomes root unless told otherwise.
 
-    def consul(self, path: str) -> Any:
-        answer = requests.get(self.outputs["consul_address"] + path, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+        A droplet that is not the stack's has no known host key and no administrator; there it is root itself.
+        """
+        key = ["-i", self.environment["SLIPWAY_SSH_KEY"], "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10"]
+        public = self._host_key(name)
+        if not public:
+            anyone = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+            return self.run("ssh", *key, *anyone, f"root@{self.address(name)}", command)
+        known = self.directory.with_name(f"{self.directory.name}-known-hosts")
+        known.write_text(f"{name} {public}\n")
+        only = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", f"HostKeyAlias={name}"]
+        as_root = f"sudo -n bash -c {shlex.quote(command)}"
+        return self.run("ssh", *key, *only, f"ops@{self.address(name)}", as_root if root else command)
 
-    def nomad(self, path: str) -> Any:
-        answer = requests.get(self.outputs["nomad_address"] + path, timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+    def _host_key(self, name: str) -> str:
+        if name not in self._host_keys:
+            self._host_keys = self.outputs.get("host_keys", {})
+        return self._host_keys.get(name, "")
+
+    def consul(self, path: str, method: str = "GET", *, management: bool = False, **body: Any) -> Any:
+        """Ask the prime's Consul, as the operator or with all rights."""
+        access = self.access(management=management)
+        return _asked(mtls.session(access, {"X-Consul-Token": access["consul_token"]}), method, access["consul"] + path, body)
+
+    def nomad(self, path: str, method: str = "GET", *, management: bool = False, **body: Any) -> Any:
+        """Ask the prime's Nomad, as the operator or with all rights."""
+        access = self.access(management=management)
+        return _asked(mtls.session(access, {"X-Nomad-Token": access["nomad_token"]}), method, access["nomad"] + path, body)
 
     def answer(self) -> Any:
         answer = requests.get(self.outputs["url"], timeout=10)
@@ -184,6 +216,12 @@ class Rig:
     def answers(self, tries: int = 20) -> list[Any]:
         url = self.outputs["url"]
         return [requests.get(url, timeout=10).json() for _ in range(tries)]
+
+
+def _asked(session: requests.Session, method: str, url: str, body: dict[str, Any]) -> Any:
+    answer = session.request(method, url, json=body or None, timeout=10)
+    answer.raise_for_status()
+    return answer.json() if answer.content.strip() else None
 
 
 T = TypeVar("T")

@@ -158,7 +158,7 @@ def test_the_provisioners_run_on_any_debian_machine_without_making_an_image(rig:
         assert eventually(lambda: rig.droplets()["workbench"]["status"] == "active")
         done = rig.run("images/local", rig.address("workbench"), key)
         assert done.code == 0, done.said[-3000:]
-        assert rig.ssh("workbench", "consul version && nomad version && systemctl is-enabled node-join").code == 0
+        assert rig.ssh("workbench", "consul version && nomad version && systemctl is-enabled consul nomad").code == 0
     finally:
         assert eventually(lambda: not rig.droplets()["workbench"]["locked"])
         rig.api(f"/v2/droplets/{droplet}", "DELETE")

@@ -1,9 +1,10 @@
 """The stack as it stands: who is in it, who finds whom, and what answers."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
-import requests
 
 from tests.stack.rig import Rig, eventually
 
@@ -45,8 +46,7 @@ def test_the_url_answers_from_every_backserve(deployed: Rig) -> None:
 def test_a_stopped_instance_leaves_dns_and_is_replaced(deployed: Rig) -> None:
     before = {one["ID"] for one in _running(deployed, "backserve")}
     stopped = sorted(before)[0]
-    answer = requests.post(f"{deployed.outputs['nomad_address']}/v1/allocation/{stopped}/stop", timeout=10)
-    answer.raise_for_status()
+    deployed.nomad(f"/v1/allocation/{stopped}/stop", "POST")
 
     def known() -> set[str]:
         entries = deployed.consul("/v1/health/service/backserve?passing")
@@ -126,6 +126,30 @@ def test_verify_and_status_see_it_whole(deployed: Rig) -> None:
     assert {droplet["name"] for droplet in status["droplets"]} == MACHINES
 
 
-def test_no_secret_of_the_cloud_is_said(deployed: Rig) -> None:
-    said = deployed.deploy("up").said + deployed.deploy("status", "--json").said + deployed.pulumi("stack", "export").said
-    assert not any(secret in said for secret in deployed.secrets)
+def test_no_secret_is_said(deployed: Rig) -> None:
+    """Neither by what changes the stack and what looks at it, nor by its state."""
+    secrets = deployed.secrets
+    assert len(secrets) > 2 + 2 * len(MACHINES)
+    said = {
+        verb[0]: deployed.deploy(*verb).said
+        for verb in (("preview",), ("up", "--json"), ("drift",), ("verify",), ("status", "--json"), ("logs", "prober"))
+    }
+    said["state"], said["outputs"] = deployed.pulumi("stack", "export").said, deployed.pulumi("stack", "output", "--json").said
+    assert [what for what, text in said.items() if any(secret in text for secret in secrets)] == []
+
+
+def test_the_clients_of_consul_and_nomad_work_in_the_stacks_shell(deployed: Rig) -> None:
+    """And nothing of it stays behind."""
+    assert set(re.findall(r"^\w+", deployed.deploy("shell", "--", "consul", "members").out, re.MULTILINE)) == {"Node", *MACHINES}
+    jobs = deployed.deploy("shell", "--", "nomad", "job", "status")
+    assert jobs.code == 0 and "backserve" in jobs.out, jobs.err
+    refused = deployed.deploy("shell", "--", "consul", "kv", "get", "anything")
+    assert refused.code == 1 and "403" in refused.err
+    assert list(Path("/dev/shm").glob("slipway-*")) == []
+
+
+def test_an_administrator_gets_in_by_the_droplets_name(deployed: Rig) -> None:
+    assert deployed.deploy("ssh", "worker01nyc3", "whoami").out == "ops\n"
+    assert deployed.deploy("ssh", "worker01nyc3", "sudo", "whoami").out == "root\n"
+    journal = deployed.deploy("logs", "worker01nyc3", "--lines", "20")
+    assert journal.code == 0 and "worker01nyc3" in journal.out, journal.err
