@@ -7,37 +7,41 @@ from infra.artifacts import Artifacts, ArtifactsArgs
 from infra.edge import Edge, EdgeArgs
 from infra.image import BaseImage, BaseImageArgs
 from infra.network import Network, NetworkArgs
+from infra.operator import Operator, OperatorArgs
 from infra.preflight import preflight
 from infra.prime import Primes, PrimesArgs
 from infra.providers import tenants
-from infra.readiness import Readiness
+from infra.trust import Trust
 from infra.workers import Workers, WorkersArgs
 from jobs.workload import WorkloadArgs, workload
 from services.pack import SERVICES, pack
 
 flight = preflight()
 prefix, s = flight.prefix, flight.settings
+trust = Trust.of(prefix, s)
 image = BaseImage("image", BaseImageArgs(region=s.region, consul_version=s.consul_version, nomad_version=s.nomad_version))
-network = Network("network", NetworkArgs.of(prefix, s))
+network = Network("network", NetworkArgs.of(prefix, s, enrol_key=trust.secrets.enrol.public))
 edge = Edge("edge", EdgeArgs(prefix=prefix, region=s.region, vpc_id=network.vpc_id, worker_tag=network.worker_tag, port=s.frontserve_port))
 packed = [pack(service) for service in SERVICES]
 stored = Artifacts("artifacts", ArtifactsArgs(region=s.region, bucket=flight.bucket, endpoint=flight.spaces_endpoint, packages=packed))
-mould = network.mould("prime", size=s.prime_size, image=image.image_id, task_driver=s.task_driver)
-primes = Primes("primes", PrimesArgs(count=s.primes, mould=mould))
-mould = network.mould("worker", size=s.worker_size, image=image.image_id, task_driver=s.task_driver)
-workers = Workers("workers", WorkersArgs(count=s.workers, mould=mould, primes=primes.private_addresses))
+primes = Primes("primes", PrimesArgs(count=s.primes, mould=network.mould("prime", s, image.image_id), trust=trust))
+cluster = primes.cluster
+workers = Workers("workers", WorkersArgs(count=s.workers, mould=network.mould("worker", s, image.image_id), trust=trust, cluster=cluster))
 urns = [edge.balancer.load_balancer_urn, *(droplet.droplet_urn for droplet in (*primes.droplets, *workers.droplets))]
 digitalocean.Project("project", name=prefix, description="Made by Pulumi", resources=urns)
 members = pulumi.Output.all(primes.members, workers.members).apply(lambda known: {m["name"]: m["address"] for role in known for m in role})
-ready = Readiness("ready", primes=primes.members, workers=workers.members, address=primes.address, timeout=s.ready_timeout)
-in_nomad, in_consul = tenants("cluster", ready, s.region)
-running = WorkloadArgs(settings=s, artifacts=stored.artifacts, edge_address=edge.balancer.ip, url=edge.url, nomad=ready.nomad)
+ready = cluster.whole("ready", workers.members, workers.enrolments, s.ready_timeout)
+in_nomad, in_consul = tenants("cluster", cluster, ready, s.region)
+operator = Operator("operator", OperatorArgs(certificate=trust.authority.operator, in_nomad=in_nomad, in_consul=in_consul))
+running = WorkloadArgs(settings=s, artifacts=stored.artifacts, edge_address=edge.balancer.ip, url=edge.url, access=ready.access)
 services = workload(running, in_nomad=in_nomad, in_consul=in_consul)
 
 pulumi.export("url", edge.url)
 pulumi.export("image", image.name)
 pulumi.export("members", members)
 pulumi.export("services", services)
-pulumi.export("consul_address", pulumi.Output.concat("http://", ready.consul))
-pulumi.export("nomad_address", ready.nomad)
+pulumi.export("consul_address", cluster.consul)
+pulumi.export("nomad_address", cluster.nomad)
+pulumi.export("host_keys", pulumi.Output.all(primes.host_keys, workers.host_keys).apply(lambda known: known[0] | known[1]))
+pulumi.export("operator", operator.credentials)
 pulumi.export("estimated_monthly_usd", flight.account.monthly_usd(s))

@@ -104,8 +104,6 @@ def survey(api: Api, settings: Settings, prefix: str) -> tuple[Account, list[str
     sizes = {size["slug"]: size for size in api.every("/v2/sizes", "sizes")}
     regions = {region["slug"]: region for region in api.every("/v2/regions", "regions")}
     problems = [*_region(settings, regions, sizes), *_room(settings, prefix, account, api), *_overlaps(settings, prefix, api)]
-    if settings.ssh_public_key:
-        problems += _key_in_use(settings.ssh_public_key, prefix, api)
     return Account(account["uuid"], {slug: float(size["price_monthly"]) for slug, size in sizes.items()}), problems
 
 
@@ -158,10 +156,3 @@ def _overlaps(settings: Settings, prefix: str, api: Api) -> Iterator[str]:
     for vpc in api.every("/v2/vpcs", "vpcs"):
         if vpc["name"] != prefix and addresses.overlapping(settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]):
             yield f"vpc_cidr: {settings.vpc_cidr} overlaps {vpc['ip_range']} of the VPC {vpc['name']} in {vpc['region']}; move it"
-
-
-def _key_in_use(public_key: str, prefix: str, api: Api) -> Iterator[str]:
-    """An account takes a key once, under one name."""
-    for key in api.every("/v2/account/keys", "ssh_keys"):
-        if key["name"] != prefix and key["public_key"].split()[:2] == public_key.split()[:2]:
-            yield f"ssh_public_key: the account has this key already, as {key['name']!r}; give this stack a key of its own"

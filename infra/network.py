@@ -9,7 +9,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.addresses import Network as Cidr
-from infra.node import Mould
+from infra.node import Mould, Role
 from infra.settings import Settings
 
 EVERYWHERE = ["0.0.0.0/0", "::/0"]
@@ -26,12 +26,13 @@ class NetworkArgs:
     region: str
     vpc_cidr: IPv4Network
     admin_cidrs: Sequence[Cidr]
-    ssh_public_key: str | None
+    enrol_key: pulumi.Input[str]
+    """Public half of the SSH key by which machines know the stack."""
 
     @classmethod
-    def of(cls, prefix: str, settings: Settings) -> Self:
-        chosen = {"region", "vpc_cidr", "admin_cidrs", "ssh_public_key"}
-        return cls(prefix=prefix, **{name: value for name, value in settings if name in chosen})
+    def of(cls, prefix: str, settings: Settings, enrol_key: pulumi.Input[str]) -> Self:
+        chosen = {"region", "vpc_cidr", "admin_cidrs"}
+        return cls(prefix=prefix, enrol_key=enrol_key, **{name: value for name, value in settings if name in chosen})
 
 
 class Network(pulumi.ComponentResource):
@@ -61,24 +62,22 @@ class Network(pulumi.ComponentResource):
             self._firewall(f"{name}-primes", f"{args.prefix}-primes", [self.prime_tag], self._prime_rules(), None),
             self._firewall(f"{name}-workers", f"{args.prefix}-workers", [self.worker_tag], self._worker_rules(), None),
         ]
-        self._ssh_keys: list[pulumi.Output[str]] = []
-        if args.ssh_public_key:
-            key = digitalocean.SshKey(f"{name}-key", name=args.prefix, public_key=args.ssh_public_key, opts=child)
-            self._ssh_keys.append(key.fingerprint)
+        # A droplet that is made with no key gets a password for root instead, and DigitalOcean sends it by mail.
+        self._key = digitalocean.SshKey(f"{name}-key", name=args.prefix, public_key=args.enrol_key, opts=child)
         self.register_outputs({"vpc_id": self.vpc_id, "prime_tag": self.prime_tag, "worker_tag": self.worker_tag})
 
-    def mould(self, role: Literal["prime", "worker"], *, size: str, image: pulumi.Input[str], task_driver: str) -> Mould:
+    def mould(self, role: Role, settings: Settings, image: pulumi.Input[str]) -> Mould:
         """What machines of a role are made from, in this network."""
         return Mould(
             role=role,
             region=self._args.region,
-            size=size,
-            task_driver=task_driver,
+            size=settings.prime_size if role == "prime" else settings.worker_size,
+            task_driver=settings.task_driver,
             vpc_cidr=self._args.vpc_cidr,
             vpc_id=self.vpc_id,
             tag=self.prime_tag if role == "prime" else self.worker_tag,
             image=image,
-            ssh_keys=self._ssh_keys,
+            ssh_keys=[self._key.fingerprint],
             guarded_by=self._firewalls,
         )
 
@@ -100,29 +99,24 @@ class Network(pulumi.ComponentResource):
         )
 
     def _node_rules(self) -> list[digitalocean.FirewallInboundRuleArgs]:
-        """Every machine: SSH for administrators, Consul's gossip and ping for its like."""
+        """Every machine: SSH for administrators, Consul's gossip for its like."""
         nodes = [self.prime_tag, self.worker_tag]
-        return [
-            self._from_admins("22"),
-            _from_tags("tcp", "8301", nodes),
-            _from_tags("udp", "8301", nodes),
-            _from_tags("icmp", None, nodes),
-        ]
+        return [self._from_admins("22"), _from_tags("tcp", "8301", nodes), _from_tags("udp", "8301", nodes)]
 
     def _prime_rules(self) -> list[digitalocean.FirewallInboundRuleArgs]:
-        """Primes: Nomad's and Consul's HTTP for administrators, RPC for all machines, and what servers have among themselves."""
+        """Primes: Nomad's and Consul's HTTPS for administrators, RPC for all machines, gossip among servers."""
         nodes, primes = [self.prime_tag, self.worker_tag], [self.prime_tag]
         among_primes = [_from_tags(protocol, port, primes) for port in ("4648", "8302") for protocol in ("tcp", "udp")]
         return [
             self._from_admins("4646"),
-            self._from_admins("8500"),
+            self._from_admins("8501"),
             _from_tags("tcp", "4647", nodes),
             _from_tags("tcp", "8300", nodes),
             *among_primes,
         ]
 
     def _worker_rules(self) -> list[digitalocean.FirewallInboundRuleArgs]:
-        """Workers: the services of their like."""
+        """Workers: the services of their like; the load balancer's way in is made with it (``Edge``)."""
         return [_from_tags("tcp", DYNAMIC_PORTS, [self.worker_tag])]
 
     def _from_admins(self, port: str) -> digitalocean.FirewallInboundRuleArgs:
@@ -130,9 +124,7 @@ class Network(pulumi.ComponentResource):
         return digitalocean.FirewallInboundRuleArgs(protocol="tcp", port_range=port, source_addresses=sources)
 
 
-def _from_tags(
-    protocol: Literal["tcp", "udp", "icmp"], port: str | None, tags: list[pulumi.Output[str]]
-) -> digitalocean.FirewallInboundRuleArgs:
+def _from_tags(protocol: Literal["tcp", "udp"], port: str, tags: list[pulumi.Output[str]]) -> digitalocean.FirewallInboundRuleArgs:
     return digitalocean.FirewallInboundRuleArgs(protocol=protocol, port_range=port, source_tags=list(tags))
 
 

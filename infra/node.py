@@ -1,7 +1,7 @@
-"""One droplet of the cluster, prime or worker: what both have in common."""
+"""One machine of the cluster, prime or worker: what both have in common."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Literal
 
@@ -10,14 +10,17 @@ import pulumi_digitalocean as digitalocean
 
 from infra.addresses import droplet_name
 from infra.agents import Member
-from infra.user_data import Node, cloud_config
+from infra.secrets import NodeSecrets, Secrets
+from infra.user_data import cloud_config
+
+Role = Literal["prime", "worker"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Mould:
     """What all machines of a role are made from."""
 
-    role: Literal["prime", "worker"]
+    role: Role
     region: str
     size: str
     task_driver: str
@@ -30,49 +33,72 @@ class Mould:
     """Firewalls that are in force before the first packet can come."""
 
 
-def droplet(
-    mould: Mould, number: int, primes: pulumi.Output[list[str]], bootstrap_expect: int, parent: pulumi.Resource
-) -> digitalocean.Droplet:
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A droplet, and what is kept for it."""
+
+    label: str
+    """Role and number; without the region, so that a stack that moves replaces its machines instead of having both."""
+    facts: Mapping[str, str]
+    """What shapes the machine and never changes while it lives."""
+    droplet: digitalocean.Droplet
+    secrets: NodeSecrets
+
+    @property
+    def name(self) -> str:
+        return self.facts["name"]
+
+
+def machine(mould: Mould, number: int, secrets: Secrets, parent: pulumi.Resource) -> Machine:
     """Ask for the machine ``number`` of a role.
 
-    Its text for the first boot names the primes to join, and is not looked at again: a prime's new address must not
-    cost the machines that knew the former one (``Readiness`` takes them over). What the machine *is* replaces it,
-    through the trigger. Keys too count at creation only. The old machine goes first, because a cluster cannot have
-    two members of one name.
+    It waits for no other machine. What it *is* replaces it, through the trigger; all that does so also brings another
+    key for its first boot. The text of that boot and the account's keys count at creation only. The old machine goes
+    first, because a cluster cannot have two members of one name.
     """
-    node = Node(
-        name=droplet_name(mould.role, number, mould.region),
-        role=mould.role,
-        datacenter=mould.region,
-        vpc_cidr=mould.vpc_cidr,
-        task_driver=mould.task_driver,
-    )
-    return digitalocean.Droplet(
-        # Without the region, so that a stack that moves replaces its machines instead of having both.
-        f"{mould.role}{number:02d}",
-        name=node.name,
+    label = f"{mould.role}{number:02d}"
+    facts = {
+        "name": droplet_name(mould.role, number, mould.region),
+        "role": mould.role,
+        "datacenter": mould.region,
+        "vpc_cidr": str(mould.vpc_cidr),
+        "task_driver": mould.task_driver,
+    }
+    trigger = {**facts, "enrolled_by": secrets.enrol.public}
+    own = secrets.of_node(label, {**trigger, "image": mould.image, "vpc_id": mould.vpc_id})
+    known = pulumi.Output.all(own.first_host_key.private, own.first_host_key.public, secrets.enrol.public)
+    told: pulumi.Output[str] = pulumi.Output.secret(known.apply(lambda keys: cloud_config(*keys)))
+    droplet = digitalocean.Droplet(
+        label,
+        name=facts["name"],
         region=mould.region,
         size=mould.size,
         image=mould.image,
         vpc_uuid=mould.vpc_id,
-        ssh_keys=list(mould.ssh_keys) or None,
+        ssh_keys=list(mould.ssh_keys),
         tags=[mould.tag],
-        user_data=primes.apply(lambda known: cloud_config(node, known, bootstrap_expect)),
+        user_data=told,
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(mould.guarded_by),
             ignore_changes=["user_data", "ssh_keys"],
-            replacement_trigger={name: str(value) for name, value in asdict(node).items()},
+            replacement_trigger=trigger,
             delete_before_replace=True,
         ),
     )
+    return Machine(label=label, facts=facts, droplet=droplet, secrets=own)
 
 
-def members(droplets: Sequence[digitalocean.Droplet]) -> pulumi.Output[list[Member]]:
-    """The droplets as members of the cluster, each a machine of its own even where it inherits an address."""
-    return pulumi.Output.all(*(_member(machine) for machine in droplets)).apply(list)
+def members(machines: Sequence[Machine]) -> pulumi.Output[list[Member]]:
+    """The machines as members of the cluster, each one of its own even where it inherits an address."""
+    return pulumi.Output.all(*(_member(one.droplet) for one in machines)).apply(list)
 
 
-def _member(machine: digitalocean.Droplet) -> pulumi.Output[Member]:
-    known = pulumi.Output.all(machine.name, machine.id, machine.created_at, machine.ipv4_address_private, machine.ipv4_address)
+def host_keys(machines: Sequence[Machine]) -> pulumi.Output[dict[str, str]]:
+    """By which key each machine is known over SSH, by name; public halves."""
+    return pulumi.Output.all(**{one.name: one.secrets.host_key.public for one in machines}).apply(dict)
+
+
+def _member(droplet: digitalocean.Droplet) -> pulumi.Output[Member]:
+    known = pulumi.Output.all(droplet.name, droplet.id, droplet.created_at, droplet.ipv4_address_private, droplet.ipv4_address)
     return known.apply(lambda it: Member(name=it[0], droplet=it[1], created=it[2], address=it[3], public=it[4]))

@@ -1,4 +1,4 @@
-"""Prime droplets: the machines that keep the cluster's memory."""
+"""Primes: the machines that keep the cluster's memory."""
 
 from dataclasses import dataclass
 
@@ -6,34 +6,51 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.agents import Member
-from infra.node import Mould, droplet, members
+from infra.bootstrap import Bootstrap
+from infra.node import Mould, host_keys, machine, members
+from infra.trust import Cluster, Trust, enrol_prime, private_addresses
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrimesArgs:
-    """How many primes, and what they are made from."""
+    """How many primes, what they are made from, and what they are given."""
 
     count: int
     mould: Mould
+    trust: Trust
 
 
 class Primes(pulumi.ComponentResource):
-    """A Consul server and a Nomad server on each of 1, 3 or 5 droplets; the others join the first."""
+    """A Consul server and a Nomad server on each of 1, 3 or 5 droplets, which find each other and begin access control."""
 
     droplets: list[digitalocean.Droplet]
-    address: pulumi.Output[str]
-    """Public address of the first prime, where administrators find Consul and Nomad."""
-    private_addresses: pulumi.Output[list[str]]
     members: pulumi.Output[list[Member]]
+    host_keys: pulumi.Output[dict[str, str]]
+    """Public SSH host keys by machine."""
+    cluster: Cluster
 
     def __init__(self, name: str, args: PrimesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:infra:Primes", name, None, opts)
-        nobody: pulumi.Output[list[str]] = pulumi.Output.from_input([])
-        first = droplet(args.mould, 1, nobody, args.count, parent=self)
-        joined = first.ipv4_address_private.apply(lambda address: [address])
-        others = [droplet(args.mould, number, joined, args.count, parent=self) for number in range(2, args.count + 1)]
-        self.droplets = [first, *others]
-        self.address = first.ipv4_address
-        self.private_addresses = pulumi.Output.all(*(prime.ipv4_address_private for prime in self.droplets)).apply(list)
-        self.members = members(self.droplets)
-        self.register_outputs({"address": self.address, "private_addresses": self.private_addresses, "members": self.members})
+        trust, secrets = args.trust, args.trust.secrets
+        machines = [machine(args.mould, number, secrets, parent=self) for number in range(1, args.count + 1)]
+        self.droplets = [one.droplet for one in machines]
+        self.members = members(machines)
+        self.host_keys = host_keys(machines)
+        addresses = private_addresses(self.members)
+        bootstrap = Bootstrap(
+            f"{name}-bootstrap",
+            primes=self.members,
+            address=self.droplets[0].ipv4_address,
+            credentials=trust.authority.operator,
+            secrets=secrets.bootstrap,
+            gossip=secrets.gossip,
+            dns=secrets.dns,
+            tokens=pulumi.Output.all(**{one.name: one.secrets.tokens for one in machines}),
+            datacenter=args.mould.region,
+            timeout=trust.timeout,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[enrol_prime(trust, one, addresses, args.count, parent=self) for one in machines]
+            ),
+        )
+        self.cluster = Cluster(bootstrap=bootstrap, primes=self.members)
+        self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -56,10 +56,11 @@ class Settings(BaseModel):
     admin_cidrs: Annotated[
         tuple[addresses.Network, ...],
         BeforeValidator(_parts),
-        Field(description="Who may reach SSH, Nomad (4646) and Consul (8500). Required; what the environment names is added."),
+        Field(description="Who may reach SSH, Nomad (4646) and Consul (8501). Required; what the environment names is added."),
     ] = ()
     ssh_public_key: Annotated[
-        PublicKey | None, Field(description="Who may log in as root; nobody if unset. Reaches droplets made from then on.")
+        PublicKey | None,
+        Field(description="Who may log in over SSH as `ops`, which may do all; nobody if unset. Reaches every machine at the next `up`."),
     ] = None
     service_count: Annotated[int, Field(ge=1, le=100, description="Instances of frontserve, and of backserve.")] = 2
     frontserve_port: Annotated[

@@ -1,42 +1,25 @@
-"""What a droplet is told at its first boot: who it is, and whom to join."""
+"""What a droplet is told at its first boot: enough that the stack knows it, and that it knows the stack."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import IPv4Network
-from typing import Literal
+
+AUTHORIZED = "/etc/ssh/authorized_keys.d/enrol"
+"""Where sshd finds who may enrol the machine."""
+
+ENROL = 'restrict,command="sudo -n /usr/local/bin/tool-enrol"'
+"""All that the enrolment key is good for, whatever its bearer asks for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Node:
-    """What shapes a machine and never changes while it lives; anything else of it means a new machine."""
-
-    name: str
-    role: Literal["prime", "worker"]
-    datacenter: str
-    vpc_cidr: IPv4Network
-    task_driver: str
-
-
-def cloud_config(node: Node, primes: Sequence[str], bootstrap_expect: int) -> str:
-    """Cloud-init's text: the base image's ``tool-join`` reads the file and starts the agents.
+def cloud_config(host_private: str, host_public: str, enrol_public: str) -> str:
+    """Cloud-init's text. It stays readable for who is root on the machine, and is of no use once the machine is enrolled.
 
     Args:
-        primes: private addresses to join; none for the first prime.
-        bootstrap_expect: how many primes begin the cluster; workers do not look at it.
+        host_private: the machine's SSH host key, by which it is known at the first contact and which it then gives up.
+        host_public: the public half of it.
+        enrol_public: the public half of the key by which the stack is known.
     """
-    facts = {
-        "ROLE": node.role,
-        "NODE_NAME": node.name,
-        "DATACENTER": node.datacenter,
-        "VPC_CIDR": str(node.vpc_cidr),
-        "PRIMES": ",".join(primes),
-        "BOOTSTRAP_EXPECT": str(bootstrap_expect),
-        "TASK_DRIVER": node.task_driver,
-    }
-    content = "".join(f"{name}={value}\n" for name, value in facts.items())
     config = {
-        "write_files": [{"path": "/etc/slipway/cluster.env", "permissions": "0644", "content": content}],
-        "runcmd": [["tool-join"]],
+        "disable_root": True,
+        "ssh_keys": {"ed25519_private": host_private, "ed25519_public": host_public},
+        "write_files": [{"path": AUTHORIZED, "owner": "root:root", "permissions": "0644", "content": f"{ENROL} {enrol_public}\n"}],
     }
     return "#cloud-config\n" + json.dumps(config, indent=2) + "\n"

@@ -1,4 +1,4 @@
-"""Worker droplets: the machines that run jobs."""
+"""Workers: the machines that run jobs."""
 
 from dataclasses import dataclass
 
@@ -6,27 +6,35 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.agents import Member
-from infra.node import Mould, droplet, members
+from infra.enrolment import Enrolment
+from infra.node import Mould, host_keys, machine, members
+from infra.trust import Cluster, Trust, enrol_worker
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkersArgs:
-    """How many workers, what they are made from, and whom they join."""
+    """How many workers, what they are made from, what they are given, and what they join."""
 
     count: int
     mould: Mould
-    primes: pulumi.Output[list[str]]
-    """Private addresses of the primes."""
+    trust: Trust
+    cluster: Cluster
 
 
 class Workers(pulumi.ComponentResource):
-    """A Consul client and a Nomad client on each of ``count`` droplets, made side by side."""
+    """A Consul client and a Nomad client on each of ``count`` droplets, which are made beside the primes' and join when these are there."""
 
     droplets: list[digitalocean.Droplet]
     members: pulumi.Output[list[Member]]
+    host_keys: pulumi.Output[dict[str, str]]
+    """Public SSH host keys by machine."""
+    enrolments: list[Enrolment]
 
     def __init__(self, name: str, args: WorkersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:infra:Workers", name, None, opts)
-        self.droplets = [droplet(args.mould, number, args.primes, 1, parent=self) for number in range(1, args.count + 1)]
-        self.members = members(self.droplets)
-        self.register_outputs({"members": self.members})
+        machines = [machine(args.mould, number, args.trust.secrets, parent=self) for number in range(1, args.count + 1)]
+        self.droplets = [one.droplet for one in machines]
+        self.members = members(machines)
+        self.host_keys = host_keys(machines)
+        self.enrolments = [enrol_worker(args.trust, one, args.cluster, parent=self) for one in machines]
+        self.register_outputs({"members": self.members, "host_keys": self.host_keys})

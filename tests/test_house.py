@@ -23,10 +23,10 @@ PACKAGES = ("infra", "jobs", "services", "images", "deploy", "rehearsal", "toolc
 MAY_IMPORT = {
     "__main__": ("infra", "jobs", "services.pack"),
     "infra": ("infra",),
-    "jobs": ("jobs", "infra.settings"),
+    "jobs": ("jobs", "infra.settings", "infra.mtls"),
     "services": ("services",),
     "images": (),
-    "deploy": ("deploy", "infra.settings"),
+    "deploy": ("deploy", "infra.settings", "infra.mtls"),
     "rehearsal": ("rehearsal", "toolchain"),
     "toolchain": ("toolchain",),
 }
@@ -38,7 +38,7 @@ PICK_THE_KIND = ("rehearsal.server", "rehearsal.lifecycle")
 
 NOT_FOR_ROOMS = ("rehearsal.server", "rehearsal.lifecycle", "rehearsal.verbs", "rehearsal.plugins", "rehearsal.inside", "rehearsal.network")
 STAND_INS = {"digitalocean", "nomad", "consul", "random", "tls"}
-PURE = ("infra.settings", "infra.addresses", "infra.user_data")
+PURE = ("infra.settings", "infra.addresses", "infra.user_data", "infra.mtls")
 """Without Pulumi: used and tested without an engine."""
 
 TRUSTS_ANYONE = re.compile(
@@ -50,6 +50,10 @@ MAY_TRUST = {
     "rehearsal/plugins/rest.py": "the official plugins have the setting",
 }
 """Tests too, which speak to machines that they made."""
+
+WITHOUT_TLS = re.compile(r"skip_?verify(?!=False)|insecure_?https", re.IGNORECASE)
+"""Switches that turn verification off; a resource may say outright that it leaves it on."""
+IN_THE_PRODUCT = ("infra/", "jobs/", "deploy/", "services/", "images/", "__main__.py")
 
 MACHINE_PATH = re.compile(r"(?<![\w.$}>-])/(?:root|work|home|Users)/")
 REGISTRY = re.compile(r"(?:--(?:extra-)?index-url|--find-links|--trusted-host|GOPROXY ?=|GONOSUMDB|GOSUMDB ?=|PIP_INDEX_URL)")
@@ -109,12 +113,12 @@ def packages(house: House) -> Iterator[str]:
 
 
 def services(house: House) -> Iterator[str]:
-    """A service imports itself and what all services share; the shared part and the packer import no service."""
+    """A service imports itself and what all services share; of the shared parts connect knows serving; none knows a service."""
     for path, name, imported in edges(house):
-        parts = name.split(".")
-        if parts[0] == "services" and within(imported, "services"):
-            own = () if len(parts) == 1 or parts[1] == "pack" else (f"services.{parts[1]}", "services.serving")
-            if not within(imported, *own):
+        own = ".".join(name.split(".")[:2])
+        if within(name, "services") and within(imported, "services"):
+            may = {"services": (), "services.pack": (), "services.serving": (own,), "services.connect": (own, "services.serving")}
+            if not within(imported, *may.get(own, (own, "services.serving", "services.connect"))):
                 yield f"{path} imports {imported}"
 
 
@@ -204,6 +208,12 @@ def trust(house: House) -> Iterator[str]:
     yield from _lines({path: text for path, text in house.items() if not path.startswith("tests/")}, TRUSTS_ANYONE, MAY_TRUST)
 
 
+def verified(house: House) -> Iterator[str]:
+    """Nothing of the product even has a switch by which certificates go unverified."""
+    own = {path: text for path, text in house.items() if path.startswith(IN_THE_PRODUCT)}
+    yield from _lines(own, WITHOUT_TLS, MAY_TRUST)
+
+
 def machine_paths(house: House) -> Iterator[str]:
     """No path of the machine on which it was written."""
     yield from _lines(house, MACHINE_PATH, MAY_NAME_PATHS)
@@ -245,6 +255,8 @@ BROKEN: dict[Rule, list[House]] = {
     services: [
         {"services/frontserve/main.py": "from services.backserve.main import build"},
         {"services/serving/serving.py": "from services import prober"},
+        {"services/serving/gate.py": "from services.connect import Mesh"},
+        {"services/connect/mesh.py": "from services.backserve.main import build"},
         {"services/pack.py": "from services.serving import Serving"},
     ],
     rooms: [
@@ -274,6 +286,12 @@ BROKEN: dict[Rule, list[House]] = {
     pure_modules: [{"infra/settings.py": "import pulumi"}],
     lengths: [{"infra/edge.py": "x = 1\n" * (LONGEST + 1)}],
     trust: [{"infra/agents.py": "requests.get(url, verify=False)"}, {"infra/providers.py": "Provider(skip_verify=True)"}],
+    verified: [
+        {"infra/providers.py": "consul.Provider(insecure_https=settings.insecure)"},
+        {"infra/settings.py": "nomad_skip_verify: bool = False"},
+        {"jobs/program.py": "{'TLSSkipVerify': trusting}"},
+        {"images/base/files/usr/local/lib/slipway/nomad_rpc.py": "os.environ['NOMAD_SKIP_VERIFY'] = '1'"},
+    ],
     machine_paths: [{"README.md": "cd /" + "work/main"}, {"infra/image.py": "KEY = '/root/.ssh/id'"}],
     registries: [
         {"requirements.txt": "--index-url https://packages.example/simple"},

@@ -26,7 +26,6 @@ class AccountApi:
             "regions": [{"slug": "nyc3", "available": True}, {"slug": "ams3", "available": True}, {"slug": "sfo2", "available": False}],
             "droplets": [],
             "vpcs": [],
-            "ssh_keys": [],
         }
         self.account = {"uuid": "the-account", "droplet_limit": 25}
 
@@ -39,7 +38,7 @@ class AccountApi:
         url = urlsplit(target)
         if url.path == "/v2/account":
             return 200, {"account": self.account}
-        key = {"/v2/account/keys": "ssh_keys"}.get(url.path, url.path.removeprefix("/v2/"))
+        key = url.path.removeprefix("/v2/")
         page = int(parse_qs(url.query)["page"][0])
         start, everything = (page - 1) * self.page, self.things[key]
         pages = {"next": "http://elsewhere"} if start + self.page < len(everything) else {}

@@ -1,7 +1,6 @@
 """The account: what it offers, compared with what the settings ask for."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -64,15 +63,6 @@ def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
         {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
     ]
     assert problems(cloud) == ["vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; move it"]
-
-
-def test_a_key_that_another_stack_brought_cannot_be_brought_again(cloud: AccountApi) -> None:
-    key: dict[str, Any] = {"name": "slipway-other", "public_key": "ssh-ed25519 AAAA somebody"}
-    cloud.things["ssh_keys"] = [key]
-    (problem,) = problems(cloud, ssh_public_key="ssh-ed25519 AAAA me")
-    assert problem.startswith("ssh_public_key: the account has this key already, as 'slipway-other'")
-    key["name"] = "slipway-test"
-    assert problems(cloud, ssh_public_key="ssh-ed25519 AAAA me") == []
 
 
 def test_lists_are_read_to_their_last_page(cloud: AccountApi) -> None:

@@ -1,4 +1,4 @@
-"""Primes and workers, seen from the cloud."""
+"""Primes and workers, seen from the cloud: what they are, what they are given, and what waits for what."""
 
 import json
 from typing import Any
@@ -9,8 +9,9 @@ import pytest
 from infra.agents import Member
 from infra.network import Network
 from infra.prime import Primes, PrimesArgs
+from infra.trust import Trust
 from infra.workers import Workers, WorkersArgs
-from tests.infra.cloud import FakeCloud, network_args, run, start
+from tests.infra.cloud import FakeCloud, is_secret, network_args, run, settings, start, texts
 
 
 @pytest.fixture
@@ -18,33 +19,27 @@ def cloud() -> FakeCloud:
     return start()
 
 
-def cluster(cloud: FakeCloud, *, primes: int = 1, workers: int = 4, driver: str = "exec", key: str | None = None) -> pulumi.Output[Any]:
-    network = Network("network", network_args(key))
-    mould = network.mould("prime", size="s-1vcpu-1gb", image="123", task_driver=driver)
-    made = Primes("primes", PrimesArgs(count=primes, mould=mould), cloud.watched())
-    mould = network.mould("worker", size="s-2vcpu-2gb", image="123", task_driver=driver)
-    others = Workers("workers", WorkersArgs(count=workers, mould=mould, primes=made.private_addresses), cloud.watched())
-    return pulumi.Output.all(made.members, others.members)
+def parts(*, image: str = "123", **values: str) -> tuple[Primes, Workers]:
+    s = settings(**values)
+    trust, network = Trust.of("slipway-test", s), Network("network", network_args())
+    primes = Primes("primes", PrimesArgs(count=s.primes, mould=network.mould("prime", s, image), trust=trust))
+    mould = network.mould("worker", s, image)
+    return primes, Workers("workers", WorkersArgs(count=s.workers, mould=mould, trust=trust, cluster=primes.cluster))
 
 
-def told(made: dict[str, Any]) -> dict[str, str]:
-    """What a droplet finds in /etc/slipway/cluster.env."""
-    header, _, text = made["userData"].partition("\n")
-    config = json.loads(text)
-    assert (header, config["runcmd"]) == ("#cloud-config", [["tool-join"]])
-    (file,) = config["write_files"]
-    assert file["path"] == "/etc/slipway/cluster.env"
-    return dict(line.split("=", 1) for line in file["content"].splitlines())
+def cluster(**values: str) -> pulumi.Output[Any]:
+    primes, workers = parts(**values)
+    return primes.cluster.whole("ready", workers.members, workers.enrolments, 60).access
 
 
 def test_names_tell_role_number_and_region(cloud: FakeCloud) -> None:
-    run(lambda: cluster(cloud, primes=3, workers=12))
+    run(lambda: cluster(primes="3", workers="12"))
     names = {made["name"] for made in cloud.of("Droplet").values()}
     assert names == {f"prime{n:02d}nyc3" for n in range(1, 4)} | {f"worker{n:02d}nyc3" for n in range(1, 13)}
 
 
 def test_machines_are_where_and_what_they_should_be(cloud: FakeCloud) -> None:
-    run(lambda: cluster(cloud, key="ssh-ed25519 AAAA me"))
+    run(lambda: cluster(worker_size="s-2vcpu-2gb"))
     worker, prime = cloud.created["worker01"], cloud.created["prime01"]
     assert (worker["size"], prime["size"]) == ("s-2vcpu-2gb", "s-1vcpu-1gb")
     assert (worker["tags"], prime["tags"]) == (["slipway-test-worker"], ["slipway-test-prime"])
@@ -52,52 +47,189 @@ def test_machines_are_where_and_what_they_should_be(cloud: FakeCloud) -> None:
         assert (machine["image"], machine["region"], machine["vpcUuid"], machine["sshKeys"]) == ("123", "nyc3", "network-vpc-id", ["aa:bb"])
 
 
-def test_workers_are_told_to_join_every_prime(cloud: FakeCloud) -> None:
+def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_boot(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    hidden = {
+        text
+        for name in (*cloud.of("Enrolment"), *cloud.of("Bootstrap"))
+        for given in cloud.secret[name]
+        for text in texts(cloud.created[name][given])
+        if not text.startswith("ssh-ed25519 ")
+    }
+    assert len(hidden) > 20
+    for label, machine in cloud.of("Droplet").items():
+        assert cloud.secret[label] == {"userData"}
+        told = json.loads(machine["userData"].removeprefix("#cloud-config\n"))
+        assert f"\nsecrets-{label}-host-first private\n" in told["ssh_keys"]["ed25519_private"]
+        held = list(texts(told))
+        assert not [secret for secret in hidden if any(secret in text for text in held)]
+        assert sum("private" in text for text in held) == 1
+
+
+def test_droplets_wait_for_no_other_and_not_for_the_cluster(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    for label in cloud.of("Droplet"):
+        own = {f"secrets-{label}-host-first", "secrets-enrol"}
+        assert {name for name in cloud.waits_for(label) if not name.startswith("network")} == own
+
+
+def test_no_machine_is_there_before_its_firewalls(cloud: FakeCloud) -> None:
+    run(lambda: cluster())
+    for label in cloud.of("Droplet"):
+        assert set(cloud.of("Firewall")) <= cloud.waits_for(label)
+
+
+def test_certificates_tell_the_role_and_name_where_the_node_answers(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    droplet, prime, worker = (
+        cloud.created["prime02"],
+        cloud.created["authority-prime02-request"],
+        cloud.created["authority-worker01-request"],
+    )
+    assert droplet["name"] == "prime02nyc3"
+    assert prime["dnsNames"] == ["server.nyc3.consul", "server.global.nomad", "localhost", "prime02nyc3.node.consul"]
+    assert worker["dnsNames"] == ["client.nyc3.consul", "client.global.nomad", "localhost", "worker01nyc3.node.consul"]
+    loopback, private, public = prime["ipAddresses"]
+    assert (loopback, private.rpartition(".")[0], public.rpartition(".")[0]) == ("127.0.0.1", "10.10.0", "198.18.0")
+    assert cloud.created["enrolment-prime02"]["address"] == public and private in cloud.created["enrolment-prime02"]["primes"]
+    assert worker["ipAddresses"] == ["127.0.0.1"]
+
+
+def test_a_workers_certificate_does_not_wait_for_the_worker(cloud: FakeCloud) -> None:
+    run(lambda: cluster())
+    assert not set(cloud.of("Droplet")) & cloud.waits_for("authority-worker01-certificate")
+
+
+def test_every_prime_is_told_of_all_and_of_no_cluster(cloud: FakeCloud) -> None:
     members: list[Any] = []
-    run(lambda: cluster(cloud, primes=3).apply(members.extend))
-    primes = [member["address"] for member in members[0]]
+    run(lambda: parts(primes="3")[0].members.apply(members.extend))
+    for number in (1, 2, 3):
+        told = cloud.created[f"enrolment-prime{number:02d}"]
+        assert told["primes"] == [member["address"] for member in members]
+        assert (told["bootstrap_expect"], told["cluster"], told.get("access")) == (3, "", None)
+
+
+def test_workers_are_told_of_every_prime_and_of_the_cluster(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3", workers="3", ssh_public_key="ssh-ed25519 ADMIN"))
+    begun = cloud.created["primes-bootstrap"]
+    for number in (1, 2, 3):
+        told = cloud.created[f"enrolment-worker{number:02d}"]
+        assert told["node"] == {
+            "name": f"worker{number:02d}nyc3",
+            "role": "worker",
+            "datacenter": "nyc3",
+            "vpc_cidr": "10.10.0.0/20",
+            "task_driver": "exec",
+        }
+        assert (told["cluster"], told["droplet"]) == ("primes-bootstrap-id", f"worker{number:02d}-id")
+        assert told["primes"] == [prime["address"] for prime in begun["primes"]]
+        assert told["access"]["consul"] == f"https://{begun['address']}:8501"
+        assert told["operator_key"] == "ssh-ed25519 ADMIN"
+
+
+def test_no_machine_is_given_a_managers_token(cloud: FakeCloud) -> None:
+    """``access`` is what the stack uses for a node, and not part of what the node is told."""
+    run(lambda: cluster(primes="3"))
+    managers = set(cloud.created["primes-bootstrap"]["secrets"].values())
+    for told in cloud.of("Enrolment").values():
+        assert set(told["tokens"]) == {"agent", "nomad", "dns"}
+        assert not managers & set(texts({key: value for key, value in told.items() if key != "access"}))
+
+
+def test_every_machine_has_tokens_and_keys_of_its_own(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    for what in (("tokens", "agent"), ("tokens", "nomad"), ("identity", "key"), ("identity", "certificate"), ("host_keys", "private")):
+        each = [told[what[0]][what[1]] for told in cloud.of("Enrolment").values()]
+        assert len(set(each)) == len(each) == 7
+
+
+def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_it(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    begun = cloud.waits_for("primes-bootstrap")
+    assert {f"enrolment-prime{number:02d}" for number in (1, 2, 3)} <= begun
+    assert not [name for name in begun if "worker" in name and not name.startswith("network")]
     for number in range(1, 5):
-        facts = told(cloud.created[f"worker{number:02d}"])
-        assert facts["PRIMES"] == ",".join(primes)
-        assert (facts["ROLE"], facts["NODE_NAME"], facts["DATACENTER"]) == ("worker", f"worker{number:02d}nyc3", "nyc3")
-        assert (facts["VPC_CIDR"], facts["TASK_DRIVER"]) == ("10.10.0.0/20", "exec")
+        others = {f"worker{other:02d}" for other in range(1, 5) if other != number}
+        waits_for = cloud.waits_for(f"enrolment-worker{number:02d}")
+        assert "primes-bootstrap" in waits_for and not others & waits_for
+    assert {f"enrolment-worker{number:02d}" for number in range(1, 5)} <= cloud.waits_for("ready")
 
 
-def test_the_first_prime_joins_nobody_and_the_others_join_it(cloud: FakeCloud) -> None:
-    members: list[Any] = []
-    run(lambda: cluster(cloud, primes=3).apply(members.extend))
-    joined = [told(cloud.created[f"prime{number:02d}"]) for number in (1, 2, 3)]
-    first = members[0][0]["address"]
-    assert [facts["PRIMES"] for facts in joined] == ["", first, first]
-    assert {facts["BOOTSTRAP_EXPECT"] for facts in joined} == {"3"}
+def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(cloud: FakeCloud) -> None:
+    run(lambda: cluster())
+    assert cloud.asked["enrolment-worker01"].deletedWith.endswith("::primes-bootstrap")
+    assert cloud.asked["enrolment-prime01"].deletedWith == ""
+
+
+def test_all_that_is_secret_is_declared_so(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    managers = cloud.created["primes-bootstrap"]["secrets"].values()
+    for name, made in cloud.created.items():
+        open_ = {key: value for key, value in made.items() if key not in cloud.secret[name]}
+        assert not [text for text in texts(open_) if "PRIVATE KEY" in text or text in managers], name
+    for told in cloud.of("Enrolment"):
+        assert {"identity", "gossip", "tokens", "host_keys", "enrol_key"} <= cloud.secret[told]
+
+
+def test_nothing_is_asked_in_the_clear(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    assert not [text for made in cloud.created.values() for text in texts(made) if "http://" in text]
 
 
 def test_members_are_told_by_name_droplet_and_addresses(cloud: FakeCloud) -> None:
     members: list[list[Member]] = []
-    run(lambda: cluster(cloud, workers=1).apply(members.extend))
-    (prime,), (worker,) = members
+
+    def program() -> pulumi.Output[Any]:
+        primes, workers = parts(workers="3")
+        return pulumi.Output.all(primes.members, workers.members).apply(members.extend)
+
+    run(program)
+    (prime,), (worker, *_) = members
     assert (prime["name"], prime["droplet"]) == ("prime01nyc3", "prime01-id")
-    assert worker["address"].startswith("10.10.0.") and worker["public"].startswith("198.18.0.") and worker["created"] > prime["created"]
+    assert worker["name"] == "worker01nyc3" and worker["address"].startswith("10.10.0.") and worker["public"].startswith("198.18.0.")
 
 
-def trigger(driver: str, primes: int) -> Any:
+@pytest.mark.usefixtures("cloud")
+def test_lasting_host_keys_are_told_by_name_and_are_no_secret() -> None:
+    seen: list[Any] = []
+
+    def program() -> pulumi.Output[Any]:
+        keys = parts(workers="3")[1].host_keys
+        return pulumi.Output.all(keys, is_secret(keys)).apply(seen.extend)
+
+    run(program)
+    keys, secret = seen
+    assert set(keys) == {f"worker{number:02d}nyc3" for number in (1, 2, 3)} and secret is False
+    assert len(set(keys.values())) == 3 and all(key.startswith("ssh-ed25519 ") for key in keys.values())
+
+
+def triggers(**values: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Of a worker and of the key of its first boot."""
     cloud = start()
-    run(lambda: cluster(cloud, driver=driver, primes=primes))
-    return cloud.options["worker01"].replacement_trigger
+    run(lambda: cluster(**values))
+    machine, key = (cloud.asked[name].replacement_trigger for name in ("worker01", "secrets-worker01-host-first"))
+    return _facts(machine), _facts(key)
 
 
-def test_a_machine_is_replaced_for_what_it_is_and_not_for_whom_it_joined(cloud: FakeCloud) -> None:
-    run(lambda: cluster(cloud))
+def _facts(trigger: Any) -> dict[str, str]:
+    return {name: value.string_value for name, value in trigger.struct_value.fields.items()}
+
+
+def test_a_machine_is_replaced_for_what_it_is_and_not_for_the_cluster(cloud: FakeCloud) -> None:
+    run(lambda: cluster())
     for name in ("prime01", "worker01"):
-        options = cloud.options[name]
-        assert options.ignore_changes == ["user_data", "ssh_keys"]
-        assert options.delete_before_replace is True
-    assert trigger("exec", 1) == trigger("exec", 3)
-    assert trigger("exec", 1) != trigger("raw_exec", 1)
+        assert set(cloud.asked[name].ignoreChanges) == {"userData", "sshKeys"}
+        assert cloud.asked[name].deleteBeforeReplace is True
+    plain = triggers()
+    assert triggers(primes="3", workers="5") == triggers(worker_size="s-2vcpu-2gb") == plain
+    assert triggers(task_driver="raw_exec")[0] != plain[0]
 
 
-def test_no_machine_is_there_before_its_firewalls(cloud: FakeCloud) -> None:
-    run(lambda: cluster(cloud))
-    order = list(cloud.created)
-    first_droplet = min(order.index(name) for name in cloud.of("Droplet"))
-    assert max(order.index(name) for name in cloud.of("Firewall")) < first_droplet
+def test_whatever_replaces_a_machine_replaces_the_key_of_its_first_boot(cloud: FakeCloud) -> None:
+    """By the trigger, or because the API makes another droplet for it."""
+    run(lambda: cluster())
+    machine, key = triggers()
+    assert machine.items() <= key.items()
+    made = cloud.created["worker01"]
+    assert (key["datacenter"], key["image"], key["vpc_id"]) == (made["region"], made["image"], made["vpcUuid"])
+    assert triggers(image="124")[1] != key and triggers(image="124")[0] == machine

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import pulumi
 import pytest
 
 from infra.network import Network
-from tests.infra.cloud import FakeCloud, network_args, run, start
+from infra.node import Role
+from tests.infra.cloud import ENROL_KEY, FakeCloud, network_args, run, settings, start
 
 ADMINS, NODES, PRIMES, WORKERS = (
     ["203.0.113.0/24"],
@@ -14,6 +16,8 @@ ADMINS, NODES, PRIMES, WORKERS = (
     ["slipway-test-prime"],
     ["slipway-test-worker"],
 )
+
+ROLES: tuple[Role, ...] = ("prime", "worker")
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> No
     run(lambda: Network("network", network_args()).vpc_id)
     walls = {made["name"]: (made["tags"], sorted(inbound(made))) for made in cloud.of("Firewall").values()}
     assert walls == {
-        "slipway-test-node": (NODES, [("icmp", "", NODES), ("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)]),
+        "slipway-test-node": (NODES, [("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)]),
         "slipway-test-primes": (
             PRIMES,
             [
@@ -39,7 +43,7 @@ def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> No
                 ("tcp", "4648", PRIMES),
                 ("tcp", "8300", NODES),
                 ("tcp", "8302", PRIMES),
-                ("tcp", "8500", ADMINS),
+                ("tcp", "8501", ADMINS),
                 ("udp", "4648", PRIMES),
                 ("udp", "8302", PRIMES),
             ],
@@ -56,17 +60,24 @@ def test_every_machine_may_reach_anything(cloud: FakeCloud) -> None:
 
 
 def test_names_and_tags_are_the_stacks_own(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args("ssh-ed25519 AAAA me")).vpc_id)
+    run(lambda: Network("network", network_args()).vpc_id)
     assert all(made["name"].startswith("slipway-test") for made in cloud.created.values() if "name" in made)
     assert {made["name"] for made in cloud.of("Tag").values()} == set(NODES)
-    assert [made["publicKey"] for made in cloud.of("SshKey").values()] == ["ssh-ed25519 AAAA me"]
+    assert [made["publicKey"] for made in cloud.of("SshKey").values()] == [ENROL_KEY]
 
 
-def test_without_a_key_none_is_brought(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args()).vpc_id)
-    assert cloud.of("SshKey") == {}
+def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
+    seen: list[object] = []
+
+    def program() -> pulumi.Output[None]:
+        network = Network("network", network_args())
+        keys = [key for role in ROLES for key in network.mould(role, settings(), "123").ssh_keys]
+        return pulumi.Output.all(*keys).apply(seen.extend)
+
+    run(program)
+    assert seen == ["aa:bb", "aa:bb"]
 
 
 def test_a_network_that_moves_goes_first(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args(), cloud.watched()).vpc_id)
-    assert cloud.options["network-vpc"].delete_before_replace is True
+    run(lambda: Network("network", network_args()).vpc_id)
+    assert cloud.asked["network-vpc"].deleteBeforeReplace is True
