@@ -38,5 +38,5 @@ class AclBindingRule(Acl):
         """Without the auth method, as the official plugin: a rule cannot be imported."""
         plain = {"bindName": "BindName", "bindType": "BindType", "description": "Description", "selector": "Selector"}
         variables = answer.get("BindVars")
-        bound = {"bindVars": variables and {"name": variables.get("Name", "")}} if variables or state.get("bindVars") else {}
+        bound = {"bindVars": variables and {"name": variables.get("name", "")}} if variables or state.get("bindVars") else {}
         return {key: answer[field] for key, field in plain.items()} | bound

@@ -51,5 +51,5 @@ def _templated_request(item: Mapping[str, Any]) -> State:
 
 def _templated_state(item: Mapping[str, Any]) -> State:
     variables = item.get("TemplateVariables")
-    named = {"templateVariables": {"name": variables.get("Name", "")}} if variables else {}
+    named = {"templateVariables": {"name": variables.get("name", "")}} if variables else {}
     return {"templateName": item["TemplateName"], "datacenters": item.get("Datacenters") or [], **named}

@@ -12,6 +12,9 @@ from tests.rehearsal.plugins.service import Call, Reply
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"
 DATACENTER = {"Config": {"Datacenter": "dc1"}}
+NO_TIME = "0001-01-01T00:00:00Z"
+KEPT = ("Expose", "MeshGateway", "SkipNodeUpdate")
+"""What counts in a request even when it is empty."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,7 @@ class Recorded:
 
 def steps(package: str) -> dict[str, list[Recorded]]:
     """The calls of each recorded step."""
-    file = REFERENCE / f"official-{package}-plugin-calls.jsonl"
-    if not file.is_file():
-        pytest.skip("the recordings are not here")
+    file = _file(f"official-{package}-plugin-calls.jsonl")
     found: dict[str, list[Recorded]] = {}
     for line in file.read_text().splitlines():
         record = json.loads(line)
@@ -43,7 +44,7 @@ def steps(package: str) -> dict[str, list[Recorded]]:
 
 def state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
     """Inputs, outputs and id as the engine held them."""
-    states = json.loads((REFERENCE / "official-plugin-states.json").read_text())
+    states = json.loads(_file("official-plugin-states.json").read_text())
     found: dict[str, Any] = next(item for item in states[part] if item["type"] == resource_type)
     return found
 
@@ -78,3 +79,25 @@ def once(calls: Iterator[str]) -> Iterator[str]:
         if call != last:
             yield call
         last = call
+
+
+def written(value: Any) -> Any:
+    """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
+    if isinstance(value, dict):
+        filled = value.get("__defaults", [])
+        return {key: written(item) for key, item in value.items() if key != "__defaults" and key not in filled}
+    return [written(item) for item in value] if isinstance(value, list) else value
+
+
+def lean(value: Any) -> Any:
+    """A request without the zero values that the official clients spell out."""
+    if isinstance(value, dict):
+        items = {key: lean(item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if (item and item != NO_TIME) or key in KEPT}
+    return [lean(item) for item in value] if isinstance(value, list) else value
+
+
+def _file(name: str) -> Path:
+    if not (REFERENCE / name).is_file():
+        pytest.skip("the recordings are not here")
+    return REFERENCE / name

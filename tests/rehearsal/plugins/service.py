@@ -1,6 +1,7 @@
 """An HTTP service that answers as a test says and remembers what it was asked."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ class Call:
     """With its query."""
     body: Any
     headers: Mapping[str, str]
+    port: int = 0
+    """The caller's: one for each connection."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -28,15 +31,18 @@ class Reply:
 
 
 class Service:
-    """Serves on a loopback port within a ``with``."""
+    """Serves on a loopback port within a ``with``; with ``tls``, over TLS."""
 
-    def __init__(self, answer: Callable[[Call], Reply]) -> None:
+    def __init__(self, answer: Callable[[Call], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[Call] = []
         self._answer = answer
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self.address = f"127.0.0.1:{self._server.server_port}"
+        self.url = f"{'https' if tls else 'http'}://{self.address}"
 
     @property
     def asked(self) -> list[str]:
@@ -68,7 +74,7 @@ class Service:
 
             def handle_any(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                reply = service._take(Call(self.command, self.path, _parsed(raw), dict(self.headers)))
+                reply = service._take(Call(self.command, self.path, _parsed(raw), dict(self.headers), self.client_address[1]))
                 data = b"" if reply.body is None else json.dumps(reply.body).encode()
                 self.send_response(reply.status)
                 for name, value in reply.headers.items():

@@ -8,7 +8,7 @@ from rehearsal.plugins.consul.package import PACKAGE as CONSUL
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
 from rehearsal.plugins.resource import Package
 from tests.rehearsal.plugins.driving import Driver
-from tests.rehearsal.plugins.recorded import Recorded, Replay, about, once, state, steps
+from tests.rehearsal.plugins.recorded import Recorded, Replay, about, lean, once, state, steps, written
 from tests.rehearsal.plugins.service import Service
 
 ENGINES_OWN = {"__meta", "__pulumi_raw_state_delta"}
@@ -16,13 +16,25 @@ ENGINES_OWN = {"__meta", "__pulumi_raw_state_delta"}
 FIRST = "first program, step 1"
 SECOND = "second program"
 
+ACLS = {
+    "consul:index/aclPolicy:AclPolicy": ("/acl/policy?", "/acl/policy/39b7cca1"),
+    "consul:index/aclRole:AclRole": ("/acl/role", "/acl/policy/p1", "/acl/policy/name/p1"),
+    "consul:index/aclToken:AclToken": ("/acl/token",),
+    "consul:index/aclAuthMethod:AclAuthMethod": ("/acl/auth-method",),
+    "consul:index/aclBindingRule:AclBindingRule": ("/acl/binding-rule",),
+}
+
 CASES = [
     (NOMAD, "nomad:index/job:Job", FIRST, "up step 1", ("/job/parity", "/jobs", "/evaluation/", "/deployment/")),
     (NOMAD, "nomad:index/namespace:Namespace", FIRST, "up step 1", ("/namespace",)),
     (CONSUL, "consul:index/keyPrefix:KeyPrefix", FIRST, "up step 1", ("/kv/parity",)),
     (CONSUL, "consul:index/configEntry:ConfigEntry", FIRST, "up step 1", ("/config",)),
     (CONSUL, "consul:index/keys:Keys", SECOND, "second program: up", ("/kv/a/b",)),
+    *((CONSUL, token, SECOND, "second program: up", words) for token, words in ACLS.items()),
 ]
+
+COMPARED_AS_TEXT = ("ConfigEntry", "AclAuthMethod")
+"""What the recorded program wrote in another way than the service does."""
 
 PUT_PATHS = {"/v1/config?dc=dc1", "/v1/catalog/register?dc=dc1"}
 
@@ -39,10 +51,10 @@ def test_a_create_makes_the_recorded_calls_and_state(
     official = state(token, part)
     with Service(Replay(recording)) as service:
         plugin = driver(package, service)
-        checked = plugin.inputs(token, _written(official["inputs"]))
-        resource_id, outputs = plugin.create(token, _written(official["inputs"]))
+        checked = plugin.inputs(token, written(official["inputs"]))
+        resource_id, outputs = plugin.create(token, written(official["inputs"]))
         made = [str(call) for call in service.calls if any(word in call.path for word in words)]
-        again = plugin.diff(token, outputs, _written(official["inputs"]))
+        again = plugin.diff(token, outputs, written(official["inputs"]))
 
     assert list(once(iter(made))) == about(recording, *words)
     assert checked == official["inputs"]
@@ -50,7 +62,7 @@ def test_a_create_makes_the_recorded_calls_and_state(
     assert outputs == {
         key: value for key, value in official["outputs"].items() if key not in ENGINES_OWN and (value is not None or key in outputs)
     }
-    assert again.keys == (["configJson"] if token.endswith("ConfigEntry") else [])
+    assert again.keys == (["configJson"] if token.endswith(COMPARED_AS_TEXT) else [])
 
 
 def test_the_bodies_are_the_recorded_ones() -> None:
@@ -58,16 +70,16 @@ def test_the_bodies_are_the_recorded_ones() -> None:
     node, service_, entry = (state(f"consul:index/{name}") for name in ("node:Node", "service:Service", "configEntry:ConfigEntry"))
     with Service(Replay(recording)) as service:
         plugin = driver(CONSUL, service)
-        node_id, node_state = plugin.create(node["type"], _written(node["inputs"]))
-        service_id, service_state = plugin.create(service_["type"], _written(service_["inputs"]))
-        plugin.create(entry["type"], _written(entry["inputs"]))
+        node_id, node_state = plugin.create(node["type"], written(node["inputs"]))
+        service_id, service_state = plugin.create(service_["type"], written(service_["inputs"]))
+        plugin.create(entry["type"], written(entry["inputs"]))
         registered = service.bodies("PUT", "/v1/catalog/register?dc=dc1")
         entries = service.bodies("PUT", "/v1/config?dc=dc1")
-        assert plugin.diff(service_["type"], service_state, _written(service_["inputs"])).keys == []
+        assert plugin.diff(service_["type"], service_state, written(service_["inputs"])).keys == []
 
     official = [call.body for call in recording if call.path == "/v1/catalog/register?dc=dc1"]
-    assert [_lean(body) for body in registered] == [_lean(body) for body in official]
-    assert [_lean(body) for body in entries] == [_lean(call.body) for call in recording if call.path == "/v1/config?dc=dc1"]
+    assert [lean(body) for body in registered] == [lean(body) for body in official]
+    assert [lean(body) for body in entries] == [lean(call.body) for call in recording if call.path == "/v1/config?dc=dc1"]
     assert (node_id, node_state) == (node["id"], node["outputs"])
     assert (service_id, service_state) == (service_["id"], service_["outputs"])
 
@@ -80,7 +92,7 @@ def test_a_service_goes_before_its_node() -> None:
             official = state(f"consul:index/{name}")
             plugin.delete(official["type"], official["id"], official["outputs"])
         bodies = service.bodies("PUT", "/v1/catalog/deregister?dc=dc1")
-    assert [_lean(body) for body in bodies] == [_lean(call.body) for call in recording]
+    assert [lean(body) for body in bodies] == [lean(call.body) for call in recording]
 
 
 def test_a_changed_job_is_planned_registered_and_followed() -> None:
@@ -88,7 +100,7 @@ def test_a_changed_job_is_planned_registered_and_followed() -> None:
     job = [call for call in recording if "/namespace" not in call.path]
     register = next(call for call in job if call.path.startswith("/v1/jobs"))
     official = state("nomad:index/job:Job")
-    changed = {**_written(official["inputs"]), "jobspec": register.body["Submission"]["Source"]}
+    changed = {**written(official["inputs"]), "jobspec": register.body["Submission"]["Source"]}
     with Service(Replay(job)) as service:
         plugin = driver(NOMAD, service)
         diff = plugin.diff(official["type"], official["outputs"], changed)
@@ -121,7 +133,7 @@ def test_entries_written_out_are_stable_and_the_others_are_not() -> None:
     recording = steps("consul")["second program: up"]
     token = "consul:index/configEntryServiceDefaults:ConfigEntryServiceDefaults"
     official = state(token, SECOND)
-    short = _written(official["inputs"])
+    short = written(official["inputs"])
     full = {**short, "meshGateways": [{"mode": ""}], "transparentProxies": [{"dialedDirectly": False, "outboundListenerPort": 0}]}
     with Service(Replay(recording)) as service:
         plugin = driver(CONSUL, service)
@@ -130,34 +142,40 @@ def test_entries_written_out_are_stable_and_the_others_are_not() -> None:
         assert plugin.diff(token, outputs, full).keys == []
         sent = service.bodies("PUT", "/v1/config?dc=dc1")
     assert (resource_id, outputs) == (official["id"], official["outputs"])
-    assert [_lean(body) for body in sent] == [_lean(call.body) for call in _puts(recording, "service-defaults")]
+    assert [lean(body) for body in sent] == [lean(call.body) for call in _puts(recording, "service-defaults")]
 
 
 def test_intentions_are_stable() -> None:
     token = "consul:index/configEntryServiceIntentions:ConfigEntryServiceIntentions"
     official = state(token, SECOND)
-    asked = _written(official["inputs"])
+    asked = written(official["inputs"])
     with Service(Replay(steps("consul")["second program: up"])) as service:
         plugin = driver(CONSUL, service)
         assert plugin.create(token, asked) == (official["id"], official["outputs"])
         assert plugin.diff(token, official["outputs"], asked).keys == []
 
 
+@pytest.mark.parametrize(("token", "words"), ACLS.items())
+def test_what_is_asked_of_the_acl_system_is_the_recorded_request(token: str, words: tuple[str, ...]) -> None:
+    recording = steps("consul")["second program: up"]
+    path = next(call.path for call in recording if call.method == "PUT" and any(word in call.path for word in words))
+    with Service(Replay(recording)) as service:
+        driver(CONSUL, service).create(token, written(state(token, SECOND)["inputs"]))
+        assert [lean(body) for body in service.bodies("PUT", path)] == [lean(call.body) for call in recording if call.path == path]
+
+
+@pytest.mark.parametrize(("token", "words"), ACLS.items())
+def test_acls_are_refreshed_and_destroyed_with_the_recorded_calls(token: str, words: tuple[str, ...]) -> None:
+    recording = steps("consul")["second program: refresh"] + steps("consul")["second program: destroy"]
+    official = state(token, SECOND)
+    with Service(Replay(recording)) as service:
+        plugin = driver(CONSUL, service)
+        found = plugin.read(official["type"], official["id"], official["outputs"], official["inputs"])
+        plugin.delete(official["type"], official["id"], official["outputs"])
+        made = [call for call in service.asked if any(word in call for word in words)]
+    assert made == about(recording, *words)
+    assert found[:2] == (official["id"], official["outputs"])
+
+
 def _puts(calls: list[Recorded], kind: str) -> list[Recorded]:
     return [call for call in calls if call.path in PUT_PATHS and call.body.get("Kind") == kind]
-
-
-def _written(value: Any) -> Any:
-    """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
-    if isinstance(value, dict):
-        filled = value.get("__defaults", [])
-        return {key: _written(item) for key, item in value.items() if key != "__defaults" and key not in filled}
-    return [_written(item) for item in value] if isinstance(value, list) else value
-
-
-def _lean(value: Any) -> Any:
-    """A request without the zero values that the official clients spell out."""
-    if isinstance(value, dict):
-        lean = {key: _lean(item) for key, item in value.items()}
-        return {key: item for key, item in lean.items() if item or key in ("Expose", "MeshGateway", "SkipNodeUpdate")}
-    return [_lean(item) for item in value] if isinstance(value, list) else value
