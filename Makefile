@@ -8,7 +8,7 @@ STACK ?= dev
 CLOUD ?= rehearsal
 PYTHON := .venv/bin/python
 REHEARSAL := $(PYTHON) -m rehearsal
-ifneq ($(filter env status ssh logs down,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter env status ssh logs shell down,$(firstword $(MAKECMDGOALS))),)
 ifeq ($(wildcard $(PYTHON)),)
 $(error nothing is set up in this checkout yet: run `make setup` first)
 endif
@@ -22,7 +22,7 @@ NAME ?= $(word 2,$(MAKECMDGOALS))
 $(eval $(word 2,$(MAKECMDGOALS)):;@:)
 endif
 
-.PHONY: help setup doctor cloud rehearse env status ssh logs image-local test check bench down
+.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,11 +47,14 @@ env: ## shell lines for `eval "$(make -s env)"`: then plain pulumi, packer and c
 status: ## droplets, members, services and checks, deployments, the URL; JSON=1 for scripts
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy status $(STACK) $(if $(JSON),--json)
 
-ssh: ## a shell on a droplet: make ssh worker01nyc3
+ssh: ## a shell on a droplet, as ops, who may use sudo: make ssh worker01nyc3
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy ssh $(STACK) $(NAME)
 
 logs: ## what a droplet's agents or a service's instances logged: make logs worker01nyc3, make logs frontserve
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy logs $(STACK) $(NAME)
+
+shell: ## a shell in which the consul and nomad CLIs and curl may use the cluster
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy shell $(STACK)
 
 image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=address [KEY=file]
 	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
