@@ -31,6 +31,7 @@ class AclToken(Acl):
         "nodeIdentities": Property(list_of(object_of(acl_identities.NODE))),
         "policies": Property(set_of(STRING)),
         "roles": Property(set_of(STRING)),
+        # In order, as with the official plugin, although Consul returns several in any: then each update may find a change.
         "serviceIdentities": Property(list_of(acl_identities.service(list_of(STRING)))),
         "templatedPolicies": Property(list_of(object_of(acl_identities.TEMPLATED))),
         **ENTERPRISE,

@@ -150,6 +150,15 @@ def test_identities_reach_consul_as_they_are_written(plugin: Driver, store: AclS
     assert kept["ServiceIdentities"] == [{"ServiceName": "web"}, {"ServiceName": "api", "Datacenters": ["dc2", "dc1"]}]
 
 
+def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(plugin: Driver) -> None:
+    services = [{"serviceName": "web"}, {"serviceName": "api"}]
+    _, token = plugin.create(TOKEN, {"serviceIdentities": services})
+    _, role = plugin.create(ROLE, {"name": "role", "serviceIdentities": services})
+    turned = services[::-1]
+    assert plugin.diff(TOKEN, token, {"serviceIdentities": turned}).keys == ["serviceIdentities"]
+    assert plugin.diff(ROLE, role, {"name": "role", "serviceIdentities": turned}).keys == []
+
+
 def test_a_tokens_secret_is_told_by_its_function_alone(plugin: Driver, store: AclStore, policy: str) -> None:
     accessor, state = plugin.create(TOKEN, {"policies": ["read"]})
     secret = store.one("token")["SecretID"]
