@@ -32,6 +32,12 @@ class AgentError(Exception):
         """Whether it may be otherwise soon: there is no leader yet, or the agent only starts."""
         return self.status == 0 or self.status == 429 or self.status >= 500
 
+    @property
+    def absent(self) -> bool:
+        """Whether there is nothing of that name. Consul forbids to look at a token that is not there, and Nomad to delete it."""
+        said = {403: "does not exist", 400: "nonexistent"}.get(self.status)
+        return self.status == 404 or (said is not None and said in str(self))
+
 
 class AgentApi:
     """What Consul's API and Nomad's have in common. Every call raises ``AgentError``."""
@@ -58,7 +64,7 @@ class AgentApi:
         try:
             return self.ask("GET", path)
         except AgentError as refused:
-            if refused.status == 404:
+            if refused.absent:
                 return None
             raise
 
@@ -67,7 +73,7 @@ class AgentApi:
         try:
             self.ask("DELETE", path)
         except AgentError as refused:
-            if refused.status != 404:
+            if not refused.absent:
                 raise
 
 

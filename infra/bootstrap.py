@@ -8,7 +8,7 @@ A dynamic provider runs in a process of its own and is kept in the state by name
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi import dynamic
@@ -17,12 +17,15 @@ from infra import consul_acl, consul_api, nomad_api
 from infra.agent_api import AgentError, Patience
 from infra.agents import Member, droplets, wait
 from infra.consul_api import MANAGEMENT, Consul, accessor
-from infra.keyring import change_key
+from infra.keyring import ANSWERING, change_key
 from infra.mtls import Access, Credentials
 from infra.nomad_api import Nomad
 
 COMPARED = ("primes", "address", "credentials", "secrets", "gossip", "dns", "tokens", "datacenter")
 """What makes a difference; a changed timeout makes none."""
+
+CONSUL, NOMAD = 8501, 4646
+"""Ports of the primes' HTTPS."""
 
 
 class BootstrapError(Exception):
@@ -33,8 +36,8 @@ def reach(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Acce
     """How the cluster is asked with these tokens."""
     address, shown = props["address"], props["credentials"]
     return Access(
-        consul=f"https://{address}:8501",
-        nomad=f"https://{address}:4646",
+        consul=f"https://{address}:{CONSUL}",
+        nomad=f"https://{address}:{NOMAD}",
         authority=shown["authority"],
         certificate=shown["certificate"],
         key=shown["key"],
@@ -63,8 +66,8 @@ def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
             if not api.manages():
                 raise BootstrapError(
                     f"{refused}, and this stack's management token is unknown there: somebody else began, or the stack's state is "
-                    f"of another time. To begin again, write the index that is named there into {reset} on the leader "
-                    f"(owned by {api.kind.lower()}'s user), and run the update again"
+                    f"of another time. To begin again, write the index that is named there into {reset} on the leader, "
+                    "and run the update again"
                 ) from refused
 
     patience.until(f"{api.kind}'s access control", first)
@@ -106,7 +109,7 @@ def succeed(news: Mapping[str, Any], olds: Mapping[str, Any], patience: Patience
         access["nomad_token"] = patience.until("Nomad's manager", lambda: nomad.another_manager(f"manager {accessor(secret)}"))
     for api in (Consul(access), Nomad(access)):
         if not patience.until(f"{api.kind}'s manager", api.manages):
-            raise BootstrapError(f"{api.where} does not know this stack's management token")
+            raise BootstrapError(f"{api.where} does not know this stack's management token; replacing this resource begins again")
     return access, gone
 
 
@@ -137,17 +140,16 @@ class BootstrapProvider(dynamic.ResourceProvider):
         wait(reach(news, "", ""), [], [], news["timeout"])
         patience = Patience(news["timeout"])
         access, gone = succeed(news, olds, patience)
-        consul, nomad = Consul(access), Nomad(access)
-        patience.until("Consul's policies and tokens", partial(furnish, consul, news))
-        for keys in (consul, nomad):
+        patience.until("Consul's policies and tokens", partial(furnish, Consul(access), news))
+        for keys in (Consul(access, ANSWERING), Nomad(access, ANSWERING)):
             if (key := news["gossip"][keys.kind.lower()]) != olds["gossip"][keys.kind.lower()]:
                 change_key(keys, key, patience)
         gone["consul"] += sorted(issued(olds) - issued(news))
-        for api in (consul, nomad):
+        for api in (Consul(access), Nomad(access)):
             kind = api.kind.lower()
-            gone[kind] += [
-                token for token in olds["retired"][kind] if token not in gone[kind] and patience.until("tokens", partial(api.knows, token))
-            ]
+            for token in set(olds["retired"][kind]) - {*gone[kind], *issued(news)}:
+                if patience.until(f"{api.kind}'s retired tokens", partial(api.knows, token)):
+                    gone[kind].append(token)
         return dynamic.UpdateResult(_outputs(news, access, gone))
 
 
@@ -158,10 +160,11 @@ def _outputs(props: dict[str, Any], access: Access, retired: dict[str, list[str]
 class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
     """There when the cluster has leaders and knows its managers. Its id is the cluster's identity."""
 
-    access: pulumi.Output[Access]
-    """With both management tokens; secret."""
-    retired: pulumi.Output[Mapping[str, Sequence[str]]]
-    """Accessors of tokens of consul and nomad that some node may still use; ``Readiness`` revokes them when none does."""
+    if TYPE_CHECKING:  # where it runs, the SDK would hold the value against the type, and show it if it did not like it
+        access: pulumi.Output[Access]
+        """With both management tokens; secret."""
+        retired: pulumi.Output[Mapping[str, Sequence[str]]]
+        """Accessors of tokens of consul and nomad that some node may still use; ``Readiness`` revokes them when none does."""
 
     def __init__(
         self,

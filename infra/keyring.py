@@ -9,6 +9,9 @@ from typing import NamedTuple, Protocol
 
 from infra.agent_api import AgentError, Patience
 
+ANSWERING = (1.0, 60.0)
+"""Seconds for a connection and an answer: an agent waits for the answers of all members, of which one may just have gone."""
+
 
 class Pool(NamedTuple):
     """Members that gossip with each other."""

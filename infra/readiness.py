@@ -8,7 +8,7 @@ A dynamic provider runs in a process of its own and is kept in the state by name
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi import dynamic
@@ -56,8 +56,9 @@ class ReadinessProvider(dynamic.ResourceProvider):
 class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
     """There when every agent of the cluster is."""
 
-    access: pulumi.Output[Access]
-    """As it was given; who takes it from here waits until the cluster is whole. Secret."""
+    if TYPE_CHECKING:  # where it runs, the SDK would hold the value against the type, and show it if it did not like it
+        access: pulumi.Output[Access]
+        """As it was given; who takes it from here waits until the cluster is whole. Secret."""
 
     def __init__(
         self,

@@ -28,8 +28,8 @@ PAUSES = (0.1, 1.0)
 STRANGERS = 5
 """Times in a row that an unknown host key is met before it is no accident of a machine that boots."""
 
-logging.getLogger("paramiko").addHandler(logging.NullHandler())
-logging.getLogger("paramiko").propagate = False
+# What goes wrong is told by exceptions; the library's own log would tell it in many lines, for every try.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
 
 class DeliveryError(Exception):

@@ -1,11 +1,23 @@
-"""The agents of a cluster as they answer over HTTP; a test says who is there."""
+"""The agents of a cluster as they answer over mutual TLS; a test says who is there, and what goes wrong."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from infra.agents import Member
-from tests.infra.answering import answering
+from infra.mtls import Access
+from tests.deploy.certificates import Authority
+
+Answer = tuple[int, Any]
+"""Status, and JSON or the text of a refusal."""
+
+GONE = (403, "token does not exist: ACL not found")
+FORBIDDEN = (403, "Permission denied")
 
 
 def member(name: str, number: int, *, created: int = 0) -> Member:
@@ -19,15 +31,22 @@ def member(name: str, number: int, *, created: int = 0) -> Member:
 
 
 class Agents:
-    """Consul and Nomad. What is not set yet is not there yet."""
+    """Consul and Nomad. What is not set yet is not there yet; access control is not begun."""
 
     def __init__(self) -> None:
         self.leaders = True
         self.consul: list[tuple[Member, int]] = []
         self.servers: list[Member] = []
         self.nodes: list[tuple[Member, str]] = []
-        self.looks = 0
-        self.introduced: list[str] = []
+        self.drained: list[str] = []
+        self.tokens: dict[str, dict[str, dict[str, Any]]] = {"consul": {}, "nomad": {}}
+        """Of each kind by accessor."""
+        self.policies: dict[str, dict[str, Any]] = {}
+        self.keys: dict[str, list[str]] = {"consul": ["old"], "nomad": ["old"]}
+        self.asked: list[tuple[str, str, str]] = []
+        """Kind, method and path, in order."""
+        self.fault: Callable[[str, str, str], Answer | None] = lambda kind, method, path: None
+        """An answer in place of the agent's own."""
 
     def everyone(self, primes: list[Member], workers: list[Member]) -> None:
         """All are there."""
@@ -35,25 +54,151 @@ class Agents:
         self.servers = primes
         self.nodes = [(one, "ready") for one in workers]
 
-    def answer(self, kind: str, path: str) -> Any:
+    def looks(self, path: str) -> int:
+        """How often it was asked for."""
+        return sum(path == one for _, _, one in self.asked)
+
+    def secrets(self, kind: str) -> set[str]:
+        """Of all tokens."""
+        return {token["SecretID"] for token in self.tokens[kind].values()}
+
+    def answer(self, kind: str, method: str, path: str, token: str, body: Any) -> Answer:
+        self.asked.append((kind, method, path))
+        if fault := self.fault(kind, method, path):
+            return fault
         if path == "/v1/status/leader":
-            self.looks += 1
-            return "10.10.0.2:8300" if self.leaders else ""
-        if path.startswith("/v1/agent/join/"):
-            self.introduced.append(path.rpartition("/")[2])
-            return {}
-        if path == "/v1/nodes":
-            return [{"Name": m["name"], "Address": m["address"], "Status": s, "SchedulingEligibility": "eligible"} for m, s in self.nodes]
-        if kind == "consul":
+            return 200, "10.10.0.2:8300" if self.leaders else ""
+        if path == "/v1/acl/bootstrap":
+            return self._begin(kind, body["BootstrapSecret"])
+        own = next((one for one in self.tokens[kind].values() if one["SecretID"] == token), None)
+        if own is None:
+            return FORBIDDEN
+        return 200, own if path == "/v1/acl/token/self" else getattr(self, f"_{kind}")(method, path, body)
+
+    def _begin(self, kind: str, secret: str) -> Answer:
+        if self.tokens[kind]:
+            return (403, "ACL bootstrap no longer allowed (reset index: 9)") if kind == "consul" else (400, "ACL bootstrap already done")
+        return 200, self._make(kind, {"SecretID": secret, "Policies": [{"Name": "global-management"}], "Type": "management"})
+
+    def _make(self, kind: str, told: dict[str, Any]) -> dict[str, Any]:
+        made = {"AccessorID": str(uuid.uuid4()), "SecretID": str(uuid.uuid4()), **told}
+        self.tokens[kind][made["AccessorID"]] = made
+        return made
+
+    def _consul(self, method: str, path: str, body: Any) -> Any:
+        last = path.rpartition("/")[2]
+        if path == "/v1/agent/members":
             return [{"Name": m["name"], "Addr": m["address"], "Status": status} for m, status in self.consul]
-        return {"Members": [{"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"} for m in self.servers]}
+        if path == "/v1/operator/keyring":
+            return self._keyring("consul", {"GET": "list", "POST": "install", "PUT": "use", "DELETE": "remove"}[method], body)
+        if path.startswith("/v1/acl/policy"):
+            if method == "PUT":
+                self.policies[body["Name"]] = {"ID": body["Name"], **body}
+            return self.policies.get(last, Refusal(404, "policy does not exist")) if method == "GET" else body
+        if path == "/v1/acl/token":
+            return self._make("consul", body) if body["AccessorID"] not in self.tokens["consul"] else Refusal(500, "already in use")
+        return self._token("consul", method, last, body)
+
+    def _nomad(self, method: str, path: str, body: Any) -> Any:
+        last = path.rpartition("/")[2]
+        if path == "/v1/nodes":
+            eligible = {"SchedulingEligibility": "eligible"}
+            return [{"ID": m["droplet"], "Name": m["name"], "Address": m["address"], "Status": s, **eligible} for m, s in self.nodes]
+        if path == "/v1/agent/members":
+            return {"Members": [{"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"} for m in self.servers]}
+        if path.startswith("/v1/agent/keyring/"):
+            return self._keyring("nomad", last, body)
+        if path.endswith("/drain"):
+            return self.drained.append(path.split("/")[3])
+        if path.startswith("/v1/node/"):
+            return {"DrainStrategy": None}
+        if path == "/v1/acl/identity/client-introduction-token":
+            return {"JWT": f"introduces {body['NodeName']}"}
+        if path == "/v1/acl/tokens":
+            return [{"AccessorID": one, "Name": token.get("Name")} for one, token in self.tokens["nomad"].items()]
+        if path == "/v1/acl/token":
+            return self._make("nomad", body)
+        return self._token("nomad", method, last, body)
+
+    def _token(self, kind: str, method: str, accessor: str, body: Any) -> Any:
+        if accessor not in self.tokens[kind]:
+            return Refusal(*GONE)
+        if method == "DELETE":
+            del self.tokens[kind][accessor]
+            return True
+        self.tokens[kind][accessor].update(body or {})
+        return self.tokens[kind][accessor]
+
+    def _keyring(self, kind: str, verb: str, body: Any) -> Any:
+        keys = self.keys[kind]
+        if verb == "install" and body["Key"] not in keys:
+            keys.append(body["Key"])
+        elif verb == "use":
+            keys.insert(0, keys.pop(keys.index(body["Key"])))
+        elif verb == "remove":
+            keys.remove(body["Key"])
+        pool = {"WAN": False, "NumNodes": 2, "Keys": dict.fromkeys(keys, 2)}
+        return [pool] if kind == "consul" else pool
+
+
+class Refusal(tuple[int, str]):
+    """An answer that is none, with status and text."""
+
+    def __new__(cls, status: int, text: str) -> "Refusal":
+        return super().__new__(cls, (status, text))
 
 
 @contextmanager
-def serving(agents: Agents) -> Iterator[tuple[str, str]]:
-    """``agents`` behind two ports of their own; gives Consul's address and Nomad's URL."""
-    with (
-        answering(lambda path, _: (200, agents.answer("consul", path))) as consul,
-        answering(lambda path, _: (200, agents.answer("nomad", path))) as nomad,
-    ):
-        yield consul, f"http://{nomad}"
+def serving(agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = "") -> Iterator[Access]:
+    """``agents`` behind two ports of their own, for clients of one authority; gives access to them."""
+    authority = Authority("cluster")
+    with ExitStack() as open_ones:
+        ports = [open_ones.enter_context(_one(agents, kind, authority, scratch)) for kind in ("consul", "nomad")]
+        yield Access(
+            consul=f"https://127.0.0.1:{ports[0]}",
+            nomad=f"https://127.0.0.1:{ports[1]}",
+            consul_token=consul_token,
+            nomad_token=nomad_token,
+            **authority.credentials(),
+        )
+
+
+@contextmanager
+def _one(agents: Agents, kind: str, authority: Authority, scratch: Path) -> Iterator[int]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def _answer(self) -> None:
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            token = self.headers.get(f"X-{kind.title()}-Token", "")
+            status, told = agents.answer(kind, self.command, self.path, token, json.loads(sent) if sent else None)
+            if isinstance(told, Refusal):
+                status, told = told
+            content = json.dumps(told).encode() if status == 200 else str(told).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815  # the library's names
+
+        def log_message(self, *args: object) -> None:
+            """Quiet."""
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *args: object) -> None:
+            """Quiet: who is refused ends the connection."""
+
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = authority.server(scratch).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,20 +1,23 @@
-"""Readiness: who is waited for, when the cluster is another one, and what hangs on it."""
+"""Readiness: who is waited for, and what is revoked when all are there."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
 import pulumi
-import pulumi_nomad as nomad
 import pytest
 
-from infra import agents, readiness
-from infra.agents import Member
-from infra.providers import tenants
-from infra.readiness import NotReadyError, Readiness, ReadinessProvider
+from infra import agent_api, agents
+from infra.agents import NotReadyError
+from infra.consul_api import Consul, accessor
+from infra.mtls import Access
+from infra.nomad_api import Nomad
+from infra.readiness import Readiness, ReadinessProvider
 from tests.infra.agents_api import Agents, member, serving
 from tests.infra.cloud import run, start
 
+MANAGER = "00000000-0000-0000-0000-000000000001"
 PRIMES = [member("prime01nyc3", 2)]
 WORKERS = [member("worker01nyc3", 3, created=1), member("worker02nyc3", 4, created=1)]
 
@@ -27,14 +30,18 @@ def there() -> Agents:
 
 
 @pytest.fixture
-def props(there: Agents, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
-    monkeypatch.setattr(readiness, "PACE", 0.01)
-    with serving(there) as (consul, nomad_url):
-        yield {"primes": PRIMES, "workers": WORKERS, "consul": consul, "nomad": nomad_url, "timeout": 10}
+def props(there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    monkeypatch.setattr(agents, "PACE", 0.01)
+    monkeypatch.setattr(agent_api, "PACE", 0.01)
+    with serving(there, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as access:
+        Consul(access).bootstrap()
+        Nomad(access).bootstrap()
+        none: dict[str, list[str]] = {"consul": [], "nomad": []}
+        yield {"primes": PRIMES, "workers": WORKERS, "access": access, "cluster": "2", "retired": none, "timeout": 10}
 
 
 def lacking(props: dict[str, Any]) -> list[str]:
-    return agents.missing(props["consul"], props["nomad"], props["primes"], props["workers"])
+    return agents.missing(Consul(props["access"]), Nomad(props["access"]), props["primes"], props["workers"])
 
 
 def test_a_whole_cluster_lacks_nothing(props: dict[str, Any]) -> None:
@@ -58,31 +65,29 @@ def test_no_leader_is_told(props: dict[str, Any], there: Agents) -> None:
 
 
 def test_agents_that_do_not_answer_are_told(props: dict[str, Any]) -> None:
-    silent = {**props, "consul": "127.0.0.1:9", "nomad": "http://127.0.0.1:9"}
-    assert lacking(silent) == ["Consul at 127.0.0.1:9 (ConnectionError)", "Nomad at http://127.0.0.1:9 (ConnectionError)"]
+    silent = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
+    assert lacking({**props, "access": silent}) == [
+        "Consul at https://127.0.0.1:9 (ConnectionError)",
+        "Nomad at https://127.0.0.1:9 (ConnectionError)",
+    ]
 
 
-def test_primes_that_do_not_know_each_other_are_introduced(props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "SHYNESS", 0.05)
-    primes = [*PRIMES, member("prime02nyc3", 5), member("prime03nyc3", 6)]
-    Timer(0.5, there.everyone, (primes, WORKERS)).start()
-    ReadinessProvider().update("2", props, {**props, "primes": primes})
-    assert set(there.introduced) == {"10.10.0.2", "10.10.0.5", "10.10.0.6"}
+def test_agents_that_do_not_know_the_token_are_told(props: dict[str, Any]) -> None:
+    stale = lacking({**props, "access": {**props["access"], "consul_token": "stale", "nomad_token": "stale"}})
+    assert [line.partition(" (")[2] for line in stale] == ["403: Permission denied)"] * 2
 
 
-def test_a_lone_prime_is_introduced_to_nobody(props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readiness, "SHYNESS", 0.05)
-    there.nodes = []
-    Timer(0.5, there.everyone, (PRIMES, WORKERS)).start()
-    ReadinessProvider().create(props)
-    assert there.introduced == []
+def test_leaders_alone_are_waited_for_without_a_token(props: dict[str, Any]) -> None:
+    anyone = {**props["access"], "consul_token": "", "nomad_token": ""}
+    assert lacking({"access": anyone, "primes": [], "workers": []}) == []
 
 
 def test_creation_waits_for_the_last_member(props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]) -> None:
     there.nodes = [(WORKERS[0], "ready")]
     Timer(0.2, there.everyone, (PRIMES, WORKERS)).start()
     created = ReadinessProvider().create(props)
-    assert (created.id, created.outs) == ("2", props)
+    assert created.id == "2"
+    assert created.outs == {name: value for name, value in props.items() if name != "timeout"}
     told = capsys.readouterr().out.splitlines()
     assert told[0].endswith("waiting for worker02nyc3 in Nomad")
     assert told[-1].endswith("1 primes and 2 workers are ready")
@@ -91,14 +96,29 @@ def test_creation_waits_for_the_last_member(props: dict[str, Any], there: Agents
 def test_waiting_ends_in_time_and_names_who_is_missing(props: dict[str, Any], there: Agents) -> None:
     there.servers = []
     with pytest.raises(NotReadyError, match="after 0 s the cluster lacks prime01nyc3 in Nomad"):
-        readiness.wait({**props, "timeout": 0})
+        ReadinessProvider().create({**props, "timeout": 0})
 
 
-def difference(**changes: Any) -> tuple[bool | None, bool]:
-    """Whether anything changed, and whether the cluster is another one."""
-    old = {"primes": PRIMES, "workers": WORKERS, "consul": "a:8500", "nomad": "http://a:4646", "timeout": 10, "__provider": "old"}
-    found = ReadinessProvider().diff("2", old, {**old, "__provider": "new", **changes})
-    return found.changes, bool(found.replaces)
+@pytest.fixture
+def retired(props: dict[str, Any]) -> dict[str, list[str]]:
+    """Accessors of tokens that are there, and of some that are not."""
+    Consul(props["access"]).ensure_token("old", "DNS")
+    nomad = Nomad(props["access"])
+    nomad.another_manager("former")
+    former = next(one["AccessorID"] for one in nomad.ask("GET", "/v1/acl/tokens") if one["Name"] == "former")
+    return {"consul": [accessor("old"), "gone"], "nomad": [former, "gone"]}
+
+
+def test_what_is_retired_is_revoked_when_all_are_there(props: dict[str, Any], there: Agents, retired: dict[str, list[str]]) -> None:
+    ReadinessProvider().update("2", props, {**props, "retired": retired})
+    assert there.secrets("consul") == there.secrets("nomad") == {MANAGER}
+
+
+def test_nothing_is_revoked_while_someone_is_missing(props: dict[str, Any], there: Agents, retired: dict[str, list[str]]) -> None:
+    there.nodes = []
+    with pytest.raises(NotReadyError):
+        ReadinessProvider().update("2", props, {**props, "retired": retired, "timeout": 0})
+    assert "old" in there.secrets("consul")
 
 
 UNKNOWN = pulumi.runtime.rpc.UNKNOWN
@@ -107,46 +127,34 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, (False, False)),
-        ({"timeout": 99}, (False, False)),
-        ({"workers": WORKERS[:1]}, (True, False)),
-        ({"workers": UNKNOWN}, (True, False)),
-        ({"primes": [*PRIMES, member("prime02nyc3", 8)]}, (True, False)),
-        ({"primes": [member("prime01nyc3", 9)], "consul": "b:8500"}, (True, True)),
-        ({"primes": [{**PRIMES[0], "droplet": "77"}]}, (True, True)),
-        ({"primes": UNKNOWN}, (True, True)),
+        ({}, False),
+        ({"timeout": 99}, False),
+        ({"workers": WORKERS[:1]}, True),
+        ({"workers": UNKNOWN}, True),
+        ({"access": UNKNOWN}, True),
+        ({"cluster": "9"}, True),
+        ({"retired": {"consul": ["a"], "nomad": []}}, True),
+        ({"primes": [member("prime01nyc3", 9)]}, True),
     ],
 )
-def test_a_cluster_is_another_one_when_no_prime_is_left(changes: dict[str, Any], expected: tuple[bool, bool]) -> None:
-    assert difference(**changes) == expected
+def test_it_waits_again_when_something_is_declared_otherwise_and_is_never_replaced(
+    props: dict[str, Any], there: Agents, changes: dict[str, Any], expected: bool
+) -> None:
+    looks = len(there.asked)
+    found = ReadinessProvider().diff("2", {**props, "__provider": "old"}, {**props, "__provider": "new", **changes})
+    assert (found.changes, found.replaces) == (expected, None)
+    assert len(there.asked) == looks
 
 
-def test_an_update_that_changes_nothing_does_not_wait(props: dict[str, Any], there: Agents) -> None:
-    assert ReadinessProvider().diff("2", props, dict(props)).changes is False
-    assert there.looks == 0
-
-
-def made(name: str, primes: list[Member]) -> Readiness:
-    return Readiness(name, primes=primes, workers=WORKERS, address="198.18.0.2", timeout=5)
-
-
-def test_what_lives_in_the_cluster_goes_and_comes_with_it() -> None:
+def test_access_is_declared_as_secret_and_handed_on() -> None:
     cloud = start()
-    seen: list[pulumi.ResourceOptions] = []
-    triggers: list[Any] = []
+    nobody = Access(consul="https://a", nomad="https://b", authority="", certificate="", key="", consul_token="", nomad_token="")
+    seen: list[str] = []
 
     def program() -> pulumi.Output[Any]:
-        ready = made("ready", PRIMES)
-        in_nomad, in_consul = tenants("cluster", ready, "nyc3")
-        seen.extend([in_nomad, in_consul])
-        job = nomad.Job("job", jobspec="{}", opts=pulumi.ResourceOptions.merge(in_nomad, cloud.watched()))
-        return pulumi.Output.all(job.id, in_nomad.replacement_trigger).apply(lambda known: triggers.append(known[1]))
+        made = Readiness("ready", primes=PRIMES, workers=WORKERS, access=nobody, cluster="2", timeout=5)
+        return made.access.apply(lambda access: seen.append(access["nomad"]))
 
     run(program)
-    assert cloud.created["cluster-nomad"]["address"] == "http://198.18.0.2:4646"
-    consul = cloud.created["cluster-consul"]
-    assert (consul["address"], consul["scheme"], consul["datacenter"]) == ("198.18.0.2:8500", "http", "nyc3")
-    for options in seen:
-        (provider,) = options.providers or []
-        assert options.deleted_with is provider
-    assert triggers == ["ready-id"]
+    assert cloud.secret["ready"] == {"access"}
+    assert seen == ["https://b"]

@@ -1,0 +1,96 @@
+"""Another gossip key: in which order, and from wherever an earlier change broke off."""
+
+from collections import Counter
+
+import pytest
+
+from infra import agent_api
+from infra.agent_api import AgentError, Patience
+from infra.keyring import Pool, change_key
+
+
+class Ring:
+    """Members of two pools, each with its own keys, the first in use; a key in use cannot be removed, nor one used that is missing."""
+
+    kind = "Consul"
+
+    def __init__(self, *keys: str) -> None:
+        self.members = {"LAN": [list(keys) for _ in range(3)], "WAN": [list(keys)]}
+        self.done: list[str] = []
+        self.deaf = 0
+        """How many changes a member does not hear of."""
+
+    def pools(self) -> list[Pool]:
+        return [Pool(name, len(rings), Counter(key for ring in rings for key in ring)) for name, rings in self.members.items()]
+
+    def _everyone(self, verb: str, key: str) -> list[list[str]]:
+        self.done.append(f"{verb} {key}")
+        rings = [ring for pool in self.members.values() for ring in pool]
+        self.deaf -= 1
+        return rings if self.deaf < 0 else rings[1:]
+
+    def _answered(self) -> None:
+        if self.deaf >= 0:
+            raise AgentError("2/3 nodes reported success", 500)
+
+    def install_key(self, key: str) -> None:
+        for ring in self._everyone("install", key):
+            ring += [key] if key not in ring else []
+        self._answered()
+
+    def use_key(self, key: str) -> None:
+        for ring in self._everyone("use", key):
+            ring.insert(0, ring.pop(ring.index(key)))
+        self._answered()
+
+    def remove_key(self, key: str) -> None:
+        for ring in self._everyone("remove", key):
+            if ring[0] == key:
+                raise AgentError("key is in use", 500)
+            ring[:] = [one for one in ring if one != key]
+        self._answered()
+
+    def all_have(self, *keys: str) -> bool:
+        return all(ring == list(keys) for pool in self.members.values() for ring in pool)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_api, "PACE", 0.001)
+
+
+def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -> None:
+    ring = Ring("old")
+    change_key(ring, "new", Patience(5))
+    assert ring.done == ["install new", "use new", "remove old"]
+    assert ring.all_have("new")
+
+
+@pytest.mark.parametrize("left", [("old", "new"), ("new", "old"), ("new",), ("between", "old"), ("old", "between", "new")])
+def test_a_change_that_broke_off_is_finished(left: tuple[str, ...]) -> None:
+    ring = Ring(*left)
+    change_key(ring, "new", Patience(5))
+    assert ring.all_have("new")
+
+
+def test_a_member_that_came_later_is_told_too() -> None:
+    ring = Ring("new", "old")
+    ring.members["LAN"].append(["old"])
+    change_key(ring, "new", Patience(5))
+    assert ring.all_have("new")
+
+
+@pytest.mark.parametrize("deaf", [1, 2, 4])
+def test_every_member_has_to_acknowledge(deaf: int) -> None:
+    ring = Ring("old")
+    ring.deaf = deaf
+    change_key(ring, "new", Patience(5))
+    assert ring.all_have("new")
+
+
+def test_the_old_key_stays_while_someone_does_not_know_the_new_one() -> None:
+    ring = Ring("old")
+    ring.deaf = 10**6
+    with pytest.raises(AgentError, match="gossip key is made known: 2/3 nodes"):
+        change_key(ring, "new", Patience(0.05))
+    assert all("old" in one for pool in ring.members.values() for one in pool)

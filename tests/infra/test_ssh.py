@@ -1,0 +1,126 @@
+"""Delivery over SSH: to the machine that is meant and to no other, however late it listens."""
+
+from collections.abc import Callable, Iterator
+from threading import Timer
+
+import paramiko
+import pytest
+
+from infra import ssh
+from infra.ssh import DeliveryError
+from tests.infra.ssh_machine import Machine, key_pair
+
+HOST, HOST_PRIVATE = key_pair()
+USER, USER_PRIVATE = key_pair()
+CONTENT = b'{"token": "a secret of the bundle"}'
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    made = Machine(HOST_PRIVATE, USER, lambda given: (0, "outcome", ""))
+    monkeypatch.setattr(ssh, "PORT", made.port)
+    monkeypatch.setattr(ssh, "PAUSES", (0.01, 0.02))
+    monkeypatch.setattr(ssh, "GREETING", 2.0)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def deliver(machine: Machine, told: list[str]) -> Callable[..., str]:
+    """With what is right, unless said otherwise; nothing listens yet."""
+
+    def run(*, known: tuple[str, ...] = (HOST,), key: str = USER_PRIVATE, timeout: float = 20) -> str:
+        return ssh.deliver("127.0.0.1", key, known, lambda: CONTENT, timeout, told.append)
+
+    return run
+
+
+def test_the_machine_is_given_everything(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.listen()
+    assert deliver() == "outcome"
+    assert machine.given == [CONTENT]
+
+
+def test_either_of_the_known_host_keys_will_do(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.listen()
+    assert deliver(known=(key_pair()[0], f"{HOST} with a comment")) == "outcome"
+
+
+def test_a_machine_that_does_not_listen_yet_is_waited_for(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
+    Timer(0.3, machine.listen).start()
+    assert deliver() == "outcome"
+    assert len(told) == 1 and told[0].startswith("ConnectionRefusedError")
+
+
+def test_a_connection_that_breaks_is_made_again(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.broken = 2
+    machine.listen()
+    assert deliver() == "outcome"
+    assert machine.met == 3
+
+
+def test_a_delivery_that_breaks_off_is_repeated(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
+    machine.command = lambda given: (0, "outcome", "") if len(machine.given) > 1 else (None, "", "")
+    machine.listen()
+    assert deliver() == "outcome"
+    assert machine.given == [CONTENT] * 2
+    assert told == ["the connection ended too early"]
+
+
+def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.command = lambda given: (None, "it reboots", "")
+    machine.listen()
+    assert deliver() == "it reboots"
+
+
+def test_a_machine_with_another_host_key_is_given_nothing(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.listen()
+    fingerprint = paramiko.PKey.from_type_string("ssh-ed25519", machine.host_key.asbytes()).fingerprint
+    with pytest.raises(DeliveryError) as refused:
+        deliver(known=(key_pair()[0],))
+    assert fingerprint in str(refused.value)
+    assert machine.given == []
+    assert machine.met == ssh.STRANGERS
+
+
+def test_a_host_key_that_shows_for_a_moment_only_is_no_end(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
+    right, machine.host_key = machine.host_key, paramiko.ECDSAKey.generate()
+    machine.listen()
+    Timer(0.2, lambda: setattr(machine, "host_key", right)).start()
+    assert deliver() == "outcome"
+    assert told
+
+
+def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(machine: Machine, deliver: Callable[..., str]) -> None:
+    right, machine.users_key = machine.users_key, key_pair()[0]
+    machine.listen()
+    Timer(0.2, lambda: setattr(machine, "users_key", right)).start()
+    assert deliver() == "outcome"
+
+
+def test_waiting_ends_and_names_the_cause(deliver: Callable[..., str]) -> None:
+    with pytest.raises(DeliveryError, match=r"took nothing within 0 s: ConnectionRefusedError"):
+        deliver(timeout=0)
+
+
+def test_what_the_machine_refuses_is_told_and_not_repeated(machine: Machine, deliver: Callable[..., str]) -> None:
+    machine.command = lambda given: (1, "", "tool-enrol: the certificate is not this node's\n")
+    machine.listen()
+    with pytest.raises(DeliveryError, match=r"^tool-enrol: the certificate is not this node's$"):
+        deliver()
+    assert len(machine.given) == 1
+
+
+def test_nothing_is_logged(
+    machine: Machine, deliver: Callable[..., str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    machine.broken = 1
+    machine.listen()
+    deliver()
+    assert caplog.records == []
+    assert capfd.readouterr() == ("", "")
