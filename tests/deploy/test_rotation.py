@@ -1,13 +1,18 @@
 """A rotation replaces the secrets of the kind that was asked for, and tells which."""
 
 import json
+import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
-from deploy import rotation
+from deploy import rotation, stack
+from deploy.engine import Engine
 from deploy.progress import Change
-from tests.deploy.throwaway import Project
+from rehearsal.plugins.install import install
+from tests.deploy.throwaway import CHECKOUT, Project
 
 RANDOM = "random:index/randomPassword:RandomPassword"
 KEY, REQUEST, SIGNED = (
@@ -107,6 +112,56 @@ def test_who_says_no_has_seen_what_it_would_do_and_changed_nothing(rotating: Pro
     assert refused.returncode == 2
     assert "replace      Resource thing01" in refused.stderr and "nothing was rotated" in refused.stderr
     assert rotating.thing.exists()
+
+
+PROGRAM = """
+import pulumi
+from infra.authority import Authority, AuthorityArgs
+from infra.secrets import Secrets
+
+authority, secrets = Authority("authority", AuthorityArgs(prefix="slipway-dev")), Secrets("secrets")
+secrets.of_node("worker01", {})
+authority.certificate("worker01", dns_names=["localhost"], uses=["server_auth"])
+pulumi.export("operator", authority.operator)
+"""
+"""The stack's own secrets without a cluster that has them."""
+
+
+@pytest.fixture
+def secretive(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    plugins = install(Path(os.environ["PULUMI_HOME"]), Path(sys.executable))
+    assert {"random", "tls"} <= set(plugins)
+    monkeypatch.setenv("PYTHONPATH", str(CHECKOUT), prepend=os.pathsep)
+    monkeypatch.setenv("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
+    (project.directory / "__main__.py").write_text(PROGRAM)
+    assert project.deploy("up").returncode == 0
+    return project
+
+
+def made(project: Project) -> dict[str, str]:
+    """What is secret, by the name of what made it."""
+    resources = stack.resources("dev", Engine(print), project.directory, secrets=True)
+    told = ("result", "privateKeyPem", "certPem", "certRequestPem")
+    return {
+        one["urn"].rpartition("::")[2]: next(one["outputs"][name] for name in told if name in one["outputs"])
+        for one in resources
+        if one["type"].startswith(("random:", "tls:"))
+    }
+
+
+def test_the_stacks_own_secrets_are_found_by_their_names(secretive: Project) -> None:
+    before = made(secretive)
+    done = secretive.deploy("rotate", "--yes", "--json")
+    assert done.returncode == 0, done.stderr
+    after = made(secretive)
+    stayed = {"authority-key", "authority-certificate", "secrets-enrol", "secrets-worker01-host", "secrets-worker01-host-first"}
+    assert {name for name in before if before[name] == after[name]} == stayed
+    rotated = json.loads(done.stdout)["rotated"]
+    assert {name for names in rotated.values() for name in names} == before.keys() - stayed
+    assert len(rotated["gossip"]) == 2 and len(rotated["tokens"]) == 5 and len(rotated["certificates"]) == 6
+    said = done.stdout + done.stderr
+    assert not any(value in said or value.replace("\n", "\\n") in said for value in {*before.values(), *after.values()})
+    assert secretive.deploy("preview", "--expect-no-changes").returncode == 0
 
 
 def test_nobody_to_ask_is_a_no(project: Project) -> None:
