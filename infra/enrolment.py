@@ -32,6 +32,9 @@ NEW_TO_CLUSTER = ("droplet", "cluster")
 INTRODUCED = 15 * 60
 """Seconds in which the client has to use its introduction, which is made when the machine listens already."""
 
+UNSET: dict[str, Any] = {"access": None, "operator_key": None}
+"""What the engine leaves out where it is none."""
+
 DRAINING = 45
 """Seconds in which the tasks of a worker that is taken away have to move."""
 
@@ -98,6 +101,7 @@ class EnrolmentProvider(dynamic.ResourceProvider):
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        props = UNSET | props
         deliver(props, {})
         return dynamic.CreateResult(props["node"]["name"], _declared(props))
 
@@ -106,6 +110,7 @@ class EnrolmentProvider(dynamic.ResourceProvider):
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """New tokens are made before, old ones revoked after the node was given the new."""
+        olds, news = UNSET | olds, UNSET | news
         if olds["droplet"] != news["droplet"] or bundle(olds, "") != bundle(news, ""):
             deliver(news, olds)
             if news["access"]:
@@ -116,7 +121,7 @@ class EnrolmentProvider(dynamic.ResourceProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Move a worker's tasks elsewhere and make its tokens useless. A cluster that does not answer is not waited for."""
-        if not props["access"]:
+        if not props.get("access"):
             return
         for leave in (drain, revoke):
             try:
