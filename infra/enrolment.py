@@ -75,6 +75,7 @@ def deliver(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
         introduction = ""
         if props["access"] and begins:
             nomad = Nomad(props["access"])
+            patience.until(f"{name}: eligibility", lambda: nomad.welcome(name))
             introduction = patience.until(f"{name}: introduction", lambda: nomad.introduction(name, INTRODUCED))
         return json.dumps(bundle(props, introduction)).encode()
 
@@ -96,7 +97,11 @@ def _outcome(name: str, told: str) -> str:
 
 
 class EnrolmentProvider(dynamic.ResourceProvider):
-    """Delivers what a node must have; takes its tokens back on deletion. Never replaced: another machine is enrolled anew."""
+    """Delivers what a node must have; takes its tokens back on deletion.
+
+    Never replaced by itself: another machine is enrolled anew. Who wants it replaced has it leave before it joins again,
+    because what it joins with is the same.
+    """
 
     serialize_as_secret_always = False
 
@@ -106,7 +111,7 @@ class EnrolmentProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(props["node"]["name"], _declared(props))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        return dynamic.DiffResult(changes=any(olds.get(name) != news.get(name) for name in COMPARED))
+        return dynamic.DiffResult(changes=any(olds.get(name) != news.get(name) for name in COMPARED), delete_before_replace=True)
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """New tokens are made before, old ones revoked after the node was given the new."""

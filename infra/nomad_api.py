@@ -71,9 +71,19 @@ class Nomad(AgentApi):
         asked = {"NodeName": node, "TTL": seconds * SECOND}
         return str(self.ask("POST", "/v1/acl/identity/client-introduction-token", asked)["JWT"])
 
-    def drain(self, node: str, seconds: int) -> list[str]:
-        """Begin to move everything off the nodes of this name that are up, within so long; gives their ids."""
-        ids = [one["ID"] for one in self.ask("GET", "/v1/nodes") if one["Name"] == node and one["Status"] != "down"]
+    def nodes(self, name: str) -> list[dict[str, Any]]:
+        """Clients of this name that are up."""
+        return [one for one in self.ask("GET", "/v1/nodes") if one["Name"] == name and one["Status"] != "down"]
+
+    def welcome(self, name: str) -> None:
+        """Let the nodes of this name take jobs again, if they were drained."""
+        for one in self.nodes(name):
+            if one["SchedulingEligibility"] != "eligible":
+                self.ask("POST", f"/v1/node/{one['ID']}/eligibility", {"Eligibility": "eligible"})
+
+    def drain(self, name: str, seconds: int) -> list[str]:
+        """Begin to move everything off the nodes of this name, within so long; gives their ids."""
+        ids = [one["ID"] for one in self.nodes(name)]
         for one in ids:
             self.ask("POST", f"/v1/node/{one}/drain", {"DrainSpec": {"Deadline": seconds * SECOND}})
         return ids

@@ -8,7 +8,6 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 import paramiko
 
@@ -25,8 +24,8 @@ WORKING = 120.0
 """Seconds of silence in which the machine does what it was asked to."""
 PAUSES = (0.1, 1.0)
 """Seconds between the first two tries, and between later ones at most."""
-STRANGERS = 5
-"""Times in a row that an unknown host key is met before it is no accident of a machine that boots."""
+DOUBT = 10.0
+"""Seconds that a wrong host key or a refusal has to last before it is no accident of a machine that boots."""
 
 # What goes wrong is told by exceptions; the library's own log would tell it in many lines, for every try.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
@@ -36,21 +35,12 @@ class DeliveryError(Exception):
     """The machine did not take what it was given; the message names the cause, and no secret."""
 
 
-class StrangerError(Exception):
-    """Somebody answers with a host key that is not the machine's; the message is its fingerprint."""
+class DoubtError(Exception):
+    """Something is wrong that a machine which only boots might mend; the message says what, if it does not."""
 
 
 class BrokenError(Exception):
     """The machine cannot be reached, or not to the end; the message says why."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """How the command ended. The status is -1 where the connection ended first."""
-
-    status: int
-    stdout: str
-    stderr: str
 
 
 def deliver(host: str, key: str, known: Collection[str], content: Callable[[], bytes], timeout: float, tell: Callable[[str], None]) -> str:
@@ -64,28 +54,22 @@ def deliver(host: str, key: str, known: Collection[str], content: Callable[[], b
         tell: is told why it has to wait, whenever that changes.
 
     Raises:
-        DeliveryError: nobody listened in time, somebody else listens, or the command failed.
+        DeliveryError: nobody listened in time; or somebody else listens or the command failed, and that again and again.
     """
-    start, pause, strangers, told = time.monotonic(), PAUSES[0], 0, ""
+    start, pause, told = time.monotonic(), PAUSES[0], ""
+    since: float | None = None
     while True:
         try:
-            done = attempt(host, key, known, content)
-            if done.status > 0:
-                raise DeliveryError(_last(done.stderr) or f"{COMMAND} ended with {done.status}")
-            if done.status == 0 or done.stdout:
-                return done.stdout
-            why = "the connection ended too early"
+            return attempt(host, key, known, content)
         except BrokenError as broken:
-            why, strangers = str(broken), 0
-        except StrangerError as stranger:
-            why, strangers = f"unknown host key {stranger}", strangers + 1
-            if strangers >= STRANGERS:
-                raise DeliveryError(
-                    f"{host} shows a host key that is not the machine's ({stranger}): somebody else answers at its address, "
-                    "or its keys were changed by hand. Nothing was sent"
-                ) from None
-        if time.monotonic() - start > timeout:
-            raise DeliveryError(f"{host} took nothing within {timeout:.0f} s: {why}")
+            why, since = str(broken), None
+            if time.monotonic() - start > timeout:
+                raise DeliveryError(f"{host} took nothing within {timeout:.0f} s: {why}") from broken
+        except DoubtError as doubt:
+            why, now = str(doubt), time.monotonic()
+            since = since or now
+            if now - since > min(DOUBT, timeout):
+                raise DeliveryError(why) from doubt
         if why != told:
             tell(why)
             told = why
@@ -93,12 +77,12 @@ def deliver(host: str, key: str, known: Collection[str], content: Callable[[], b
         pause = min(1.5 * pause, PAUSES[1])
 
 
-def attempt(host: str, key: str, known: Collection[str], content: Callable[[], bytes]) -> Done:
-    """One try.
+def attempt(host: str, key: str, known: Collection[str], content: Callable[[], bytes]) -> str:
+    """One try; gives the command's output.
 
     Raises:
         BrokenError: there is no connection, or it breaks before the command could tell its end.
-        StrangerError: before anything is sent.
+        DoubtError: the host key is unknown, and nothing was sent; or the command failed.
     """
     transport = None
     try:
@@ -108,7 +92,10 @@ def attempt(host: str, key: str, known: Collection[str], content: Callable[[], b
         transport.start_client(timeout=GREETING)
         shown = transport.get_remote_server_key()
         if shown.get_base64() not in {public.split()[1] for public in known}:
-            raise StrangerError(shown.fingerprint)
+            raise DoubtError(
+                f"{host} shows a host key that is not the machine's ({shown.fingerprint}): somebody else answers at its address, "
+                "or its keys were changed by hand. Nothing was sent"
+            )
         transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key(io.StringIO(key)))
         return _run(transport.open_session(timeout=GREETING), content())
     except (OSError, EOFError, paramiko.SSHException) as broken:
@@ -118,16 +105,16 @@ def attempt(host: str, key: str, known: Collection[str], content: Callable[[], b
             transport.close()
 
 
-def _run(channel: paramiko.Channel, content: bytes) -> Done:
+def _run(channel: paramiko.Channel, content: bytes) -> str:
     channel.settimeout(WORKING)
     channel.exec_command(COMMAND)
     channel.sendall(content)
     channel.shutdown_write()
-    stdout, stderr = channel.makefile("rb").read(), channel.makefile_stderr("rb").read()
+    stdout, stderr = (stream.read().decode(errors="replace") for stream in (channel.makefile("rb"), channel.makefile_stderr("rb")))
     # A machine that reboots may be gone before it says how the command ended; without a limit this would wait for ever.
     status = channel.recv_exit_status() if channel.status_event.wait(GREETING) else -1
-    return Done(status, stdout.decode(errors="replace"), stderr.decode(errors="replace"))
-
-
-def _last(text: str) -> str:
-    return "; ".join(text.strip().splitlines()[-5:])
+    if status > 0:
+        raise DoubtError("; ".join(stderr.strip().splitlines()[-5:]) or f"{COMMAND} ended with {status}")
+    if status < 0 and not stdout.endswith("\n"):
+        raise BrokenError("the connection ended too early")
+    return stdout

@@ -102,14 +102,24 @@ class Agents:
     def _nomad(self, method: str, path: str, body: Any) -> Any:
         last = path.rpartition("/")[2]
         if path == "/v1/nodes":
-            eligible = {"SchedulingEligibility": "eligible"}
-            return [{"ID": m["droplet"], "Name": m["name"], "Address": m["address"], "Status": s, **eligible} for m, s in self.nodes]
+            return [
+                {
+                    "ID": m["droplet"],
+                    "Name": m["name"],
+                    "Address": m["address"],
+                    "Status": status,
+                    "SchedulingEligibility": "ineligible" if m["droplet"] in self.drained else "eligible",
+                }
+                for m, status in self.nodes
+            ]
         if path == "/v1/agent/members":
             return {"Members": [{"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"} for m in self.servers]}
         if path.startswith("/v1/agent/keyring/"):
             return self._keyring("nomad", last, body)
         if path.endswith("/drain"):
             return self.drained.append(path.split("/")[3])
+        if path.endswith("/eligibility"):
+            return self.drained.remove(path.split("/")[3])
         if path.startswith("/v1/node/"):
             return {"DrainStrategy": None}
         if path == "/v1/acl/identity/client-introduction-token":

@@ -230,7 +230,7 @@ def test_what_is_declared_makes_the_difference_and_nothing_replaces(
 ) -> None:
     kept = {**create(props), "__provider": "old"}
     found = EnrolmentProvider().diff("", kept, {**props, "__provider": "new", **changes})
-    assert (found.changes, found.replaces) == (expected, None)
+    assert (found.changes, found.replaces, found.delete_before_replace) == (expected, None, True)
 
 
 def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
@@ -239,6 +239,16 @@ def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(props: di
     EnrolmentProvider().delete("worker01nyc3", kept)
     assert agents.drained == ["3"]
     assert agents.secrets("consul") == {MANAGER}
+
+
+def test_a_worker_that_left_and_joins_again_takes_jobs(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+    agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
+    agents.drained = ["4"]
+    EnrolmentProvider().delete("worker01nyc3", create(props))
+    assert agents.drained == ["4", "3"]
+    create(props)
+    assert agents.drained == ["4"]
+    assert agents.secrets("consul") == {MANAGER, "agent-1", "nomad-1"}
 
 
 def test_tokens_are_revoked_also_when_nomad_does_not_answer(
