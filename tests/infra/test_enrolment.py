@@ -138,6 +138,15 @@ def test_a_prime_comes_before_there_is_anybody_to_ask(prime: dict[str, Any], mac
     assert agents.asked == []
 
 
+def test_what_is_none_the_engine_leaves_out(prime: dict[str, Any], machine: Machine) -> None:
+    told = {name: value for name, value in prime.items() if value is not None}
+    kept = {name: value for name, value in create(told).items() if value is not None}
+    assert update(kept, enrol_key="other")["access"] is None
+    EnrolmentProvider().delete("prime01nyc3", kept)
+    assert EnrolmentProvider().diff("", kept, told).changes is False
+    assert len(machine.given) == 1
+
+
 def test_what_is_kept_is_what_is_compared_and_what_leaving_takes(props: dict[str, Any], machine: Machine) -> None:
     created = EnrolmentProvider().create(props)
     assert created.id == "worker01nyc3"
