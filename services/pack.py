@@ -21,6 +21,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 SERVICES = ("backserve", "frontserve", "prober")
+SHARED = ("connect", "serving")
+"""What every service has with it."""
 PYTHON = "3.11"
 """The image's Python: wheels are chosen for it, not for the Python that packs."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -67,7 +69,7 @@ def _cache() -> Path:
 
 def _own(service: str) -> dict[str, bytes]:
     """Our own part: the service, what all services share, and the entry point."""
-    folders = [HERE / "serving", HERE / service]
+    folders = [*(HERE / name for name in SHARED), HERE / service]
     sources = {f"services/{file.relative_to(HERE)}": file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))}
     return {
         **sources,

@@ -1,23 +1,26 @@
-"""Answers with the greeting in ``BACKSERVE_GREETING``; without one it is unhealthy."""
+"""Answers frontserve, and whom else Consul's intentions allow, with the greeting in ``BACKSERVE_GREETING``; without one it
+is unhealthy."""
 
 import os
 import sys
 
-from services.serving import Identity, Reply, Serving
+from services.connect import Agent, Mesh
+from services.serving import Gate, Identity, Reply, Serving
 
 
 def build() -> Serving:
     """The service, from its environment."""
     identity = Identity.of("backserve")
     greeting = os.environ.get("BACKSERVE_GREETING", "")
+    mesh = Mesh("backserve", Agent.of_environment())
 
     async def answer() -> Reply:
         return Reply(200, {**identity.as_dict(), "message": greeting})
 
     def ailment() -> str | None:
-        return None if greeting else "BACKSERVE_GREETING is empty: there is nothing to answer with"
+        return mesh.ailment() if greeting else "BACKSERVE_GREETING is empty: there is nothing to answer with"
 
-    return Serving(answer, ailment)
+    return Serving(answer, ailment, mesh.run, Gate(mesh.server, mesh.admits))
 
 
 def main() -> None:

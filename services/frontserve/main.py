@@ -6,6 +6,7 @@
 import os
 import sys
 
+from services.connect import Agent, Mesh
 from services.frontserve.backserve import Backserve, NoAnswerError
 from services.frontserve.discovery import Instance, instances
 from services.serving import Identity, Reply, Serving
@@ -21,15 +22,18 @@ def build() -> Serving:
     async def find() -> list[Instance]:
         return await instances("backserve", server, int(port))
 
-    backserve = Backserve(find)
+    mesh = Mesh("frontserve", Agent.of_environment())
+    backserve = Backserve(find, mesh.client("backserve"))
 
     async def answer() -> Reply:
         try:
+            if reason := mesh.ailment():
+                raise NoAnswerError(reason)
             return Reply(200, {**identity.as_dict(), "backserve": await backserve.ask()})
         except NoAnswerError as error:
             return Reply(503, {**identity.as_dict(), "backserve": None, "reason": str(error)})
 
-    return Serving(answer)
+    return Serving(answer, mesh.ailment, mesh.run)
 
 
 def main() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from services.prober.catalog import NODE_CHECK, Catalog, CatalogError, Node
+from services.connect import AgentError
+from services.prober.catalog import NODE_CHECK, Catalog, Node
 from services.prober.duration import seconds
 from services.prober.probe import Finding, probe, reach
 from services.serving.log import log
@@ -41,15 +42,13 @@ class Prober:
         index = 0
         while True:
             try:
-                checks, new = await self._catalog.checks(index)
+                checks, index = await self._catalog.checks(index)
                 nodes = await self._catalog.nodes()
-            except CatalogError as error:
+            except AgentError as error:
                 log("warning", "catalog not read", error=str(error))
                 index = 0
                 await asyncio.sleep(RETRY)
                 continue
-            # An index that goes back means that Consul's state was made anew: waiting for the old one would take for ever.
-            index = new if new >= index else 0
             self._heard = time.monotonic()
             self._follow(checks, nodes)
 
@@ -120,6 +119,6 @@ async def _repeat(look: Callable[[], Awaitable[None]], interval: float) -> None:
         began = time.monotonic()
         try:
             await look()
-        except CatalogError as error:
+        except AgentError as error:
             log("warning", "status not written", error=str(error))
         await asyncio.sleep(max(0.0, interval - (time.monotonic() - began)))

@@ -6,38 +6,20 @@ service stops listening, ends the requests in flight and exits with 0.
 """
 
 import asyncio
-import json
 import math
 import os
-import signal
-import socket
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
-from types import FrameType
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 
+from services.serving.gate import Gate
 from services.serving.log import capture_libraries, log
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from services.serving.reply import Paths, Reply
+from services.serving.server import Server, configuration, listen
 
 DRAIN_SECONDS = 10.0
-IN_FLIGHT_SECONDS = 20
-"""How long requests in flight may take to end once the service listens no more."""
-PORT_SECONDS = 30.0
-"""How long to wait for the port: on a static port the instance before this one may still be draining."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """An HTTP answer: status and JSON body."""
-
-    status: int
-    body: dict[str, Any]
+LOOPBACK = "127.0.0.1"
 
 
 class Serving:
@@ -45,6 +27,7 @@ class Serving:
 
     ``answer`` replies to ``/``. ``ailment`` tells why the service is unhealthy, or None when it is well.
     ``work``, if given, runs beside the server for as long as it lives; if it ends, so does the service, with status 1.
+    With a ``gate``, ``/`` is only for whom that lets in; ``/health`` is elsewhere then, for this machine alone.
     """
 
     def __init__(
@@ -52,16 +35,18 @@ class Serving:
         answer: Callable[[], Awaitable[Reply]],
         ailment: Callable[[], str | None] = lambda: None,
         work: Callable[[], Awaitable[None]] | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self._answer = answer
         self._ailment = ailment
         self._work = work
+        self._gate = gate
         self._draining = False
         self._red_since: float | None = -math.inf
         self._drain = float(os.environ.get("DRAIN_SECONDS", DRAIN_SECONDS))
 
     def run(self) -> int:
-        """Serve on ``HOST`` and ``PORT`` until told to end.
+        """Serve on ``HOST`` and ``PORT``, with a gate also on loopback and ``HEALTH_PORT``, until told to end.
 
         Returns:
             The exit status: 0 after an orderly end.
@@ -70,20 +55,8 @@ class Serving:
         return asyncio.run(self._run(os.environ.get("HOST", "0.0.0.0"), int(os.environ["PORT"])))
 
     async def _run(self, host: str, port: int) -> int:
-        config = uvicorn.Config(
-            self,
-            loop="asyncio",
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=60,
-            timeout_graceful_shutdown=IN_FLIGHT_SECONDS,
-        )
-        server = _Server(config, self._end)
-        listener = await _listen(host, port)
+        server = await self._server()
+        listener = await listen(host, port)
         log("info", "listening", host=host, port=port)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         if self._work is None:
@@ -99,6 +72,17 @@ class Serving:
         await serving
         return int(broken)
 
+    async def _server(self) -> uvicorn.Server:
+        def paths(answers: dict[str, Callable[[], Awaitable[Reply]]]) -> Paths:
+            return Paths(answers, lambda: self._draining)
+
+        if self._gate is None:
+            return Server(configuration(paths({"/": self._answer, "/health": self._health})), self._end)
+        context = self._gate.context
+        gated = configuration(paths({"/": self._answer}), http=self._gate.protocol(), ssl_context_factory=lambda *_: context)
+        health = await listen(LOOPBACK, int(os.environ["HEALTH_PORT"]))
+        return Server(gated, self._end, [(paths({"/health": self._health}), health)])
+
     def _end(self, server: uvicorn.Server) -> None:
         """Turn red, and stop listening once everyone has had the time to notice."""
         if self._draining:
@@ -111,77 +95,13 @@ class Serving:
         loop = asyncio.get_running_loop()
         loop.call_soon_threadsafe(loop.call_later, wait, setattr, server, "should_exit", True)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The ASGI application."""
-        start = time.monotonic()
-        path = scope["path"]
-        changed = False
-        if path == "/health":
-            reply, changed = self._health()
-        elif path == "/":
-            try:
-                reply = await self._answer()
-            except Exception as error:  # the caller gets an answer, whatever it was; the log gets the cause
-                log("error", "answer failed", error=repr(error))
-                reply = Reply(500, {"error": type(error).__name__})
-        else:
-            reply = Reply(404, {"error": "not found", "paths": ["/", "/health"]})
-        body = json.dumps(reply.body).encode() + b"\n"
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if self._draining:
-            headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
-        if path != "/health" or changed:
-            level = "info" if reply.status < 400 else "warning"
-            log(level, "request", path=path, status=reply.status, ms=round(1000 * (time.monotonic() - start), 1))
-
-    def _health(self) -> tuple[Reply, bool]:
-        """The health and whether it changed: checks come every few seconds, only their changes are worth a line."""
+    async def _health(self) -> Reply:
+        """The health. Checks come every few seconds: only a change is worth a line."""
         reason = "draining" if self._draining else self._ailment()
         was_red = self._red_since is not None
         if reason is None:
             self._red_since = None
-            return Reply(200, {"status": "healthy"}), was_red
+            return Reply(200, {"status": "healthy"}, remarkable=was_red)
         if not was_red:
             self._red_since = time.monotonic()
-        return Reply(503, {"status": "unhealthy", "reason": reason}), not was_red
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn's server, except that a signal begins the drain instead of the end."""
-
-    def __init__(self, config: uvicorn.Config, end: Callable[[uvicorn.Server], None]) -> None:
-        super().__init__(config)
-        self._end = end
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig == signal.SIGINT:
-            super().handle_exit(sig, frame)
-            return
-        self._end(self)
-
-
-async def _listen(host: str, port: int) -> socket.socket:
-    """A listening socket, as soon as the port is free.
-
-    Raises:
-        OSError: the port was still taken after ``PORT_SECONDS``.
-    """
-    deadline = time.monotonic() + PORT_SECONDS
-    while True:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            # Two sockets may be bound to one port as long as none listens: only listening proves that it is ours.
-            listener.listen(1024)
-        except OSError as error:
-            listener.close()
-            if time.monotonic() > deadline:
-                raise
-            log("info", "waiting for the port", port=port, error=str(error))
-            await asyncio.sleep(0.25)
-        else:
-            listener.setblocking(False)
-            return listener
+        return Reply(503, {"status": "unhealthy", "reason": reason}, remarkable=not was_red)

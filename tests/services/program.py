@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -30,10 +31,19 @@ class Program:
 
     process: subprocess.Popen[bytes]
     port: int
+    health_port: int
+    """Where a service with a gate tells its health."""
     log_file: Path
 
     def get(self, path: str = "/") -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+
+    def health(self) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{self.health_port}/health", timeout=10, trust_env=False)
+
+    def client(self, context: ssl.SSLContext) -> httpx.Client:
+        """To a service with a gate, which is not asked for its name; use it as a context manager."""
+        return httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False)
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -61,11 +71,13 @@ def start(service: str, directory: Path, port: int, env: dict[str, str]) -> Iter
     """Run ``service`` with no more than ``env`` in its environment; it is gone at the end."""
     log_file = directory / f"{service}-{port}.log"
     command = [sys.executable, "-I", "-S", str(pack(service).path)]
-    environment = {"PATH": os.defpath, "HOST": "127.0.0.1", "PORT": str(port), "DRAIN_SECONDS": "0", **env}
+    health_port = free_port()
+    ports = {"HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": str(health_port)}
+    environment = {"PATH": os.defpath, "DRAIN_SECONDS": "0", **ports, **env}
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        yield Program(process, port, log_file)
+        yield Program(process, port, health_port, log_file)
     finally:
         process.kill()
         process.wait()

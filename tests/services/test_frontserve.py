@@ -1,77 +1,177 @@
-"""frontserve as a node runs it, with Consul's DNS and backserves beside it."""
+"""frontserve as a node runs it, with Consul's DNS, an agent and backserves beside it."""
 
+import socket
+import ssl
 import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
+import pytest
 
+from tests.services.agent import FakeAgent, fake_agent, workload
+from tests.services.certificates import Authority, Credentials, service_uri, tls
 from tests.services.dns_server import Records, consul_dns
-from tests.services.program import eventually, free_port, serving
+from tests.services.program import Program, eventually, free_port, serving
 from tests.services.stub import Told, stub
 
+Start = Callable[..., AbstractContextManager[Program]]
 
-def test_the_reply_holds_backserves_and_the_instances_take_turns(tmp_path: Path) -> None:
-    with stub(Told(body={"message": "one"})) as one, stub(Told(body={"message": "two"})) as two:
+
+@pytest.fixture
+def agent() -> Iterator[FakeAgent]:
+    with fake_agent() as agent:
+        yield agent
+
+
+@pytest.fixture
+def frontserve(agent: FakeAgent, tmp_path: Path) -> Start:
+    """Starts frontserve in the agent's mesh."""
+    return lambda **env: serving("frontserve", tmp_path, **workload(agent, tmp_path), **env)
+
+
+def as_service(agent: FakeAgent, shown: Credentials | None = None) -> ssl.SSLContext:
+    return tls(ssl.PROTOCOL_TLS_SERVER, shown or agent.leaf("backserve"), *agent.roots)
+
+
+def well(program: Program) -> bool:
+    return program.get("/health").status_code == 200
+
+
+def test_the_reply_holds_backserves_and_the_instances_take_turns(agent: FakeAgent, frontserve: Start) -> None:
+    one, two = Told(body={"message": "one"}), Told(body={"message": "two"})
+    with stub(one, as_service(agent)), stub(two, as_service(agent)):
         records = Records({"backserve": [("127.0.0.1", one.port), ("127.0.0.1", two.port)]})
-        with consul_dns(records) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns, NODE_NAME="worker02nyc3") as frontserve:
-            replies = [frontserve.get().json() for _ in range(6)]
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns, NODE_NAME="worker02nyc3") as program:
+            eventually(lambda: well(program))
+            replies = [program.get().json() for _ in range(6)]
     assert Counter(reply["backserve"]["message"] for reply in replies) == {"one": 3, "two": 3}
     assert {(reply["service"], reply["node"]) for reply in replies} == {("frontserve", "worker02nyc3")}
     assert set(records.asked) == {"backserve.service.consul. SRV"}
+    assert {certificate["subjectAltName"] for certificate in one.certificates} == {(("URI", service_uri("frontserve")),)}
 
 
-def test_an_instance_that_fails_is_passed_over(tmp_path: Path) -> None:
-    with stub(Told(status=500)) as broken, stub(Told(body={"message": "well"})) as well:
-        places = [("127.0.0.1", free_port()), ("127.0.0.1", broken.port), ("127.0.0.1", well.port)]
-        with consul_dns(Records({"backserve": places})) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-            replies = [frontserve.get() for _ in range(6)]
+def test_an_instance_that_fails_is_passed_over(agent: FakeAgent, frontserve: Start) -> None:
+    with stub(Told(status=500), as_service(agent)) as broken, stub(Told(body={"message": "well"}), as_service(agent)) as good:
+        places = [("127.0.0.1", free_port()), ("127.0.0.1", broken.port), ("127.0.0.1", good.port)]
+        with consul_dns(Records({"backserve": places})) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: well(program))
+            replies = [program.get() for _ in range(6)]
     assert [reply.status_code for reply in replies] == [200] * 6
     assert {reply.json()["backserve"]["message"] for reply in replies} == {"well"}
 
 
-def test_no_instance_is_a_503_with_the_reason(tmp_path: Path) -> None:
-    with consul_dns(Records()) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-        reply = frontserve.get()
+IMPOSTORS: dict[str, Callable[[Authority], Credentials]] = {
+    "another service": lambda root: root.leaf(service_uri("prober")),
+    "another authority's certificate": lambda root: Authority().leaf(service_uri("backserve")),
+    "another trust domain": lambda root: root.leaf(service_uri("backserve", "0b8cbc97.consul")),
+    "a longer name": lambda root: root.leaf(service_uri("backserver")),
+    "two names": lambda root: root.leaf(service_uri("backserve"), service_uri("prober")),
+}
+
+
+def test_who_is_not_backserve_gets_no_request_and_is_passed_over(agent: FakeAgent, frontserve: Start) -> None:
+    with stub(Told(body={"message": "well"}), as_service(agent)) as good, stub(Told()) as plain:
+        for what, shown in IMPOSTORS.items():
+            with stub(Told(), as_service(agent, shown(agent.roots[0]))) as impostor:
+                records = Records({"backserve": [("127.0.0.1", port) for port in (impostor.port, plain.port, good.port)]})
+                with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+                    eventually(lambda program=program: well(program))
+                    assert {program.get().json()["backserve"]["message"] for _ in range(3)} == {"well"}
+                    failed = {line["instance"] for line in program.log() if line["event"] == "instance failed"}
+                assert f"127.0.0.1:{impostor.port}" in failed
+                assert impostor.requests == [], what
+        assert plain.requests == []
+
+
+def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(agent: FakeAgent, frontserve: Start) -> None:
+    came: list[bytes] = []
+
+    def listen(listener: socket.socket) -> None:
+        context = as_service(agent, agent.leaf("prober"))
+        context.verify_mode = ssl.CERT_OPTIONAL
+        with listener, listener.accept()[0] as plain:
+            try:
+                with context.wrap_socket(plain, server_side=True) as secure:
+                    came.append(secure.recv(1))
+            except OSError:
+                came.append(b"")
+
+    listener = socket.create_server(("127.0.0.1", 0))
+    impostor = threading.Thread(target=listen, args=[listener])
+    impostor.start()
+    with consul_dns(Records({"backserve": [("127.0.0.1", listener.getsockname()[1])]})) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: well(program))
+        reply = program.get()
+        impostor.join()
+    assert (reply.status_code, came) == (503, [b""])
+    assert f"the peer is {service_uri('prober')}" in reply.json()["reason"]
+
+
+def test_without_a_certificate_it_is_unhealthy_and_says_why(agent: FakeAgent, frontserve: Start) -> None:
+    agent.stop()
+    with stub(Told(body={"message": "well"}), as_service(agent)) as good:
+        records = Records({"backserve": [("127.0.0.1", good.port)]})
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            program.until("certificates not read")
+            for path in ("/", "/health"):
+                reply = program.get(path)
+                assert (reply.status_code, "frontserve has no certificate yet" in reply.json()["reason"]) == (503, True)
+            agent.start()
+            eventually(lambda: well(program))
+            agent.stop()
+            assert program.get().json()["backserve"] == {"message": "well"}, "what it has it keeps"
+            assert well(program)
+
+
+def test_no_instance_is_a_503_with_the_reason(agent: FakeAgent, frontserve: Start) -> None:
+    with consul_dns(Records()) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: well(program))
+        reply = program.get()
         assert reply.status_code == 503
         assert reply.json()["reason"] == "Consul knows no healthy instance of backserve"
-        assert frontserve.get("/health").status_code == 200, "frontserve itself is well"
+        assert program.get("/health").status_code == 200, "frontserve itself is well"
 
 
-def test_every_instance_failing_is_a_503_that_names_them(tmp_path: Path) -> None:
+def test_every_instance_failing_is_a_503_that_names_them(agent: FakeAgent, frontserve: Start) -> None:
     gone = free_port()
-    with consul_dns(Records({"backserve": [("127.0.0.1", gone)]})) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-        reply = frontserve.get()
+    with consul_dns(Records({"backserve": [("127.0.0.1", gone)]})) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: well(program))
+        reply = program.get()
     assert reply.status_code == 503
     assert f"127.0.0.1:{gone}" in reply.json()["reason"]
 
 
-def test_a_silent_dns_is_a_503_in_bounded_time(tmp_path: Path) -> None:
-    with consul_dns(Records(lost=99)) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-        reply = frontserve.get()
+def test_a_silent_dns_is_a_503_in_bounded_time(agent: FakeAgent, frontserve: Start) -> None:
+    with consul_dns(Records(lost=99)) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: well(program))
+        reply = program.get()
     assert reply.status_code == 503
     assert dns in reply.json()["reason"]
     assert reply.elapsed.total_seconds() < 5
 
 
-def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(tmp_path: Path) -> None:
-    with stub(Told(body={"message": "here"})) as here:
+def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(agent: FakeAgent, frontserve: Start) -> None:
+    with stub(Told(body={"message": "here"}), as_service(agent)) as here:
         records = Records({"backserve": [("127.0.0.1", here.port)]}, additional=False, lost=1)
-        with consul_dns(records) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-            assert frontserve.get().json()["backserve"] == {"message": "here"}
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: well(program))
+            assert program.get().json()["backserve"] == {"message": "here"}
     assert records.asked == ["backserve.service.consul. SRV", "i0.addr.consul. A"]
 
 
-def test_a_request_in_flight_ends_before_the_service_does(tmp_path: Path) -> None:
-    with stub(Told(body={"message": "slow"}, delay=1.5)) as slow:
+def test_a_request_in_flight_ends_before_the_service_does(agent: FakeAgent, frontserve: Start) -> None:
+    with stub(Told(body={"message": "slow"}, delay=1.5), as_service(agent)) as slow:
         records = Records({"backserve": [("127.0.0.1", slow.port)]})
-        with consul_dns(records) as dns, serving("frontserve", tmp_path, CONSUL_DNS=dns) as frontserve:
-            assert frontserve.get("/health").status_code == 200
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: well(program))
             replies: list[httpx.Response] = []
-            request = threading.Thread(target=lambda: replies.append(frontserve.get()))
+            request = threading.Thread(target=lambda: replies.append(program.get()))
             request.start()
             eventually(lambda: slow.requests)
-            frontserve.terminate()
-            assert frontserve.end() == 0
+            program.terminate()
+            assert program.end() == 0
             request.join()
     assert replies[0].json()["backserve"] == {"message": "slow"}

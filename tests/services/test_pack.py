@@ -47,7 +47,7 @@ def test_nothing_in_it_depends_on_when_or_by_whom(service: str) -> None:
 def test_only_its_own_service_is_in_it() -> None:
     with zipfile.ZipFile(pack("backserve").path) as archive:
         folders = {name.split("/")[1] for name in archive.namelist() if name.startswith("services/")}
-    assert folders == {"__init__.py", "backserve", "serving"}
+    assert folders == {"__init__.py", "backserve", "connect", "serving"}
 
 
 def test_a_changed_line_is_another_artifact(checkout: Path) -> None:

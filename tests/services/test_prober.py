@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from services.connect import Agent
 from services.prober.catalog import Catalog
 from services.prober.duration import seconds
 from services.prober.prober import SILENCE, Prober
-from tests.services.consul import Consul, consul_agent
+from tests.services.consul import CLOSED, MANAGEMENT, Consul, consul_agent
 from tests.services.program import eventually, free_port, serving
 from tests.services.stub import Told, stub
 
@@ -19,13 +20,15 @@ EXTERNAL = {"external-node": "true", "external-probe": "true"}
 
 @pytest.fixture(scope="module")
 def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
-    with consul_agent(tmp_path_factory.mktemp("consul")) as agent:
+    with consul_agent(tmp_path_factory.mktemp("consul"), CLOSED) as agent:
         yield agent
 
 
 @pytest.fixture
 def prober(consul: Consul, tmp_path: Path) -> Iterator[None]:
-    with serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url) as program:
+    token = tmp_path / "consul_token"
+    token.write_text(MANAGEMENT)
+    with serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)) as program:
         eventually(lambda: program.get("/health").status_code == 200)
         yield
 
@@ -96,6 +99,20 @@ def test_a_service_critical_for_longer_than_its_check_allows_is_removed(consul: 
     eventually(lambda: consul.services("doomed") == [])
 
 
+def test_the_token_is_read_for_each_question(consul: Consul, tmp_path: Path) -> None:
+    token = tmp_path / "consul_token"
+    token.write_text("4f1b5c1e-0000-4000-8000-00000000000f")
+    with (
+        stub(Told()) as told,
+        serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)) as program,
+    ):
+        edge(consul, "late", told.port, EXTERNAL, HTTP=f"http://127.0.0.1:{told.port}/")
+        program.until("catalog not read")
+        assert "ACL not found" in program.log()[-1]["error"]
+        token.write_text(MANAGEMENT)
+        eventually(lambda: status(consul, "late", "late:url") == "passing")
+
+
 def test_without_consul_it_starts_healthy(tmp_path: Path) -> None:
     with serving("prober", tmp_path, CONSUL_HTTP_ADDR=f"127.0.0.1:{free_port()}") as prober:
         prober.until("catalog not read")
@@ -103,7 +120,7 @@ def test_without_consul_it_starts_healthy(tmp_path: Path) -> None:
 
 
 def test_when_consul_is_silent_for_long_it_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    follower = Prober(Catalog(f"http://127.0.0.1:{free_port()}"))
+    follower = Prober(Catalog(Agent(f"127.0.0.1:{free_port()}")))
     assert follower.ailment() is None
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + SILENCE)
