@@ -57,7 +57,8 @@ def test_a_worker_joins_the_primes_and_keeps_its_agents_to_itself(configs: Confi
 
 def test_no_agent_holds_more_than_its_own(configs: Configs, worker: dict[str, Any]) -> None:
     consul, nomad = configs(worker)
-    assert consul["acl"]["tokens"] == {"agent": worker["tokens"]["agent"], "dns": worker["tokens"]["dns"]}
+    own = worker["tokens"]["agent"]
+    assert consul["acl"]["tokens"] == {"agent": own, "config_file_service_registration": own, "dns": worker["tokens"]["dns"]}
     assert consul["encrypt"] == worker["gossip"]["consul"]
     assert nomad["consul"] == {"token": worker["tokens"]["nomad"]}
     assert worker["gossip"]["nomad"] not in json.dumps(nomad), "a client takes no part in the servers' gossip"

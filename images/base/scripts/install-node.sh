@@ -30,6 +30,7 @@ chmod 0644 /etc/ssh/sshd_config.d/10-slipway.conf
 sshd -t
 chmod 0440 /etc/sudoers.d/slipway
 visudo --check --quiet --file=/etc/sudoers.d/slipway
+nft --check --file /usr/local/lib/slipway/metadata-closed.nft
 
 python3 -m compileall -q /usr/local/lib/slipway
 /usr/local/lib/slipway/chroot_env.py >/etc/nomad.d/chroot.json

@@ -62,3 +62,12 @@ client {
     deadline = "40s"
   }
 }
+
+# No task is root, nor has any of root's powers: without this, one of an ordinary user may change owners, make devices and
+# become whom it likes.
+plugin "exec" {
+  config {
+    allow_caps       = []
+    denied_host_uids = "0"
+  }
+}

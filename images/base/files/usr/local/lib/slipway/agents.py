@@ -30,8 +30,11 @@ class Work(IntEnum):
 
 
 def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config:
-    """Consul's part. Plain HTTP is the node's own; primes have HTTPS besides, for those who show a certificate."""
-    node = bundle.node
+    """Consul's part. Plain HTTP is the node's own; primes have HTTPS besides, for those who show a certificate.
+
+    The agent registers the node's own check with its own token.
+    """
+    node, tokens = bundle.node, bundle.tokens
     config: Config = {
         "node_name": node.name,
         "datacenter": node.datacenter,
@@ -44,7 +47,7 @@ def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config
         "server": node.prime,
         "leave_on_terminate": not node.prime,
         "encrypt": bundle.gossip.consul,
-        "acl": {"tokens": {"agent": bundle.tokens.agent, "dns": bundle.tokens.dns}},
+        "acl": {"tokens": {"agent": tokens.agent, "config_file_service_registration": tokens.agent, "dns": tokens.dns}},
     }
     if node.prime:
         config["addresses"]["https"] = "0.0.0.0"
