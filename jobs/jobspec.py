@@ -62,12 +62,20 @@ class Check(Block):
         return self
 
 
+class Connect(Block):
+    """``native``: the task itself speaks Connect's mutual TLS, and is found as one that does."""
+
+    native: Literal[True]
+
+
 class Service(Block):
-    """What the task is known as in Consul."""
+    """What a task is known as in Consul. Only a group's may have ``connect``, and names its ``task``."""
 
     name: Name
     port: Annotated[str, Field(serialization_alias="PortLabel")]
     provider: Literal["consul"] = "consul"
+    task: Annotated[str, Field(serialization_alias="TaskName")] = ""
+    connect: Connect | None = None
     tags: list[str] = []
     checks: list[Check] = []
 
@@ -85,37 +93,57 @@ class Artifact(Block):
         return {**plain(self), "GetterOptions": {"checksum": self.checksum}}
 
 
+class Consul(Block):
+    """That a task gets a token of Consul, in its file ``secrets/consul_token``; an empty block is all it takes."""
+
+
 class Resources(Block):
-    """What a task is given: MHz and MB."""
+    """What a task is given: MHz and MB. More memory than that it never has."""
 
     cpu: Annotated[int, Field(ge=1, serialization_alias="CPU")]
     memory: Annotated[int, Field(ge=10, serialization_alias="MemoryMB")]
 
 
 class Task(Block):
-    """One program."""
+    """One program, run as ``user``. ``cap_drop`` takes Linux capabilities away, which ``exec`` gives to anyone."""
 
     name: Name
     driver: Literal["exec", "raw_exec"]
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]*$")]
     command: Annotated[str, Field(min_length=1, exclude=True)]
     args: Annotated[list[str], Field(exclude=True)] = []
+    cap_drop: Annotated[list[str], Field(exclude=True)] = []
     env: dict[str, str] = {}
+    consul: Consul | None = None
     artifacts: list[Artifact] = []
     services: list[Service] = []
     resources: Resources
     kill_signal: Literal["SIGTERM", "SIGINT"] = "SIGTERM"
     kill_timeout: Positive
 
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.cap_drop and self.driver != "exec":
+            raise ValueError(f"task {self.name}: {self.driver} knows no cap_drop")
+        if bad := [service.name for service in self.services if service.connect]:
+            raise ValueError(f"task {self.name}: connect is for a group's services only, not for {', '.join(bad)}")
+        return self
+
     @model_serializer(mode="wrap")
     def _api(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {**plain(self), "Config": {"command": self.command, "args": self.args}}
+        dropped = {"cap_drop": self.cap_drop} if self.cap_drop else {}
+        return {**plain(self), "Config": {"command": self.command, "args": self.args, **dropped}}
 
 
 class Port(Block):
-    """A port of the node: ``static`` for that very one, without it one that Nomad chooses."""
+    """A port of the node: ``static`` for that very one, without it one that Nomad chooses.
+
+    It is a port of the clients' ``host_network`` of that name: checks and ``NOMAD_ADDR_`` variables have its address.
+    """
 
     label: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    static: Annotated[int, Field(ge=1, le=65535)] | None = None
+    static: Annotated[int | None, Field(ge=1, le=65535, serialization_alias="Value")] = None
+    host_network: str = "default"
 
 
 class Network(Block):
@@ -125,9 +153,10 @@ class Network(Block):
 
     @model_serializer(mode="wrap")
     def _api(self, _plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        asked = [port.model_dump(by_alias=True, exclude_none=True) for port in self.ports]
         return {
-            "ReservedPorts": [{"Label": port.label, "Value": port.static} for port in self.ports if port.static],
-            "DynamicPorts": [{"Label": port.label} for port in self.ports if not port.static],
+            "ReservedPorts": [port for port in asked if "Value" in port],
+            "DynamicPorts": [port for port in asked if "Value" not in port],
         }
 
 
@@ -218,6 +247,7 @@ class TaskGroup(Block):
     name: Name
     count: Annotated[int, Field(ge=1)]
     networks: list[Network] = []
+    services: list[Service] = []
     tasks: Annotated[list[Task], Field(min_length=1)]
     spreads: list[Spread] = []
     update: Update
@@ -231,7 +261,10 @@ class TaskGroup(Block):
         problems = [f"port {label} is there twice" for label in sorted({x for x in labels if labels.count(x) > 1})]
         names = [task.name for task in self.tasks]
         problems += [f"task {name} is there twice" for name in sorted({x for x in names if names.count(x) > 1})]
-        for service in (service for task in self.tasks for service in task.services):
+        problems += [
+            f"service {one.name} names the task {one.task}, which the group lacks" for one in self.services if one.task not in names
+        ]
+        for service in (*self.services, *(service for task in self.tasks for service in task.services)):
             used = {service.port, *(check.port for check in service.checks)}
             problems += [f"service {service.name} uses the port {label}, which the group lacks" for label in sorted(used - set(labels))]
         if problems:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pulumi
-import requests
+
+from infra.mtls import Access, session
 
 PATIENCE = 15
 """Tries, ``PACE`` seconds apart: a node that has just joined does not tell at once all that it has."""
@@ -23,15 +24,15 @@ class NoPlaceError(pulumi.RunError):
     """The job was not registered; the message names the job and the cause."""
 
 
-async def placed(jobspec: str, nomad: str) -> str:
-    """``jobspec`` as it is, once Nomad at the URL ``nomad`` has a place for every instance that it would start now.
+async def placed(jobspec: str, access: Access) -> str:
+    """``jobspec`` as it is, once Nomad has a place for every instance that it would start now. Of ``access`` no error tells but the URL.
 
     Raises:
         NoPlaceError: it has none, refuses the job, or does not answer.
     """
     job = json.loads(jobspec)["Job"]
     for again in reversed(range(PATIENCE)):
-        problem = await asyncio.to_thread(_problem, job, nomad)
+        problem = await asyncio.to_thread(_problem, job, access)
         if not problem:
             break
         if not again:
@@ -40,16 +41,16 @@ async def placed(jobspec: str, nomad: str) -> str:
     return jobspec
 
 
-def _problem(job: Mapping[str, Any], nomad: str) -> str:
+def _problem(job: Mapping[str, Any], access: Access) -> str:
     """Why the job cannot be placed, in words; empty when it can."""
+    nomad = access["nomad"]
     try:
-        with requests.Session() as session:
-            session.trust_env = False  # a cluster's addresses are never behind a proxy
-            answer = session.put(f"{nomad}/v1/job/{job['ID']}/plan", json={"Job": job, "Diff": True}, timeout=ASKING)
+        with session(access, {"X-Nomad-Token": access["nomad_token"]}) as asked:
+            answer = asked.put(f"{nomad}/v1/job/{job['ID']}/plan", json={"Job": job, "Diff": True}, timeout=ASKING)
             if not answer.ok:
                 return f"Nomad says {answer.status_code}: {answer.text.strip()}"
             plan = answer.json()
-    except requests.RequestException as silent:
+    except OSError as silent:  # what requests and TLS raise
         return f"Nomad at {nomad} does not answer ({type(silent).__name__})"
     if plan["Diff"]["Type"] == "None":
         return ""

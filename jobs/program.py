@@ -6,6 +6,8 @@ from jobs.jobspec import (
     Artifact,
     Check,
     CheckRestart,
+    Connect,
+    Consul,
     EphemeralDisk,
     Job,
     Network,
@@ -23,6 +25,18 @@ from jobs.jobspec import (
 Driver = Literal["exec", "raw_exec"]
 
 PYTHON = "/usr/bin/python3"
+USER = "nobody"
+"""Who owns nothing on a node. Nomad writes a token's file for root and its group, which a task of either driver is in."""
+WITHOUT_TOKENS = (
+    "import os, sys; "
+    "kept = {name: value for name, value in os.environ.items() if name not in ('CONSUL_TOKEN', 'CONSUL_HTTP_TOKEN')}; "
+    "os.execve(sys.executable, [sys.executable, *sys.argv[1:]], kept)"
+)
+"""Nomad puts a task's token into its environment as well, where whatever it starts or reports of itself would have it."""
+TOKEN_FILE = "${NOMAD_SECRETS_DIR}/consul_token"
+LOOPBACK = "loopback"
+"""The clients' host network that is 127.0.0.1."""
+
 DRAIN_SECONDS = 10
 """How long an instance is served while already red: the balancer checks every 3 s and needs 2 bad answers."""
 KILL_TIMEOUT = "40s"
@@ -58,40 +72,47 @@ def program_job(
     artifact: Artifact,
     count: int,
     port: int | None = None,
+    connect: bool = False,
     env: dict[str, str] | None = None,
     resources: Resources | None = None,
     reschedule: Reschedule = RESCHEDULE,
 ) -> Job:
-    """A job that runs one packed program; on the static ``port``, or on one that Nomad chooses."""
-    check = Check(
-        name=f"{name} health",
-        path="/health",
-        port="server",
-        interval="2s",
-        timeout="1s",
-        check_restart=CheckRestart(limit=3, grace=START_TIME),
-    )
+    """A job that runs one packed program; on the static ``port``, or on one that Nomad chooses.
+
+    With ``connect`` that port speaks Connect's mutual TLS, and health is asked on another one, of the node alone.
+    """
+    served, asked = Port(label="server", static=port), Port(label="health", host_network=LOOPBACK)
+    check = Check(name=f"{name} health", path="/health", port=asked.label if connect else served.label, interval="2s", timeout="1s")
+    watched = check.model_copy(update={"check_restart": CheckRestart(limit=3, grace=START_TIME)})
     task = Task(
         name=name,
         driver=driver,
+        user=USER,
         command=PYTHON,
-        args=[artifact.destination],
+        args=["-I", "-S", "-c", WITHOUT_TOKENS, artifact.destination],
+        cap_drop=["all"] if driver == "exec" else [],
         env={
             "PORT": "${NOMAD_PORT_server}",
+            **({"HEALTH_PORT": "${NOMAD_PORT_health}"} if connect else {}),
+            "CONSUL_HTTP_TOKEN_FILE": TOKEN_FILE,
             "NODE_NAME": "${node.unique.name}",
             "DRAIN_SECONDS": str(DRAIN_SECONDS),
             "SERVICE_VERSION": artifact.checksum.removeprefix("sha256:")[:12],
             **(env or {}),
         },
+        consul=Consul(),
         artifacts=[artifact],
-        services=[Service(name=name, port="server", checks=[check])],
+        # A group's service lives as long as its allocation, and check_restart needs one that lives as long as the task.
+        services=[Service(name=f"{name}-health" if connect else name, port=check.port, checks=[watched])],
         resources=resources or Resources(cpu=500, memory=100),
         kill_timeout=KILL_TIMEOUT,
     )
+    native = Service(name=name, port=served.label, task=name, connect=Connect(native=True), checks=[check])
     group = TaskGroup(
         name=name,
         count=count,
-        networks=[Network(ports=[Port(label="server", static=port)])],
+        networks=[Network(ports=[served, asked] if connect else [served])],
+        services=[native] if connect else [],
         tasks=[task],
         spreads=[Spread(attribute="${node.unique.name}", weight=100)],
         update=UPDATE,

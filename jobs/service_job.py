@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_nomad as nomad
 
+from infra.mtls import Access
 from jobs.jobspec import Artifact, Job
 from jobs.placement import placed
 from jobs.tenancy import tenant
@@ -23,8 +24,8 @@ class ServiceJobArgs:
     url: pulumi.Input[str]
     checksum: pulumi.Input[str]
     """As Nomad writes it: ``sha256:`` and the hash."""
-    nomad: pulumi.Input[str]
-    """URL of a Nomad server, which is asked for a place first."""
+    access: pulumi.Input[Access]
+    """Of the cluster, whose Nomad is asked for a place first."""
 
 
 class ServiceJob(pulumi.ComponentResource):
@@ -43,7 +44,8 @@ class ServiceJob(pulumi.ComponentResource):
 
         jobspec = pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known))
         if not pulumi.runtime.is_dry_run():  # a preview promises no place, and the cluster may not be there yet
-            jobspec = pulumi.Output.all(jobspec, args.nomad).apply(lambda known: placed(*known))
+            # What is asked with is secret; what comes back is the jobspec that was given, and holds none of it.
+            jobspec = pulumi.Output.unsecret(pulumi.Output.all(jobspec, args.access).apply(lambda known: placed(*known)))
         job = nomad.Job(
             name,
             jobspec=jobspec,

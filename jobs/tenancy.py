@@ -6,7 +6,8 @@ import pulumi
 def tenant(component: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
     """Options of a component's child that hand on what binds the component to its cluster.
 
-    ``deleted_with``, ``replace_with`` and ``replacement_trigger`` have no effect on a component itself.
+    ``deleted_with``, ``replace_with`` and ``replacement_trigger`` have no effect on a component itself, ``depends_on`` none on
+    the order in which its children go.
     """
     given = opts or pulumi.ResourceOptions()
     return pulumi.ResourceOptions(
@@ -14,4 +15,5 @@ def tenant(component: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> p
         deleted_with=given.deleted_with,
         replace_with=given.replace_with,
         replacement_trigger=given.replacement_trigger,
+        depends_on=given.depends_on,
     )

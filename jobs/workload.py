@@ -1,4 +1,4 @@
-"""All that runs in a cluster: backserve, frontserve, the prober, and what Consul knows of them."""
+"""All that runs in a cluster: backserve, frontserve, the prober, what Consul knows of them, and what each may do there."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,24 @@ from typing import Protocol, TypedDict
 
 import pulumi
 
+from infra.mtls import Access
 from infra.settings import Settings
 from jobs.backserve import backserve_job
 from jobs.frontserve import frontserve_job
 from jobs.health import Health, HealthArgs
+from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
+from jobs.intentions import Intentions, IntentionsArgs
 from jobs.jobspec import Artifact, Job
 from jobs.prober import prober_job
 from jobs.program import Driver
 from jobs.service_job import ServiceJob, ServiceJobArgs
+
+SERVICES = {"backserve": ("backserve", "backserve-health"), "frontserve": ("frontserve",), "prober": ("prober",)}
+"""By job, what it is in Consul."""
+WRITES = {"prober": ("edge",)}
+"""By job, the external nodes whose checks it keeps."""
+ALLOWED = {"backserve": ("frontserve",)}
+"""By service, who may connect to it."""
 
 
 class Place(TypedDict):
@@ -43,8 +53,8 @@ class WorkloadArgs:
     """The public address of the load balancer."""
     url: pulumi.Input[str]
     """Where frontserve answers to the world."""
-    nomad: pulumi.Input[str]
-    """URL of a Nomad server."""
+    access: pulumi.Input[Access]
+    """Of the cluster."""
 
 
 def workload(args: WorkloadArgs, *, in_nomad: pulumi.ResourceOptions, in_consul: pulumi.ResourceOptions) -> dict[str, pulumi.Output[str]]:
@@ -61,9 +71,13 @@ def workload(args: WorkloadArgs, *, in_nomad: pulumi.ResourceOptions, in_consul:
         "prober": lambda file: prober_job(file, **place),
     }
     Health("health", HealthArgs(edge_address=args.edge_address, url=args.url, services=["backserve", "frontserve"]), in_consul)
-    return {name: _deployed(name, job, args, in_nomad) for name, job in jobs.items()}
+    Intentions("intentions", IntentionsArgs(allowed=ALLOWED), in_consul)
+    identity = WorkloadIdentity("identity", WorkloadIdentityArgs(services=SERVICES, writes=WRITES), in_consul)
+    # An allocation that starts before it is somebody fails, and is out of attempts soon.
+    known = pulumi.ResourceOptions.merge(in_nomad, pulumi.ResourceOptions(depends_on=[identity]))
+    return {name: _deployed(name, job, args, known) for name, job in jobs.items()}
 
 
 def _deployed(name: str, job: Callable[[Artifact], Job], args: WorkloadArgs, opts: pulumi.ResourceOptions) -> pulumi.Output[str]:
     stored = args.artifacts[name]
-    return ServiceJob(name, ServiceJobArgs(job=job, url=stored.url, checksum=stored.checksum, nomad=args.nomad), opts).job_id
+    return ServiceJob(name, ServiceJobArgs(job=job, url=stored.url, checksum=stored.checksum, access=args.access), opts).job_id

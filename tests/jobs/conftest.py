@@ -5,12 +5,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pulumi
 import pytest
 from pulumi.runtime import mocks
+
+from infra.mtls import Access
+from tests.deploy.certificates import Authority
+
+TOKEN = "11111111-2222-3333-4444-555555555555"
+REFUSALS = {400: b"1 error occurred: no datacenters", 403: b"Permission denied"}
 
 
 class FakeCluster(mocks.Mocks):
@@ -20,7 +27,7 @@ class FakeCluster(mocks.Mocks):
         self.created: dict[str, dict[str, Any]] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        self.created[args.name] = {**args.inputs, "type": args.typ}
+        self.created[args.name] = {**args.inputs, "token": args.typ}
         return f"{args.name}-id", dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
@@ -53,7 +60,7 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, pulumi.ResourceOptions
 class Planner:
     """A Nomad server that can do no more than plan: how it answers, and what it was asked."""
 
-    url: str = ""
+    access: Access
     status: int = 200
     change: str = "Added"
     failures: list[dict[str, Any] | None] = field(default_factory=lambda: [None])
@@ -65,15 +72,22 @@ class Planner:
         return {"Diff": {"Type": self.change}, "FailedTGAllocs": failed}
 
 
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority("the stack's own")
+
+
 @pytest.fixture
-def planner() -> Iterator[Planner]:
-    told = Planner()
+def planner(authority: Authority, tmp_path: Path) -> Iterator[Planner]:
+    """Asked over mutual TLS only, and with the token."""
+    told = Planner(Access(**authority.credentials(), consul="", nomad="", consul_token="", nomad_token=TOKEN))
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:  # the name is http.server's
             told.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
-            content = json.dumps(told.answer()).encode() if told.status == 200 else b"1 error occurred: no datacenters"
-            self.send_response(told.status)
+            status = told.status if self.headers["X-Nomad-Token"] == TOKEN else 403
+            content = json.dumps(told.answer()).encode() if status == 200 else REFUSALS[status]
+            self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -82,7 +96,8 @@ def planner() -> Iterator[Planner]:
             """Quiet."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}"
+        server.socket = authority.server(tmp_path).wrap_socket(server.socket, server_side=True)
+        told.access["nomad"] = f"https://127.0.0.1:{server.server_port}"
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield told

@@ -26,15 +26,15 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
     def program() -> pulumi.Output[str]:
         url = pulumi.Output.from_input("http://spaces.test/backserve/b.pyz")
         job = partial(backserve_job, datacenter="nyc3", driver="exec", count=2, greeting="hi")
-        return ServiceJob("backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, nomad=planner.url)).job_id
+        return ServiceJob("backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, access=planner.access)).job_id
 
     run(program)
     made = cluster.created["backserve"]
-    assert (made["type"], made["json"], made["detach"], made["purgeOnDestroy"]) == ("nomad:index/job:Job", True, False, True)
+    assert (made["token"], made["json"], made["detach"], made["purgeOnDestroy"]) == ("nomad:index/job:Job", True, False, True)
     task = json.loads(made["jobspec"])["Job"]["TaskGroups"][0]["Tasks"][0]
     assert task["Artifacts"][0]["GetterSource"] == "http://spaces.test/backserve/b.pyz"
     assert task["Artifacts"][0]["GetterOptions"] == {"checksum": CHECKSUM}
-    assert task["Config"]["args"] == ["local/backserve.pyz"]
+    assert task["Config"]["args"][-1] == "local/backserve.pyz"
     timeouts = options["backserve"].custom_timeouts
     assert timeouts is not None
     assert (timeouts.create, timeouts.update) == ("20m", "20m")

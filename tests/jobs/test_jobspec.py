@@ -1,6 +1,9 @@
 """Job specifications: the exact JSON, and what is refused."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +12,20 @@ from pydantic import ValidationError
 from jobs.backserve import backserve_job
 from jobs.duration import nanoseconds, parse
 from jobs.frontserve import frontserve_job
-from jobs.jobspec import Artifact, Check, Job, Network, Port, Reschedule, Restart, Service, TaskGroup, Update
+from jobs.jobspec import Artifact, Block, Check, Connect, Job, Network, Port, Reschedule, Restart, Service, Task, TaskGroup, Update
 from jobs.prober import prober_job
-from jobs.program import UPDATE
+from jobs.program import UPDATE, WITHOUT_TOKENS, Driver
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
 ARTIFACT = Artifact(source="http://spaces.test/backserve/abc.pyz", checksum="sha256:" + "a" * 64, destination="local/backserve.pyz")
 
 
-def backserve() -> Job:
-    return backserve_job(ARTIFACT, datacenter="nyc3", driver="exec", count=2, greeting="hello")
+PROBER = prober_job(ARTIFACT, datacenter="nyc3", driver="exec")
+
+
+def backserve(driver: Driver = "exec") -> Job:
+    return backserve_job(ARTIFACT, datacenter="nyc3", driver=driver, count=2, greeting="hello")
 
 
 def group(job: Job) -> Any:
@@ -31,22 +37,48 @@ def test_backserve_is_exactly_this() -> None:
         "Name": "backserve health",
         "Type": "http",
         "Path": "/health",
-        "PortLabel": "server",
+        "PortLabel": "health",
         "Interval": 2 * SECOND,
         "Timeout": SECOND,
         "CheckRestart": {"Limit": 3, "Grace": 5 * SECOND, "IgnoreWarnings": False},
     }
+    watched = {
+        "Name": "backserve-health",
+        "PortLabel": "health",
+        "Provider": "consul",
+        "TaskName": "",
+        "Connect": None,
+        "Tags": [],
+        "Checks": [check],
+    }
+    native = {
+        "Name": "backserve",
+        "PortLabel": "server",
+        "Provider": "consul",
+        "TaskName": "backserve",
+        "Connect": {"Native": True},
+        "Tags": [],
+        "Checks": [{**check, "CheckRestart": None}],
+    }
     task = {
         "Name": "backserve",
         "Driver": "exec",
-        "Config": {"command": "/usr/bin/python3", "args": ["local/backserve.pyz"]},
+        "User": "nobody",
+        "Config": {
+            "command": "/usr/bin/python3",
+            "args": ["-I", "-S", "-c", WITHOUT_TOKENS, "local/backserve.pyz"],
+            "cap_drop": ["all"],
+        },
         "Env": {
             "BACKSERVE_GREETING": "hello",
+            "CONSUL_HTTP_TOKEN_FILE": "${NOMAD_SECRETS_DIR}/consul_token",
             "DRAIN_SECONDS": "10",
+            "HEALTH_PORT": "${NOMAD_PORT_health}",
             "NODE_NAME": "${node.unique.name}",
             "PORT": "${NOMAD_PORT_server}",
             "SERVICE_VERSION": "a" * 12,
         },
+        "Consul": {},
         "Artifacts": [
             {
                 "GetterSource": "http://spaces.test/backserve/abc.pyz",
@@ -55,11 +87,12 @@ def test_backserve_is_exactly_this() -> None:
                 "RelativeDest": "local/backserve.pyz",
             }
         ],
-        "Services": [{"Name": "backserve", "PortLabel": "server", "Provider": "consul", "Tags": [], "Checks": [check]}],
+        "Services": [watched],
         "Resources": {"CPU": 500, "MemoryMB": 100},
         "KillSignal": "SIGTERM",
         "KillTimeout": 40 * SECOND,
     }
+    ports = [{"Label": "server", "HostNetwork": "default"}, {"Label": "health", "HostNetwork": "loopback"}]
     assert json.loads(backserve().render()) == {
         "Job": {
             "ID": "backserve",
@@ -70,7 +103,8 @@ def test_backserve_is_exactly_this() -> None:
                 {
                     "Name": "backserve",
                     "Count": 2,
-                    "Networks": [{"ReservedPorts": [], "DynamicPorts": [{"Label": "server"}]}],
+                    "Networks": [{"ReservedPorts": [], "DynamicPorts": ports}],
+                    "Services": [native],
                     "Tasks": [task],
                     "Spreads": [{"Attribute": "${node.unique.name}", "Weight": 100}],
                     "Update": {
@@ -106,17 +140,18 @@ def test_the_same_job_is_the_same_text() -> None:
 
 def test_frontserve_has_a_fixed_port() -> None:
     job = frontserve_job(ARTIFACT, datacenter="nyc3", driver="raw_exec", count=2, port=8085)
-    assert group(job)["Networks"] == [{"ReservedPorts": [{"Label": "server", "Value": 8085}], "DynamicPorts": []}]
+    port = {"Label": "server", "Value": 8085, "HostNetwork": "default"}
+    assert group(job)["Networks"] == [{"ReservedPorts": [port], "DynamicPorts": []}]
     assert group(job)["Tasks"][0]["Driver"] == "raw_exec"
 
 
 def test_the_prober_is_one_and_small() -> None:
-    found = group(prober_job(ARTIFACT, datacenter="nyc3", driver="exec"))
+    found = group(PROBER)
     assert (found["Count"], found["Tasks"][0]["Resources"]) == (1, {"CPU": 100, "MemoryMB": 64})
 
 
 def test_the_prober_always_comes_back_and_a_bad_version_of_the_others_does_not() -> None:
-    policy = group(prober_job(ARTIFACT, datacenter="nyc3", driver="exec"))["ReschedulePolicy"]
+    policy = group(PROBER)["ReschedulePolicy"]
     assert (policy["Unlimited"], policy["Attempts"], policy["MaxDelay"]) == (True, 0, MINUTE)
     policy = group(backserve())["ReschedulePolicy"]
     assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), "a deployment fails early only when attempts are used up"
@@ -163,6 +198,7 @@ def test_an_update_that_nomad_would_refuse_is_refused(changes: dict[str, Any], r
         (Artifact, {"source": "/etc/passwd", "checksum": "sha256:" + "a" * 64, "destination": "local/b"}, "source"),
         (Port, {"label": "server", "static": 70000}, "static"),
         (Service, {"name": "Back_Serve", "port": "server"}, "name"),
+        (Connect, {"native": False}, "native"),
     ],
 )
 def test_a_block_that_nomad_would_refuse_is_refused(block: type[Any], values: dict[str, Any], reason: str) -> None:
@@ -170,11 +206,54 @@ def test_a_block_that_nomad_would_refuse_is_refused(block: type[Any], values: di
         block.model_validate(values)
 
 
+@pytest.mark.parametrize("job", [frontserve_job(ARTIFACT, datacenter="nyc3", driver="exec", count=2, port=8085), PROBER])
+def test_who_speaks_plainly_is_one_service_of_its_task(job: Job) -> None:
+    found = group(job)
+    [service] = found["Tasks"][0]["Services"]
+    assert (found["Services"], service["Name"], service["Connect"]) == ([], job.id, None)
+    assert [(check["PortLabel"], check["CheckRestart"]["Limit"]) for check in service["Checks"]] == [("server", 3)]
+    assert "HEALTH_PORT" not in found["Tasks"][0]["Env"]
+
+
+@pytest.mark.parametrize("driver", ["exec", "raw_exec"])
+def test_no_task_is_root_or_has_any_of_its_powers(driver: Driver) -> None:
+    jobs = (backserve(driver), prober_job(ARTIFACT, datacenter="nyc3", driver=driver))
+    for [task] in (group(job)["Tasks"] for job in jobs):
+        assert task["User"] == "nobody"
+        assert task["Config"].get("cap_drop") == (["all"] if driver == "exec" else None), "raw_exec gives an ordinary user none"
+
+
+def test_a_program_is_not_told_its_token_by_its_environment(tmp_path: Path) -> None:
+    """As Nomad starts it: with the token in the environment, which must be gone from there for whoever looks at the process."""
+    shown = tmp_path / "shown.py"
+    shown.write_text("import os, sys; print(open('/proc/self/environ').read(), sys.argv[1:], sys.flags.isolated)")
+    given = {"CONSUL_TOKEN": "secret-1", "CONSUL_HTTP_TOKEN": "secret-2", "CONSUL_HTTP_TOKEN_FILE": "/secrets/consul_token"}
+    command = [sys.executable, *backserve().task_groups[0].tasks[0].args[:-1], str(shown), "more"]
+    seen = subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
+    assert "CONSUL_HTTP_TOKEN_FILE=/secrets/consul_token" in seen
+    assert "secret-" not in seen
+    assert seen.endswith("['more'] 0\n"), "the program itself is run as before"
+
+
+def test_connect_is_for_a_group_whose_task_is_there() -> None:
+    good = backserve().task_groups[0]
+    task = good.tasks[0]
+    with pytest.raises(ValidationError, match="connect is for a group's services only, not for backserve"):
+        Task(**{**fields(task), "services": good.services})
+    with pytest.raises(ValidationError, match="names the task other, which the group lacks"):
+        TaskGroup(**{**fields(good), "services": [good.services[0].model_copy(update={"task": "other"})]})
+    with pytest.raises(ValidationError, match="raw_exec knows no cap_drop"):
+        Task(**{**fields(task), "driver": "raw_exec"})
+
+
+def fields(block: Block) -> dict[str, Any]:
+    return {name: getattr(block, name) for name in type(block).model_fields}
+
+
 def test_a_port_that_the_group_lacks_and_a_task_that_is_there_twice_are_refused_together() -> None:
     good = backserve().task_groups[0]
-    parts = {name: getattr(good, name) for name in TaskGroup.model_fields}
     with pytest.raises(ValidationError) as bad:
-        TaskGroup(**{**parts, "networks": [Network(ports=[Port(label="http")])], "tasks": [*good.tasks, *good.tasks]})
+        TaskGroup(**{**fields(good), "networks": [Network(ports=[Port(label="http")])], "tasks": [*good.tasks, *good.tasks]})
     assert "service backserve uses the port server, which the group lacks" in str(bad.value)
     assert "task backserve is there twice" in str(bad.value)
 
