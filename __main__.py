@@ -13,12 +13,12 @@ from infra.prime import Primes, PrimesArgs
 from infra.providers import tenants
 from infra.trust import Trust
 from infra.workers import Workers, WorkersArgs
-from jobs.workload import WorkloadArgs, workload
+from jobs.workload import NAMES, WorkloadArgs, workload
 from services.pack import SERVICES, pack
 
 flight = preflight()
 prefix, s = flight.prefix, flight.settings
-trust = Trust.of(prefix, s)
+trust = Trust.of(prefix, s, services=NAMES)
 image = BaseImage("image", BaseImageArgs(region=s.region, consul_version=s.consul_version, nomad_version=s.nomad_version))
 network = Network("network", NetworkArgs.of(prefix, s, enrol_key=trust.secrets.enrol.public))
 edge = Edge("edge", EdgeArgs(prefix=prefix, region=s.region, vpc_id=network.vpc_id, worker_tag=network.worker_tag, port=s.frontserve_port))

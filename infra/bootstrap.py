@@ -21,7 +21,7 @@ from infra.keyring import ANSWERING, change_key
 from infra.mtls import Access, Credentials
 from infra.nomad_api import Nomad
 
-COMPARED = ("primes", "address", "credentials", "secrets", "gossip", "dns", "tokens", "datacenter")
+COMPARED = ("primes", "address", "credentials", "secrets", "gossip", "dns", "tokens", "services", "datacenter")
 """What makes a difference; a changed timeout makes none."""
 
 CONSUL, NOMAD = 8501, 4646
@@ -75,7 +75,7 @@ def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
 
 def furnish(consul: Consul, props: Mapping[str, Any]) -> None:
     """Policies, and the tokens of the primes and of DNS; what is there stays."""
-    consul_acl.make_policies(consul)
+    consul_acl.make_policies(consul, props["services"])
     for name, tokens in props["tokens"].items():
         consul_acl.make_tokens(consul, name, props["datacenter"], tokens, consul_acl.SERVER)
     consul_acl.make_dns_token(consul, props["dns"])
@@ -177,6 +177,7 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
         gossip: pulumi.Input[Mapping[str, str]],
         dns: pulumi.Input[str],
         tokens: pulumi.Input[Mapping[str, Mapping[str, str]]],
+        services: Sequence[str],
         datacenter: str,
         timeout: int,
         opts: pulumi.ResourceOptions | None = None,
@@ -188,6 +189,7 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
         gossip: the keys of consul and nomad, base64; secret.
         dns: the token of every agent's DNS, UUID; secret.
         tokens: agent and nomad of each prime by its name, UUIDs; secret.
+        services: names that Nomad's clients register in Consul for their jobs.
         timeout: seconds that the leaders have.
         """
         props = {
@@ -198,6 +200,7 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
             "gossip": pulumi.Output.secret(gossip),
             "dns": pulumi.Output.secret(dns),
             "tokens": pulumi.Output.secret(tokens),
+            "services": list(services),
             "datacenter": datacenter,
             "timeout": timeout,
             "access": None,

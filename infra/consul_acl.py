@@ -1,22 +1,33 @@
 """What the nodes themselves may do in Consul, and no more: what their jobs may do comes with each job's identity."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from infra.consul_api import Consul, accessor
 
 SERVER, CLIENT, DNS = "slipway-nomad-server", "slipway-nomad-client", "slipway-dns"
 
 _READ = 'agent_prefix "" {\n  policy = "read"\n}\nnode_prefix "" {\n  policy = "read"\n}\n'
-POLICIES = {
-    SERVER: _READ + 'service "nomad" {\n  policy = "write"\n}\n',
-    CLIENT: _READ + 'service "nomad-client" {\n  policy = "write"\n}\n',
-    DNS: "".join(f'{kind}_prefix "" {{\n  policy = "read"\n}}\n' for kind in ("node", "service", "query")),
-}
-"""Rules of each policy by its name."""
+_SERVICES = 'service_prefix "" {\n  policy = "read"\n}\n'
 
 
-def make_policies(consul: Consul) -> None:
-    for name, rules in POLICIES.items():
+def policies(services: Iterable[str]) -> dict[str, str]:
+    """Rules of each policy by its name.
+
+    Nomad's client judges the health of ``services`` and deregisters them with its own token, not with the workload's.
+    """
+    return {
+        SERVER: _READ + _write("nomad"),
+        CLIENT: _READ + _SERVICES + "".join(map(_write, ("nomad-client", *sorted(services)))),
+        DNS: "".join(f'{kind}_prefix "" {{\n  policy = "read"\n}}\n' for kind in ("node", "service", "query")),
+    }
+
+
+def _write(service: str) -> str:
+    return f'service "{service}" {{\n  policy = "write"\n}}\n'
+
+
+def make_policies(consul: Consul, services: Iterable[str]) -> None:
+    for name, rules in policies(services).items():
         consul.ensure_policy(name, rules)
 
 

@@ -46,6 +46,7 @@ class Primes(pulumi.ComponentResource):
             gossip=secrets.gossip,
             dns=secrets.dns,
             tokens=pulumi.Output.all(**{one.name: one.secrets.tokens for one in machines}),
+            services=trust.services,
             datacenter=args.mould.region,
             timeout=trust.timeout,
             opts=pulumi.ResourceOptions(

@@ -24,16 +24,24 @@ class Trust:
 
     authority: Authority
     secrets: Secrets
+    services: Sequence[str]
+    """Names in Consul of what the jobs offer."""
     operator_key: str | None
     """The administrator's public SSH key."""
     timeout: int
     """Seconds that a machine has to take what it is given, and the cluster to have leaders."""
 
     @classmethod
-    def of(cls, prefix: str, settings: Settings) -> Self:
+    def of(cls, prefix: str, settings: Settings, services: Sequence[str]) -> Self:
         """An authority and secrets of the stack's own, which are made before anything else."""
         authority = Authority("authority", AuthorityArgs(prefix=prefix))
-        return cls(authority=authority, secrets=Secrets("secrets"), operator_key=settings.ssh_public_key, timeout=settings.ready_timeout)
+        return cls(
+            authority=authority,
+            secrets=Secrets("secrets"),
+            services=services,
+            operator_key=settings.ssh_public_key,
+            timeout=settings.ready_timeout,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,11 @@ from jobs.jobspec import (
 Driver = Literal["exec", "raw_exec"]
 
 PYTHON = "/usr/bin/python3"
-USER = "nobody"
-"""Who owns nothing on a node. Nomad writes a token's file for root and its group, which a task of either driver is in."""
+USER = "mesh"
+"""Who owns nothing on a node; of no other task does Consul's agent take connections.
+
+Nomad writes a token's file for root and its group, which a task of either driver is in.
+"""
 WITHOUT_TOKENS = (
     "import os, sys; "
     "kept = {name: value for name, value in os.environ.items() if name not in ('CONSUL_TOKEN', 'CONSUL_HTTP_TOKEN')}; "

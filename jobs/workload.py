@@ -20,6 +20,8 @@ from jobs.service_job import ServiceJob, ServiceJobArgs
 
 SERVICES = {"backserve": ("backserve", "backserve-health"), "frontserve": ("frontserve",), "prober": ("prober",)}
 """By job, what it is in Consul."""
+NAMES = sorted(name for names in SERVICES.values() for name in names)
+"""In Consul, of all jobs."""
 WRITES = {"prober": ("edge",)}
 """By job, the external nodes whose checks it keeps."""
 ALLOWED = {"backserve": ("frontserve",)}

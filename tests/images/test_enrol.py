@@ -16,7 +16,7 @@ from tests.images.material import Authority, bundle, gossip_key, host_key
 
 MODULES = ("tool_enrol", "before_nomad", "node", "node_tls", "resolver")
 START = ["start --no-block consul.service", "start --no-block nomad.service"]
-EVER = ["reload ssh.service", "start metadata-closed.service"]
+EVER = ["reload ssh.service", "start node-guard.service"]
 
 
 class Machine:

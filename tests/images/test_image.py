@@ -16,7 +16,7 @@ SECRET = ("/etc/slipway", "/etc/consul.d", "/etc/nomad.d", "/etc/ssh", "/etc/sud
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
-@pytest.mark.parametrize("unit", ["consul", "consul-dns", "metadata-closed", "nomad", "nomad-jwks"])
+@pytest.mark.parametrize("unit", ["consul", "consul-dns", "node-guard", "nomad", "nomad-jwks"])
 def test_a_unit_is_hardly_exposed(unit: str) -> None:
     """By systemd's own measure, of ten at most: a client that runs tasks has to be root, nothing else has."""
     judge = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={70 if unit == 'nomad' else 20}"]

@@ -13,7 +13,7 @@ from infra import agent_api, agents, bootstrap
 from infra.agent_api import AgentError
 from infra.agents import NotReadyError
 from infra.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
-from infra.consul_acl import DNS, POLICIES, SERVER
+from infra.consul_acl import DNS, SERVER, policies
 from infra.consul_api import accessor
 from infra.mtls import Credentials
 from tests.infra.agents_api import Agents, member, serving
@@ -45,6 +45,7 @@ def props(there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             "gossip": {"consul": "old", "nomad": "old"},
             "dns": "dns-1",
             "tokens": TOKENS,
+            "services": ["backserve"],
             "datacenter": "nyc3",
             "timeout": 10,
         }
@@ -82,7 +83,7 @@ def test_every_token_has_what_it_needs_and_no_more(made: dict[str, Any], there: 
     assert rights("prime02nyc3-agent") == ([], ["prime02nyc3"])
     assert rights("prime02nyc3-nomad") == ([SERVER], [])
     assert rights("dns-1") == ([DNS], [])
-    assert {name: policy["Rules"] for name, policy in there.policies.items()} == POLICIES
+    assert {name: policy["Rules"] for name, policy in there.policies.items()} == policies(["backserve"])
 
 
 def test_leaders_are_waited_for(props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]) -> None:
@@ -241,6 +242,7 @@ def test_what_is_secret_is_declared_as_such_and_what_gives_access_is_kept_so() -
             gossip={"consul": "old", "nomad": "old"},
             dns="dns-1",
             tokens=TOKENS,
+            services=["backserve"],
             datacenter="nyc3",
             timeout=5,
         ).access

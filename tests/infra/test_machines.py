@@ -21,7 +21,7 @@ def cloud() -> FakeCloud:
 
 def parts(*, image: str = "123", **values: str) -> tuple[Primes, Workers]:
     s = settings(**values)
-    trust, network = Trust.of("slipway-test", s), Network("network", network_args())
+    trust, network = Trust.of("slipway-test", s, services=["backserve"]), Network("network", network_args())
     primes = Primes("primes", PrimesArgs(count=s.primes, mould=network.mould("prime", s, image), trust=trust))
     mould = network.mould("worker", s, image)
     return primes, Workers("workers", WorkersArgs(count=s.workers, mould=mould, trust=trust, cluster=primes.cluster))

@@ -35,6 +35,7 @@ def program() -> pulumi.Output[Any]:
         gossip={},
         dns="",
         tokens={},
+        services=[],
         datacenter="nyc3",
         timeout=5,
     )

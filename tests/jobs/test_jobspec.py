@@ -63,7 +63,7 @@ def test_backserve_is_exactly_this() -> None:
     task = {
         "Name": "backserve",
         "Driver": "exec",
-        "User": "nobody",
+        "User": "mesh",
         "Config": {
             "command": "/usr/bin/python3",
             "args": ["-I", "-S", "-c", WITHOUT_TOKENS, "local/backserve.pyz"],
@@ -219,7 +219,7 @@ def test_who_speaks_plainly_is_one_service_of_its_task(job: Job) -> None:
 def test_no_task_is_root_or_has_any_of_its_powers(driver: Driver) -> None:
     jobs = (backserve(driver), prober_job(ARTIFACT, datacenter="nyc3", driver=driver))
     for [task] in (group(job)["Tasks"] for job in jobs):
-        assert task["User"] == "nobody"
+        assert task["User"] == "mesh"
         assert task["Config"].get("cap_drop") == (["all"] if driver == "exec" else None), "raw_exec gives an ordinary user none"
 
 

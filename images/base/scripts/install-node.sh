@@ -12,6 +12,10 @@ if ! id consul >/dev/null 2>&1; then
 	useradd --system --home-dir /var/lib/consul --shell /usr/sbin/nologin consul
 fi
 install -d -o consul -g consul -m 0750 /var/lib/consul
+# Whose tasks are of Consul's mesh; it owns nothing.
+if ! id mesh >/dev/null 2>&1; then
+	useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mesh
+fi
 install -d -o root -g root -m 0700 /var/lib/nomad
 install -d -m 0755 /etc/slipway
 chown -R root:consul /etc/consul.d
@@ -30,7 +34,7 @@ chmod 0644 /etc/ssh/sshd_config.d/10-slipway.conf
 sshd -t
 chmod 0440 /etc/sudoers.d/slipway
 visudo --check --quiet --file=/etc/sudoers.d/slipway
-nft --check --file /usr/local/lib/slipway/metadata-closed.nft
+nft --check --file /usr/local/lib/slipway/node-guard.nft
 
 python3 -m compileall -q /usr/local/lib/slipway
 /usr/local/lib/slipway/chroot_env.py >/etc/nomad.d/chroot.json
@@ -39,7 +43,7 @@ rm -rf /tmp/slipway
 
 systemctl daemon-reload
 # The agents wait for what tool-enrol writes.
-systemctl enable --quiet consul.service nomad.service nomad-jwks.service metadata-closed.service consul-dns.socket
+systemctl enable --quiet consul.service nomad.service nomad-jwks.service node-guard.service consul-dns.socket
 # They would take the first seconds of a boot from the agents: two stages of cloud-init with nothing to do, one looks for
 # LVM snapshots, the others for upgrades.
 if command -v cloud-init >/dev/null; then

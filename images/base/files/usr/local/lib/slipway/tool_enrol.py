@@ -75,7 +75,7 @@ def enrol(told: Bundle) -> str:
     doors.shut(ROOT, told.host_key, told.operator_key)
     systemctl("reload", "ssh.service")
     traces.erase(ROOT)
-    systemctl("start", "metadata-closed.service")
+    systemctl("start", "node-guard.service")
     # Last, because an agent starts as soon as its file is there.
     files.write(CONSUL, agents.render(consul), 0o640, "consul")
     files.write(NOMAD, agents.render(nomad), 0o600)
