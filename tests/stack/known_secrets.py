@@ -20,7 +20,8 @@ def _of(resource: Mapping[str, Any]) -> Iterator[str]:
         yield from forms(outputs["result"])
     elif kind == "tls:index/privateKey:PrivateKey":
         for form in ("privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"):
-            yield from lines(outputs.get(form) or "")
+            # OpenSSH's form has the public half in it, whose length differs from kind to kind.
+            yield from (line for line in lines(outputs.get(form) or "") if line not in outputs.get("publicKeyOpenssh", ""))
     elif kind == "nomad:index/aclToken:AclToken":
         yield outputs["secretId"]
     elif kind.endswith(":Bootstrap"):
@@ -44,6 +45,6 @@ def forms(digits: str) -> Iterator[str]:
 def lines(pem: str) -> Iterator[str]:
     """Those lines of a private key that hold something of what is secret in it: a file may indent it or join its lines."""
     body = [line for line in pem.splitlines() if line and not line.startswith("-----")]
-    # OpenSSH's own form begins with words and the public half, and the others with the secret number.
+    # OpenSSH's own form begins with words, and the others with the secret number.
     telling = body[2:] if "OPENSSH" in pem else body[:1]
     yield from (line for line in telling if len(line) >= FULL_LINE)
