@@ -26,11 +26,16 @@ class Recorded:
         return f"{self.method} {self.path}"
 
 
-def steps(package: str) -> dict[str, list[Recorded]]:
-    """The calls of each recorded step."""
-    file = REFERENCE / f"official-{package}-plugin-calls.jsonl"
+def _there(name: str) -> Path:
+    file = REFERENCE / name
     if not file.is_file():
         pytest.skip("the recordings are not here")
+    return file
+
+
+def steps(package: str) -> dict[str, list[Recorded]]:
+    """The calls of each recorded step."""
+    file = _there(f"official-{package}-plugin-calls.jsonl")
     found: dict[str, list[Recorded]] = {}
     for line in file.read_text().splitlines():
         record = json.loads(line)
@@ -43,7 +48,7 @@ def steps(package: str) -> dict[str, list[Recorded]]:
 
 def state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
     """Inputs, outputs and id as the engine held them."""
-    states = json.loads((REFERENCE / "official-plugin-states.json").read_text())
+    states = json.loads(_there("official-plugin-states.json").read_text())
     found: dict[str, Any] = next(item for item in states[part] if item["type"] == resource_type)
     return found
 
