@@ -29,7 +29,7 @@ COMPARED = (*DELIVERED, "droplet", "address", "host_keys", "access")
 NEW_TO_CLUSTER = ("droplet", "cluster")
 """What, when it changes, has Nomad's client begin anew, for which it must be introduced."""
 
-INTRODUCED = 15 * 60
+INTRODUCED = 5 * 60
 """Seconds in which the client has to use its introduction, which is made when the machine listens already."""
 
 UNSET: dict[str, Any] = {"access": None, "operator_key": None}
