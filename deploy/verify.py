@@ -46,7 +46,7 @@ def _look(cluster: Cluster, outputs: Mapping[str, Any]) -> list[Proof]:
     expected = {str(one["name"] if isinstance(one, Mapping) else one) for one in outputs.get("members", ())}
     return [
         _proof("consul members", lambda: _members(cluster, expected)),
-        _proof("nomad nodes", lambda: _nodes(cluster)),
+        _proof("nomad nodes", lambda: _nodes(cluster, expected)),
         _proof("nomad jobs", lambda: _jobs(cluster)),
         _proof("consul checks", lambda: _checks(cluster, expected)),
         _proof("url", lambda: _url(str(outputs["url"]), cluster)),
@@ -69,9 +69,12 @@ def _members(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
     return bool(alive), f"{len(alive)} alive: {', '.join(sorted(alive))}"
 
 
-def _nodes(cluster: Cluster) -> tuple[bool, str]:
+def _nodes(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
+    """Every worker takes jobs; one that was taken away is listed as down for a while."""
     nodes = [node for node in cluster.nodes() if node.status != "down"]
     bad = [f"{node.name} is {node.status}, {node.eligibility}" for node in nodes if not node.ready]
+    workers = {name for name in expected if name.startswith("worker")}
+    bad += [f"{name} is missing" for name in sorted(workers - {node.name for node in nodes})]
     return bool(nodes) and not bad, ", ".join(bad) or f"{len(nodes)} ready"
 
 

@@ -65,9 +65,9 @@ def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
                 raise
             if not api.manages():
                 raise BootstrapError(
-                    f"{refused}, and this stack's management token is unknown there: somebody else began, or the stack's state is "
-                    f"of another time. To begin again, write the index that is named there into {reset} on the leader, "
-                    "and run the update again"
+                    f"{refused}, and this stack's management token is unknown there: somebody else began, or the stack's state is of "
+                    "another time. Who began has a management token: to be rid of it, replace the primes. If nobody else could have "
+                    f"been there, write the index that is named above into {reset} on the leader, and run the update again"
                 ) from refused
 
     patience.until(f"{api.kind}'s access control", first)

@@ -74,6 +74,7 @@ def machine(mould: Mould, number: int, secrets: Secrets, parent: pulumi.Resource
         region=mould.region,
         size=mould.size,
         image=mould.image,
+        droplet_agent=False,
         vpc_uuid=mould.vpc_id,
         ssh_keys=list(mould.ssh_keys),
         tags=[mould.tag],

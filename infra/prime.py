@@ -7,6 +7,7 @@ import pulumi_digitalocean as digitalocean
 
 from infra.agents import Member
 from infra.bootstrap import Bootstrap
+from infra.enrolment import Enrolment
 from infra.node import Mould, host_keys, machine, members
 from infra.trust import Cluster, Trust, enrol_prime, private_addresses
 
@@ -37,6 +38,9 @@ class Primes(pulumi.ComponentResource):
         self.members = members(machines)
         self.host_keys = host_keys(machines)
         addresses = private_addresses(self.members)
+        enrolments: list[Enrolment] = []
+        for one in machines:  # one after another, because new tokens restart Nomad, and most of the servers have to be there
+            enrolments.append(enrol_prime(trust, one, addresses, args.count, parent=self, after=enrolments[-1:]))
         bootstrap = Bootstrap(
             f"{name}-bootstrap",
             primes=self.members,
@@ -49,9 +53,7 @@ class Primes(pulumi.ComponentResource):
             services=trust.services,
             datacenter=args.mould.region,
             timeout=trust.timeout,
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[enrol_prime(trust, one, addresses, args.count, parent=self) for one in machines]
-            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=enrolments),
         )
         self.cluster = Cluster(bootstrap=bootstrap, primes=self.members)
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -85,13 +85,15 @@ def private_addresses(members: pulumi.Output[list[Member]]) -> pulumi.Output[lis
     return members.apply(lambda known: [member["address"] for member in known])
 
 
-def enrol_prime(trust: Trust, machine: Machine, primes: pulumi.Output[list[str]], count: int, parent: pulumi.Resource) -> Enrolment:
+def enrol_prime(
+    trust: Trust, machine: Machine, primes: pulumi.Output[list[str]], count: int, parent: pulumi.Resource, after: Sequence[Enrolment]
+) -> Enrolment:
     """A node that makes the cluster, together with the other primes.
 
     The certificate names both addresses, because whoever dials one of them has to find it there.
     """
     addresses: list[pulumi.Input[str]] = [LOOPBACK, machine.droplet.ipv4_address_private, machine.droplet.ipv4_address]
-    return _enrol(trust, machine, addresses, primes, count, None, pulumi.ResourceOptions(parent=parent))
+    return _enrol(trust, machine, addresses, primes, count, None, pulumi.ResourceOptions(parent=parent, depends_on=list(after)))
 
 
 def enrol_worker(trust: Trust, machine: Machine, cluster: Cluster, parent: pulumi.Resource) -> Enrolment:
@@ -131,7 +133,8 @@ def _enrol(
         primes=primes,
         bootstrap_expect=bootstrap_expect,
         identity=shown.apply(lambda pem: {"authority": pem["authority"], "certificate": pem["certificate"], "key": pem["key"]}),
-        gossip=secrets.gossip,
+        # Nomad's clients do not gossip.
+        gossip=secrets.gossip.apply(lambda keys: {"consul": keys["consul"]}) if cluster else secrets.gossip,
         tokens=pulumi.Output.all(own.tokens, secrets.dns).apply(lambda known: {**known[0], "dns": known[1]}),
         host_keys=pulumi.Output.all(first=own.first_host_key.public, lasting=own.host_key.public, private=own.host_key.private),
         enrol_key=secrets.enrol.private,

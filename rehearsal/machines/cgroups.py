@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 CPU_PERIOD_US = 100_000
+CROWD = 8
+"""As how many processes all machines of a cloud count together where processors are short. By default a group counts as one,
+and every other process of this machine as one too: the machines would boot last."""
 
 
 class Group:
@@ -40,6 +43,7 @@ class Group:
             self._delegate()
             self._write(ROOT, "memory.max", str(memory_mb << 20))
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
+            (ROOT / self.path).parent.joinpath("cpu.weight").write_text(str(CROWD * 100))
             return
         # A cpuset starts empty, and takes no process until each of its parents has processors and memory nodes.
         cpuset = ROOT / "cpuset"
@@ -49,6 +53,7 @@ class Group:
         self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
         self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
         self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
+        (ROOT / "cpu" / self.path).parent.joinpath("cpu.shares").write_text(str(CROWD * 1024))
 
     def _delegate(self) -> None:
         for parent in reversed(Path(self.path).parents):

@@ -77,6 +77,11 @@ def test_a_node_that_is_not_ready_is_named(cluster: Answers, outputs: Outputs) -
     assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
 
 
+def test_a_worker_that_nomad_does_not_know_is_named(cluster: Answers, outputs: Outputs) -> None:
+    cluster.by_path["/v1/nodes"] = [node("worker01nyc3"), node("worker02nyc3", status="down")]
+    assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is missing"}
+
+
 def test_a_failed_deployment_is_told_with_its_reason(cluster: Answers, outputs: Outputs) -> None:
     cluster.by_path["/v1/job/backserve/deployment"] = {"Status": "failed", "StatusDescription": "Failed due to unhealthy allocations"}
     assert wrong(outputs) == {"nomad jobs": "backserve v3 2/2, deployment failed: Failed due to unhealthy allocations"}

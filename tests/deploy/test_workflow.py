@@ -36,7 +36,13 @@ def test_a_pull_request_is_previewed_and_main_is_made_so() -> None:
     }
     assert by_job == {"preview": ["preview"], "up": ["up", "verify"]}
     assert "pull_request" in WORKFLOW["jobs"]["preview"]["if"]
-    assert WORKFLOW["jobs"]["up"]["if"] == "github.event_name == 'push'"
+    assert WORKFLOW["jobs"]["up"]["if"] == "github.event_name == 'push' || github.event_name == 'schedule'"
+
+
+def test_certificates_are_renewed_every_month_and_no_secret_is_without_rules() -> None:
+    [monthly] = WORKFLOW[True]["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \d+ \* \*", monthly["cron"])
+    assert all(job["environment"] for job in WORKFLOW["jobs"].values())
 
 
 def test_it_may_only_read_the_repository_and_pins_what_it_uses() -> None:

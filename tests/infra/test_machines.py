@@ -143,6 +143,19 @@ def test_every_machine_has_tokens_and_keys_of_its_own(cloud: FakeCloud) -> None:
         assert len(set(each)) == len(each) == 7
 
 
+def test_only_primes_are_given_the_key_of_nomads_gossip(cloud: FakeCloud) -> None:
+    run(lambda: cluster(primes="3"))
+    given = {name: set(cloud.created[name]["gossip"]) for name in cloud.of("Enrolment")}
+    assert {keys == {"consul", "nomad"} for name, keys in given.items() if "prime" in name} == {True}
+    assert {keys == {"consul"} for name, keys in given.items() if "worker" in name} == {True}
+
+
+def test_primes_are_enrolled_one_after_another(cloud: FakeCloud) -> None:
+    """New tokens restart Nomad, and most of the servers have to be there."""
+    run(lambda: cluster(primes="3"))
+    assert "enrolment-prime01" in cloud.waits_for("enrolment-prime02") and "enrolment-prime02" in cloud.waits_for("enrolment-prime03")
+
+
 def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_it(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     begun = cloud.waits_for("primes-bootstrap")

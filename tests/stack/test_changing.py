@@ -17,6 +17,17 @@ def _by_action(result: Any) -> set[tuple[str, str]]:
     return {(change["action"], change["name"]) for change in result["changes"]}
 
 
+@pytest.mark.parametrize("name", ["worker01nyc3", "prime01nyc3"])
+def test_a_machine_that_reboots_is_what_it_was(rig: Rig, name: str) -> None:
+    """By itself: its certificate, keys and tokens are on its disk, and the metadata service stays shut."""
+    boot = rig.ssh(name, "cat /proc/sys/kernel/random/boot_id").out
+    rig.api(f"/v2/droplets/{rig.droplets()[name]['id']}/actions", "POST", type="reboot")
+    assert eventually(lambda: (now := rig.ssh(name, "cat /proc/sys/kernel/random/boot_id")).code == 0 and now.out != boot, 120)
+    assert eventually(lambda: rig.deploy("verify").code == 0, 120)
+    assert rig.ssh(name, "curl --silent --max-time 3 http://169.254.169.254/metadata/v1/id").code != 0
+    assert rig.up()["changes"] == []
+
+
 def test_one_more_worker_adds_one_and_replaces_none(rig: Rig) -> None:
     """Nor does any process name a secret meanwhile, where every user of the machine could read it."""
     before = _ids(rig)
