@@ -1,5 +1,5 @@
 # The one image of every node: Debian with Consul, Nomad, their units and the node's tools. What a node
-# becomes is told later, by user_data. Both sources run the same provisioners.
+# becomes it is told later, over SSH, when it is enrolled. Both sources run the same provisioners.
 
 packer {
   required_plugins {

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 HOUR = datetime.timedelta(hours=1)
+LONG = datetime.timedelta(days=90)
 
 
 class Authority:
@@ -24,18 +25,18 @@ class Authority:
         begun = self._begun(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.pem = _pem(begun.sign(self._key, hashes.SHA256()))
 
-    def _begun(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _begun(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, lasts: datetime.timedelta = LONG) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         begun = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key.public_key())
-        return begun.serial_number(x509.random_serial_number()).not_valid_before(now - HOUR).not_valid_after(now + HOUR)
+        return begun.serial_number(x509.random_serial_number()).not_valid_before(now - HOUR).not_valid_after(now + lasts)
 
-    def identity(self, *names: str) -> dict[str, str]:
+    def identity(self, *names: str, lasts: datetime.timedelta = LONG) -> dict[str, str]:
         """Of a node that is known by ``names`` and on loopback."""
         key = ec.generate_private_key(ec.SECP256R1())
         uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
         known: list[x509.GeneralName] = [x509.DNSName(name) for name in names]
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "node")])
-        begun = self._begun(subject, key).add_extension(uses, critical=False)
+        begun = self._begun(subject, key, lasts).add_extension(uses, critical=False)
         begun = begun.add_extension(x509.SubjectAlternativeName([*known, x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return {"authority": self.pem, "certificate": _pem(begun.sign(self._key, hashes.SHA256())), "key": secret.decode()}
@@ -72,7 +73,7 @@ def bundle(role: str, authority: Authority) -> dict[str, Any]:
         "primes": ["10.10.0.2"],
         "bootstrap_expect": 1,
         "identity": authority.identity(f"{kind}.nyc3.consul", f"{kind}.global.nomad", "localhost"),
-        "gossip": {"consul": gossip_key(), "nomad": gossip_key()},
+        "gossip": {"consul": gossip_key(), **({"nomad": gossip_key()} if prime else {})},
         "tokens": {name: str(uuid.uuid4()) for name in ("agent", "nomad", "dns")},
         "introduction": "" if prime else "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJub21hZCJ9.c2lnbmF0dXJl",
         "host_key": host_key()[0],

@@ -46,7 +46,7 @@ def test_a_worker_joins_the_primes_and_keeps_its_agents_to_itself(configs: Confi
     consul, nomad = configs(worker)
     assert consul["retry_join"] == ["10.10.0.2", "10.10.0.3"] and consul["server"] is False and consul["leave_on_terminate"] is True
     assert consul["bind_addr"] == "10.10.0.7" and consul["client_addr"] == "127.0.0.1" and consul["recursors"] == ["192.0.2.53"]
-    assert consul["addresses"] == {"dns": "127.0.0.1 10.10.0.7"} and "ports" not in consul
+    assert "addresses" not in consul and "ports" not in consul, "HTTP and DNS are where client_addr says"
     assert "bootstrap_expect" not in consul and "ui_config" not in consul
     assert "server" not in nomad and nomad["client"]["enabled"] and nomad["client"]["network_interface"] == "eth1"
     assert nomad["client"]["server_join"]["retry_join"] == ["10.10.0.2", "10.10.0.3"]
@@ -61,7 +61,7 @@ def test_no_agent_holds_more_than_its_own(configs: Configs, worker: dict[str, An
     assert consul["acl"]["tokens"] == {"agent": own, "config_file_service_registration": own, "dns": worker["tokens"]["dns"]}
     assert consul["encrypt"] == worker["gossip"]["consul"]
     assert nomad["consul"] == {"token": worker["tokens"]["nomad"]}
-    assert worker["gossip"]["nomad"] not in json.dumps(nomad), "a client takes no part in the servers' gossip"
+    assert "encrypt" not in json.dumps(nomad), "a client takes no part in the servers' gossip"
     assert worker["tokens"]["agent"] not in json.dumps(nomad) and worker["tokens"]["nomad"] not in json.dumps(consul)
 
 
@@ -75,10 +75,11 @@ def test_raw_exec_is_the_only_driver_where_it_is_asked_for(configs: Configs, wor
 def test_a_prime_serves_and_takes_no_client_that_was_not_introduced(configs: Configs, prime: dict[str, Any]) -> None:
     consul, nomad = configs(prime)
     assert consul["server"] is True and consul["bootstrap_expect"] == 1 and consul["performance"] == {"raft_multiplier": 1}
-    assert consul["addresses"]["https"] == "0.0.0.0" and consul["ports"] == {"https": 8501} and "http" not in consul["addresses"]
+    assert consul["addresses"] == {"https": "0.0.0.0"} and consul["ports"] == {"https": 8501} and consul["client_addr"] == "127.0.0.1"
     assert consul["ui_config"] == {"enabled": True} and consul["leave_on_terminate"] is False
     assert nomad["server"]["enabled"] is True and nomad["server"]["encrypt"] == prime["gossip"]["nomad"]
     assert nomad["server"]["client_introduction"] == {"enforcement": "strict"}
+    assert nomad["server"]["node_gc_threshold"] == "8760h", "a worker that was away is still known"
     assert nomad["addresses"] == {"http": "0.0.0.0", "rpc": "10.10.0.7", "serf": "10.10.0.7"} and "client" not in nomad
 
 

@@ -22,12 +22,22 @@ def test_a_whole_bundle_is_taken(tool: Tool, told: dict[str, Any]) -> None:
     taken = tool("bundle").parse(json.dumps(told))
     assert (taken.node.name, taken.node.prime, str(taken.node.vpc), taken.node.cluster) == ("worker01nyc3", False, "10.10.0.0/20", "101")
     assert taken.node.primes == ["10.10.0.2"] and taken.node.bootstrap_expect == 1
-    assert vars(taken.tokens) == told["tokens"] and vars(taken.gossip) == told["gossip"] and vars(taken.identity) == told["identity"]
+    assert vars(taken.gossip) == {**told["gossip"], "nomad": None}
+    assert vars(taken.tokens) == told["tokens"] and vars(taken.identity) == told["identity"]
     assert taken.host_key.private == told["host_key"] and taken.operator_key == told["operator_key"]
 
 
 def test_a_node_needs_no_operator(tool: Tool, told: dict[str, Any]) -> None:
     assert tool("bundle").parse(json.dumps({**told, "operator_key": None})).operator_key is None
+
+
+def test_nomad_s_gossip_is_between_primes(tool: Tool, told: dict[str, Any], authority: Authority) -> None:
+    module, prime = tool("bundle"), bundle("prime", authority)
+    assert vars(module.parse(json.dumps(prime)).gossip) == prime["gossip"]
+    assert module.parse(json.dumps({**told, "gossip": prime["gossip"]})).gossip.nomad is None
+    for gossip, complaint in (({**prime["gossip"], "nomad": "c2hvcnQ="}, "the key of nomad"), (told["gossip"], "nomad is missing")):
+        with pytest.raises((module.BundleError), match=complaint):
+            module.parse(json.dumps({**prime, "gossip": gossip}))
 
 
 def test_what_is_kept_of_a_node_is_read_back(tool: Tool, told: dict[str, Any]) -> None:
@@ -55,7 +65,7 @@ Break = Callable[[dict[str, Any]], object]
         (lambda told: told.pop("identity"), "identity is missing"),
         (lambda told: told["identity"].update(key=Authority().identity()["key"]), "do not belong together"),
         (lambda told: told["identity"].update(authority="me"), "authority is no certificate"),
-        (lambda told: told["gossip"].update(nomad="c2hvcnQ="), "gossip: the key of nomad"),
+        (lambda told: told["gossip"].update(consul="c2hvcnQ="), "gossip: the key of consul"),
         (lambda told: told["gossip"].update(consul="?"), "gossip: the key of consul"),
         (lambda told: told["tokens"].update(dns="root"), "tokens must be UUIDs"),
         (lambda told: told.update(introduction="me"), "introduction is no JWT"),

@@ -130,6 +130,20 @@ def test_a_prime_tells_its_consul_nomad_s_keys(machine: Machine, enrol: Enrol, a
     assert not machine.has("var/lib/nomad/client")
 
 
+@pytest.mark.parametrize(
+    ("role", "driver", "mode"), [("worker", "raw_exec", 0o711), ("worker", "exec", 0o700), ("prime", "raw_exec", 0o700)]
+)
+def test_tasks_pass_through_nomad_s_directory_where_they_must(
+    machine: Machine, enrol: Enrol, authority: Authority, role: str, driver: str, mode: int
+) -> None:
+    told = bundle(role, authority)
+    told["node"]["task_driver"] = driver
+    (machine.root / "var/lib/nomad").chmod(0o755)
+    enrol(told)
+    assert machine.mode("var/lib/nomad") == mode
+    assert not machine.has("var/lib/nomad/client") or machine.mode("var/lib/nomad/client") == 0o700
+
+
 def test_the_doors_are_shut(machine: Machine, enrol: Enrol, worker: dict[str, Any]) -> None:
     for path in ("ssh_host_ed25519_key", "ssh_host_rsa_key", "ssh_host_rsa_key.pub", "ssh_host_ecdsa_key"):
         machine.write(f"etc/ssh/{path}", "one-time")
@@ -184,7 +198,7 @@ def _renewed(told: dict[str, Any]) -> None:
         (_renewed, "reloaded", "reload-or-restart", "reload-or-restart"),
         (lambda told: told["tokens"].update(agent="3f1c1e0c-6a43-4d64-9d4e-0d0e0a7a1b11"), "reloaded", "reload-or-restart", "start"),
         (lambda told: told["tokens"].update(nomad="3f1c1e0c-6a43-4d64-9d4e-0d0e0a7a1b11"), "started", "start", "restart"),
-        (lambda told: told.update(gossip={"consul": gossip_key(), "nomad": gossip_key()}), "unchanged", "start", "start"),
+        (lambda told: told.update(gossip={"consul": gossip_key()}), "unchanged", "start", "start"),
         (lambda told: told.update(primes=["10.10.0.9"]), "unchanged", "start", "start"),
         (lambda told: told.update(introduction=""), "unchanged", "start", "start"),
         (lambda told: told.update(introduction="e30.e30.bmV3"), "started", "start", "restart"),
@@ -207,6 +221,37 @@ def test_each_agent_does_what_a_change_takes(
     assert worker["primes"][0] in machine.read("etc/slipway/node.json")
     assert machine.has("var/lib/nomad/client/intro_token.jwt") is bool(worker["introduction"])
     assert enrol(worker) == "unchanged"
+
+
+KEYRING = "var/lib/consul/serf/local.keyring"
+
+
+@pytest.mark.parametrize("keyring", [json.dumps([gossip_key()]), '["', "null"])
+def test_a_worker_that_missed_another_gossip_key_takes_it_with_a_new_keyring(
+    machine: Machine, enrol: Enrol, worker: dict[str, Any], keyring: str
+) -> None:
+    enrol(worker)
+    machine.write(KEYRING, keyring)
+    worker["gossip"]["consul"] = gossip_key()
+    assert enrol(worker) == "started" and not machine.has(KEYRING)
+    assert machine.asked[2:] == ["restart --no-block consul.service", "start --no-block nomad.service"]
+    assert worker["gossip"]["consul"] in machine.read("etc/consul.d/cluster.json")
+    assert enrol(worker) == "unchanged"
+
+
+def test_a_keyring_that_was_told_the_key_stays(machine: Machine, enrol: Enrol, worker: dict[str, Any]) -> None:
+    enrol(worker)
+    worker["gossip"]["consul"] = gossip_key()
+    machine.write(KEYRING, json.dumps([gossip_key(), worker["gossip"]["consul"]]))
+    assert enrol(worker) == "unchanged" and machine.has(KEYRING)
+
+
+def test_a_prime_is_told_its_keys_by_the_ring(machine: Machine, enrol: Enrol, authority: Authority) -> None:
+    prime = bundle("prime", authority)
+    enrol(prime)
+    machine.write(KEYRING, json.dumps([prime["gossip"]["consul"]]))
+    prime["gossip"]["consul"] = gossip_key()
+    assert enrol(prime) == "unchanged" and machine.has(KEYRING)
 
 
 def test_what_an_interrupted_enrolment_owes_is_made_up_for(
@@ -246,6 +291,12 @@ def test_a_worker_of_another_cluster_forgets_it_and_boots(machine: Machine, enro
     before.forget()
     assert machine.has("var/lib/nomad/client/state.db")
     assert enrol(worker) == "unchanged"
+
+
+def test_a_client_s_state_is_shut_when_nomad_begins_anew(machine: Machine, tool: Tool) -> None:
+    tool("before_nomad").forget_at_boot()
+    tool("before_nomad").forget()
+    assert machine.mode("var/lib/nomad/client") == 0o700
 
 
 def test_a_killed_agent_asks_nobody_for_leave(machine: Machine, enrol: Enrol, worker: dict[str, Any]) -> None:

@@ -13,6 +13,10 @@ Config = dict[str, Any]
 JOIN_INTERVAL = "1s"
 """Both agents' own is 30 s: too long for a node that boots beside its prime."""
 
+NODE_GC_THRESHOLD = "8760h"
+"""Nomad's own is a day. A worker that was away for longer than its identity is valid may register again with that one as
+long as the servers know the node; it has no introduction any more."""
+
 CONSUL_LATER = ("retry_join", "encrypt", "bootstrap_expect")
 """Looked at when an agent without memory starts, so that a change waits until then. A gossip key is changed over the API."""
 
@@ -30,7 +34,7 @@ class Work(IntEnum):
 
 
 def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config:
-    """Consul's part. Plain HTTP is the node's own; primes have HTTPS besides, for those who show a certificate.
+    """Consul's part. Plain HTTP and DNS are the node's own; primes have HTTPS besides, for those who show a certificate.
 
     The agent registers the node's own check with its own token.
     """
@@ -40,7 +44,6 @@ def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config
         "datacenter": node.datacenter,
         "bind_addr": str(address),
         "client_addr": "127.0.0.1",
-        "addresses": {"dns": f"127.0.0.1 {address}"},
         "recursors": recursors,
         "retry_join": node.primes,
         "retry_interval": JOIN_INTERVAL,
@@ -50,8 +53,8 @@ def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config
         "acl": {"tokens": {"agent": tokens.agent, "config_file_service_registration": tokens.agent, "dns": tokens.dns}},
     }
     if node.prime:
-        config["addresses"]["https"] = "0.0.0.0"
         config |= {
+            "addresses": {"https": "0.0.0.0"},
             "ports": {"https": 8501},
             "bootstrap_expect": node.bootstrap_expect,
             "performance": {"raft_multiplier": 1},
@@ -79,6 +82,7 @@ def nomad(bundle: Bundle, address: IPv4Address, interface: str) -> Config:
                 "raft_multiplier": 1,
                 "encrypt": bundle.gossip.nomad,
                 "client_introduction": {"enforcement": "strict"},
+                "node_gc_threshold": NODE_GC_THRESHOLD,
                 **join,
             },
         }

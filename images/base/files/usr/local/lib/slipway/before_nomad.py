@@ -68,7 +68,7 @@ def forget() -> None:
     """
     if not FORGET.exists():
         return
-    CLIENT_STATE.mkdir(exist_ok=True)
+    CLIENT_STATE.mkdir(mode=0o700, exist_ok=True)
     for entry in [*STATE.iterdir(), *CLIENT_STATE.iterdir()]:
         if entry not in (CLIENT_STATE, INTRODUCTION):
             files.remove(entry)

@@ -36,10 +36,10 @@ class Identity:
 
 @dataclass(frozen=True, kw_only=True)
 class Gossip:
-    """Keys of the agents' gossip, in base64."""
+    """Keys of the agents' gossip, in base64; Nomad's is the servers' own, and a worker keeps none."""
 
     consul: str
-    nomad: str
+    nomad: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,10 +76,11 @@ def parse(text: str) -> Bundle:
         raise BundleError("this is no JSON object")
     try:
         shared = {name: told.get(name) for name in ("primes", "bootstrap_expect", "cluster")}
+        itself = node.parse({**_group(told, "node"), **shared})
         return Bundle(
-            node=node.parse({**_group(told, "node"), **shared}),
+            node=itself,
             identity=_identity(_group(told, "identity")),
-            gossip=_gossip(_group(told, "gossip")),
+            gossip=_gossip(_group(told, "gossip"), itself.prime),
             tokens=_tokens(_group(told, "tokens")),
             introduction=_introduction(node.text(told, "introduction")),
             host_key=host_key.parse(node.text(told, "host_key")),
@@ -114,15 +115,15 @@ def _identity(told: dict[str, Any]) -> Identity:
     return identity
 
 
-def _gossip(told: dict[str, Any]) -> Gossip:
-    for name in ("consul", "nomad"):
+def _gossip(told: dict[str, Any], prime: bool) -> Gossip:
+    for name in ("consul", "nomad") if prime else ("consul",):
         try:
             fits = len(base64.b64decode(node.text(told, name), validate=True)) == GOSSIP_BYTES
         except binascii.Error:
             fits = False
         if not fits:
             raise BundleError(f"gossip: the key of {name} must be {GOSSIP_BYTES} bytes in base64")
-    return Gossip(consul=told["consul"], nomad=told["nomad"])
+    return Gossip(consul=told["consul"], nomad=told["nomad"] if prime else None)
 
 
 def _tokens(told: dict[str, Any]) -> Tokens:

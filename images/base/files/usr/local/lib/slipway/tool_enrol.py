@@ -31,6 +31,7 @@ ROOT = Path("/")
 CONSUL = Path("/etc/consul.d/cluster.json")
 NOMAD = Path("/etc/nomad.d/cluster.json")
 CONSUL_STATE = Path("/var/lib/consul")
+CONSUL_KEYRING = CONSUL_STATE / "serf/local.keyring"
 HOSTS = Path("/etc/hosts")
 LOCK = Path("/run/tool-enrol.lock")
 OWED = Path("/run/tool-enrol.owed")
@@ -59,12 +60,13 @@ def enrol(told: Bundle) -> str:
     identity, owed = _identity_work(told), _owed()
     work = {"consul": Work.NONE, "nomad": Work.NONE}
     if kept_consul is not None:
-        work["consul"] = max(agents.consul_work(kept_consul, consul), identity, owed["consul"])
+        work["consul"] = max(agents.consul_work(kept_consul, consul), identity, _keyring_work(told), owed["consul"])
     if kept_nomad is not None:
         work["nomad"] = max(agents.nomad_work(kept_nomad, nomad), identity, _introduction_work(told), owed["nomad"])
     OWED.write_text(json.dumps(work))
 
     _write_identity(told)
+    _ensure_passage(told.node)
     _write_introduction(told)
     another = _belonged_elsewhere(told.node)
     if another:
@@ -78,6 +80,9 @@ def enrol(told: Bundle) -> str:
     systemctl("start", "node-guard.service")
     # Last, because an agent starts as soon as its file is there.
     files.write(CONSUL, agents.render(consul), 0o640, "consul")
+    # After it, or a Consul that starts in between would make one of the former key.
+    if _keyring_work(told):
+        files.remove(CONSUL_KEYRING)
     files.write(NOMAD, agents.render(nomad), 0o600)
     if another or before_nomad.about_to_forget():
         OWED.unlink()
@@ -127,9 +132,31 @@ def _introduction_work(told: Bundle) -> Work:
     return Work.NONE if known else Work.RESTART
 
 
+def _keyring_work(told: Bundle) -> Work:
+    """A worker that was away while the gossip key was changed has a keyring of Consul's that lacks it, and that wins over
+    the configuration. One that was there has been told the key by the ring itself, before it is told it here.
+
+    Primes learn another key from the ring only after they were told it here: theirs is left alone.
+    """
+    if told.node.prime or not CONSUL_KEYRING.exists():
+        return Work.NONE
+    try:
+        known = told.gossip.consul in json.loads(CONSUL_KEYRING.read_text())
+    except (ValueError, TypeError):  # cut off as it was written; Consul would not start with it
+        known = False
+    return Work.NONE if known else Work.RESTART
+
+
+def _ensure_passage(now: node.Node) -> None:
+    """Tasks of raw_exec are ordinary users that see the machine as it is, and pass through Nomad's directory to their own.
+
+    Elsewhere it is shut: a server's snapshots below it are readable to all, and so may be what tasks of exec write.
+    """
+    files.directory(before_nomad.STATE, 0o711 if not now.prime and now.task_driver == "raw_exec" else 0o700)
+
+
 def _write_introduction(told: Bundle) -> None:
     if told.introduction:
-        files.directory(before_nomad.STATE, 0o700)
         files.directory(before_nomad.CLIENT_STATE, 0o700)
         files.write(before_nomad.INTRODUCTION, told.introduction, 0o600)
     else:
