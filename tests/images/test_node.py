@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
 
 from tests.images.conftest import Tool
 from tests.images.material import Authority
@@ -176,15 +178,35 @@ def test_an_agent_that_shows_another_s_certificate_does_not_answer(
     tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = tool("tool_hc")
-    assert check.agent("nomad", check.nomad, "/v1/agent/health")[0] == 1, "not enrolled"
+    assert [level for level, _ in check.agent("nomad", check.nomad, "/v1/agent/health")] == [1], "not enrolled"
     install(tool("node_tls"), tmp_path, authority.identity("localhost"))
     with nomad(tmp_path, authority.identity("localhost")) as server:
         monkeypatch.setattr(check, "NOMAD", server.server_address)
-        assert check.agent("nomad", check.nomad, "/v1/agent/health") == (0, "nomad answers")
-        assert check.agent("nomad", check.nomad, "/v1/nothing") == (1, "nomad answers 404")
+        assert [*check.agent("nomad", check.nomad, "/v1/agent/health")][-1] == (0, "nomad answers")
+        assert [*check.agent("nomad", check.nomad, "/v1/nothing")][-1] == (1, "nomad answers 404")
     with nomad(tmp_path, Authority().identity("localhost")) as server:
         monkeypatch.setattr(check, "NOMAD", server.server_address)
-        assert check.agent("nomad", check.nomad, "/v1/agent/health")[0] == 1
+        assert [level for level, _ in check.agent("nomad", check.nomad, "/v1/agent/health")] == [1]
+
+
+@pytest.mark.parametrize(("days", "level"), [(21, 0), (19, 1)])
+def test_a_certificate_that_was_not_renewed_is_a_warning(
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, level: int
+) -> None:
+    check, shown = tool("tool_hc"), authority.identity("localhost", lasts=timedelta(days=days))
+    install(tool("node_tls"), tmp_path, shown)
+    end = x509.load_pem_x509_certificate(shown["certificate"].encode()).not_valid_after_utc
+    with nomad(tmp_path, shown) as server:
+        monkeypatch.setattr(check, "NOMAD", server.server_address)
+        found = [*check.agent("nomad", check.nomad, "/v1/agent/health")]
+    assert found == [(level, f"certificate ends {end:%Y-%m-%d}"), (0, "nomad answers")]
+
+
+def test_plain_http_shows_no_certificate(tool: Tool, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = tool("tool_hc")
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Nomad)) as server:
+        monkeypatch.setattr(check, "CONSUL", server.server_address)
+        assert [*check.agent("consul", check.consul, "/v1/agent/health")] == [(0, "consul answers")]
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ nearly full. An agent that does not answer leaves running tasks unharmed, and is
 
 import http.client
 import os
+import ssl
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +22,9 @@ FREE_MEMORY_PERCENT = {WARNING: 8.0, CRITICAL: 3.0}
 CONSUL = ("127.0.0.1", 8500)
 NOMAD = ("127.0.0.1", 4646)
 AGENT_SECONDS = 2
+CERTIFICATE_DAYS = 20
+"""Of a certificate of 90 days; another one is due 30 days before its end."""
+DAY_SECONDS = 86400
 LEAVING = Path("/run/node-leaving")
 """There once the machine goes down. A change of the check's state then would register a node that has just left."""
 
@@ -53,26 +58,38 @@ def nomad() -> http.client.HTTPConnection:
     return http.client.HTTPSConnection(*NOMAD, timeout=AGENT_SECONDS, context=node_tls.context())
 
 
-def agent(name: str, dial: Callable[[], http.client.HTTPConnection], path: str) -> Finding:
-    """Does the agent answer on this machine, on a path that takes no token?"""
+def certificate(not_after: str, now: float) -> Finding:
+    """Will the node's certificate be good for a while? ``not_after`` is its end as ssl tells it, ``now`` in Unix seconds."""
+    seconds = ssl.cert_time_to_seconds(not_after)
+    level = WARNING if seconds - now < CERTIFICATE_DAYS * DAY_SECONDS else PASSING
+    return level, f"certificate ends {time.strftime('%Y-%m-%d', time.gmtime(seconds))}"
+
+
+def agent(name: str, dial: Callable[[], http.client.HTTPConnection], path: str) -> Iterator[Finding]:
+    """Does the agent answer on this machine, on a path that takes no token? Over TLS it shows the node's certificate."""
     try:
         connection = dial()
         try:
+            connection.connect()
+            shown = connection.sock.getpeercert() if isinstance(connection.sock, ssl.SSLSocket) else None
             connection.request("GET", path)
             status = connection.getresponse().status
         finally:
             connection.close()
     except (OSError, http.client.HTTPException) as failed:
-        return WARNING, f"{name} does not answer: {failed}"
-    return (PASSING, f"{name} answers") if status == 200 else (WARNING, f"{name} answers {status}")
+        yield WARNING, f"{name} does not answer: {failed}"
+        return
+    if shown:
+        yield certificate(str(shown["notAfter"]), time.time())
+    yield (PASSING, f"{name} answers") if status == 200 else (WARNING, f"{name} answers {status}")
 
 
 def findings() -> Iterator[Finding]:
     disks = {path.stat().st_dev: path for path in reversed(DISK_PATHS) if path.exists()}
     yield from (disk(path) for path in disks.values())
     yield memory(Path("/proc/meminfo").read_text())
-    yield agent("consul", consul, "/v1/status/leader")
-    yield agent("nomad", nomad, "/v1/agent/health")
+    yield from agent("consul", consul, "/v1/status/leader")
+    yield from agent("nomad", nomad, "/v1/agent/health")
 
 
 def main() -> int:
