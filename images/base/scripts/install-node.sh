@@ -16,6 +16,7 @@ install -d -o consul -g consul -m 0750 /var/lib/consul
 if ! id mesh >/dev/null 2>&1; then
 	useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin mesh
 fi
+# tool-enrol opens it where tasks have to pass through.
 install -d -o root -g root -m 0700 /var/lib/nomad
 install -d -m 0755 /etc/slipway
 chown -R root:consul /etc/consul.d
@@ -43,7 +44,7 @@ rm -rf /tmp/slipway
 
 systemctl daemon-reload
 # The agents wait for what tool-enrol writes.
-systemctl enable --quiet consul.service nomad.service nomad-jwks.service node-guard.service consul-dns.socket
+systemctl enable --quiet consul.service nomad.service nomad-jwks.service node-guard.service grow-root.service consul-dns.socket
 # They would take the first seconds of a boot from the agents: two stages of cloud-init with nothing to do, one looks for
 # LVM snapshots, the others for upgrades.
 if command -v cloud-init >/dev/null; then
