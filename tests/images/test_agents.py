@@ -79,7 +79,7 @@ def test_a_prime_serves_and_takes_no_client_that_was_not_introduced(configs: Con
     assert consul["ui_config"] == {"enabled": True} and consul["leave_on_terminate"] is False
     assert nomad["server"]["enabled"] is True and nomad["server"]["encrypt"] == prime["gossip"]["nomad"]
     assert nomad["server"]["client_introduction"] == {"enforcement": "strict"}
-    assert nomad["server"]["node_gc_threshold"] == "8760h", "a worker that was away is still known"
+    assert nomad["server"]["node_gc_threshold"] == "720h", "a worker that was away is still known"
     assert nomad["addresses"] == {"http": "0.0.0.0", "rpc": "10.10.0.7", "serf": "10.10.0.7"} and "client" not in nomad
 
 

@@ -13,7 +13,7 @@ Config = dict[str, Any]
 JOIN_INTERVAL = "1s"
 """Both agents' own is 30 s: too long for a node that boots beside its prime."""
 
-NODE_GC_THRESHOLD = "8760h"
+NODE_GC_THRESHOLD = "720h"
 """Nomad's own is a day. A worker that was away for longer than its identity is valid may register again with that one as
 long as the servers know the node; it has no introduction any more."""
 
