@@ -60,7 +60,13 @@ OF_NOMAD = [
     Request("runs a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB}),
     Request("ends a job's instance", "POST", "/v1/allocation/{spare}/stop", "EvalID"),
     Request("gives away a variable", "GET", "/v1/var/attacks/planted", "{planted}"),
-    Request("shows what an instance logged", "GET", "/v1/client/fs/logs/{allocation}?task=backserve&type=stdout&plain=true", "listening"),
+    Request(
+        "shows what an instance logged",
+        "GET",
+        "/v1/client/fs/logs/{allocation}?task=backserve&type=stdout&plain=true",
+        "listening",
+        refusal="^500 Permission denied",
+    ),
     Request("shows an instance's files", "GET", "/v1/client/fs/ls/{allocation}?path=/", "alloc"),
     Request(
         "takes a node out of service",

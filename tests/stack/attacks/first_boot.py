@@ -2,12 +2,13 @@
 
 import json
 
+from tests.stack import known_secrets
 from tests.stack.attacks.attack import Attack, Outcome
 from tests.stack.attacks.process import CLOSED, SCRIPT, told
 from tests.stack.attacks.shell import greeted
 from tests.stack.attacks.victim import Victim
 
-COPIES = "grep -rlE 'PRIVATE KEY|ed25519_private' /var/lib/cloud /run/cloud-init /var/log 2>/dev/null || true"
+COPIES = "grep -rslF --file=- /etc /home /root /run/cloud-init /tmp /var/cache /var/lib/cloud /var/lib/enrol /var/log || true"
 
 
 def _asked_by_root(victim: Victim) -> Outcome:
@@ -16,7 +17,10 @@ def _asked_by_root(victim: Victim) -> Outcome:
 
 
 def _copies(victim: Victim) -> Outcome:
-    found = victim.worker.shell.run(COPIES).split()
+    """By lines of the key itself, wherever a boot leaves anything."""
+    lines = list(known_secrets.lines(victim.first_boot[1]))
+    assert lines
+    found = victim.worker.shell.run(COPIES, stdin="\n".join(lines)).split()
     return Outcome(bool(found), f"copies: {found}")
 
 

@@ -63,7 +63,8 @@ def _deregistered(api: Api, token: str) -> None:
 
 
 def _names(victim: Victim) -> Outcome:
-    return sent(victim, victim.agent, Request("", "GET", "/v1/catalog/nodes", "{node}"), victim.tokens["agent"])
+    """By the token of DNS, whose work that is."""
+    return sent(victim, victim.agent, Request("", "GET", "/v1/catalog/nodes", "{node}"), victim.tokens["dns"])
 
 
 LIMITS = [

@@ -63,17 +63,17 @@ def scanned(victim: Victim) -> dict[str, Found]:
         return {place: one.result() for place, one in begun.items()}
 
 
-def jobs_ports(victim: Victim, machine: Machine) -> set[int]:
-    """What Nomad has given to instances there."""
+def jobs_ports(victim: Victim, machine: Machine) -> list[tuple[str, int]]:
+    """What Nomad has given to instances there: of the machine's network, or of loopback alone."""
     listed: list[dict[str, Any]] = victim.nomad_manager("/v1/allocations?resources=true").json
     running = [one for one in listed if one["ClientStatus"] == "running" and one["NodeName"] == machine.name]
-    return {port["Value"] for one in running for port in one["AllocatedResources"]["Shared"]["Ports"] or ()}
+    return [(port["HostIP"], port["Value"]) for one in running for port in one["AllocatedResources"]["Shared"]["Ports"] or ()]
 
 
 def meant_for_workers(victim: Victim, machine: Machine, address: str) -> set[int]:
     """On the private address the agents, on both of a worker what listens there of those ports that its firewall leaves to workers."""
     first, last = map(int, DYNAMIC_PORTS.split("-"))
-    services = {port for port in jobs_ports(victim, machine) if first <= port <= last and "worker" in machine.roles}
+    services = {port for host, port in jobs_ports(victim, machine) if first <= port <= last and host == machine.private}
     return services | (_union(MACHINES, machine) if address == machine.private else set())
 
 
@@ -108,7 +108,9 @@ def _machines(place: str, meant: Callable[[Victim, Machine, str], set[int]]) -> 
 def _loopback(results: Callable[[Victim], process.Results]) -> Callable[[Victim], Outcome]:
     def run(victim: Victim) -> Outcome:
         _, found = results(victim)["ports"]
-        return _compared({"loopback": set(json.loads(found))}, {"loopback": LOOPBACK | jobs_ports(victim, victim.worker)})
+        return _compared(
+            {"loopback": set(json.loads(found))}, {"loopback": LOOPBACK | {port for _, port in jobs_ports(victim, victim.worker)}}
+        )
 
     return run
 

@@ -34,7 +34,7 @@ def ran(victim: Victim, args: Sequence[str], artifacts: Sequence[Mapping[str, An
         "Constraints": there,
         "Tasks": [task],
         "ReschedulePolicy": {"Attempts": 0, "Unlimited": False},
-        "EphemeralDisk": {"SizeMB": 50},
+        "EphemeralDisk": {"SizeMB": 150},
     }
     job = {"ID": name, "Name": name, "Type": "batch", "Datacenters": [victim.datacenter], "TaskGroups": [group]}
     submitted = victim.nomad_manager("/v1/jobs", "POST", {"Job": job})

@@ -53,10 +53,14 @@ printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' >/etc/ssh/sshd_conf
 echo 'root:{PASSWORD}' | chpasswd
 systemctl reload ssh
 systemd-run --quiet --unit=twin-consul /usr/local/bin/consul agent -config-file=/etc/twin/consul.json
+until consul info >/dev/null 2>&1; do sleep 0.1; done
 systemd-run --quiet --unit=twin-nomad --property=KillMode=process --property=LimitNOFILE=65536 \\
     /usr/local/bin/nomad agent -config=/etc/twin/nomad.json -consul-token=SECRET
 """
-"""The configurations come on standard input; the token is where every user of the machine may read it."""
+"""The configurations come on standard input; the token is where every user of the machine may read it.
+
+A Nomad that finds no Consul at its start looks for one again 15 s later.
+"""
 
 
 @dataclass
@@ -194,7 +198,7 @@ def _fill(making: Twin, machine: Machine, consul: Api, nomad: Api, undo: ExitSta
     }
     spare = {"Name": "spare", "Driver": "raw_exec", "Config": {"command": "/usr/bin/sleep", "args": ["3600"]}}
     for task in (backserve, spare):
-        group = {"Name": task["Name"], "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}], "EphemeralDisk": {"SizeMB": 50}}
+        group = {"Name": task["Name"], "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}], "EphemeralDisk": {"SizeMB": 150}}
         job = {"ID": task["Name"], "Type": "service", "Datacenters": [making.region], "TaskGroups": [group]}
         making.note(**{str(task["Name"]): job})
         answer = nomad.ask("POST", "/v1/jobs", body={"Job": job})
