@@ -200,9 +200,11 @@ def _kept(rig: Rig, cloud: Path) -> dict[str, list[Path]]:
 
 def _told(rig: Rig) -> str:
     """By the engine, of everything that there is, and by the program's own commands."""
-    said = [rig.pulumi("preview", "--diff", "--show-sames", "--show-reads", "--show-config").said]
-    said += [rig.pulumi("stack", "--show-urns").said, rig.pulumi("stack", "export").said, rig.pulumi("stack", "output").said]
-    return "".join([*said, rig.deploy("up", "--json").said, rig.deploy("status", "--json").said])
+    done = [rig.pulumi("preview", "--diff", "--show-sames", "--show-reads", "--show-config")]
+    done += [rig.pulumi("stack", "--show-urns"), rig.pulumi("stack", "export"), rig.pulumi("stack", "output")]
+    done += [rig.deploy("up", "--json"), rig.deploy("status", "--json")]
+    assert all(one.code == 0 for one in done), [one.err[-500:] for one in done]
+    return "".join(one.said for one in done)
 
 
 def _deliver(props: dict[str, Any], address: str, port: int) -> str:
