@@ -20,7 +20,7 @@ SECRET = ("/etc/slipway", "/etc/consul.d", "/etc/nomad.d", "/etc/ssh", "/etc/sud
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd on this machine")
-@pytest.mark.parametrize("unit", ["consul", "consul-dns", "grow-root", "node-guard", "nomad", "nomad-jwks"])
+@pytest.mark.parametrize("unit", ["consul", "consul-dns", "grow-root", "node-guard", "nomad", "nomad-jwks", "nomad-welcome"])
 def test_a_unit_is_hardly_exposed(unit: str) -> None:
     """By systemd's own measure, of ten at most: a client that runs tasks and what grows a disk have to be root, nothing else has."""
     judge = ["systemd-analyze", "security", "--offline=true", "--no-pager", f"--threshold={ROOT.get(unit, 20)}"]
@@ -30,7 +30,7 @@ def test_a_unit_is_hardly_exposed(unit: str) -> None:
 
 def test_no_unit_of_an_agent_leaves_a_core() -> None:
     units = sorted(UNITS.glob("*.service"))
-    assert len(units) == 6
+    assert len(units) == 7
     assert [unit.name for unit in units if "\nLimitCORE=0\n" not in unit.read_text()] == []
 
 

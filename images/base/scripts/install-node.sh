@@ -44,7 +44,7 @@ rm -rf /tmp/slipway
 
 systemctl daemon-reload
 # The agents wait for what tool-enrol writes.
-systemctl enable --quiet consul.service nomad.service nomad-jwks.service node-guard.service grow-root.service consul-dns.socket
+systemctl enable --quiet consul.service nomad.service nomad-welcome.service nomad-jwks.service node-guard.service grow-root.service consul-dns.socket
 # They would take the first seconds of a boot from the agents: two stages of cloud-init with nothing to do, one looks for
 # LVM snapshots, the others for upgrades.
 if command -v cloud-init >/dev/null; then
