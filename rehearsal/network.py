@@ -29,6 +29,12 @@ SYSCTLS = {
 }
 
 
+def hardware_address(gateway: IPv4Address) -> str:
+    """A bridge's own, locally administered. Without one it takes a port's and changes it when that port goes, and who has
+    the former in mind reaches none of the bridge's addresses for some seconds."""
+    return ":".join(f"{octet:02x}" for octet in (2, 0, *gateway.packed))
+
+
 def vpc_bridge(vpc_id: str) -> str:
     """The bridge's name; the kernel allows 15 characters."""
     return "v" + hashlib.sha256(vpc_id.encode()).hexdigest()[:12]
@@ -77,7 +83,7 @@ async def create(config: CloudConfig) -> None:
     await _batch(
         config.netns,
         "link set lo up",
-        f"link add {PUBLIC_BRIDGE} type bridge",
+        f"link add {PUBLIC_BRIDGE} address {hardware_address(config.gateway)} type bridge",
         f"link set {PUBLIC_BRIDGE} up",
         f"addr add {config.gateway}/{prefix} dev {PUBLIC_BRIDGE}",
         f"addr add {config.spaces}/{prefix} dev {PUBLIC_BRIDGE}",
@@ -112,7 +118,7 @@ async def ensure_vpc(config: CloudConfig, vpc_id: str, network: IPv4Network, gat
         return
     await _batch(
         config.netns,
-        f"link add {bridge} type bridge",
+        f"link add {bridge} address {hardware_address(gateway)} type bridge",
         f"link set {bridge} up",
         f"addr add {gateway}/{network.prefixlen} dev {bridge}",
     )

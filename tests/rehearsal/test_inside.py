@@ -11,8 +11,8 @@ import pytest
 from rehearsal import firewalls
 from rehearsal.commands import CLEAN
 from rehearsal.machines.protocol import Fabric
-from rehearsal.network import METADATA
-from tests.rehearsal.small_cloud import VPC, SmallCloud, small_cloud, wait_for
+from rehearsal.network import METADATA, vpc_bridge
+from tests.rehearsal.small_cloud import VPC, SmallCloud, run, small_cloud, wait_for
 
 START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.inside import main; main(CloudConfig.load(sys.argv[1]))"
 
@@ -63,3 +63,15 @@ def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
         host = f"bucket.nyc3.spaces.{cloud.config.domain}"
         command = ["curl", "-sS", "-m", "5", "-H", f"Host: {host}", f"http://{cloud.config.spaces}/object"]
         assert "<Code>AccessDenied</Code>" in answer(cloud, place, *command)
+
+
+def test_a_bridge_is_the_same_when_a_droplet_leaves_it(cloud: SmallCloud) -> None:
+    """Else whoever knew its hardware address would reach nothing there for seconds."""
+    inside, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge(VPC.id)
+    before = run(*inside, "-brief", "link", "show", "dev", bridge).split()[2]
+    run(*inside, "link", "add", "lowest", "address", "02:00:00:00:00:01", "type", "veth", "peer", "name", "other")
+    try:
+        run(*inside, "link", "set", "lowest", "master", bridge, "up")
+        assert run(*inside, "-brief", "link", "show", "dev", bridge).split()[2] == before
+    finally:
+        run(*inside, "link", "delete", "lowest")
