@@ -5,8 +5,10 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import requests
 from cryptography import x509
 
 from infra import mtls
@@ -60,8 +62,20 @@ def settled(rig: Rig) -> None:
 
 
 def keyrings(rig: Rig) -> dict[str, dict[str, int]]:
-    """The keys of each pool of members, and how many of them have each."""
-    found = {f"consul {'wan' if pool['WAN'] else 'lan'}": pool for pool in rig.consul("/v1/operator/keyring", management=True)}
+    """The keys of each pool of members, and how many of them have each.
+
+    Consul fails to tell for as long as it takes a machine that was just taken away for a member.
+    """
+
+    def told() -> Any:
+        try:
+            return rig.consul("/v1/operator/keyring", management=True)
+        except requests.HTTPError as failed:
+            if failed.response.status_code != 500:
+                raise
+            return None
+
+    found = {f"consul {'wan' if pool['WAN'] else 'lan'}": pool for pool in eventually(told)}
     found["nomad"] = rig.nomad("/v1/agent/keyring/list", management=True)
     return {name: pool["Keys"] for name, pool in found.items()}
 
