@@ -45,6 +45,12 @@ class Action(BaseModel):
         )
 
 
+class ActionLink(BaseModel):
+    id: int
+    rel: str
+    href: str
+
+
 class Image(BaseModel):
     id: int
     name: str

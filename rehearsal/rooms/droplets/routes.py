@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
-from rehearsal import lookup, records
-from rehearsal.cloud import Cloud, TheCloud
+from rehearsal import lookup
+from rehearsal.cloud import TheCloud
+from rehearsal.droplet_wire import shown
 from rehearsal.paging import Paging
 from rehearsal.rooms.droplets import rules
-from rehearsal.rooms.droplets.shapes import ActionLink, Droplet, DropletCreate
+from rehearsal.rooms.droplets.shapes import DropletCreate
+from rehearsal.wire import ActionLink
 
 router = APIRouter(prefix="/v2/droplets")
 
@@ -20,7 +22,7 @@ async def list_droplets(
     found = lookup.droplets_tagged(cloud.store, tag_name) if tag_name else lookup.droplets(cloud.store)
     if name:
         found = [droplet for droplet in found if droplet.name.lower() == name.lower()]
-    return page.of("droplets", [] if type == "gpus" else found, lambda droplet: _shape(cloud, droplet))
+    return page.of("droplets", [] if type == "gpus" else found, lambda droplet: shown(cloud.store, cloud.config, droplet))
 
 
 @router.post("", status_code=202)
@@ -28,7 +30,7 @@ async def create_droplets(body: DropletCreate, cloud: TheCloud, request: Request
     made = rules.create(cloud, body)
     base = str(request.base_url)
     links = {"actions": [ActionLink(id=action.id, rel="create", href=f"{base}v2/actions/{action.id}") for _, action in made]}
-    droplets = [_shape(cloud, droplet) for droplet, _ in made]
+    droplets = [shown(cloud.store, cloud.config, droplet) for droplet, _ in made]
     return {"droplets": droplets, "links": links} if body.names else {"droplet": droplets[0], "links": links}
 
 
@@ -39,15 +41,9 @@ async def delete_tagged(cloud: TheCloud, tag_name: Annotated[str, Query(min_leng
 
 @router.get("/{droplet_id}")
 async def get_droplet(droplet_id: int, cloud: TheCloud) -> dict[str, Any]:
-    return {"droplet": _shape(cloud, lookup.droplet(cloud.store, droplet_id))}
+    return {"droplet": shown(cloud.store, cloud.config, lookup.droplet(cloud.store, droplet_id))}
 
 
 @router.delete("/{droplet_id}", status_code=204)
 async def delete_droplet(droplet_id: int, cloud: TheCloud) -> None:
     await rules.delete(cloud, [lookup.droplet(cloud.store, droplet_id)])
-
-
-def _shape(cloud: Cloud, droplet: records.Droplet) -> Droplet:
-    snapshots = [image.id for image in lookup.images(cloud.store) if image.droplet_id == droplet.id]
-    vpc = lookup.vpc(cloud.store, droplet.vpc_id)
-    return Droplet.of(droplet, vpc, cloud.config.public, cloud.config.gateway, snapshots)

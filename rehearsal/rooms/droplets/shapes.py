@@ -1,21 +1,9 @@
-"""Droplets on the wire."""
+"""What a droplet may be asked to be, on the wire."""
 
-from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
-
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from rehearsal import records
-from rehearsal.catalog.regions import REGIONS, Region
-from rehearsal.catalog.sizes import SIZES, DiskInfo, DiskSize, Size
-from rehearsal.states import DropletStatus
-from rehearsal.wire import Body, Image
-
-BACKUP_WINDOW = timedelta(hours=4)
-_WEEKDAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
-
-IPV6 = IPv6Network("2001:db8::/64")
-"""Reserved for documentation: IPv6 is shown, but no machine has it."""
+from rehearsal.wire import Body
 
 
 class VolumeReference(Body):
@@ -39,111 +27,3 @@ class DropletCreate(Body):
     user_data: str = ""
     vpc_uuid: str = ""
     volumes: list[str | VolumeReference] = Field(default_factory=list)
-
-
-class NetworkV4(BaseModel):
-    ip_address: str
-    netmask: str
-    gateway: str
-    type: str
-
-
-class NetworkV6(BaseModel):
-    ip_address: str
-    netmask: int
-    gateway: str
-    type: str
-
-
-class Networks(BaseModel):
-    v4: list[NetworkV4] = []
-    v6: list[NetworkV6] = []
-
-
-class BackupWindow(BaseModel):
-    start: datetime
-    end: datetime
-
-
-class Droplet(BaseModel):
-    id: int
-    name: str
-    memory: int
-    vcpus: int
-    disk: int
-    disk_info: list[DiskInfo]
-    locked: bool
-    status: str
-    kernel: None = None
-    created_at: str
-    features: list[str]
-    backup_ids: list[int] = []
-    next_backup_window: BackupWindow | None
-    snapshot_ids: list[int]
-    image: Image
-    volume_ids: list[str] = []
-    size: Size
-    size_slug: str
-    networks: Networks
-    region: Region
-    tags: list[str]
-    vpc_uuid: str
-
-    @classmethod
-    def of(cls, droplet: records.Droplet, vpc: records.Vpc, public: IPv4Network, gateway: IPv4Address, snapshots: list[int]) -> "Droplet":
-        """``public`` and ``gateway`` are the cloud's, ``vpc`` is the droplet's."""
-        size = SIZES[droplet.size]
-        return cls(
-            id=droplet.id,
-            name=droplet.name,
-            memory=size.memory,
-            vcpus=size.vcpus,
-            disk=droplet.disk,
-            disk_info=[DiskInfo(type="local", size=DiskSize(amount=droplet.disk, unit="gib"))],
-            locked=droplet.pending is not None,
-            status=droplet.status,
-            created_at=droplet.created_at,
-            features=droplet.features,
-            next_backup_window=_window(droplet),
-            snapshot_ids=snapshots,
-            image=Image.of(droplet.image),
-            size=size,
-            size_slug=size.slug,
-            networks=Networks() if droplet.status is DropletStatus.NEW else _networks(droplet, vpc, public, gateway),
-            region=REGIONS[droplet.region],
-            tags=droplet.tags,
-            vpc_uuid=droplet.vpc_id,
-        )
-
-
-class ActionLink(BaseModel):
-    id: int
-    rel: str
-    href: str
-
-
-def _networks(droplet: records.Droplet, vpc: records.Vpc, public: IPv4Network, gateway: IPv4Address) -> Networks:
-    v4 = [
-        _v4(droplet.public, public, gateway, "public"),
-        _v4(droplet.private, vpc.range, vpc.gateway, "private"),
-    ]
-    if "ipv6" not in droplet.features:
-        return Networks(v4=v4)
-    address = IPv6Address(int(IPV6.network_address) + droplet.id)
-    return Networks(v4=v4, v6=[NetworkV6(ip_address=str(address), netmask=IPV6.prefixlen, gateway=str(IPV6[1]), type="public")])
-
-
-def _v4(address: IPv4Address, network: IPv4Network, gateway: IPv4Address, kind: str) -> NetworkV4:
-    return NetworkV4(ip_address=str(address), netmask=str(network.netmask), gateway=str(gateway), type=kind)
-
-
-def _window(droplet: records.Droplet) -> BackupWindow | None:
-    """The first one after the droplet's creation."""
-    policy = droplet.backup_policy
-    if policy is None:
-        return None
-    created = datetime.fromisoformat(droplet.created_at)
-    start = created.replace(hour=policy.hour, minute=0, second=0) + timedelta(days=1)
-    if policy.plan == "weekly":
-        start += timedelta(days=(_WEEKDAYS.index(policy.weekday) - start.weekday()) % 7)
-    return BackupWindow(start=start, end=start + BACKUP_WINDOW)
