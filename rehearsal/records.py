@@ -220,3 +220,24 @@ class Project(Record):
     updated_at: str
     resources: dict[str, str] = Field(default_factory=dict)
     """URN and the time at which it was assigned."""
+
+
+class Grant(Part):
+    """What a Spaces key may do: with one bucket, or with everything."""
+
+    bucket: str
+    """Empty for full access."""
+    permission: Literal["read", "readwrite", "fullaccess", ""]
+
+
+class SpacesKey(Record):
+    """Its id is the access key."""
+
+    kind: ClassVar[str] = "spaces_key"
+    id: str
+    name: str
+    owner: str
+    """The account, by which Spaces knows whose buckets it opens."""
+    secret: str
+    grants: list[Grant]
+    created_at: str

@@ -41,6 +41,8 @@ from rehearsal.rooms.regions import routes as regions
 from rehearsal.rooms.sizes import routes as sizes
 from rehearsal.rooms.snapshots import routes as snapshots
 from rehearsal.rooms.tags import routes as tags
+from rehearsal.rooms.spaces_keys import routes as spaces_keys
+from rehearsal.rooms.spaces_keys import rules as spaces_key_rules
 from rehearsal.rooms.vpcs import routes as vpcs
 from rehearsal.store import Store
 from rehearsal.worker import Worker
@@ -62,6 +64,7 @@ ROOMS = [
     projects,
     regions,
     sizes,
+    spaces_keys,
     tags,
     vpcs,
 ]
