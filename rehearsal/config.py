@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rehearsal import paths
+from rehearsal.limits import REAL, Limits
+from rehearsal.times import Times
 
 PUBLIC_POOL = IPv4Network("198.18.0.0/16")
 """Reserved for benchmarking (RFC 2544): no public host ever has one of these addresses."""
@@ -33,6 +35,14 @@ class CloudConfig(BaseModel):
     token: str
     spaces_key: str
     spaces_secret: str
+    times: Times = Times()
+    """What the file held that ``up`` was given, not where it is: the cloud's times are its own."""
+    requests_an_hour: int = Field(default=REAL.hour, ge=1)
+    requests_a_minute: int = Field(default=REAL.minute, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(hour=self.requests_an_hour, minute=self.requests_a_minute)
 
     @property
     def directory(self) -> Path:
@@ -91,11 +101,12 @@ class CloudConfig(BaseModel):
         return f"http://127.0.0.1:{self.port}"
 
     def save(self) -> None:
-        """Write the file that the cloud's processes read; only root may read it, for it holds the keys."""
+        """Write the file that the cloud's processes read, whole or not at all; only its owner may read it, for it holds the keys."""
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = self.directory / "cloud.json"
-        file.touch(mode=0o600)
-        file.write_text(self.model_dump_json(indent=2))
+        new = self.directory / "cloud.json.new"
+        new.touch(mode=0o600)
+        new.write_text(self.model_dump_json(indent=2))
+        new.rename(self.directory / "cloud.json")
 
     @classmethod
     def load(cls, name: str) -> "CloudConfig":

@@ -10,10 +10,12 @@ from rehearsal.clock import now
 from rehearsal.machines.protocol import MachineError
 from rehearsal.records import Action
 from rehearsal.store import Store
+from rehearsal.times import Times
 
 log = logging.getLogger("rehearsal")
 
 FIRST_ID = 2_100_000_001
+FAST = Times()
 
 Outcome = Callable[[], None]
 """Writes what has become of an action's resource; called in the transaction that ends the action."""
@@ -30,7 +32,7 @@ class Work:
 
 def promise(
     store: Store,
-    resource_type: Literal["droplet", "image"],
+    resource_type: Literal["droplet", "image", "reserved_ip"],
     type: str,
     resource_id: int,
     region: str,
@@ -52,10 +54,11 @@ def promise(
 
 
 class Worker:
-    """Runs actions side by side, each in a task of its own."""
+    """Runs actions side by side, each in a task of its own, none faster than ``times`` allow."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, times: Times = FAST) -> None:
         self._store = store
+        self._times = times
         self._works: dict[tuple[str, str], Work] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -87,7 +90,8 @@ class Worker:
     async def _run(self, action: Action) -> None:
         work = self._works[action.resource_type, action.type]
         try:
-            outcome = await work.do(action)
+            async with self._times.at_least(action.resource_type, action.type, action.started_at):
+                outcome = await work.do(action)
             with self._store.write():
                 outcome()
                 self._end(action, states.COMPLETED)
@@ -99,4 +103,6 @@ class Worker:
                 self._end(action, states.ERRORED)
 
     def _end(self, action: Action, step: states.Step[states.ActionStatus]) -> None:
-        self._store.put(action.model_copy(update={"status": step(action.status), "completed_at": now()}))
+        """Times in the API's form sort as text; a clock that was set back ends nothing before it began."""
+        ended = max(now(), action.started_at)
+        self._store.put(action.model_copy(update={"status": step(action.status), "completed_at": ended}))

@@ -1,0 +1,152 @@
+"""How long changes take: what a file may say, and that every change keeps to it, also across a restart."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rehearsal import times
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.machines.protocol import MachineError
+from rehearsal.times import LEAST, DropletTimes, Times, TimesError
+from rehearsal.worker import Worker
+from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.machines import BrokenMachines
+
+BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
+NEVER = 3600.0
+"""Longer than any test: what takes so long is still under way whenever a test looks."""
+
+
+def _ago(seconds: float) -> str:
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _age(start: str, end: str) -> float:
+    return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+
+
+def test_a_file_names_what_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "times.toml"
+    file.write_text("least = 1\n[droplet]\ncreate = 30\n[load_balancer]\ncreate = 0.5\n")
+    read = times.read(str(file))
+    assert (read.seconds("droplet", "create"), read.seconds("load_balancer", "create")) == (30, 0.5)
+    assert (read.seconds("droplet", "rename"), read.seconds("droplet", "destroy")) == (1, 0)
+
+
+def test_without_a_file_all_that_a_client_may_look_at_takes_a_moment() -> None:
+    assert {Times().seconds(*change) for change in (("droplet", "create"), ("image", "transfer"), ("load_balancer", "create"))} == {LEAST}
+
+
+def test_the_real_ones_name_every_change() -> None:
+    real = times.read("real")
+    for table in (real.droplet, real.image, real.reserved_ip, real.load_balancer, real.certificate):
+        assert table.model_fields_set == set(type(table).model_fields)
+    assert real.seconds("droplet", "create") > 10 * LEAST
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[droplet]\ncreate = "fast"', ["droplet.create", "'fast'", "seconds", "0 to 86400"]),
+        ("[droplet]\ncreate = true", ["droplet.create", "True", "seconds"]),
+        ("[image]\ntransfer = -1", ["image.transfer", "-1", "0 to 86400"]),
+        ("[image]\ntransfer = nan", ["image.transfer", "nan", "0 to 86400"]),
+        ("least = 1e9", ["least", "1000000000.0", "0 to 86400"]),
+        ("[droplet]\ncreat = 1", ["droplet.creat = 1", "create, destroy"]),
+        ("[volume]\ncreate = 1", ["volume", "load_balancer"]),
+        ("droplet = 5", ["droplet = 5", "[droplet]"]),
+        ("[droplet\n", ["not TOML", "real-times.toml"]),
+        ("least = -1\n[droplet]\nrename = 'x'", ["least = -1", "droplet.rename = 'x'"]),
+    ],
+)
+def test_a_file_with_a_mistake_is_told_key_value_and_remedy(tmp_path: Path, text: str, told: list[str]) -> None:
+    file = tmp_path / "times.toml"
+    file.write_text(text)
+    with pytest.raises(TimesError) as error:
+        times.read(str(file))
+    assert all(word in str(error.value) for word in [str(file), *told]), str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(TimesError, match=r"nothing\.toml cannot be read: No such file.*--times real"):
+        times.read(str(tmp_path / "nothing.toml"))
+
+
+def test_what_remains_counts_from_the_beginning_and_is_never_too_little() -> None:
+    slow = Times(droplet=DropletTimes(create=100))
+    assert slow.remaining("droplet", "create", _ago(0)) == 100
+    assert 58 <= slow.remaining("droplet", "create", _ago(40)) <= 62
+    assert slow.remaining("droplet", "create", _ago(102)) == 0
+    assert slow.remaining("droplet", "create", _ago(-50)) == 100, "a clock that was set back makes nothing longer"
+
+
+def test_work_that_fails_takes_its_time_too() -> None:
+    async def work() -> None:
+        async with Times(least=0.3).at_least("droplet", "create", _ago(0)):
+            raise MachineError("no disk left")
+
+    start = time.monotonic()
+    with pytest.raises(MachineError):
+        asyncio.run(work())
+    assert time.monotonic() - start >= 0.3
+
+
+def test_every_action_of_every_room_has_a_name_in_the_file(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned: set[tuple[str, str]] = set()
+    monkeypatch.setattr(Worker, "learn", lambda self, resource, change, work: learned.add((resource, change)))
+    with running(config, MemoryMachines(config)):
+        assert ("droplet", "create") in learned
+    assert [change for change in sorted(learned) if not Times().knows(*change)] == []
+
+
+def test_one_that_looks_at_once_sees_it_under_way(config: CloudConfig) -> None:
+    with running(config.model_copy(update={"times": Times(least=NEVER)}), MemoryMachines(config)) as api:
+        created = api("POST", "/v2/droplets", BODY, 202)
+        id = created["droplet"]["id"]
+        seen = api("GET", f"/v2/droplets/{id}")["droplet"]
+        action = api("GET", f"/v2/actions/{created['links']['actions'][0]['id']}")["action"]
+        assert (seen["status"], seen["locked"]) == ("new", True)
+        assert (action["status"], action["completed_at"]) == ("in-progress", None)
+
+
+@pytest.mark.parametrize("machines", [MemoryMachines, BrokenMachines])
+def test_an_action_takes_its_time_and_both_clocks_say_so(config: CloudConfig, machines: type[MemoryMachines]) -> None:
+    slow = config.model_copy(update={"times": Times(droplet=DropletTimes(create=2))})
+    with running(slow, machines(config)) as api:
+        action = api.ended(api("POST", "/v2/droplets", BODY, 202)["links"]["actions"][0]["id"])
+    assert action["status"] == ("errored" if machines is BrokenMachines else "completed")
+    assert _age(action["started_at"], action["completed_at"]) >= 2
+
+
+def test_a_restart_neither_forgets_nor_doubles_the_time(config: CloudConfig) -> None:
+    def taking(seconds: float) -> CloudConfig:
+        return config.model_copy(update={"times": Times(droplet=DropletTimes(create=seconds))})
+
+    with running(taking(NEVER), MemoryMachines(config)) as api:
+        id, action_id = _create(api)
+    with running(taking(NEVER), MemoryMachines(config)) as api:
+        assert api("GET", f"/v2/droplets/{id}")["droplet"]["status"] == "new"
+        began = api("GET", f"/v2/actions/{action_id}")["action"]["started_at"]
+    with running(taking(3), MemoryMachines(config)) as api:
+        action = api.ended(action_id)
+    assert action["started_at"] == began
+    assert _age(began, action["completed_at"]) >= 3
+
+
+def _create(api: Client) -> tuple[int, int]:
+    created = api("POST", "/v2/droplets", BODY, 202)
+    return created["droplet"]["id"], created["links"]["actions"][0]["id"]
+
+
+def test_a_clock_that_was_set_back_ends_nothing_before_it_began(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    never = config.model_copy(update={"times": Times(droplet=DropletTimes(create=NEVER))})
+    with running(never, MemoryMachines(config)) as api:
+        _, action_id = _create(api)
+    monkeypatch.setattr("rehearsal.worker.now", lambda: _ago(3600))
+    with running(config, MemoryMachines(config)) as api:
+        action = api.ended(action_id)
+    assert action["started_at"] == action["completed_at"]
