@@ -34,12 +34,18 @@ def mac(droplet_id: int, card: int) -> str:
 
 
 def free_range(store: Store) -> IPv4Network:
-    """A range that no VPC overlaps."""
-    taken = [vpc.range for vpc in store.all(Vpc)]
+    """A range that no VPC of any account overlaps."""
+    taken = [vpc.range for vpc in store.everywhere(Vpc)]
     for candidate in AUTOMATIC_RANGES.subnets(new_prefix=AUTOMATIC_PREFIX):
         if not any(candidate.overlaps(range) for range in taken):
             return candidate
     raise unprocessable("There is no free IP range left for another VPC.")
+
+
+def overlaps_another_account(store: Store, range: IPv4Network) -> bool:
+    """Whether somebody else has a VPC there, which real machines cannot have twice: their VPCs meet in one namespace."""
+    own = {vpc.id for vpc in store.all(Vpc)}
+    return any(vpc.range.overlaps(range) for vpc in store.everywhere(Vpc) if vpc.id not in own)
 
 
 def default_vpc(store: Store, region: str) -> Vpc:
@@ -63,7 +69,7 @@ def default_vpc(store: Store, region: str) -> Vpc:
 
 
 def _owners(store: Store) -> list[Droplet | Balancer]:
-    return [*store.all(Droplet), *store.all(Balancer)]
+    return [*store.everywhere(Droplet), *store.everywhere(Balancer)]
 
 
 def _free(store: Store, pool: str, first: IPv4Address, end: IPv4Address, taken: set[IPv4Address], what: str) -> Iterator[IPv4Address]:

@@ -1,15 +1,16 @@
 """What every request passes: token, rate limits, a request id, and a line in the log."""
 
 import asyncio
-import hmac
 import json
 import logging
 import time
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rehearsal.accounts import Account, Accounts
 from rehearsal.limits import Limits, Meter
 
 log = logging.getLogger("rehearsal")
@@ -41,10 +42,13 @@ class Start:
 class Door:
     """Lets a request into the API, or answers it itself."""
 
-    def __init__(self, app: ASGIApp, token: str, limits: Limits, start: Start) -> None:
+    def __init__(self, app: ASGIApp, accounts: Accounts, limits: Limits, start: Start) -> None:
         self._app = app
-        self._token = f"Bearer {token}".encode()
-        self._meter = Meter(limits)
+        self._accounts = accounts
+        self._limits = limits
+        self._strangers = Meter(limits)
+        """Counts the requests without a token that is somebody's: they spend nobody's limit."""
+        self._meters: dict[str, Meter] = {}
         self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,28 +56,40 @@ class Door:
             await self._app(scope, receive, send)
             return
         request_id, begun = str(uuid4()), time.monotonic()
+        account = self._account(scope)
+        meter = self._meter(account)
         scope.setdefault("state", {})["request_id"] = request_id
         extra: dict[str, str] = {}
 
         async def reply(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update({**self._meter.headers, "x-request-id": request_id, **extra})
+                MutableHeaders(scope=message).update({**meter.headers, "x-request-id": request_id, **extra})
                 milliseconds = (time.monotonic() - begun) * 1000
-                log.info("%s %s %s %.1f ms", scope["method"], scope["path"], message["status"], milliseconds)
+                who, path = account.name if account else "-", quote(scope["path"])
+                log.info("%s %s %s %.1f ms %s", scope["method"], path, message["status"], milliseconds, who)
             await send(message)
 
-        wait = self._meter.take(scope["method"], scope["path"])
-        if not hmac.compare_digest(Headers(scope=scope).get("authorization", "").encode(), self._token):
+        wait = meter.take(scope["method"], scope["path"])
+        if account is None:
             await _refuse(reply, 401, "unauthorized", "Unable to authenticate you", request_id)
         elif wait is not None:
             extra["retry-after"] = str(wait)
             await _refuse(reply, 429, "too_many_requests", "API rate limit exceeded.", request_id)
         else:
+            scope["state"]["account"] = account.name
             await self._start.wait()
             if self._start.failure:
                 await _refuse(reply, 500, "server_error", f"The rehearsal cloud did not start: {self._start.failure}", request_id)
             else:
                 await self._app(scope, receive, reply)
+
+    def _account(self, scope: Scope) -> Account | None:
+        """Whose token the request shows."""
+        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        return self._accounts.of_token(token.encode()) if kind == "Bearer" else None
+
+    def _meter(self, account: Account | None) -> Meter:
+        return self._meters.setdefault(account.name, Meter(self._limits)) if account else self._strangers
 
 
 async def _refuse(send: Send, status: int, id: str, message: str, request_id: str) -> None:

@@ -16,7 +16,7 @@ _ALL_PORTS = ("0", "all", "")
 
 
 def fabric(store: Store, config: CloudConfig) -> Fabric:
-    """The whole network as the store wants it now."""
+    """The whole network as the store of one account wants it now: what an account names is its own."""
     droplets = lookup.droplets(store)
     return Fabric(
         droplets=[machine_spec(store, config, droplet) for droplet in droplets],
@@ -24,6 +24,12 @@ def fabric(store: Store, config: CloudConfig) -> Fabric:
         firewalled=[found for droplet in droplets if (found := _firewalled(store, droplet))],
         balancers=[_balancer(store, balancer) for balancer in store.all(BalancerRecord)],
     )
+
+
+def joined(fabrics: Iterable[Fabric]) -> Fabric:
+    """The networks of all accounts as the one that they share."""
+    parts = list(fabrics)
+    return Fabric(**{field: [item for part in parts for item in getattr(part, field)] for field in Fabric.model_fields})
 
 
 def machine_spec(store: Store, config: CloudConfig, droplet: Droplet) -> MachineSpec:

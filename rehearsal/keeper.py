@@ -3,17 +3,17 @@
 import asyncio
 
 from rehearsal.config import CloudConfig
-from rehearsal.fabric import fabric
+from rehearsal.fabric import fabric, joined
 from rehearsal.machines.protocol import Fabric, Machines
-from rehearsal.store import Store
+from rehearsal.store import Database
 
 
 class NetworkKeeper:
-    """Applies the fabric, one change at a time; those who wait together are served by one change."""
+    """Applies the fabric of all accounts, one change at a time; those who wait together are served by one change."""
 
-    def __init__(self, config: CloudConfig, store: Store, machines: Machines) -> None:
+    def __init__(self, config: CloudConfig, database: Database, machines: Machines) -> None:
         self._config = config
-        self._store = store
+        self._database = database
         self._machines = machines
         self._turn = asyncio.Lock()
         self._revision = -1
@@ -27,13 +27,16 @@ class NetworkKeeper:
         """
         if not self._machines.enforces:
             return
-        wanted = self._store.revision
+        wanted = self._database.revision
         async with self._turn:
             if self._revision >= wanted:
                 return
-            revision, wanted_fabric = self._store.revision, fabric(self._store, self._config)
+            revision, wanted_fabric = self._database.revision, self._whole()
             if wanted_fabric != self._applied:
                 self._applied = None
                 await self._machines.apply(wanted_fabric)
                 self._applied = wanted_fabric
             self._revision = revision
+
+    def _whole(self) -> Fabric:
+        return joined(fabric(self._database.of(account), self._config) for account in self._database.accounts())

@@ -13,11 +13,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from rehearsal import discarding, secrets_service
-from rehearsal.cloud import Cloud
+from rehearsal.accounts import Accounts
+from rehearsal.cloud import Cloud, Clouds
 from rehearsal.config import CloudConfig
 from rehearsal.door import Door, Start
 from rehearsal.errors import ApiError, from_validation, not_found
-from rehearsal.keeper import NetworkKeeper
 from rehearsal.limits import REAL, Limits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.machines.protocol import MachineError, Machines
@@ -40,12 +40,11 @@ from rehearsal.rooms.projects import routes as projects
 from rehearsal.rooms.regions import routes as regions
 from rehearsal.rooms.sizes import routes as sizes
 from rehearsal.rooms.snapshots import routes as snapshots
-from rehearsal.rooms.tags import routes as tags
 from rehearsal.rooms.spaces_keys import routes as spaces_keys
 from rehearsal.rooms.spaces_keys import rules as spaces_key_rules
+from rehearsal.rooms.tags import routes as tags
 from rehearsal.rooms.vpcs import routes as vpcs
-from rehearsal.store import Store
-from rehearsal.worker import Worker
+from rehearsal.store import Database
 
 log = logging.getLogger("rehearsal")
 
@@ -83,6 +82,7 @@ class Api:
         self._config = config
         self._machines = machines
         self._progress = Start()
+        self._accounts = Accounts(config)
         app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
         app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
         app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
@@ -95,42 +95,48 @@ class Api:
         app.add_exception_handler(HTTPException, _answer_http)
         app.add_exception_handler(MachineError, _answer_machine)
         app.add_exception_handler(Exception, _answer_bug)
-        self.app = Door(app, config.token, limits, self._progress)
+        self.app = Door(app, self._accounts, limits, self._progress)
 
     @asynccontextmanager
     async def _live(self, app: FastAPI) -> AsyncIterator[None]:
-        store = Store(self._config.directory / "cloud.db")
-        network = NetworkKeeper(self._config, store, self._machines)
-        cloud = Cloud(self._config, store, self._machines, network, Worker(store))
-        app.state.cloud = cloud
-        starting = asyncio.create_task(self._start(cloud))
+        database = Database(self._config.directory / "cloud.db")
+        clouds = Clouds(self._config, self._accounts, database, self._machines, _prepare)
+        app.state.clouds = clouds
+        starting = asyncio.create_task(self._start(clouds))
         yield
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
-        await cloud.worker.stop()
-        store.close()
+        await asyncio.gather(*(cloud.worker.stop() for cloud in clouds))
+        database.close()
 
-    async def _start(self, cloud: Cloud) -> None:
-        """Find machines and network again, then take up what was in progress."""
-        image_rules.stock(cloud)
-        for room in (droplet_rules, droplet_steps, image_action_rules, discarding):
-            room.teach(cloud)
+    async def _start(self, clouds: Clouds) -> None:
+        """Find machines and network again, then take up what was in progress, of every account."""
         try:
+            ready = list(clouds)
             await self._machines.start()
-            await cloud.network.settle()
+            await clouds.network.settle()
         except Exception as error:
             log.exception("the cloud does not start")
             self._progress.end(str(error) or repr(error))
             return
-        cloud.worker.resume()
-        droplet_rules.resume(cloud)
-        load_balancer_rules.resume(cloud)
+        for cloud in ready:
+            cloud.worker.resume()
+            droplet_rules.resume(cloud)
+            load_balancer_rules.resume(cloud)
+            spaces_key_rules.resume(cloud)
         self._progress.end()
 
     async def _health(self) -> JSONResponse:
         """Whether the machines have started; with the reason if they never will."""
         ready, failure = self._progress.succeeded, self._progress.failure
         return JSONResponse({"ready": ready} | ({"error": failure} if failure else {}), status_code=200 if ready else 503)
+
+
+def _prepare(cloud: Cloud) -> None:
+    """What an account's cloud needs before its first request."""
+    image_rules.stock(cloud)
+    for room in (droplet_rules, droplet_steps, image_action_rules, discarding):
+        room.teach(cloud)
 
 
 def serve(config: CloudConfig, limits: Limits = REAL) -> None:

@@ -1,11 +1,9 @@
 """GET /v2/account."""
 
 from typing import Any
-from uuid import NAMESPACE_DNS, uuid5
 
 from fastapi import APIRouter
 
-from rehearsal.catalog import account
 from rehearsal.cloud import TheCloud
 
 router = APIRouter()
@@ -13,18 +11,19 @@ router = APIRouter()
 
 @router.get("/v2/account")
 async def get_account(cloud: TheCloud) -> dict[str, Any]:
-    owner = str(uuid5(NAMESPACE_DNS, cloud.config.domain))
+    account, owner = cloud.account, cloud.account.uuid(cloud.config)
     return {
         "account": {
-            "droplet_limit": account.DROPLET_LIMIT,
-            "floating_ip_limit": account.RESERVED_IP_LIMIT,
-            "reserved_ip_limit": account.RESERVED_IP_LIMIT,
-            "name": account.TEAM,
-            "email": account.EMAIL,
+            "droplet_limit": account.droplet_limit,
+            "floating_ip_limit": account.reserved_ip_limit,
+            "reserved_ip_limit": account.reserved_ip_limit,
+            "volume_limit": account.volume_limit,
+            "name": account.team,
+            "email": account.email,
             "uuid": owner,
             "email_verified": True,
             "status": "active",
             "status_message": "",
-            "team": {"name": account.TEAM, "uuid": owner},
+            "team": {"name": account.team, "uuid": owner},
         }
     }

@@ -170,7 +170,7 @@ def _names(cloud: Cloud, body: DropletCreate) -> list[str]:
             raise unprocessable("name is required")
         if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
             raise unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
-    if len(lookup.droplets(cloud.store)) + len(names) > account.DROPLET_LIMIT:
+    if len(lookup.droplets(cloud.store)) + len(names) > cloud.account.droplet_limit:
         raise unprocessable("creating this/these droplet(s) will exceed your droplet limit")
     return names
 

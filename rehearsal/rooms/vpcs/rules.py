@@ -89,4 +89,6 @@ def _range(cloud: Cloud, text: str) -> IPv4Network:
     for vpc in cloud.store.all(Vpc):
         if vpc.range.overlaps(range):
             raise unprocessable(f"This range/size overlaps with another VPC network in your account: {vpc.range}")
+    if cloud.machines.enforces and addressing.overlaps_another_account(cloud.store, range):
+        raise unprocessable("On real machines the rehearsal cloud's accounts share one network: another account has a VPC there.")
     return range
