@@ -6,22 +6,29 @@ ARP, the metadata service and the cloud's DNS, because no real droplet can be cu
 
 Droplets share bridges; br_netfilter, which the network turns on, shows bridged packets to the ``inet`` hooks. Every lookup
 is by address in a map, and droplets with the same rules share one chain: a thousand of them cost what one costs.
+
+A reserved address is one of the namespace's, so that its neighbours find it at the same hardware address wherever it
+points. On the bridge its packets get the droplet's anchor address as destination, and the droplet's answers from there get
+the reserved one as source. That is done to each packet alone: a connection does not outlive the move of its address.
 """
 
 import hashlib
 from collections.abc import Iterable
-from ipaddress import IPv4Network, collapse_addresses
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import Literal
 
 from rehearsal.commands import run
 from rehearsal.config import CloudConfig
-from rehearsal.machines.protocol import Fabric, Rule
+from rehearsal.machines.protocol import ANCHORS, Fabric, Rule
 from rehearsal.network import METADATA
 
 UPLINK = "host"
 """The bridge port that leads to this machine: the one port whose frames come from no droplet."""
 
 ANYWHERE = IPv4Network("0.0.0.0/0")
+
+Anchors = dict[IPv4Address, IPv4Address]
+"""Reserved addresses that point to a droplet, and its anchor address."""
 
 
 async def apply(config: CloudConfig, fabric: Fabric) -> None:
@@ -51,10 +58,14 @@ def _ownership(fabric: Fabric) -> list[str]:
     """A droplet's port takes ARP and IPv4, from the port's own addresses. Stateless: this family tracks no connections."""
     ports = [(f"p{droplet.id}", droplet.public) for droplet in fabric.droplets]
     ports += [(f"q{droplet.id}", droplet.private) for droplet in fabric.droplets]
+    owned = [f'"{port}" . {card.mac} . {card.address}' for port, card in ports]
+    # An anchor address leads nowhere without a reserved one.
+    owned += [f'"p{droplet.id}" . {droplet.public.mac} . {droplet.anchor.ip}' for droplet in fabric.droplets if droplet.reserved]
     return [
         *_fresh("bridge"),
         "table bridge slipway {",
-        *_named("set owned", "ifname . ether_addr . ipv4_addr", (f'"{port}" . {card.mac} . {card.address}' for port, card in ports)),
+        *_named("set owned", "ifname . ether_addr . ipv4_addr", owned),
+        *_reserved(fabric),
         *_chain(
             "prerouting",
             "type filter hook prerouting priority -300; policy drop;",
@@ -68,18 +79,46 @@ def _ownership(fabric: Fabric) -> list[str]:
     ]
 
 
+def _reserved(fabric: Fabric) -> list[str]:
+    """The reserved addresses, each in place of its droplet's anchor address. Nothing else reaches an anchor address."""
+    moved = [(droplet.reserved, droplet) for droplet in fabric.droplets if droplet.reserved]
+    return [
+        *_named("map machines", "ipv4_addr : ether_addr", (f"{address} : {droplet.public.mac}" for address, droplet in moved)),
+        *_named("map anchors", "ipv4_addr : ipv4_addr", (f"{address} : {droplet.anchor.ip}" for address, droplet in moved)),
+        *_named("map reserved", "ipv4_addr : ipv4_addr", (f"{droplet.anchor.ip} : {address}" for address, droplet in moved)),
+        *_chain(
+            "arriving",
+            "type filter hook prerouting priority -200; policy accept;",
+            [
+                'iifname "q*" accept',
+                f"ip daddr {ANCHORS} ip daddr != {ANCHORS[1]} drop",
+                "ether daddr set ip daddr map @machines",
+                "ip daddr set ip daddr map @anchors",
+            ],
+        ),
+        *_chain(
+            "leaving",
+            "type filter hook postrouting priority 200; policy accept;",
+            ['oifname "q*" accept', "ip saddr set ip saddr map @reserved"],
+        ),
+    ]
+
+
 def _filter(config: CloudConfig, fabric: Fabric) -> list[str]:
     """Who may talk to whom: droplets to each other, to the cloud's services, and balancers to droplets."""
     chains: dict[str, list[str]] = {}
+    reached = {droplet.id: droplet.addresses for droplet in fabric.droplets if droplet.reserved}
+    anchors = {droplet.reserved: droplet.anchor.ip for droplet in fabric.droplets if droplet.reserved}
     inbound, outbound = [], []
     for guarded in fabric.firewalled:
-        entry, exit_ = _shared(chains, "in", guarded.inbound), _shared(chains, "out", guarded.outbound)
-        inbound += [f"{address} : jump {entry}" for address in guarded.addresses]
-        outbound += [f"{address} : jump {exit_}" for address in guarded.addresses]
+        entry, exit_ = _shared(chains, "in", guarded.inbound, anchors), _shared(chains, "out", guarded.outbound, anchors)
+        addresses = {*guarded.addresses, *reached.get(guarded.droplet_id, [])}
+        inbound += [f"{address} : jump {entry}" for address in sorted(addresses)]
+        outbound += [f"{address} : jump {exit_}" for address in sorted(addresses)]
     platform = [f"{config.gateway} . udp . 53", f"{config.gateway} . tcp . 53", f"{METADATA} . tcp . 80"]
     served = [f"{address} . tcp . 80" for address in (config.spaces, config.releases)]
     served += [f"{balancer.public} . tcp . {forward.entry_port}" for balancer in fabric.balancers for forward in balancer.forwards]
-    droplets = [str(card.address) for droplet in fabric.droplets for card in (droplet.public, droplet.private)]
+    droplets = [str(address) for droplet in fabric.droplets for address in droplet.addresses]
     answers = "ct state established,related accept"
     service = "ip daddr . meta l4proto . th dport"
     return [
@@ -116,18 +155,22 @@ def _filter(config: CloudConfig, fabric: Fabric) -> list[str]:
     ]
 
 
-def _shared(chains: dict[str, list[str]], way: Literal["in", "out"], rules: list[Rule]) -> str:
+def _shared(chains: dict[str, list[str]], way: Literal["in", "out"], rules: list[Rule], anchors: Anchors) -> str:
     """The name of the chain that lets ``rules`` pass and drops the rest; added to ``chains`` if it is new."""
     side = "saddr" if way == "in" else "daddr"
-    lines = [*dict.fromkeys(_statement(side, rule) for rule in rules if rule.peers), "drop"]
+    lines = [*dict.fromkeys(_statement(side, rule, anchors) for rule in rules if rule.peers), "drop"]
     name = f"{way}_{hashlib.sha256(repr(lines).encode()).hexdigest()[:16]}"
     chains[name] = lines
     return name
 
 
-def _statement(side: str, rule: Rule) -> str:
-    """``return`` goes back to the hook's chain, where the packet meets the other side's rules."""
-    peers = list(collapse_addresses(rule.peers))
+def _statement(side: str, rule: Rule, anchors: Anchors) -> str:
+    """``return`` goes back to the hook's chain, where the packet meets the other side's rules.
+
+    Packets pass with the anchor address, so a rule that names a reserved address means that one.
+    """
+    meant = [IPv4Network(anchor) for address, anchor in anchors.items() if any(address in peer for peer in rule.peers)]
+    peers = list(collapse_addresses([*rule.peers, *meant]))
     match = "" if ANYWHERE in peers else f"ip {side} {{ {', '.join(map(str, peers))} }} "
     if rule.protocol == "icmp" or rule.ports in ("all", "0"):
         return f"{match}meta l4proto {rule.protocol} return"

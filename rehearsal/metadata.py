@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from rehearsal.config import CloudConfig
 from rehearsal.fabric_file import FabricFile
-from rehearsal.machines.protocol import Fabric, Interface, MachineSpec
+from rehearsal.machines.protocol import ANCHORS, Fabric, Interface, MachineSpec
 from rehearsal.machines.seed import VENDOR_DATA
 
 ROOT = "/metadata/v1"
@@ -25,9 +25,9 @@ def document(config: CloudConfig, droplet: MachineSpec) -> dict[str, Any]:
         "vendor_data": VENDOR_DATA,
         "public_keys": droplet.public_keys,
         "region": droplet.region,
-        "interfaces": {"public": [_interface(droplet.public, "public")], "private": [_interface(droplet.private, "private")]},
-        "floating_ip": {"ipv4": {"active": False}},
-        "reserved_ip": {"ipv4": {"active": False}},
+        "interfaces": {"public": [_public(droplet)], "private": [_interface(droplet.private, "private")]},
+        "floating_ip": _reserved(droplet),
+        "reserved_ip": _reserved(droplet),
         "dns": {"nameservers": [str(config.gateway)]},
         "tags": droplet.tags,
         "features": {"dhcp_enabled": False},
@@ -46,11 +46,11 @@ def tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
         "region": droplet.region,
         "interfaces": {
             "private": {"0": _branch(_interface(droplet.private, "private"))},
-            "public": {"0": _branch(_interface(droplet.public, "public"))},
+            "public": {"0": _branch(_public(droplet))},
         },
         "dns": {"nameservers": str(config.gateway)},
-        "floating_ip": {"ipv4": {"active": "false"}},
-        "reserved_ip": {"ipv4": {"active": "false"}},
+        "floating_ip": _texts(_reserved(droplet)),
+        "reserved_ip": _texts(_reserved(droplet)),
         "tags": {tag: tag for tag in droplet.tags},
         "features": {"dhcp_enabled": "false"},
     }
@@ -58,7 +58,7 @@ def tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
 
 def answer(config: CloudConfig, fabric: Fabric, source: IPv4Address, path: str) -> tuple[int, str, str]:
     """Status, content type and text for a droplet's request; the text of a 301 is where to go."""
-    droplet = next((one for one in fabric.droplets if source in (one.public.address, one.private.address)), None)
+    droplet = next((one for one in fabric.droplets if source in one.addresses), None)
     if droplet is None:
         return 404, "text/plain", "not found"
     if path == f"{ROOT}.json":
@@ -102,6 +102,16 @@ def handler(config: CloudConfig, fabric: FabricFile) -> type[BaseHTTPRequestHand
     return Metadata
 
 
+def _public(droplet: MachineSpec) -> dict[str, Any]:
+    anchor = {"ip_address": str(droplet.anchor.ip), "netmask": str(droplet.anchor.netmask), "gateway": str(ANCHORS[1])}
+    return _interface(droplet.public, "public") | {"anchor_ipv4": anchor}
+
+
+def _reserved(droplet: MachineSpec) -> dict[str, Any]:
+    """Two services of the same facts: reserved addresses were once called floating."""
+    return {"ipv4": {"active": True, "ip_address": str(droplet.reserved)} if droplet.reserved else {"active": False}}
+
+
 def _interface(card: Interface, kind: str) -> dict[str, Any]:
     gateway = {"ip_address": str(card.address), "netmask": str(card.network.netmask), "gateway": str(card.gateway)}
     return {"ipv4": gateway, "mac": card.mac.lower(), "type": kind}
@@ -109,6 +119,10 @@ def _interface(card: Interface, kind: str) -> dict[str, Any]:
 
 PATH_NAMES = {"ip_address": "address"}
 """What v1.json and the tree of paths call by different names."""
+
+
+def _texts(facts: dict[str, Any]) -> Tree:
+    return {name: _texts(value) if isinstance(value, dict) else str(value).lower() for name, value in facts.items()}
 
 
 def _branch(facts: dict[str, Any]) -> Tree:

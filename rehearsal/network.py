@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rehearsal.commands import CommandError, run
 from rehearsal.config import CloudConfig
-from rehearsal.machines.protocol import MachineSpec
+from rehearsal.machines.protocol import ANCHORS, MachineSpec
 
 METADATA = IPv4Address("169.254.169.254")
 PUBLIC_BRIDGE = "public"
@@ -89,6 +89,7 @@ async def create(config: CloudConfig) -> None:
         f"addr add {config.spaces}/{prefix} dev {PUBLIC_BRIDGE}",
         f"addr add {config.releases}/{prefix} dev {PUBLIC_BRIDGE}",
         f"addr add {METADATA}/32 dev {PUBLIC_BRIDGE}",
+        f"addr add {ANCHORS[1]}/{ANCHORS.prefixlen} dev {PUBLIC_BRIDGE}",
     )
     link = host_link(config)
     await run("ip", "link", "add", link, "type", "veth", "peer", "name", "host", "netns", config.netns)
@@ -145,7 +146,7 @@ async def addresses(config: CloudConfig) -> set[tuple[str, IPv4Address, int]]:
 
 
 async def sync_addresses(config: CloudConfig, wanted: set[tuple[str, IPv4Address, int]]) -> None:
-    """Give the namespace the balancers' addresses: /32 on their bridges; those no longer wanted go."""
+    """Give the namespace the addresses that it answers for: /32 on their bridges; those no longer wanted go."""
     present = {entry for entry in await addresses(config) if entry[2] == 32 and entry[1] != METADATA}
     lines = [f"addr del {address}/{prefix} dev {link}" for link, address, prefix in sorted(present - wanted)]
     lines += [f"addr add {address}/{prefix} dev {link}" for link, address, prefix in sorted(wanted - present)]
@@ -160,6 +161,8 @@ async def plug(config: CloudConfig, spec: MachineSpec) -> str:
         return netns
     await ensure_vpc(config, spec.vpc_id, spec.private.network, spec.private.gateway)
     await run("ip", "netns", "add", netns)
+    # Nobody but its gateway is asked for with the anchor address: the others have no way back to it.
+    await run("ip", "netns", "exec", netns, "sysctl", "-q", "-w", "net.ipv4.conf.default.arp_announce=2")
     lines = ["link set lo up"]
     for name, interface, bridge, port in (
         ("eth0", spec.public, PUBLIC_BRIDGE, f"p{spec.id}"),
@@ -170,6 +173,7 @@ async def plug(config: CloudConfig, spec: MachineSpec) -> str:
         )
         await _batch(config.netns, f"link set {port} master {bridge} up")
         lines += [f"addr add {interface.address}/{interface.network.prefixlen} dev {name}", f"link set {name} up"]
+    lines.append(f"addr add {spec.anchor} dev eth0")
     await _batch(netns, *lines, f"route add default via {spec.public.gateway}")
     return netns
 

@@ -4,10 +4,13 @@ The rooms decide what should be; a machine kind makes it so. ``MachineSpec`` des
 ``Fabric`` everything that the network enforces: who may talk to whom, and which balancer forwards where.
 """
 
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
+
+ANCHORS = IPv4Network("10.229.0.0/16")
+"""Where droplets have their anchor addresses; its first is their gateway."""
 
 
 class Frozen(BaseModel):
@@ -40,6 +43,19 @@ class MachineSpec(Frozen):
     user_data: str
     public_keys: list[str]
     tags: list[str]
+    reserved: IPv4Address | None = None
+    """The reserved address that points to it."""
+
+    @property
+    def anchor(self) -> IPv4Interface:
+        """Its second public address, in the same place of a network of its own: what is sent to a reserved address arrives here."""
+        place = int(self.public.address) & int(self.public.network.hostmask)
+        return IPv4Interface((ANCHORS[place], ANCHORS.prefixlen))
+
+    @property
+    def addresses(self) -> list[IPv4Address]:
+        """By which others reach it."""
+        return [self.public.address, self.private.address, *([self.anchor.ip] if self.reserved else [])]
 
 
 class Rule(Frozen):

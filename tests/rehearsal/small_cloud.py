@@ -12,7 +12,7 @@ from uuid import uuid4
 from rehearsal import network
 from rehearsal.config import CloudConfig
 from rehearsal.firewalls import UPLINK
-from rehearsal.machines.protocol import Interface, MachineSpec, Network
+from rehearsal.machines.protocol import ANCHORS, Interface, MachineSpec, Network
 
 VPC = Network(id="vpc-1", range=IPv4Network("10.10.0.0/20"), gateway=IPv4Address("10.10.0.1"))
 BALANCER_PRIVATE = IPv4Address("10.10.0.9")
@@ -56,7 +56,8 @@ class SmallCloud:
         run("ip", "-n", netns, "link", "set", network.PUBLIC_BRIDGE, "up")
         for address in (config.gateway, config.spaces, config.releases):
             run("ip", "-n", netns, "address", "add", f"{address}/{prefix}", "dev", network.PUBLIC_BRIDGE)
-        run("ip", "-n", netns, "address", "add", f"{network.METADATA}/32", "dev", network.PUBLIC_BRIDGE)
+        for address in (f"{network.METADATA}/32", f"{ANCHORS[1]}/{ANCHORS.prefixlen}"):
+            run("ip", "-n", netns, "address", "add", address, "dev", network.PUBLIC_BRIDGE)
         run("ip", "link", "add", "eth0", "netns", self._host, "type", "veth", "peer", "name", UPLINK, "netns", netns)
         run("ip", "-n", netns, "link", "set", UPLINK, "master", network.PUBLIC_BRIDGE, "up")
         run("ip", "-n", self._host, "address", "add", f"{config.host}/{prefix}", "dev", "eth0")

@@ -75,6 +75,11 @@ def test_a_stranger_learns_nothing() -> None:
         ("interfaces/private/0/mac", "02:00:00:00:01:01"),
         ("dns/nameservers", str(CONFIG.gateway)),
         ("floating_ip/ipv4/active", "false"),
+        ("reserved_ip/ipv4/", "active"),
+        ("reserved_ip/ipv4/ip_address", None),
+        ("interfaces/public/0/anchor_ipv4/address", "10.229.0.17"),
+        ("interfaces/public/0/anchor_ipv4/netmask", "255.255.0.0"),
+        ("interfaces/public/0/anchor_ipv4/gateway", "10.229.0.1"),
         ("tags/", "a\nb:c"),
         ("features/", "dhcp_enabled"),
         ("nothing", None),
@@ -92,6 +97,22 @@ def test_every_name_of_an_index_leads_on() -> None:
         assert status == 200, path
         found += [path + name for name in text.splitlines() if path.endswith("/")]
     assert "/metadata/v1/interfaces/private/0/ipv4/netmask" in found
+
+
+def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
+    address = CONFIG.public[99]
+    fabric = Fabric(droplets=[ONE.model_copy(update={"reserved": address}), TWO])
+
+    def ask(source: IPv4Address, path: str) -> str:
+        return metadata.answer(CONFIG, fabric, source, f"/metadata/v1{path}")[2]
+
+    for name in ("reserved_ip", "floating_ip"):
+        assert ask(ONE.public.address, f"/{name}/ipv4/") == "active\nip_address"
+        assert ask(ONE.public.address, f"/{name}/ipv4/active") == "true"
+        assert ask(ONE.anchor.ip, f"/{name}/ipv4/ip_address") == str(address)
+        assert json.loads(ask(ONE.public.address, ".json"))[name] == {"ipv4": {"active": True, "ip_address": str(address)}}
+        assert json.loads(ask(TWO.public.address, ".json"))[name] == {"ipv4": {"active": False}}
+    assert ask(TWO.anchor.ip, "/id") == "not found"
 
 
 def test_an_index_without_its_slash_is_a_redirect() -> None:
