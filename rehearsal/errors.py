@@ -2,6 +2,9 @@
 
 from fastapi.exceptions import RequestValidationError
 
+NOT_JSON = "The request body is not valid JSON."
+NOT_AN_OBJECT = "The request body must be a JSON object, and its Content-Type application/json."
+
 
 class ApiError(Exception):
     """A request that is refused; the server turns it into the documented error body."""
@@ -37,18 +40,32 @@ def unprocessable(message: str) -> ApiError:
     return ApiError(422, "unprocessable_entity", message)
 
 
+def from_http(status: int) -> ApiError:
+    """The refusal of a request that no room was given, or whose body could not be read."""
+    match status:
+        case 404:
+            return not_found()
+        case 405:
+            return ApiError(405, "method_not_allowed", "The method is not allowed for the resource you were accessing.")
+        case 413:
+            return ApiError(413, "payload_too_large", "The request body is too large.")
+        case _:
+            return bad_request(NOT_JSON)
+
+
 def from_validation(error: RequestValidationError) -> ApiError:
     """The refusal that tells what is wrong with a request's path, query or body."""
     problems = error.errors()
     if any(problem["loc"][0] == "path" for problem in problems):
         return not_found()
     if any(problem["type"] == "json_invalid" for problem in problems):
-        return bad_request("The request body is not valid JSON.")
+        return bad_request(NOT_JSON)
     return unprocessable("; ".join(_tell(problem["loc"], problem["type"], problem["msg"]) for problem in problems))
 
 
 def _tell(location: tuple[str | int, ...], kind: str, message: str) -> str:
-    field = ".".join(str(part) for part in location[1:]) or "body"
-    if kind == "missing":
-        return f"{field} is required"
-    return f"{field}: {message.removeprefix('Value error, ')}"
+    field = ".".join(str(part) for part in location[1:])
+    told = message.removeprefix("Value error, ")
+    if not field:
+        return told if kind == "value_error" else NOT_AN_OBJECT
+    return f"{field} is required" if kind == "missing" else f"{field}: {told}"

@@ -12,12 +12,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rehearsal import discarding, secrets_service
+from rehearsal import discarding, left_out, secrets_service
 from rehearsal.accounts import Accounts
+from rehearsal.bodies import SmallBodies
 from rehearsal.cloud import Cloud, Clouds
 from rehearsal.config import CloudConfig
 from rehearsal.door import Door, Start
-from rehearsal.errors import ApiError, from_validation, not_found
+from rehearsal.errors import ApiError, from_http, from_validation, not_found
 from rehearsal.limits import REAL, Limits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.machines.protocol import MachineError, Machines
@@ -71,9 +72,6 @@ ROOMS = [
 STOP_SECONDS = 5
 """How long requests in flight may take when the API is told to end."""
 
-UNSERVED = [("POST", "/v2/images"), ("POST", "/v2/certificates"), ("DELETE", "/v2/certificates/{id}")]
-"""Operations of the API that are left out although another method of their path is served."""
-
 
 class Api:
     """One cloud's API as an ASGI application."""
@@ -88,14 +86,12 @@ class Api:
         app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
         for room in ROOMS:
             app.include_router(room.router)
-        for method, path in UNSERVED:
-            app.add_api_route(path, _unserved, methods=[method])
         app.add_exception_handler(ApiError, _answer_refusal)
         app.add_exception_handler(RequestValidationError, _answer_invalid)
         app.add_exception_handler(HTTPException, _answer_http)
         app.add_exception_handler(MachineError, _answer_machine)
         app.add_exception_handler(Exception, _answer_bug)
-        self.app = Door(app, self._accounts, limits, self._progress)
+        self.app = Door(SmallBodies(app), self._accounts, limits, self._progress)
 
     @asynccontextmanager
     async def _live(self, app: FastAPI) -> AsyncIterator[None]:
@@ -171,29 +167,31 @@ def _log_to_file(config: CloudConfig) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-async def _unserved(request: Request) -> None:
-    raise not_found(f"The rehearsal cloud does not serve {request.method} {request.url.path}.")
-
-
 async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    body = {"id": error.id, "message": error.message, "request_id": request.state.request_id}
+    body = {"id": error.id, "message": error.message, "request_id": getattr(request.state, "request_id", "")}
     return JSONResponse(body, status_code=error.status)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return await _answer_refusal(request, from_validation(error))
+    return await _answer_refusal(request, _left_out(request) or from_validation(error))
 
 
 async def _answer_http(request: Request, error: Exception) -> JSONResponse:
-    """A path without a room, or a method that its room lacks."""
+    """A path without a room, a method that its room lacks, or a body that cannot be read."""
     assert isinstance(error, HTTPException)
-    message = f"The rehearsal cloud does not serve {request.method} {request.url.path}."
-    refusal = not_found(message) if error.status_code == 404 else ApiError(error.status_code, "method_not_allowed", message)
+    refusal = _left_out(request) or from_http(error.status_code)
     answer = await _answer_refusal(request, refusal)
-    answer.headers.update(error.headers or {})
+    if refusal.status == error.status_code:
+        answer.headers.update(error.headers or {})
     return answer
+
+
+def _left_out(request: Request) -> ApiError | None:
+    """The refusal of what the table says is left out: not even its path need be one that a room knows."""
+    message = left_out.refusal(request.method, request.url.path)
+    return not_found(message) if message else None
 
 
 async def _answer_machine(request: Request, error: Exception) -> JSONResponse:

@@ -26,9 +26,20 @@ def check(method: str, path: str, status: int, body: Any) -> None:
     assert not problems, f"{method} {path} {status}: {problems}"
 
 
+def operations() -> list[tuple[str, str]]:
+    """Path and method of every operation that is described."""
+    return [(path, method.upper()) for path, methods in _spec()["paths"].items() for method in methods if method != "parameters"]
+
+
+def raw() -> dict[str, Any]:
+    """The description as it was published."""
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    return found
+
+
 @cache
 def _spec() -> dict[str, Any]:
-    loaded: dict[str, Any] = _with_nulls(json.loads(FILE.read_text())) if FILE.exists() else {"paths": {}}
+    loaded: dict[str, Any] = _with_nulls(raw()) if FILE.exists() else {"paths": {}}
     return loaded
 
 
