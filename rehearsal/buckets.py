@@ -1,47 +1,115 @@
-"""The store behind Spaces: moto's S3, kept on disk so that it survives its process.
+"""The store behind Spaces: moto's S3, kept on disk so that it survives its process and a power cut.
 
-moto holds everything in memory. After each change its buckets are written to one file, replaced as a whole;
-contents of objects lie beside it, each in a file named by its hash, and are written once.
+moto holds everything in memory. What a request changed is in SQLite before the answer goes out: a row for each bucket,
+object and upload. Large contents lie beside it in files that are named by their hash: no name that a client chose is ever
+one of a file.
 """
 
-import hashlib
-import os
-import pickle
+import logging
+import sqlite3
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
-from wsgiref.types import StartResponse, WSGIEnvironment
+from typing import Any, NamedTuple
+from wsgiref.types import WSGIEnvironment
 
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
-from moto.s3.utils import _VersionedKeyStore
+
+from rehearsal.contents import Contents
+from rehearsal.pickling import dump, load
+
+log = logging.getLogger("rehearsal")
 
 PARTITION = "aws"
-LARGE = 4096
-"""Bytes from which a content has a file of its own."""
+CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
+
+_ROWS = """
+CREATE TABLE IF NOT EXISTS rows (bucket TEXT, kind TEXT, name BLOB, account TEXT, body BLOB NOT NULL, PRIMARY KEY (bucket, kind, name))
+"""
+
+
+class UnavailableError(Exception):
+    """What was asked for could not be kept; everything is as it was before."""
+
+
+class ConfusedError(Exception):
+    """The store could not make sense of the request; everything is as it was before."""
+
+
+class Answer(NamedTuple):
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+class Row(NamedTuple):
+    """Of kind bucket, object, upload or tags; the tags of everything stand in one row."""
+
+    bucket: str
+    kind: str
+    name: str
+
+
+TAGS = Row("", "tags", "")
 
 
 class Buckets:
     """Every bucket of one cloud. A process has one of these at most: moto's memory is global."""
 
     def __init__(self, directory: Path) -> None:
-        self._file = directory / "buckets"
-        self._contents = directory / "contents"
-        self._contents.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._changing = threading.Lock()
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._contents = Contents(directory / "contents")
+        self._file = sqlite3.connect(directory / "spaces.db", isolation_level=None, check_same_thread=False)
+        self._file.execute("PRAGMA journal_mode=WAL")
+        self._file.execute("PRAGMA synchronous=FULL")
+        self._file.execute(_ROWS)
+        self._turn = threading.RLock()
         self._app: Any = create_backend_app("s3")
         self._load()
 
-    def handle(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        """Answer a request in path style; what it changed is on disk before the answer goes out."""
-        if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            return list(self._app(environ, start))
-        with self._changing:
-            answer = list(self._app(environ, start))
-            self._save()
-            return answer
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """While no other request is answered: what was found out about a bucket stays true."""
+        with self._turn:
+            yield
+
+    def handle(self, environ: WSGIEnvironment, account: str, bucket: str, key: str) -> Answer:
+        """Answer a request of ``account`` in path style; what it changed in ``bucket`` is on disk then.
+
+        Raises:
+            UnavailableError: the disk is full.
+            ConfusedError: the request is not one of S3's.
+        """
+        changes = environ["REQUEST_METHOD"] not in CHANGES_NOTHING
+        with self._turn:
+            try:
+                answer = self._ask(environ)
+                if changes:
+                    self._save(account, bucket, key)
+                return answer
+            except (OSError, sqlite3.Error) as error:
+                log.error("Spaces cannot keep what it was given: %s", error)
+                self._load()
+                raise UnavailableError from error
+            except Exception as error:
+                log.warning("Spaces cannot make sense of %s %.200s", environ["REQUEST_METHOD"], environ["RAW_URI"], exc_info=error)
+                if changes:
+                    self._load()
+                raise ConfusedError from error
+
+    def owner(self, bucket: str) -> str | None:
+        """The account whose bucket it is; None if there is none of that name."""
+        return self._owners.get(bucket)
+
+    def owned(self, account: str) -> list[FakeBucket]:
+        return [self._backend.buckets[name] for name, owner in sorted(self._owners.items()) if owner == account]
 
     def region(self, bucket: str) -> str | None:
         """Where the bucket is; None if there is none of that name."""
@@ -49,74 +117,119 @@ class Buckets:
         return found.region_name if found else None
 
     def is_public(self, bucket: str, key: str, version: str | None) -> bool:
-        """Whether anyone may read the object; not if it does not exist."""
-        found = self._backend.get_object(bucket, key, version_id=version) if bucket in self._backend.buckets else None
+        """Whether anyone may read the object, or without a key list the bucket; not if it does not exist."""
+        if bucket not in self._backend.buckets:
+            return False
+        found = self._backend.get_object(bucket, key, version_id=version) if key else self._backend.buckets[bucket]
         return found is not None and found.acl is not None and found.acl.public_read
 
     @property
     def _backend(self) -> S3Backend:
         return s3_backends[DEFAULT_ACCOUNT_ID][PARTITION]
 
+    def _ask(self, environ: WSGIEnvironment) -> Answer:
+        told: list[tuple[str, list[tuple[str, str]]]] = []
+        body = b"".join(self._app(environ, lambda status, headers, *_: told.append((status, headers))))
+        return Answer(*told[-1], body)
+
     def _load(self) -> None:
+        """Have in memory what is on disk."""
         self._backend.reset()
         s3_backends.bucket_accounts.clear()
-        if self._file.exists():
-            with self._file.open("rb") as file:
-                buckets, self._backend.tagger = _Reader(file, self._contents).load()
-            self._backend.buckets.update(buckets)
-            s3_backends.bucket_accounts.update(dict.fromkeys(buckets, (PARTITION, DEFAULT_ACCOUNT_ID)))
+        self._owners: dict[str, str] = {}
+        self._uses: dict[Row, set[str]] = {}
+        rows = self._file.execute("SELECT bucket, kind, name, account, body FROM rows ORDER BY kind, rowid")  # buckets come first
+        for bucket, kind, name, account, body in rows:
+            row = Row(bucket, kind, name.decode("utf-8", "surrogatepass"))
+            value, self._uses[row] = load(body, self._contents)
+            self._restore(row, account, value)
+        self._count = Counter(content for used in self._uses.values() for content in used)
+        self._contents.sweep(set(self._count))
+        self._kept = {name: self._rows(name) for name in ("", *self._owners)}
+        """By bucket, what each row was made of."""
 
-    def _save(self) -> None:
-        buckets: dict[str, FakeBucket] = dict(self._backend.buckets)
-        new = self._file.with_suffix(".new")
-        with new.open("wb") as file:
-            writer = _Writer(file, self._contents)
-            writer.dump((buckets, self._backend.tagger))
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._file)
-        for content in self._contents.iterdir():
-            if content.name not in writer.used:
-                content.unlink()
+    def _restore(self, row: Row, account: str, value: Any) -> None:
+        match row.kind:
+            case "bucket":
+                self._owners[row.bucket] = account
+                self._backend.buckets[row.bucket] = value
+                s3_backends.bucket_accounts[row.bucket] = (PARTITION, DEFAULT_ACCOUNT_ID)
+            case "object":
+                self._backend.buckets[row.bucket].keys.setlist(row.name, value)
+            case "upload":
+                self._backend.buckets[row.bucket].multiparts[row.name] = value
+            case "tags":
+                self._backend.tagger = value
+
+    def _rows(self, name: str) -> dict[Row, Any]:
+        """The rows that a bucket should have, and of each what differs when it has changed."""
+        if not name:
+            return {TAGS: {arn: dict(tags) for arn, tags in self._backend.tagger.tags.items()}}
+        bucket = self._backend.buckets.get(name)
+        if bucket is None:
+            return {}
+        objects = {Row(name, "object", key): list(versions) for key, versions in dict.items(bucket.keys)}
+        uploads = {Row(name, "upload", id): dict(upload.parts) for id, upload in bucket.multiparts.items()}
+        return {Row(name, "bucket", ""): dump(bucket, self._contents).body, **objects, **uploads}
+
+    def _value(self, row: Row) -> Any:
+        match row.kind:
+            case "tags":
+                return self._backend.tagger
+            case "object":
+                return self._backend.buckets[row.bucket].keys.getlist(row.name)
+            case "upload":
+                return self._backend.buckets[row.bucket].multiparts[row.name]
+            case _:
+                return self._backend.buckets[row.bucket]
+
+    def _save(self, account: str, bucket: str, key: str) -> None:
+        """Write what differs from what is on disk; of the object that was asked for it may be no more than a property."""
+        now = {name: self._rows(name) for name in ("", bucket)}
+        changed: list[Row] = []
+        gone: list[Row] = []
+        for name, rows in now.items():
+            kept = self._kept.get(name, {})
+            changed += [row for row, made_of in rows.items() if kept.get(row) != made_of or row == Row(bucket, "object", key)]
+            gone += kept.keys() - rows.keys()
+        if changed or gone:
+            self._write(account, changed, gone)
+        self._kept.update(now)
+        if now[bucket]:
+            self._owners.setdefault(bucket, account)
+        else:
+            self._kept.pop(bucket)
+            self._owners.pop(bucket, None)
+
+    def _write(self, account: str, changed: list[Row], gone: list[Row]) -> None:
+        bodies = {row: dump(self._value(row), self._contents) for row in changed}
+        self._file.execute("BEGIN IMMEDIATE")
+        try:
+            self._file.executemany(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+                [(*_place(row), account, pickled.body) for row, pickled in bodies.items()],
+            )
+            self._file.executemany("DELETE FROM rows WHERE bucket = ? AND kind = ? AND name = ?", [_place(row) for row in gone])
+            self._file.execute("COMMIT")
+        except sqlite3.Error:
+            if self._file.in_transaction:
+                self._file.execute("ROLLBACK")
+            raise
+        self._count_uses({row: pickled.contents for row, pickled in bodies.items()} | {row: set() for row in gone})
+
+    def _count_uses(self, uses: dict[Row, set[str]]) -> None:
+        """Drop the contents that no row needs any more."""
+        for row, contents in uses.items():
+            before = self._uses.pop(row, set())
+            self._count.update(contents)
+            self._count.subtract(before)
+            if contents:
+                self._uses[row] = contents
+            unused = {content for content in before if not self._count[content]}
+            for content in unused:
+                del self._count[content]
+            self._contents.drop(unused)
 
 
-class _Writer(pickle.Pickler):
-    """Pickles with large contents in files of their own."""
-
-    def __init__(self, file: BinaryIO, contents: Path) -> None:
-        super().__init__(file)
-        self._contents = contents
-        self.used: set[str] = set()
-
-    def persistent_id(self, obj: object) -> str | None:
-        if not isinstance(obj, bytes) or len(obj) < LARGE:
-            return None
-        name = hashlib.sha256(obj).hexdigest()
-        self.used.add(name)
-        if not (self._contents / name).exists():
-            new = self._contents / f"{name}.new"
-            new.write_bytes(obj)
-            new.replace(self._contents / name)
-        return name
-
-    def reducer_override(self, obj: object) -> Any:
-        # As any dictionary it would be asked for its items, and tells the newest version of each key only.
-        if isinstance(obj, _VersionedKeyStore):
-            return _versioned, ({key: obj.getlist(key) for key in obj},)
-        return NotImplemented
-
-
-def _versioned(versions: dict[str, list[Any]]) -> _VersionedKeyStore:
-    store = _VersionedKeyStore()
-    for key, kept in versions.items():
-        store.setlist(key, kept)
-    return store
-
-
-class _Reader(pickle.Unpickler):
-    def __init__(self, file: BinaryIO, contents: Path) -> None:
-        super().__init__(file)
-        self._contents = contents
-
-    def persistent_load(self, pid: str) -> bytes:
-        return (self._contents / pid).read_bytes()
+def _place(row: Row) -> tuple[str, str, bytes]:
+    return row.bucket, row.kind, row.name.encode("utf-8", "surrogatepass")

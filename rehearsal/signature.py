@@ -7,7 +7,7 @@ anonymous, which is not this module's business to judge.
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
@@ -15,8 +15,14 @@ from urllib.parse import quote, unquote
 ALGORITHM = "AWS4-HMAC-SHA256"
 SKEW = timedelta(minutes=15)
 LONGEST_PRESIGNED = timedelta(days=7)
-UNHASHED = ("UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-"""Values of x-amz-content-sha256 by which the client leaves the body out of the signature."""
+UNHASHED = "UNSIGNED-PAYLOAD"
+"""What x-amz-content-sha256 says when the client leaves the body out of the signature."""
+
+IN_CHUNKS = "STREAMING-"
+"""How it begins when the body is in chunks, which chunked.py judges."""
+
+NEED_NOT_BE_SIGNED = "x-amz-content-sha256"
+"""Of the x-amz headers: it is part of what is signed anyhow."""
 
 
 class RefusedError(Exception):
@@ -63,29 +69,36 @@ def is_anonymous(request: Request) -> bool:
     return "authorization" not in request.headers and not _presigned(request)
 
 
-def verify(request: Request, keys: Mapping[str, str], regions: set[str], now: datetime | None = None) -> None:
-    """Check the signature of a request that is not anonymous against ``keys``, the secrets by access key.
+def verify(request: Request, secret_of: Callable[[str], str | None], regions: set[str], now: datetime | None = None) -> Claim:
+    """Check the signature of a request that is not anonymous; ``secret_of`` knows the secrets by access key.
+
+    A body in chunks is still to be checked.
 
     Raises:
         RefusedError: key, scope, time, signature or body is not right.
     """
     moment = now or datetime.now(UTC)
     claim = _from_query(request, moment) if _presigned(request) else _from_header(request, moment)
-    if claim.key not in keys:
+    secret = secret_of(claim.key)
+    if secret is None:
         raise RefusedError(403, "InvalidAccessKeyId", "The access key is not known here.")
     date, region, service, end = (claim.scope.split("/") + [""] * 4)[:4]
     if claim.scope.count("/") != 3 or service != "s3" or end != "aws4_request" or region not in regions or not claim.time.startswith(date):
-        raise RefusedError(400, "AuthorizationHeaderMalformed", f"The credential's scope is wrong: {claim.scope}")
+        raise RefusedError(400, "AuthorizationHeaderMalformed", f"The credential's scope is wrong: {claim.scope[:200]}")
     if "host" not in claim.signed_headers:
         raise RefusedError(403, "AccessDenied", "The host header must be signed.")
-    expected = signature(request, keys[claim.key], claim)
+    unsigned = {name for name in request.headers if name.startswith("x-amz-")} - {NEED_NOT_BE_SIGNED, *claim.signed_headers}
+    if unsigned:
+        raise RefusedError(403, "AccessDenied", f"There are headers that are not signed: {', '.join(sorted(unsigned))[:200]}")
+    expected = signature(request, secret, claim)
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise RefusedError(403, "SignatureDoesNotMatch", "The signature does not match the one computed from key and request.")
     if re.fullmatch("[0-9a-f]{64}", claim.payload):
         if hashlib.sha256(request.body).hexdigest() != claim.payload:
             raise RefusedError(400, "XAmzContentSHA256Mismatch", "The body does not have the hash that was signed.")
-    elif claim.payload not in UNHASHED:
-        raise RefusedError(501, "NotImplemented", f"x-amz-content-sha256 {claim.payload} is not supported here.")
+    elif claim.payload != UNHASHED and not claim.payload.startswith(IN_CHUNKS):
+        raise RefusedError(400, "InvalidArgument", f"x-amz-content-sha256 is no hash: {claim.payload[:100]}")
+    return claim
 
 
 def signature(request: Request, secret: str, claim: Claim) -> str:
@@ -103,10 +116,14 @@ def signature(request: Request, secret: str, claim: Claim) -> str:
         ]
     )
     text = "\n".join([ALGORITHM, claim.time, claim.scope, hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest()])
+    return hmac.digest(signing_key(secret, claim.scope), text.encode(), "sha256").hex()
+
+
+def signing_key(secret: str, scope: str) -> bytes:
     key = b"AWS4" + secret.encode()
-    for part in claim.scope.split("/"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return key
 
 
 def _presigned(request: Request) -> bool:
@@ -131,11 +148,15 @@ def _from_query(request: Request, moment: datetime) -> Claim:
     names = ("X-Amz-Credential", "X-Amz-SignedHeaders", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Expires")
     if fields.get("X-Amz-Algorithm") != ALGORITHM or not all(fields.get(name) for name in names):
         raise RefusedError(400, "AuthorizationQueryParametersError", "The query is not a version 4 signature.")
-    lifetime = timedelta(seconds=int(fields["X-Amz-Expires"])) if fields["X-Amz-Expires"].isdecimal() else timedelta()
-    begin = _moment(fields["X-Amz-Date"])
-    if lifetime > LONGEST_PRESIGNED or moment > begin + lifetime or moment < begin - SKEW:
+    expires = fields["X-Amz-Expires"]
+    if not re.fullmatch("[0-9]{1,6}", expires) or not 0 < int(expires) <= LONGEST_PRESIGNED.total_seconds():
+        raise RefusedError(400, "AuthorizationQueryParametersError", "X-Amz-Expires must be 1 to 604800 seconds.")
+    age = moment - _moment(fields["X-Amz-Date"])
+    if age < -SKEW:
+        raise RefusedError(403, "AccessDenied", "Request is not valid yet")
+    if age > timedelta(seconds=int(expires)):
         raise RefusedError(403, "AccessDenied", "Request has expired")
-    payload = request.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+    payload = request.headers.get("x-amz-content-sha256", UNHASHED)
     return _claim(fields["X-Amz-Credential"], fields["X-Amz-SignedHeaders"], fields["X-Amz-Signature"], fields["X-Amz-Date"], payload)
 
 

@@ -1,79 +1,141 @@
-"""Spaces: what stands before the store and lets pass only requests that are signed with the cloud's key.
+"""Spaces: what stands before the store and lets pass only requests that are signed with a key that may do what they ask.
 
 Buckets are addressed as real ones are, by host name (``bucket.nyc3.spaces.domain``) or by path, and each is found
-in its own region only. Whoever signs nothing may read public objects and do nothing else.
+in its own region only. Their names are global; a bucket is its account's.
 """
 
-import io
 import re
 import socket
 from collections.abc import Iterable
 from http import HTTPStatus
-from urllib.parse import unquote
+from urllib.parse import unquote, unquote_to_bytes
 from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.sax.saxutils import escape
 
-from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from rehearsal.buckets import Buckets
+from rehearsal import chunked, digests
+from rehearsal.buckets import Answer, Buckets, ConfusedError, UnavailableError
 from rehearsal.config import CloudConfig
 from rehearsal.dns import SPACES_REGIONS
-from rehearsal.signature import RefusedError, Request, is_anonymous, verify
+from rehearsal.keyring import Key, Keyring
+from rehearsal.permissions import Asked
+from rehearsal.received import forwarded, received
+from rehearsal.signature import IN_CHUNKS, RefusedError, Request, is_anonymous, signing_key, verify
 
 SIGNING_REGION = "us-east-1"
 """What clients sign for, whichever region they mean."""
 
-NOT_THE_OBJECT = {"acl", "attributes", "legal-hold", "retention", "tagging", "torrent", "uploadId"}
-"""Parameters by which a GET of an object asks for something else than its content."""
+BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+LONGEST_KEY = 1024
+"""Bytes."""
+
+NOT_SERVED = {
+    "accelerate", "analytics", "encryption", "intelligent-tiering", "inventory", "legal-hold", "logging", "metrics", "notification",
+    "object-lock", "ownershipControls", "policyStatus", "publicAccessBlock", "replication", "restore", "retention", "select", "torrent",
+}  # fmt: skip
+"""What S3 has and Spaces has not, and access logs, which nothing here reads."""
 
 CONSTRAINT = "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+XML = '<?xml version="1.0" encoding="UTF-8"?>'
+DENIED = RefusedError(403, "AccessDenied", "Access Denied.")
 
 
 class Spaces:
     """The WSGI application."""
 
     def __init__(self, config: CloudConfig, buckets: Buckets) -> None:
-        self._keys = {config.spaces_key: config.spaces_secret}
+        self._keyring = Keyring(config)
         self._buckets = buckets
         regions = "|".join(SPACES_REGIONS)
         self._host = re.compile(rf"(?:(?P<bucket>.+)\.)?(?P<region>{regions})\.spaces\.{re.escape(config.domain)}(?::\d+)?")
 
     def __call__(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
-        request = received(environ)
+        method, path = environ["REQUEST_METHOD"], environ["RAW_URI"].partition("?")[0]
         try:
-            path, body = self._admit(request)
+            answer = self._answer(environ, received(environ))
         except RefusedError as refused:
-            return _error(request, refused, start)
-        return self._buckets.handle(_forwarded(environ, request, path, body), start)
+            answer = _error(method, path, refused)
+        except ConfusedError:
+            answer = _error(method, path, RefusedError(400, "InvalidRequest", "The request is not one that Spaces knows."))
+        except UnavailableError:
+            answer = _error(method, path, RefusedError(503, "ServiceUnavailable", "Spaces cannot keep this now: its disk is full."))
+        start(answer.status, answer.headers)
+        return [answer.body]
 
-    def _admit(self, request: Request) -> tuple[str, bytes]:
-        """Path and body for the store, of a request that may pass.
-
-        Raises:
-            RefusedError: it may not.
-        """
+    def _answer(self, environ: WSGIEnvironment, request: Request) -> Answer:
+        """Raises: RefusedError, ConfusedError, UnavailableError."""
         match = self._host.fullmatch(request.headers.get("host", "").lower())
         if match is None:
             raise RefusedError(400, "InvalidRequest", "Spaces does not answer under this host name.")
-        region, path = match["region"], f"/{match['bucket']}{request.path}" if match["bucket"] else request.path
-        bucket, _, key = unquote(path).removeprefix("/").partition("/")
-        if is_anonymous(request):
-            self._admit_anyone(request, region, bucket, key)
-        else:
-            verify(request, self._keys, {SIGNING_REGION, region})
-        if request.method == "PUT" and bucket and not key and not request.query:
-            return path, _located(request.body, region)
-        if self._buckets.region(bucket) not in (None, region):
-            raise RefusedError(404, "NoSuchBucket", "The specified bucket does not exist.")
-        return path, request.body
+        region, asked = match["region"], _asked(request, match["bucket"])
+        key, body, extra = self._verified(request, region)
+        with self._buckets.alone():
+            if asked.creates:
+                body = self._created(asked, key, region, body)
+            else:
+                self._admit(asked, key, region)
+            source = environ.get("HTTP_X_AMZ_COPY_SOURCE")
+            if source is not None:
+                copied = _source(source)
+                self._admit(copied, key, region)
+                extra["x-amz-copy-source"] = copied.address
+            if not asked.bucket:
+                assert key is not None
+                return self._list(asked.method, key, region)
+            account = key.account if key else ""
+            return self._buckets.handle(forwarded(environ, request, asked.bucket, asked.key, body, extra), account, asked.bucket, asked.key)
 
-    def _admit_anyone(self, request: Request, region: str, bucket: str, key: str) -> None:
-        parameters = dict(request.parameters)
-        reads = request.method in ("GET", "HEAD") and key and not parameters.keys() & NOT_THE_OBJECT
-        if not reads or self._buckets.region(bucket) != region or not self._buckets.is_public(bucket, key, parameters.get("versionId")):
-            raise RefusedError(403, "AccessDenied", "Access Denied.")
+    def _verified(self, request: Request, region: str) -> tuple[Key | None, bytes, dict[str, str]]:
+        """The key that signed the request, none if nobody did; its content, and what more the store is told."""
+        key, body, trailers = None, request.body, dict[str, str]()
+        if not is_anonymous(request):
+            claim = verify(request, lambda id: found.secret if (found := self._keyring.get(id)) else None, {SIGNING_REGION, region})
+            key = self._keyring.get(claim.key)
+            if key is None:
+                raise RefusedError(403, "InvalidAccessKeyId", "The access key is not known here.")
+            if claim.payload.startswith(IN_CHUNKS):
+                body, trailers = chunked.content(request, claim, signing_key(key.secret, claim.scope))
+        digests.check({**request.headers, **trailers}, body)
+        return key, body, digests.of_trailers(trailers)
+
+    def _admit(self, asked: Asked, key: Key | None, region: str) -> None:
+        """Raises: RefusedError for what the key may not do, or is not there."""
+        here = self._buckets.region(asked.bucket) in (None, region)
+        if not (here and asked.allowed_to_all(self._buckets)):
+            if key is None:
+                raise DENIED
+            if not here:
+                raise RefusedError(404, "NoSuchBucket", "The specified bucket does not exist.")
+            if not asked.allowed_to(key, self._buckets):
+                raise DENIED
+        if not NOT_SERVED.isdisjoint(asked.parameters):
+            raise RefusedError(501, "NotImplemented", "Spaces does not implement this.")
+
+    def _created(self, asked: Asked, key: Key | None, region: str, body: bytes) -> bytes:
+        """The body of a bucket's creation that may be."""
+        if key is None or not key.full:
+            raise DENIED
+        match self._buckets.owner(asked.bucket):
+            case None:
+                return _located(body, region)
+            case key.account:
+                raise RefusedError(409, "BucketAlreadyOwnedByYou", "You own a bucket of this name already.")
+            case _:
+                raise RefusedError(409, "BucketAlreadyExists", "The requested bucket name is not available.")
+
+    def _list(self, method: str, key: Key, region: str) -> Answer:
+        """The buckets of the key's account in the region."""
+        if method not in ("GET", "HEAD"):
+            raise RefusedError(405, "MethodNotAllowed", "The method is not allowed here.")
+        own = [bucket for bucket in self._buckets.owned(key.account) if bucket.region_name == region]
+        listed = "".join(
+            f"<Bucket><Name>{bucket.name}</Name><CreationDate>{bucket.creation_date_ISO8601}</CreationDate></Bucket>" for bucket in own
+        )
+        owner = f"<Owner><ID>{key.account}</ID><DisplayName>{key.account}</DisplayName></Owner>"
+        spaces = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
+        return _xml(method, 200, f"<ListAllMyBucketsResult {spaces}>{owner}<Buckets>{listed}</Buckets></ListAllMyBucketsResult>")
 
 
 class Quiet(MotoRequestHandler):
@@ -90,38 +152,40 @@ def server(config: CloudConfig, listener: socket.socket) -> BaseWSGIServer:
     return make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno())
 
 
-def received(environ: WSGIEnvironment) -> Request:
-    """The request with its whole body."""
-    length = int(environ.get("CONTENT_LENGTH") or 0)
-    body = environ["wsgi.input"].read() if environ.get("wsgi.input_terminated") else environ["wsgi.input"].read(length)
-    original: dict[str, str] = environ.get(PRESERVED_HEADER_NAMES_ENVIRON_KEY, {})
-    headers = {
-        original.get(name, name.removeprefix("HTTP_").replace("_", "-")).lower(): value
-        for name, value in environ.items()
-        if isinstance(value, str) and (name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH"))
-    }
-    path, _, query = environ["RAW_URI"].partition("?")
-    return Request(method=environ["REQUEST_METHOD"], path=path, query=query, headers=headers, body=body)
+def _asked(request: Request, bucket: str | None) -> Asked:
+    """What the request is about; ``bucket`` if the host says it, else it is in the path.
 
-
-def _forwarded(environ: WSGIEnvironment, request: Request, path: str, body: bytes) -> WSGIEnvironment:
-    """The request as the store takes it: the bucket in the path, and no signature, for it has been judged.
-
-    The store reads a region from the signature, in which it would refuse our location constraints: it sees
-    the one that accepts all.
+    Raises:
+        RefusedError: no bucket or object can have that name.
     """
-    query = "&".join(part for part in request.query.split("&") if not part.lower().startswith("x-amz-"))
-    changed = {
-        "HTTP_HOST": "localhost",
-        "PATH_INFO": unquote(path, "latin-1"),
-        "RAW_URI": f"{path}?{query}",
-        "REQUEST_URI": f"{path}?{query}",
-        "QUERY_STRING": query,
-        "CONTENT_LENGTH": str(len(body)),
-        "HTTP_AUTHORIZATION": f"AWS4-HMAC-SHA256 Credential=verified/20000101/{SIGNING_REGION}/s3/aws4_request",
-        "wsgi.input": io.BytesIO(body),
-    }
-    return {name: value for name, value in {**environ, **changed}.items() if name != "HTTP_TRANSFER_ENCODING"}
+    if request.method not in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"):
+        raise RefusedError(405, "MethodNotAllowed", "The method is not allowed here.")
+    if not request.path.startswith("/"):
+        raise RefusedError(400, "InvalidURI", "The path cannot be parsed.")
+    return _named(request.method, f"{bucket}{request.path}" if bucket else request.path[1:], dict(request.parameters))
+
+
+def _named(method: str, address: str, parameters: dict[str, str]) -> Asked:
+    """``address`` is bucket and key as on the wire, percent-encoded once."""
+    try:
+        bucket, slash, key = unquote_to_bytes(address.encode("latin-1", "replace")).decode().partition("/")
+    except UnicodeDecodeError:
+        raise RefusedError(400, "InvalidURI", "The path is not UTF-8.") from None
+    if (bucket or key or slash) and not BUCKET.fullmatch(bucket):
+        raise RefusedError(400, "InvalidBucketName", "The specified bucket is not valid.")
+    if len(key.encode()) > LONGEST_KEY:
+        raise RefusedError(400, "KeyTooLongError", "Your key is too long.")
+    return Asked(method=method, bucket=bucket, key=key, parameters=parameters)
+
+
+def _source(header: str) -> Asked:
+    """What is to be copied, of x-amz-copy-source."""
+    address, _, query = header.removeprefix("/").partition("?")
+    version = re.fullmatch("versionId=([^&#]*)", query)
+    source = _named("GET", address, {"versionId": unquote(version[1])} if version else {})
+    if not source.key:
+        raise RefusedError(400, "InvalidArgument", "x-amz-copy-source names no object.")
+    return source
 
 
 def _located(body: bytes, region: str) -> bytes:
@@ -136,9 +200,12 @@ def _located(body: bytes, region: str) -> bytes:
     return CONSTRAINT.format(region=region).encode()
 
 
-def _error(request: Request, refused: RefusedError, start: StartResponse) -> list[bytes]:
-    text = f"<Error><Code>{refused.code}</Code><Message>{escape(str(refused))}</Message><Resource>{escape(request.path)}</Resource></Error>"
-    body = b"" if request.method == "HEAD" else f'<?xml version="1.0" encoding="UTF-8"?>{text}'.encode()
-    status = f"{refused.status} {HTTPStatus(refused.status).phrase}"
-    start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-    return [body]
+def _error(method: str, path: str, refused: RefusedError) -> Answer:
+    text = f"<Code>{refused.code}</Code><Message>{escape(str(refused))}</Message><Resource>{escape(path)}</Resource>"
+    return _xml(method, refused.status, f"<Error>{text}</Error>")
+
+
+def _xml(method: str, status: int, text: str) -> Answer:
+    body = b"" if method == "HEAD" else f"{XML}{text}".encode()
+    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
+    return Answer(f"{status} {HTTPStatus(status).phrase}", headers, body)

@@ -1,0 +1,53 @@
+"""Contents of objects on disk, each in a file named by its hash: written once, whole, and there after a power cut."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+
+class Contents:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def keep(self, content: bytes) -> str:
+        """The name under which the content is on disk.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        name = hashlib.sha256(content).hexdigest()
+        file = self._directory / name
+        if not file.exists():
+            new = self._directory / f"{name}.new"
+            try:
+                with new.open("wb") as out:
+                    out.write(content)
+                    out.flush()
+                    os.fsync(out.fileno())
+                new.replace(file)
+            except OSError:
+                new.unlink(missing_ok=True)
+                raise
+            self._sync()
+        return name
+
+    def read(self, name: str) -> bytes:
+        return (self._directory / name).read_bytes()
+
+    def drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            (self._directory / name).unlink(missing_ok=True)
+
+    def sweep(self, used: set[str]) -> None:
+        """Remove all others, which a crash may have left."""
+        self.drop(file.name for file in list(self._directory.iterdir()) if file.name not in used)
+
+    def _sync(self) -> None:
+        """A file is there for good once its directory is on disk."""
+        directory = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
