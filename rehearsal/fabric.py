@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from ipaddress import IPv4Network, ip_network
 
-from rehearsal import lookup
+from rehearsal import lookup, zones
 from rehearsal.addressing import mac
 from rehearsal.catalog.sizes import SIZES
 from rehearsal.config import CloudConfig
-from rehearsal.machines.protocol import Balancer, Fabric, Firewalled, Forward, HealthCheck, Interface, MachineSpec, Network, Rule
+from rehearsal.domains import Domain, DomainRecord
+from rehearsal.machines.protocol import Balancer, Fabric, Firewalled, Forward, HealthCheck, Interface, MachineSpec, Network, Rule, Zone
 from rehearsal.records import Balancer as BalancerRecord
 from rehearsal.records import Droplet, Firewall, FirewallRule, ForwardingRule, Peers, Vpc
 from rehearsal.store import Store
@@ -23,6 +24,7 @@ def fabric(store: Store, config: CloudConfig) -> Fabric:
         networks=[Network(id=vpc.id, range=vpc.range, gateway=vpc.gateway) for vpc in store.all(Vpc)],
         firewalled=[found for droplet in droplets if (found := _firewalled(store, droplet))],
         balancers=[_balancer(store, balancer) for balancer in store.all(BalancerRecord)],
+        zones=_zones(store),
     )
 
 
@@ -65,6 +67,11 @@ def targets(store: Store, balancer: BalancerRecord) -> list[Droplet]:
         for droplet in lookup.droplets(store)
         if droplet.vpc_id == balancer.vpc_id and (droplet.id in balancer.droplet_ids or balancer.tag in droplet.tags)
     ]
+
+
+def _zones(store: Store) -> list[Zone]:
+    records = zones.by_domain(store.all(DomainRecord))
+    return [zones.zone(domain, records[domain.id]) for domain in store.all(Domain)]
 
 
 def _firewalled(store: Store, droplet: Droplet) -> Firewalled | None:

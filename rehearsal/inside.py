@@ -36,11 +36,12 @@ def main(config: CloudConfig) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
+    fabric = FabricFile(config)
     with socket.create_server((str(config.spaces), HTTP), backlog=128) as listener:
         servers: list[socketserver.BaseServer] = [
-            Web(METADATA, metadata.handler(config, FabricFile(config))),
+            Web(METADATA, metadata.handler(config, fabric)),
             Web(config.releases, releases.handler(config)),
-            *dns.servers(config, config.gateway),
+            *dns.servers(dns.Responder(config, fabric.current), config.gateway),
             spaces.server(config, listener),
         ]
         for server in servers:

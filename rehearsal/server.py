@@ -25,6 +25,7 @@ from rehearsal.machines.protocol import MachineError, Machines
 from rehearsal.rooms.account import routes as account
 from rehearsal.rooms.actions import routes as actions
 from rehearsal.rooms.certificates import routes as certificates
+from rehearsal.rooms.domains import routes as domains
 from rehearsal.rooms.droplet_actions import routes as droplet_actions
 from rehearsal.rooms.droplet_actions import steps as droplet_steps
 from rehearsal.rooms.droplets import routes as droplets
@@ -53,6 +54,7 @@ ROOMS = [
     account,
     actions,
     certificates,
+    domains,
     droplet_actions,
     snapshots,
     firewalls,

@@ -124,6 +124,23 @@ class Balancer(Frozen):
     targets: list[IPv4Address]
 
 
+class ZoneRecord(Frozen):
+    """One record that DNS answers; ``data`` is written as in a zone file."""
+
+    name: str
+    """Whole, without a dot at its end."""
+    type: str
+    ttl: int
+    data: str
+
+
+class Zone(Frozen):
+    """One domain, as DNS answers it."""
+
+    name: str
+    records: list[ZoneRecord]
+
+
 class Fabric(Frozen):
     """The whole network as it should be now."""
 
@@ -131,6 +148,7 @@ class Fabric(Frozen):
     networks: list[Network] = []
     firewalled: list[Firewalled] = []
     balancers: list[Balancer] = []
+    zones: list[Zone] = []
 
 
 class MachineError(Exception):

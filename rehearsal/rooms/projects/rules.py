@@ -6,8 +6,9 @@ from uuid import uuid4
 from rehearsal import ownership
 from rehearsal.clock import now
 from rehearsal.cloud import Cloud
+from rehearsal.domains import Domain
 from rehearsal.errors import bad_request, conflict, not_found, precondition_failed, unprocessable
-from rehearsal.records import Balancer, Droplet, Project, Vpc
+from rehearsal.records import Balancer, Droplet, Project, ReservedIp, Vpc
 from rehearsal.rooms.projects.shapes import ProjectCreate, ProjectReplace, ProjectUpdate
 from rehearsal.states import DropletStatus
 
@@ -118,6 +119,10 @@ def _exists(cloud: Cloud, urn: str) -> bool:
             return cloud.store.get(Balancer, id) is not None
         case "vpc":
             return cloud.store.get(Vpc, id) is not None
+        case "reservedip":
+            return cloud.store.get(ReservedIp, id) is not None
+        case "domain":
+            return cloud.store.get(Domain, id) is not None
         case _:
             return kind == "space"
 
