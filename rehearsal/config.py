@@ -1,5 +1,6 @@
 """One cloud's fixed facts, written once by ``up`` and read by each of its processes."""
 
+from functools import cached_property
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Literal
@@ -48,7 +49,7 @@ class CloudConfig(BaseModel):
     def directory(self) -> Path:
         return paths.cloud_dir(self.name)
 
-    @property
+    @cached_property
     def public(self) -> IPv4Network:
         """The cloud's slice of public addresses."""
         return list(PUBLIC_POOL.subnets(new_prefix=SLICE_PREFIX))[self.index]
