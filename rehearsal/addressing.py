@@ -7,7 +7,7 @@ from uuid import uuid4
 from rehearsal.clock import now
 from rehearsal.config import CloudConfig
 from rehearsal.errors import unprocessable
-from rehearsal.records import Balancer, Droplet, Vpc
+from rehearsal.records import Balancer, Droplet, ReservedIp, Vpc
 from rehearsal.store import Store
 
 AUTOMATIC_RANGES = IPv4Network("10.96.0.0/11")
@@ -18,7 +18,7 @@ AUTOMATIC_PREFIX = 20
 
 def free_public(store: Store, config: CloudConfig) -> Iterator[IPv4Address]:
     """The cloud's public addresses that nobody has, the one after the last given first; only in a transaction."""
-    taken = {owner.public for owner in _owners(store)}
+    taken = {owner.public for owner in (*_owners(store), *store.everywhere(ReservedIp))}
     return _free(store, "public", config.first_free, config.public.broadcast_address, taken, "public addresses")
 
 

@@ -10,7 +10,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.domains import Domain, DomainRecord
 from rehearsal.machines.protocol import Balancer, Fabric, Firewalled, Forward, HealthCheck, Interface, MachineSpec, Network, Rule, Zone
 from rehearsal.records import Balancer as BalancerRecord
-from rehearsal.records import Droplet, Firewall, FirewallRule, ForwardingRule, Peers, Vpc
+from rehearsal.records import Droplet, Firewall, FirewallRule, ForwardingRule, Peers, ReservedIp, Vpc
 from rehearsal.store import Store
 
 _ALL_PORTS = ("0", "all", "")
@@ -52,6 +52,7 @@ def machine_spec(store: Store, config: CloudConfig, droplet: Droplet) -> Machine
         user_data=droplet.user_data,
         public_keys=droplet.public_keys,
         tags=droplet.tags,
+        reserved=next((address.public for address in store.all(ReservedIp) if address.droplet_id == droplet.id), None),
     )
 
 

@@ -3,7 +3,7 @@
 from rehearsal.catalog.regions import REGIONS, Region
 from rehearsal.catalog.sizes import SIZES, Size
 from rehearsal.errors import not_found
-from rehearsal.records import Balancer, Droplet, Image, Vpc
+from rehearsal.records import Balancer, Droplet, Image, ReservedIp, Vpc
 from rehearsal.states import DropletStatus, ImageStatus
 from rehearsal.store import Store
 
@@ -50,6 +50,14 @@ def image(store: Store, reference: int | str) -> Image | None:
 def vpc(store: Store, id: str) -> Vpc:
     """Raises: ApiError 404."""
     found = store.get(Vpc, id)
+    if found is None:
+        raise not_found()
+    return found
+
+
+def reserved_ip(store: Store, address: str) -> ReservedIp:
+    """Raises: ApiError 404."""
+    found = store.get(ReservedIp, address)
     if found is None:
         raise not_found()
     return found

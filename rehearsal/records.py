@@ -93,10 +93,37 @@ class Action(Record):
     started_at: str
     completed_at: str | None = None
     resource_id: int
-    resource_type: Literal["droplet", "image"]
+    resource_type: Literal["droplet", "image", "reserved_ip"]
     region: str
     arguments: dict[str, Any] = Field(default_factory=dict)
     """What the work needs to be done again after a crash."""
+
+
+class ReservedIp(Record):
+    """Its id is the address."""
+
+    kind: ClassVar[str] = "reserved_ip"
+    id: str
+    region: str
+    droplet_id: int | None
+    """The droplet that it points to."""
+    pending: int | None
+    """The action that moves it; until that ends the address is locked."""
+    created_at: str
+
+    @property
+    def public(self) -> IPv4Address:
+        return IPv4Address(self.id)
+
+    @property
+    def number(self) -> int:
+        """What actions call it: the address as one number."""
+        return int(self.public)
+
+    @property
+    def urn(self) -> str:
+        """Projects go on calling it floating; they take its new name, too."""
+        return f"do:floatingip:{self.id}"
 
 
 class Vpc(Record):

@@ -40,6 +40,8 @@ from rehearsal.rooms.load_balancers import routes as load_balancers
 from rehearsal.rooms.load_balancers import rules as load_balancer_rules
 from rehearsal.rooms.projects import routes as projects
 from rehearsal.rooms.regions import routes as regions
+from rehearsal.rooms.reserved_ips import routes as reserved_ips
+from rehearsal.rooms.reserved_ips import rules as reserved_ip_rules
 from rehearsal.rooms.sizes import routes as sizes
 from rehearsal.rooms.snapshots import routes as snapshots
 from rehearsal.rooms.spaces_keys import routes as spaces_keys
@@ -65,6 +67,7 @@ ROOMS = [
     load_balancers,
     projects,
     regions,
+    reserved_ips,
     sizes,
     spaces_keys,
     tags,
@@ -133,7 +136,7 @@ class Api:
 def _prepare(cloud: Cloud) -> None:
     """What an account's cloud needs before its first request."""
     image_rules.stock(cloud)
-    for room in (droplet_rules, droplet_steps, image_action_rules, discarding):
+    for room in (droplet_rules, droplet_steps, image_action_rules, reserved_ip_rules, discarding):
         room.teach(cloud)
 
 

@@ -11,7 +11,7 @@ from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.fabric import machine_spec
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Action, BackupPolicy, Balancer, Droplet, Firewall, FirewallRule, Image, SshKey, Vpc
+from rehearsal.records import Action, BackupPolicy, Balancer, Droplet, Firewall, FirewallRule, Image, ReservedIp, SshKey, Vpc
 from rehearsal.rooms.droplets.shapes import DropletCreate
 from rehearsal.worker import Outcome, Work, promise
 
@@ -238,7 +238,7 @@ def _features(body: DropletCreate) -> list[str]:
 
 
 def _forget(cloud: Cloud, gone: set[int]) -> None:
-    """Take droplets out of the firewalls and balancers that name them."""
+    """Take droplets out of the firewalls and balancers that name them, and reserved addresses from them."""
 
     def rest(ids: list[int]) -> list[int]:
         return [id for id in ids if id not in gone]
@@ -246,6 +246,9 @@ def _forget(cloud: Cloud, gone: set[int]) -> None:
     def rule(rule: FirewallRule) -> FirewallRule:
         return rule.model_copy(update={"peers": rule.peers.model_copy(update={"droplet_ids": rest(rule.peers.droplet_ids)})})
 
+    for address in cloud.store.all(ReservedIp):
+        if address.droplet_id in gone:
+            cloud.store.put(address.model_copy(update={"droplet_id": None}))
     for balancer in cloud.store.all(Balancer):
         if not gone.isdisjoint(balancer.droplet_ids):
             cloud.store.put(balancer.model_copy(update={"droplet_ids": rest(balancer.droplet_ids)}))

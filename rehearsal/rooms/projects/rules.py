@@ -88,11 +88,17 @@ def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, s
     """Put resources into a project; gives for each its URN, the time of its assignment and what became of it.
 
     Raises:
-        ApiError: 400 for what is no URN; nothing is assigned then
+        ApiError: 400 for what is no URN, 412 for a reserved IP whose droplet is to stay elsewhere; nothing is assigned then
     """
     for urn in urns:
         if not _URN.fullmatch(urn):
             raise bad_request(f"{urn} is not a valid urn")
+    urns = [urn.replace("do:reservedip:", "do:floatingip:") for urn in urns]
+    for address in cloud.store.all(ReservedIp):
+        if address.urn in urns and address.droplet_id is not None:
+            droplet = f"do:droplet:{address.droplet_id}"
+            if droplet not in urns and droplet not in project.resources:
+                raise precondition_failed("Cannot move a Reserved IP with an associated Droplet. Please move the Droplet instead.")
     results = []
     with cloud.store.write():
         for urn in urns:
@@ -119,7 +125,7 @@ def _exists(cloud: Cloud, urn: str) -> bool:
             return cloud.store.get(Balancer, id) is not None
         case "vpc":
             return cloud.store.get(Vpc, id) is not None
-        case "reservedip":
+        case "floatingip":
             return cloud.store.get(ReservedIp, id) is not None
         case "domain":
             return cloud.store.get(Domain, id) is not None
@@ -128,10 +134,13 @@ def _exists(cloud: Cloud, urn: str) -> bool:
 
 
 def _follow(cloud: Cloud, urn: str, project: Project) -> None:
-    """A load balancer tells its project itself, too."""
+    """A load balancer tells its project itself, too; a droplet takes the reserved IP with it that points to it."""
     balancer = cloud.store.get(Balancer, urn.removeprefix("do:loadbalancer:"))
     if balancer:
         cloud.store.put(balancer.model_copy(update={"project_id": project.id}))
+    for address in cloud.store.all(ReservedIp):
+        if urn == f"do:droplet:{address.droplet_id}":
+            ownership.assign(cloud.store, address.urn, project)
 
 
 def _check_name(cloud: Cloud, name: str, own: str | None) -> None:

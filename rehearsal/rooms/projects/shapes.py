@@ -83,5 +83,7 @@ class Project(BaseModel):
 def resource(urn: str, assigned_at: str, base: str, status: str) -> dict[str, Any]:
     """``resource`` of the API; ``base`` is the API's own URL."""
     _, kind, id = urn.split(":", 2)
-    path = {"droplet": "droplets", "loadbalancer": "load_balancers", "vpc": "vpcs", "space": "spaces"}.get(kind, f"{kind}s")
+    path = {"droplet": "droplets", "loadbalancer": "load_balancers", "vpc": "vpcs", "space": "spaces", "floatingip": "reserved_ips"}.get(
+        kind, f"{kind}s"
+    )
     return {"urn": urn, "assigned_at": assigned_at, "links": {"self": f"{base}v2/{path}/{id}"}, "status": status}
