@@ -1,6 +1,8 @@
 """All that the stand-in for the DigitalOcean plugin knows."""
 
 from rehearsal.plugins.digitalocean.api import CONFIG, connect
+from rehearsal.plugins.digitalocean.dns_record import DnsRecord
+from rehearsal.plugins.digitalocean.domain import Domain
 from rehearsal.plugins.digitalocean.droplet import Droplet
 from rehearsal.plugins.digitalocean.firewall import Firewall
 from rehearsal.plugins.digitalocean.functions import FUNCTIONS
@@ -19,6 +21,8 @@ PACKAGE = Package(
     CONFIG,
     connect,
     (
+        DnsRecord,
+        Domain,
         Droplet,
         Firewall,
         LoadBalancer,

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rehearsal.plugins.digitalocean.droplet import Droplet
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
@@ -104,7 +105,7 @@ def test_a_droplet_is_made_and_waited_for() -> None:
     }
     assert (state["ipv4Address"], state["ipv4AddressPrivate"], state["region"]) == ("198.18.0.20", "10.10.0.3", "nyc3")
     assert state["userData"] == hashlib.sha1(b"#cloud-config").hexdigest()
-    assert set(state) <= set(PACKAGE.resources[0].properties) | {"id"}
+    assert set(state) <= set(Droplet.properties) | {"id"}
 
 
 def test_an_image_by_number_is_sent_as_a_number() -> None:
