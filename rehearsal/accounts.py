@@ -19,7 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from rehearsal.catalog import account as catalog
 from rehearsal.config import CloudConfig
-from rehearsal.store import FIRST_ACCOUNT as DEFAULT
+from rehearsal.store import FIRST_ACCOUNT
+
+DEFAULT = FIRST_ACCOUNT
 
 NAME = r"^[a-z][a-z0-9-]{0,31}$"
 """An account's name stands in its mail address."""
@@ -36,7 +38,6 @@ class Account(BaseModel):
     spaces_secret: str
     droplet_limit: int = Field(catalog.DROPLET_LIMIT, ge=0)
     reserved_ip_limit: int = Field(catalog.RESERVED_IP_LIMIT, ge=0)
-    volume_limit: int = Field(catalog.VOLUME_LIMIT, ge=0)
 
     @property
     def email(self) -> str:
@@ -59,14 +60,13 @@ class Accounts:
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
-        self._stamp: tuple[int, int, int] | None = None
-        self._found = self._read()
+        self._stamp, self._found = _stamp(_file(config)), _read(config)
 
     def all(self) -> list[Account]:
         """The default one first."""
         stamp = _stamp(_file(self._config))
         if stamp != self._stamp:
-            self._found, self._stamp = self._read(), stamp
+            self._found, self._stamp = _read(self._config), stamp
         return self._found
 
     def get(self, name: str) -> Account:
@@ -88,9 +88,6 @@ class Accounts:
         """Whose Spaces key it is; the key is no secret, and its secret is the account's."""
         return next((account for account in self.all() if account.spaces_key == key), None)
 
-    def _read(self) -> list[Account]:
-        return _read(self._config)
-
 
 def ensure(config: CloudConfig, name: str, limits: dict[str, int]) -> Account:
     """The account of that name, made if it is not there, with those of its ``limits`` changed that are given.
@@ -98,15 +95,16 @@ def ensure(config: CloudConfig, name: str, limits: dict[str, int]) -> Account:
     Raises:
         ValueError: the name cannot be an account's, or a limit is below zero.
     """
-    if not re.match(NAME, name):
+    if not re.fullmatch(NAME, name):
         raise ValueError(f"{name} cannot name an account: take 1 to 32 lower-case letters, digits and hyphens, a letter first")
     if any(limit < 0 for limit in limits.values()):
         raise ValueError("a limit is 0 or more")
-    with _alone(config):
+    with _alone(config) as directory:
         present = {account.name: account for account in _read(config)}
         account = (present.get(name) or _new(name)).model_copy(update=limits)
         if account != present.get(name):
             _write(config, list({**present, name: account}.values()))
+            os.fsync(directory)
     return account
 
 
@@ -143,12 +141,12 @@ def _stamp(file: Path) -> tuple[int, int, int] | None:
 def _read(config: CloudConfig) -> list[Account]:
     file = _file(config)
     kept = {account.name: account for account in _ACCOUNTS.validate_json(file.read_bytes())} if file.exists() else {}
-    first = Account(name=DEFAULT, **_secrets(config))
-    return list({DEFAULT: first, **kept}.values())
+    first = kept.pop(DEFAULT, None) or Account(name=DEFAULT, **_secrets(config))
+    return [first.model_copy(update=_secrets(config)), *kept.values()]
 
 
 def _write(config: CloudConfig, accounts: list[Account]) -> None:
-    """Whole and on disk, or not at all; only its owner may ever read it."""
+    """Whole or not at all; only its owner may ever read it."""
     fresh = _file(config).with_suffix(".fresh")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
@@ -159,11 +157,11 @@ def _write(config: CloudConfig, accounts: list[Account]) -> None:
 
 
 @contextmanager
-def _alone(config: CloudConfig) -> Iterator[None]:
-    """While nobody else changes the accounts of the cloud."""
+def _alone(config: CloudConfig) -> Iterator[int]:
+    """While nobody else changes the accounts of the cloud; gives its open directory."""
     directory = os.open(config.directory, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
-        yield
+        yield directory
     finally:
         os.close(directory)

@@ -3,13 +3,14 @@
 import argparse
 import sys
 
-from rehearsal import environment
+from rehearsal import accounts, environment
 from rehearsal.config import CloudConfig
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("env", help="print shell lines for eval")
     parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+    parser.add_argument("--account", default=accounts.DEFAULT, metavar="NAME", help="whose token and Spaces keys (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -19,5 +20,10 @@ def run(options: argparse.Namespace) -> int:
     except FileNotFoundError:
         print(f"there is no cloud {options.cloud}: bring it up with `make cloud` or `make rehearse`", file=sys.stderr)
         return 1
-    print(environment.as_shell(environment.whole(config)))
+    try:
+        account = accounts.Accounts(config).get(options.account)
+    except KeyError:
+        print(f"there is no account {options.account}: make it with `python -m rehearsal account {options.account}`", file=sys.stderr)
+        return 1
+    print(environment.as_shell(environment.whole(accounts.seen_by(config, account))))
     return 0

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from rehearsal.catalog import account as catalog
 from rehearsal.cloud import TheCloud
 
 router = APIRouter()
@@ -17,7 +18,7 @@ async def get_account(cloud: TheCloud) -> dict[str, Any]:
             "droplet_limit": account.droplet_limit,
             "floating_ip_limit": account.reserved_ip_limit,
             "reserved_ip_limit": account.reserved_ip_limit,
-            "volume_limit": account.volume_limit,
+            "volume_limit": catalog.VOLUME_LIMIT,
             "name": account.team,
             "email": account.email,
             "uuid": owner,

@@ -22,7 +22,7 @@ WAIT_SECONDS = 10
 
 
 class Client:
-    """Calls the API as its one account."""
+    """Calls the API as one account."""
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url

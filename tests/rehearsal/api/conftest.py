@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rehearsal import accounts
 from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
@@ -30,3 +31,13 @@ def machines(config: CloudConfig) -> MemoryMachines:
 def api(config: CloudConfig, machines: MemoryMachines) -> Iterator[Client]:
     with running(config, machines, UNLIMITED) as client:
         yield client
+
+
+@pytest.fixture
+def other(api: Client, config: CloudConfig) -> Iterator[Client]:
+    """A client of a second account, made while the API is running."""
+    client = Client(api.url, accounts.ensure(config, "other", {}).token)
+    try:
+        yield client
+    finally:
+        client.http.close()
