@@ -11,11 +11,11 @@ import os
 import signal
 from ipaddress import IPv4Address
 from pathlib import Path
-from urllib.parse import quote
 
 from rehearsal.commands import run
 from rehearsal.config import CloudConfig
-from rehearsal.machines.protocol import Balancer, Fabric, Forward
+from rehearsal.haproxy import render
+from rehearsal.machines.protocol import Fabric
 
 STATE_HEADER = (
     "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -40,6 +40,7 @@ class Balancers:
     """The one HAProxy process of a cloud. It outlives the API server and is found again by its configuration file."""
 
     def __init__(self, config: CloudConfig) -> None:
+        self._config = config
         self._netns = config.netns
         self._directory = config.directory / "balancer"
         self._file = self._directory / "haproxy.cfg"
@@ -133,69 +134,10 @@ class Balancers:
                 "defaults",
                 "  load-server-state-from-file global",
                 "  timeout connect 5s",
-                *(line for balancer in fabric.balancers for line in render(balancer)),
+                *(line for balancer in fabric.balancers for line in render(self._config, balancer)),
                 "",
             ]
         )
-
-
-def render(balancer: Balancer) -> list[str]:
-    """The lines of one balancer: a pool that checks its targets, and a listener for each forwarding rule that follows it."""
-    return [*_pool(balancer), *(line for forward in balancer.forwards for line in _listener(balancer, forward))]
-
-
-def _pool(balancer: Balancer) -> list[str]:
-    """The targets under the balancer's name, checked once however many rules forward to them."""
-    health = balancer.health
-    lines = [
-        f"backend {balancer.id}",
-        "  mode http",
-        f"  source {balancer.private}",
-        f"  timeout check {health.timeout}s",
-        "  timeout server 5s",
-    ]
-    if health.protocol == "http":
-        lines += ["  option httpchk", f"  http-check send meth GET uri {_word(health.path)} ver HTTP/1.1 hdr Host {balancer.public}"]
-        lines += ["  http-check expect rstatus ^[23]"]
-    # A target that expects the proxy protocol expects it of a check of the same port, too.
-    ports = {forward.target_port for forward in balancer.forwards}
-    proxied = " check-send-proxy" if balancer.proxy_protocol and health.port in ports else ""
-    rhythm = f"inter {health.interval}s rise {health.healthy} fall {health.unhealthy}"
-    return lines + [f"  server {target} {target}:{health.port} check {rhythm}{proxied}" for target in balancer.targets]
-
-
-def _listener(balancer: Balancer, forward: Forward) -> list[str]:
-    http = forward.entry_protocol == "http"
-    lines = [
-        f"listen {balancer.id}:{forward.entry_port}",
-        f"  mode {forward.entry_protocol}",
-        f"  bind {balancer.public}:{forward.entry_port}",
-        f"  source {balancer.private}",
-        f"  balance {'roundrobin' if balancer.algorithm == 'round_robin' else 'leastconn'}",
-        f"  timeout client {balancer.idle_seconds}s",
-        f"  timeout server {balancer.idle_seconds}s",
-    ]
-    if http:
-        lines += [
-            f"  option {'http-keep-alive' if balancer.keepalive else 'http-server-close'}",
-            # On a reload an idle connection is closed with its next answer, never under its next request.
-            "  option idle-close-on-response",
-            "  option forwardfor",
-            "  http-request set-header X-Forwarded-Proto http",
-            f"  http-request set-header X-Forwarded-Port {forward.entry_port}",
-        ]
-        if balancer.redirect_http_to_https:
-            lines += ["  http-request redirect scheme https code 307"]
-        if balancer.sticky_cookie:
-            lifetime = f'attr "Max-Age={balancer.sticky_seconds}"'
-            lines += [
-                f"  cookie {_word(balancer.sticky_cookie)} insert indirect nocache dynamic {lifetime}",
-                f"  dynamic-cookie-key {balancer.id}",
-            ]
-    proxied = " send-proxy" if balancer.proxy_protocol else ""
-    return lines + [
-        f"  server {target} {target}:{forward.target_port} track {balancer.id}/{target}{proxied}" for target in balancer.targets
-    ]
 
 
 def _states(fabric: Fabric, known: dict[tuple[str, str], str]) -> str:
@@ -206,8 +148,3 @@ def _states(fabric: Fabric, known: dict[tuple[str, str], str]) -> str:
             found = known.get((balancer.id, str(target)), UNPROVEN)
             text += STATE.format(pool=balancer.id, target=target, known=found, port=balancer.health.port) + "\n"
     return text
-
-
-def _word(text: str) -> str:
-    """One word of the configuration, whatever the API was given."""
-    return quote(text, safe="/?&=:@!*+,;~%.-_")

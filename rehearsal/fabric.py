@@ -1,7 +1,7 @@
 """What the network should be: the store's firewalls, balancers and droplets with every name resolved to addresses."""
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from rehearsal import lookup, zones
 from rehearsal.addressing import mac
@@ -112,6 +112,10 @@ def _balancer(store: Store, balancer: BalancerRecord) -> Balancer:
         public=balancer.public,
         private=balancer.private,
         vpc_id=balancer.vpc_id,
+        within=lookup.vpc(store, balancer.vpc_id).range if balancer.network == "INTERNAL" else None,
+        allow=[_source(rule) for rule in balancer.firewall.allow],
+        deny=[_source(rule) for rule in balancer.firewall.deny],
+        strong_ciphers=balancer.tls_cipher_policy == "STRONG",
         algorithm=balancer.algorithm,
         forwards=[_forward(rule) for rule in balancer.forwarding_rules],
         health=_health(balancer),
@@ -125,20 +129,25 @@ def _balancer(store: Store, balancer: BalancerRecord) -> Balancer:
     )
 
 
+def _source(rule: str) -> IPv4Network | IPv6Network:
+    """Of a balancer's firewall: ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
+    return ip_network(rule.partition(":")[2], strict=False)
+
+
 def _forward(rule: ForwardingRule) -> Forward:
-    """TLS that passes through is TCP for the one who forwards it."""
     return Forward(
-        entry_protocol="http" if rule.entry_protocol == "http" else "tcp",
+        entry_protocol="tcp" if rule.tls_passthrough else rule.entry_protocol,
         entry_port=rule.entry_port,
-        target_protocol="http" if rule.target_protocol == "http" else "tcp",
+        target_protocol="tcp" if rule.tls_passthrough else rule.target_protocol,
         target_port=rule.target_port,
+        certificate=rule.certificate_id,
     )
 
 
 def _health(balancer: BalancerRecord) -> HealthCheck:
     check = balancer.health_check
     return HealthCheck(
-        protocol="http" if check.protocol == "http" else "tcp",
+        protocol=check.protocol,
         port=check.port,
         path=check.path,
         interval=check.check_interval_seconds,

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rehearsal.states import ActionStatus, BalancerStatus, DropletStatus, ImageStatus
+from rehearsal.states import ActionStatus, BalancerStatus, CertificateState, DropletStatus, ImageStatus
 from rehearsal.store import Record
 
 
@@ -173,9 +173,9 @@ class Firewall(Record):
 
 
 class ForwardingRule(Part):
-    entry_protocol: Literal["http", "https", "tcp"]
+    entry_protocol: Literal["http", "https", "http2", "tcp"]
     entry_port: int
-    target_protocol: Literal["http", "https", "tcp"]
+    target_protocol: Literal["http", "https", "http2", "tcp"]
     target_port: int
     certificate_id: str = ""
     tls_passthrough: bool = False
@@ -197,13 +197,22 @@ class StickySessions(Part):
     cookie_ttl_seconds: int = 0
 
 
+class BalancerFirewall(Part):
+    """Who may connect to a balancer: ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
+
+    allow: list[str] = Field(default_factory=list)
+    deny: list[str] = Field(default_factory=list)
+
+
 class Balancer(Record):
     kind: ClassVar[str] = "load_balancer"
     id: str
     name: str
     region: str
     vpc_id: str
+    network: Literal["EXTERNAL", "INTERNAL"] = "EXTERNAL"
     public: IPv4Address
+    """Where it listens; an internal one does so at its private address."""
     private: IPv4Address
     status: BalancerStatus
     created_at: str
@@ -217,7 +226,9 @@ class Balancer(Record):
     disable_lets_encrypt_dns_records: bool
     http_idle_timeout_seconds: int
     tls_cipher_policy: Literal["DEFAULT", "STRONG"]
+    size: Literal["lb-small", "lb-medium", "lb-large"] = "lb-small"
     size_unit: int
+    firewall: BalancerFirewall = BalancerFirewall()
     project_id: str
     droplet_ids: list[int]
     tag: str
@@ -225,6 +236,25 @@ class Balancer(Record):
     @property
     def urn(self) -> str:
         return f"do:loadbalancer:{self.id}"
+
+    @property
+    def certificates(self) -> set[str]:
+        """The ids of the certificates that its rules name."""
+        return {rule.certificate_id for rule in self.forwarding_rules if rule.certificate_id}
+
+
+class Certificate(Record):
+    """What is public of it; its key is in a file of the cloud's directory (certificates.py)."""
+
+    kind: ClassVar[str] = "certificate"
+    id: str
+    name: str
+    type: Literal["custom", "lets_encrypt"]
+    state: CertificateState
+    dns_names: list[str]
+    not_after: str
+    sha1_fingerprint: str
+    created_at: str
 
 
 class Tag(Record):

@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from rehearsal import discarding, left_out, secrets_service
+from rehearsal import authority, discarding, left_out, secrets_service
 from rehearsal.accounts import Accounts
 from rehearsal.bodies import SmallBodies
 from rehearsal.cloud import Cloud, Clouds
@@ -25,6 +25,7 @@ from rehearsal.machines.protocol import MachineError, Machines
 from rehearsal.rooms.account import routes as account
 from rehearsal.rooms.actions import routes as actions
 from rehearsal.rooms.certificates import routes as certificates
+from rehearsal.rooms.certificates import rules as certificate_rules
 from rehearsal.rooms.domains import routes as domains
 from rehearsal.rooms.droplet_actions import routes as droplet_actions
 from rehearsal.rooms.droplet_actions import steps as droplet_steps
@@ -89,6 +90,7 @@ class Api:
         app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
         app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
         app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
+        app.include_router(authority.router(config), prefix="/_rehearsal")
         for room in ROOMS:
             app.include_router(room.router)
         app.add_exception_handler(ApiError, _answer_refusal)
@@ -124,6 +126,7 @@ class Api:
             cloud.worker.resume()
             droplet_rules.resume(cloud)
             load_balancer_rules.resume(cloud)
+            certificate_rules.resume(cloud)
             spaces_key_rules.resume(cloud)
         self._progress.end()
 

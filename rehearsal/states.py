@@ -31,6 +31,12 @@ class BalancerStatus(StrEnum):
     ERRORED = "errored"
 
 
+class CertificateState(StrEnum):
+    PENDING = "pending"
+    VERIFIED = "verified"
+    ERROR = "error"
+
+
 class ImageStatus(StrEnum):
     AVAILABLE = "available"
     DELETED = "deleted"
@@ -72,5 +78,8 @@ ERRORED = Step("errored", {ActionStatus.IN_PROGRESS}, ActionStatus.ERRORED)
 
 FORWARDING = Step("forwarding", {BalancerStatus.NEW}, BalancerStatus.ACTIVE)
 NOT_FORWARDING = Step("not forwarding", {BalancerStatus.NEW}, BalancerStatus.ERRORED)
+
+PROVEN = Step("proven", {CertificateState.PENDING}, CertificateState.VERIFIED)
+NOT_PROVEN = Step("not proven", {CertificateState.PENDING}, CertificateState.ERROR)
 
 DISCARDED = Step("discarded", {ImageStatus.AVAILABLE}, ImageStatus.DELETED)

@@ -195,7 +195,7 @@ class NspawnMachines:
             for vpc in fabric.networks:
                 await network.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
         await self._drop_vpcs({network.vpc_bridge(vpc.id) for vpc in fabric.networks})
-        edge = {(network.PUBLIC_BRIDGE, balancer.public, 32) for balancer in fabric.balancers}
+        edge = {(network.PUBLIC_BRIDGE, balancer.public, 32) for balancer in fabric.balancers if balancer.within is None}
         edge |= {(network.vpc_bridge(balancer.vpc_id), balancer.private, 32) for balancer in fabric.balancers}
         edge |= {(network.PUBLIC_BRIDGE, droplet.reserved, 32) for droplet in fabric.droplets if droplet.reserved}
         await network.sync_addresses(self._config, edge)

@@ -4,7 +4,7 @@ The rooms decide what should be; a machine kind makes it so. ``MachineSpec`` des
 ``Fabric`` everything that the network enforces: who may talk to whom, and which balancer forwards where.
 """
 
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -85,18 +85,20 @@ class Network(Frozen):
 
 
 class Forward(Frozen):
-    """One forwarding rule of a balancer."""
+    """One forwarding rule of a balancer. TLS that passes through is ``tcp`` for the one who forwards it."""
 
-    entry_protocol: Literal["http", "tcp"]
+    entry_protocol: Literal["http", "https", "http2", "tcp"]
     entry_port: int
-    target_protocol: Literal["http", "tcp"]
+    target_protocol: Literal["http", "https", "http2", "tcp"]
     target_port: int
+    certificate: str = ""
+    """The id of the certificate with which TLS ends at the balancer."""
 
 
 class HealthCheck(Frozen):
     """How a balancer proves its targets; seconds and counts as in the API."""
 
-    protocol: Literal["http", "tcp"]
+    protocol: Literal["http", "https", "tcp"]
     port: int
     path: str
     interval: int
@@ -110,8 +112,16 @@ class Balancer(Frozen):
 
     id: str
     public: IPv4Address
+    """Of an internal one its private address, too."""
     private: IPv4Address
     vpc_id: str
+    within: IPv4Network | None = None
+    """Who is not in this network may not connect."""
+    allow: list[IPv4Network | IPv6Network] = []
+    """If there are any, nobody else may connect."""
+    deny: list[IPv4Network | IPv6Network] = []
+    """May not connect, even if allowed."""
+    strong_ciphers: bool = False
     algorithm: Literal["round_robin", "least_connections"]
     forwards: list[Forward]
     health: HealthCheck

@@ -1,20 +1,32 @@
-"""/v2/certificates, for clients that look up the certificates of a load balancer's rules: there are none."""
+"""/v2/certificates."""
 
 from typing import Any
 
 from fastapi import APIRouter
 
-from rehearsal.errors import not_found
+from rehearsal.cloud import TheCloud
 from rehearsal.paging import Paging
+from rehearsal.rooms.certificates import rules
+from rehearsal.rooms.certificates.shapes import Certificate, CertificateCreate
 
 router = APIRouter()
 
 
 @router.get("/v2/certificates")
-async def list_certificates(page: Paging) -> dict[str, Any]:
-    return page.of("certificates", [], dict)
+async def list_certificates(cloud: TheCloud, page: Paging, name: str = "") -> dict[str, Any]:
+    return page.of("certificates", rules.named(cloud, name), Certificate.of)
+
+
+@router.post("/v2/certificates", status_code=201)
+async def create_certificate(body: CertificateCreate, cloud: TheCloud) -> dict[str, Any]:
+    return {"certificate": Certificate.of(rules.create(cloud, body))}
 
 
 @router.get("/v2/certificates/{certificate_id}")
-async def get_certificate(certificate_id: str) -> dict[str, Any]:
-    raise not_found()
+async def get_certificate(certificate_id: str, cloud: TheCloud) -> dict[str, Any]:
+    return {"certificate": Certificate.of(rules.find(cloud, certificate_id))}
+
+
+@router.delete("/v2/certificates/{certificate_id}", status_code=204)
+async def delete_certificate(certificate_id: str, cloud: TheCloud) -> None:
+    await rules.delete(cloud, rules.find(cloud, certificate_id))

@@ -9,8 +9,8 @@ from rehearsal.clock import now
 from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Balancer, Firewall, FirewallRule, ForwardingRule, HealthCheck, Project, StickySessions, Vpc
-from rehearsal.rooms.load_balancers import shapes
+from rehearsal.records import Balancer, Firewall, FirewallRule, Project, Vpc
+from rehearsal.rooms.load_balancers import dns_records, facts, shapes
 from rehearsal.rooms.load_balancers.shapes import BalancerWrite
 
 log = logging.getLogger("rehearsal")
@@ -21,19 +21,21 @@ def create(cloud: Cloud, body: BalancerWrite) -> Balancer:
     store = cloud.store
     if lookup.region(body.region) is None:
         raise unprocessable("You specified an invalid region for Load Balancer creation.")
-    facts = _facts(body)
+    wanted = facts.of(store, body)
     project = _project(cloud, body.project_id)
     with store.write():
         vpc = _vpc(cloud, body)
         _check_droplets(cloud, body.droplet_ids, vpc)
         project = project or ownership.default_project(store)
+        private = next(addressing.free_private(store, vpc))
         balancer = Balancer(
-            **facts,
+            **wanted,
             id=str(uuid4()),
             region=body.region,
             vpc_id=vpc.id,
-            public=next(addressing.free_public(store, cloud.config)),
-            private=next(addressing.free_private(store, vpc)),
+            network=body.network or "EXTERNAL",
+            public=private if body.network == "INTERNAL" else next(addressing.free_public(store, cloud.config)),
+            private=private,
             status=states.BalancerStatus.NEW,
             created_at=now(),
             project_id=project.id,
@@ -42,12 +44,13 @@ def create(cloud: Cloud, body: BalancerWrite) -> Balancer:
         )
         store.put(balancer)
         ownership.assign(store, balancer.urn, project)
-    cloud.worker.spawn(_bring_up(cloud, balancer.id))
+        dns_records.ensure(store, balancer)
+    cloud.worker.spawn(_bring_up(cloud, balancer.id, balancer.created_at))
     return balancer
 
 
 async def replace(cloud: Cloud, balancer: Balancer, body: BalancerWrite) -> Balancer:
-    """A full update. Region and VPC stay.
+    """A full update: what the body leaves out goes back to its default. Region, VPC and network stay.
 
     Raises:
         ApiError: 422 for the first thing wrong
@@ -55,15 +58,19 @@ async def replace(cloud: Cloud, balancer: Balancer, body: BalancerWrite) -> Bala
     store = cloud.store
     if body.region not in ("", balancer.region) or body.vpc_uuid not in ("", balancer.vpc_id):
         raise unprocessable("The region and the VPC of a Load Balancer can not be changed.")
-    facts = _facts(body)
+    if "network" in body.model_fields_set and body.network not in ("", balancer.network):
+        raise unprocessable("The network of a Load Balancer can not be changed.")
+    wanted = facts.of(store, body)
     project = _project(cloud, body.project_id)
     _check_droplets(cloud, body.droplet_ids, lookup.vpc(store, balancer.vpc_id))
     with store.write():
-        changes = facts | {"droplet_ids": body.droplet_ids, "tag": _tag(cloud, body.tag)}
+        changes = wanted | {"droplet_ids": body.droplet_ids, "tag": _tag(cloud, body.tag)}
         if project and project.id != balancer.project_id:
             ownership.assign(store, balancer.urn, project)
             changes["project_id"] = project.id
-        store.put(balancer.model_copy(update=changes))
+        changed = balancer.model_copy(update=changes)
+        store.put(changed)
+        dns_records.ensure(store, changed)
     await cloud.network.settle()
     return lookup.balancer(store, balancer.id)
 
@@ -89,7 +96,9 @@ async def set_droplets(cloud: Cloud, balancer: Balancer, ids: list[int]) -> None
 
 
 async def add_rules(cloud: Cloud, balancer: Balancer, added: list[shapes.ForwardingRule]) -> None:
-    await _change(cloud, balancer, {"forwarding_rules": _rules([*_wire(balancer), *added])})
+    """Raises: ApiError 422 for a rule that cannot be forwarded here, or a port that is taken."""
+    rules = facts.rules(cloud.store, [*_wire(balancer), *added])
+    await _change(cloud, balancer, {"forwarding_rules": rules})
 
 
 async def remove_rules(cloud: Cloud, balancer: Balancer, removed: list[shapes.ForwardingRule]) -> None:
@@ -104,12 +113,13 @@ def resume(cloud: Cloud) -> None:
     """After a start of the API: bring up those that were still new."""
     for balancer in cloud.store.all(Balancer):
         if balancer.status is states.BalancerStatus.NEW:
-            cloud.worker.spawn(_bring_up(cloud, balancer.id))
+            cloud.worker.spawn(_bring_up(cloud, balancer.id, balancer.created_at))
 
 
-async def _bring_up(cloud: Cloud, id: str) -> None:
+async def _bring_up(cloud: Cloud, id: str, since: str) -> None:
     try:
-        await cloud.network.settle()
+        async with cloud.times.at_least("load_balancer", "create", since):
+            await cloud.network.settle()
         step = states.FORWARDING
     except MachineError as error:
         log.error("load balancer %s does not forward: %s", id, error)
@@ -121,54 +131,11 @@ async def _bring_up(cloud: Cloud, id: str) -> None:
 
 
 async def _change(cloud: Cloud, balancer: Balancer, changes: dict[str, Any]) -> None:
+    changed = balancer.model_copy(update=changes)
     with cloud.store.write():
-        cloud.store.put(balancer.model_copy(update=changes))
+        cloud.store.put(changed)
+        dns_records.ensure(cloud.store, changed)
     await cloud.network.settle()
-
-
-def _facts(body: BalancerWrite) -> dict[str, Any]:
-    """The fields that a record takes over from a request, after the rules that join several of them."""
-    if body.type not in ("", "REGIONAL") or body.network not in ("", "EXTERNAL") or body.network_stack not in ("", "IPV4"):
-        raise unprocessable("The rehearsal cloud has external regional IPv4 load balancers only.")
-    if body.firewall.allow or body.firewall.deny:
-        raise unprocessable("The rehearsal cloud has no firewall rules of load balancers.")
-    if body.droplet_ids and body.tag:
-        raise unprocessable("Only one of droplet_ids and tag can be given.")
-    return {
-        "name": body.name,
-        "algorithm": body.algorithm,
-        "forwarding_rules": _rules(body.forwarding_rules),
-        "health_check": HealthCheck(**body.health_check.model_dump()),
-        "sticky_sessions": StickySessions(**body.sticky_sessions.model_dump()),
-        "redirect_http_to_https": body.redirect_http_to_https,
-        "enable_proxy_protocol": body.enable_proxy_protocol,
-        "enable_backend_keepalive": body.enable_backend_keepalive,
-        "disable_lets_encrypt_dns_records": body.disable_lets_encrypt_dns_records,
-        "http_idle_timeout_seconds": body.http_idle_timeout_seconds,
-        "tls_cipher_policy": body.tls_cipher_policy or "DEFAULT",
-        "size_unit": body.size_unit,
-    }
-
-
-def _rules(rules: list[shapes.ForwardingRule]) -> list[ForwardingRule]:
-    """Raises: ApiError 422 for a port taken twice, or a protocol that cannot be forwarded here."""
-    ports = [rule.entry_port for rule in rules]
-    if len(set(ports)) < len(ports):
-        raise unprocessable("Each forwarding rule needs an entry port of its own.")
-    return [_rule(rule) for rule in rules]
-
-
-def _rule(rule: shapes.ForwardingRule) -> ForwardingRule:
-    if rule.certificate_id:
-        raise unprocessable(f"certificate {rule.certificate_id} does not exist")
-    secure = rule.entry_protocol in ("https", "http2", "http3")
-    if secure and not rule.tls_passthrough:
-        raise unprocessable(f"{rule.entry_protocol} needs a certificate_id or tls_passthrough.")
-    if rule.entry_protocol not in ("http", "https", "tcp") or rule.target_protocol not in ("http", "https", "tcp"):
-        raise unprocessable("The rehearsal cloud forwards http, tcp, and https that passes through.")
-    if (rule.entry_protocol == "https") != (rule.target_protocol == "https"):
-        raise unprocessable("TLS that passes through needs https as entry and as target protocol.")
-    return ForwardingRule.model_validate(rule.model_dump())
 
 
 def _wire(balancer: Balancer) -> list[shapes.ForwardingRule]:

@@ -1,8 +1,9 @@
 """Load balancers on the wire."""
 
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from rehearsal import records
 from rehearsal.catalog.regions import REGIONS, Region
@@ -24,7 +25,7 @@ class ForwardingRule(Body):
 class HealthCheck(Body):
     protocol: Literal["http", "https", "tcp"] = "http"
     port: Port = 80
-    path: Annotated[str, StringConstraints(pattern="^/")] = "/"
+    path: Annotated[str, StringConstraints(pattern="^/", max_length=1024)] = "/"
     check_interval_seconds: Annotated[int, Field(ge=3, le=300)] = 10
     response_timeout_seconds: Annotated[int, Field(ge=3, le=300)] = 5
     unhealthy_threshold: Annotated[int, Field(ge=2, le=10)] = 5
@@ -39,8 +40,9 @@ class HealthCheck(Body):
 
 class StickySessions(Body):
     type: Literal["none", "cookies"] = "none"
-    cookie_name: str = ""
-    cookie_ttl_seconds: int = 0
+    cookie_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$", max_length=255)] = ""
+    """A token of RFC 6265, or no browser would send it back."""
+    cookie_ttl_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     @model_validator(mode="after")
     def _whole_cookie(self) -> "StickySessions":
@@ -49,23 +51,40 @@ class StickySessions(Body):
         return self
 
 
+def _source(rule: str) -> str:
+    kind, _, source = rule.partition(":")
+    try:
+        if kind == "ip":
+            ip_address(source)
+        elif kind == "cidr":
+            ip_network(source, strict=False)
+        else:
+            raise ValueError(kind)
+    except ValueError:
+        raise ValueError("a rule is written ip:192.0.2.1 or cidr:192.0.2.0/24") from None
+    return rule
+
+
+Source = Annotated[str, AfterValidator(_source)]
+
+
 class LbFirewall(Body):
-    allow: list[str] = Field(default_factory=list)
-    deny: list[str] = Field(default_factory=list)
+    allow: list[Source] = Field(default_factory=list)
+    deny: list[Source] = Field(default_factory=list)
 
 
 class BalancerWrite(Body):
     """The body of a creation, and of a full update."""
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9])?$", max_length=255)]
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9]([a-zA-Z0-9.\-]*[a-zA-Z0-9.])?$", max_length=255)]
     region: str = ""
     algorithm: Literal["round_robin", "least_connections"] = "round_robin"
     type: Literal["REGIONAL", "REGIONAL_NETWORK", "GLOBAL", ""] = "REGIONAL"
     network: Literal["EXTERNAL", "INTERNAL", ""] = "EXTERNAL"
     network_stack: Literal["IPV4", "DUALSTACK", ""] = "IPV4"
     size: Literal["lb-small", "lb-medium", "lb-large", ""] = ""
-    size_unit: Annotated[int, Field(ge=1, le=100)] = 1
-    forwarding_rules: Annotated[list[ForwardingRule], Field(min_length=1)]
+    size_unit: Annotated[int | None, Field(ge=1, le=100)] = None
+    forwarding_rules: list[ForwardingRule] = Field(default_factory=list)
     health_check: HealthCheck = HealthCheck()
     sticky_sessions: StickySessions = StickySessions()
     redirect_http_to_https: bool = False
@@ -79,6 +98,9 @@ class BalancerWrite(Body):
     droplet_ids: list[int] = Field(default_factory=list)
     tag: str = ""
     firewall: LbFirewall = LbFirewall()
+    domains: list[Any] = Field(default_factory=list)
+    glb_settings: dict[str, Any] = Field(default_factory=dict)
+    target_load_balancer_ids: list[Any] = Field(default_factory=list)
 
 
 class DropletIds(Body):
@@ -93,15 +115,16 @@ class LoadBalancer(BaseModel):
     id: str
     name: str
     ip: str
+    ipv6: str = ""
     status: str
     created_at: str
     region: Region
     vpc_uuid: str
     project_id: str
     type: str = "REGIONAL"
-    network: str = "EXTERNAL"
+    network: str
     network_stack: str = "IPV4"
-    size: str = "lb-small"
+    size: str
     size_unit: int
     algorithm: str
     forwarding_rules: list[records.ForwardingRule]
@@ -115,7 +138,9 @@ class LoadBalancer(BaseModel):
     tls_cipher_policy: str
     droplet_ids: list[int]
     tag: str
-    firewall: LbFirewall = LbFirewall()
+    firewall: records.BalancerFirewall
+    domains: list[Any] = Field(default_factory=list)
+    target_load_balancer_ids: list[str] = Field(default_factory=list)
 
     @classmethod
     def of(cls, balancer: records.Balancer, targets: list[int]) -> "LoadBalancer":
@@ -129,6 +154,8 @@ class LoadBalancer(BaseModel):
             region=REGIONS[balancer.region],
             vpc_uuid=balancer.vpc_id,
             project_id=balancer.project_id,
+            network=balancer.network,
+            size=balancer.size,
             size_unit=balancer.size_unit,
             algorithm=balancer.algorithm,
             forwarding_rules=balancer.forwarding_rules,
@@ -143,4 +170,5 @@ class LoadBalancer(BaseModel):
             tls_cipher_policy=balancer.tls_cipher_policy,
             droplet_ids=targets,
             tag=balancer.tag,
+            firewall=balancer.firewall,
         )

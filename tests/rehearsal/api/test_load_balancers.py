@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.rehearsal.api.client import Client, until
+from tests.rehearsal.issuing import issue
 
 HTTP = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8085}
 ONE = {"name": "edge", "region": "nyc3", "forwarding_rules": [HTTP], "tag": "worker"}
@@ -96,12 +97,160 @@ def test_a_full_update(api: Client) -> None:
         {"vpc_uuid": "892071a0-bb95-49bc-8021-3afd67a210bf"},
         {"project_id": "892071a0-bb95-49bc-8021-3afd67a210bf"},
         {"tag": "bad tag"},
-        {"type": "GLOBAL"},
+        {"name": "-edge"},
+        {"name": "edge-"},
+        {"name": "two\nlines"},
+        {"name": "x" * 256},
+        {"size": "lb-huge"},
+        {"size": "lb-medium", "size_unit": 4},
+        {"size_unit": 0},
+        {"algorithm": "random"},
+        {"network": "PRIVATE"},
+        {"tls_cipher_policy": "WEAK"},
+        {"health_check": {"path": "/" + "x" * 1024}},
+        {"health_check": {"check_interval_seconds": 2}},
+        {"health_check": {"response_timeout_seconds": 301}},
+        {"health_check": {"unhealthy_threshold": 1}},
+        {"health_check": {"healthy_threshold": 11}},
+        {"health_check": {"port": 0}},
+        {"health_check": {"protocol": "udp"}},
+        {"sticky_sessions": {"type": "cookies", "cookie_name": "a b", "cookie_ttl_seconds": 1}},
+        {"sticky_sessions": {"type": "cookies", "cookie_name": "a\nb", "cookie_ttl_seconds": 1}},
+        {"sticky_sessions": {"type": "cookies", "cookie_name": "a", "cookie_ttl_seconds": 0}},
+        {"firewall": {"allow": ["192.0.2.1"]}},
+        {"firewall": {"deny": ["ip:192.0.2.1/24"]}},
+        {"firewall": {"deny": ["cidr:192.0.2.0/24 }\n"]}},
+        {"firewall": {"allow": ["tag:web"]}},
+        {"domains": [{"name": "example.com"}]},
+        {"target_load_balancer_ids": ["892071a0-bb95-49bc-8021-3afd67a210bf"]},
+        {"glb_settings": {"target_port": 80}},
     ],
 )
 def test_what_cannot_be_created(api: Client, change: dict[str, Any]) -> None:
     api.refusal("POST", "/v2/load_balancers", ONE | change)
     assert api("GET", "/v2/load_balancers")["load_balancers"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"type": "GLOBAL", "forwarding_rules": []}, "all of its regions are on one machine"),
+        ({"type": "REGIONAL_NETWORK"}, "passes no packets on"),
+        ({"network_stack": "DUALSTACK"}, "no IPv6"),
+        ({"forwarding_rules": [HTTP | {"entry_protocol": "udp", "target_protocol": "udp"}]}, "no UDP"),
+        ({"forwarding_rules": [HTTP | {"entry_protocol": "http3"}]}, "no QUIC"),
+    ],
+)
+def test_what_is_left_out_says_why(api: Client, change: dict[str, Any], reason: str) -> None:
+    assert reason in api.refusal("POST", "/v2/load_balancers", ONE | change)
+
+
+@pytest.fixture
+def certificate(api: Client) -> str:
+    """The id of one that is verified."""
+    body = {"name": "web", "type": "custom"} | issue("one", "www.example.com").upload
+    return str(api("POST", "/v2/certificates", body, 201)["certificate"]["id"])
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({}, "needs a certificate_id or tls_passthrough"),
+        ({"certificate_id": "x", "tls_passthrough": True}, "Only one of"),
+        ({"entry_protocol": "http", "certificate_id": "x"}, "need the entry protocol https or http2"),
+        ({"entry_protocol": "tcp", "target_protocol": "tcp", "tls_passthrough": True}, "need the entry protocol https or http2"),
+        ({"target_protocol": "http", "tls_passthrough": True}, "needs the target protocol https, not http"),
+        ({"entry_protocol": "http2", "target_protocol": "https", "tls_passthrough": True}, "needs the target protocol http2"),
+        ({"target_protocol": "tcp", "certificate_id": "x"}, "https cannot be forwarded as tcp"),
+        ({"entry_protocol": "tcp", "target_protocol": "http"}, "tcp cannot be forwarded as http"),
+        ({"certificate_id": "892071a0-bb95-49bc-8021-3afd67a210bf"}, "certificate 892071a0-bb95-49bc-8021-3afd67a210bf does not exist"),
+        ({"certificate_id": "../../authority/authority"}, "does not exist"),
+    ],
+)
+def test_tls_that_makes_no_sense(api: Client, rule: dict[str, Any], told: str) -> None:
+    secure = {"entry_protocol": "https", "entry_port": 443, "target_protocol": "https", "target_port": 443}
+    path = f"/v2/load_balancers/{_create(api)['id']}"
+    assert told in api.refusal("POST", "/v2/load_balancers", ONE | {"forwarding_rules": [secure | rule]})
+    assert told in api.refusal("POST", f"{path}/forwarding_rules", {"forwarding_rules": [secure | rule]})
+    assert len(api("GET", path)["load_balancer"]["forwarding_rules"]) == 1
+
+
+def test_tls_ends_at_the_balancer_or_passes_through(api: Client, certificate: str) -> None:
+    rules = [
+        {"entry_protocol": entry, "entry_port": 443 + number, "target_protocol": target, "target_port": 8443}
+        | ({"certificate_id": certificate, "tls_passthrough": False} if ends else {"certificate_id": "", "tls_passthrough": True})
+        for number, (entry, target, ends) in enumerate(
+            [
+                ("https", "http", True),
+                ("https", "https", True),
+                ("http2", "http", True),
+                ("http2", "http2", True),
+                ("https", "https", False),
+                ("http2", "http2", False),
+            ]
+        )
+    ]
+    balancer = _create(api, forwarding_rules=rules, tls_cipher_policy="STRONG", redirect_http_to_https=True)
+    assert balancer["forwarding_rules"] == rules
+    assert (balancer["tls_cipher_policy"], balancer["redirect_http_to_https"]) == ("STRONG", True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({}, ("lb-small", 1)),
+        ({"size": "lb-medium"}, ("lb-medium", 3)),
+        ({"size_unit": 6}, ("lb-large", 6)),
+        ({"size_unit": 100}, ("lb-small", 100)),
+        ({"size": "lb-large", "size_unit": 6}, ("lb-large", 6)),
+    ],
+)
+def test_sizes_are_nodes(api: Client, asked: dict[str, Any], told: tuple[str, int]) -> None:
+    balancer = _create(api, **asked)
+    assert (balancer["size"], balancer["size_unit"]) == told
+
+
+def test_an_internal_one_has_an_address_of_its_vpc(api: Client) -> None:
+    vpc = api("POST", "/v2/vpcs", {"name": "inside", "region": "nyc3", "ip_range": "10.20.0.0/24"}, 201)["vpc"]
+    balancer = _create(api, network="INTERNAL", vpc_uuid=vpc["id"])
+    assert balancer["ip"].startswith("10.20.0.")
+    assert (balancer["network"], balancer["vpc_uuid"]) == ("INTERNAL", vpc["id"])
+    path = f"/v2/load_balancers/{balancer['id']}"
+    assert "network of a Load Balancer" in api.refusal("PUT", path, ONE | {"network": "EXTERNAL"})
+    assert api("PUT", path, ONE)["load_balancer"]["network"] == "INTERNAL"
+
+
+def test_its_firewall_is_kept_as_it_was_written(api: Client) -> None:
+    firewall = {"allow": ["ip:192.0.2.1", "cidr:198.51.100.0/24"], "deny": ["cidr:198.51.100.7/25"]}
+    balancer = _create(api, firewall=firewall)
+    assert balancer["firewall"] == firewall
+    changed = api("PUT", f"/v2/load_balancers/{balancer['id']}", ONE)["load_balancer"]
+    assert changed["firewall"] == {"allow": [], "deny": []}, "what a full update leaves out goes back to its default"
+
+
+def test_nothing_that_a_client_reads_is_null(api: Client) -> None:
+    def nulls(value: Any) -> bool:
+        inside = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        return value is None or any(nulls(item) for item in inside)
+
+    new = api("POST", "/v2/load_balancers", ONE, 202)["load_balancer"]
+    assert new["status"] == "new"
+    assert not nulls(new)
+    assert not nulls(until(lambda: _active(api, new["id"])))
+
+
+def test_droplets_come_by_id_or_by_tag_and_never_by_both(api: Client) -> None:
+    droplet = api.droplet()
+    balancer = _create(api)
+    path = f"/v2/load_balancers/{balancer['id']}"
+    assert "has a tag" in api.refusal("POST", f"{path}/droplets", {"droplet_ids": [droplet["id"]]})
+    by_id = {key: value for key, value in ONE.items() if key != "tag"} | {"droplet_ids": [droplet["id"]]}
+    changed = api("PUT", path, by_id)["load_balancer"]
+    assert (changed["tag"], changed["droplet_ids"]) == ("", [droplet["id"]])
+    api("POST", f"{path}/droplets", {"droplet_ids": [droplet["id"]]}, 204)
+    assert api("GET", path)["load_balancer"]["droplet_ids"] == [droplet["id"]]
+    changed = api("PUT", path, ONE)["load_balancer"]
+    assert (changed["tag"], changed["droplet_ids"]) == ("worker", [])
 
 
 def test_a_deleted_balancer_is_in_no_firewall(api: Client) -> None:
