@@ -35,9 +35,11 @@ Place = tuple[str, str]
 
 
 class Database:
-    """The file and what is in it. To be used from one thread of one process."""
+    """The file, which only its owner may read, and what is in it. To be used from one thread of one process."""
 
     def __init__(self, file: Path) -> None:
+        file.touch(mode=0o600)
+        file.chmod(0o600)
         self.file = sqlite3.connect(file, isolation_level=None)
         self.file.execute("PRAGMA journal_mode=WAL")
         self.file.execute("PRAGMA synchronous=FULL")
@@ -110,11 +112,6 @@ class Store:
     def __init__(self, database: Database, account: str) -> None:
         self._database = database
         self._account = account
-
-    @property
-    def revision(self) -> int:
-        """Grows with every transaction, whoever's."""
-        return self._database.revision
 
     def get(self, kind: type[R], id: int | str) -> R | None:
         found = self._database.records(self._account, kind).get(str(id))

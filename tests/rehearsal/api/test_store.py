@@ -1,6 +1,7 @@
 """The store keeps what was written, and nothing of what failed; accounts have nothing in common but numbers."""
 
 import sqlite3
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -34,6 +35,16 @@ def test_what_was_written_is_there_after_opening_again(opened: Opener) -> None:
     assert [tag.name for tag in opened().of("a").all(Tag)] == [tag.name for tag in store.all(Tag)] == ["ONE", "three"]
 
 
+def test_nobody_else_reads_the_files(tmp_path: Path, opened: Opener) -> None:
+    (tmp_path / "db").touch(mode=0o644)
+    store = opened().of("a")
+    with store.write():
+        store.put(_tag("one"))
+    files = list(tmp_path.iterdir())
+    assert len(files) == 3
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
 def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
     database = opened()
     store, other = database.of("a"), database.of("b")
@@ -57,7 +68,7 @@ def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
 
 
 def test_numbers_are_never_given_twice(opened: Opener) -> None:
-    store, other = opened().of("a"), opened().of("b")
+    store = opened().of("a")
     with store.write():
         given = [store.next_id("droplet", 5), store.next_id("droplet", 5), store.next_id("key", 1)]
     other = opened().of("b")
