@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from rehearsal import firewalls, network
+from rehearsal.catalog.images import STOCK
+from rehearsal.fabric import machine_spec
+from rehearsal.keeper import NetworkKeeper
+from rehearsal.machines.nspawn import NspawnMachines
 from rehearsal.machines.protocol import ANCHORS, Fabric, Firewalled, MachineSpec, Rule
+from rehearsal.records import Droplet, ReservedIp, Vpc
+from rehearsal.states import DropletStatus
+from rehearsal.store import FIRST_ACCOUNT, Database
 from tests.rehearsal.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, run, small_cloud
 
 SERVER = """
@@ -215,3 +222,68 @@ def test_it_works_with_the_way_out_through_the_anchor_gateway(clients: Clients, 
         assert clients.cloud.pings(place, network.METADATA)
     finally:
         run("ip", "-n", place, "route", "change", "default", "via", str(clients.cloud.config.gateway), "dev", "eth0")
+
+
+def stored(clients: Clients, file: Path) -> Database:
+    """A store in which the small cloud's droplets are, and the reserved address, which points nowhere."""
+    database = Database(file)
+    store, config = database.of(FIRST_ACCOUNT), clients.cloud.config
+    with store.write():
+        store.put(Vpc(id=VPC.id, name="vpc", description="", region="nyc3", range=VPC.range, default=True, created_at=""))
+        store.put(ReservedIp(id=str(clients.address), region="nyc3", droplet_id=None, pending=None, created_at=""))
+        for spec in clients.cloud.droplets:
+            store.put(
+                Droplet(
+                    id=spec.id, name=spec.name, region="nyc3", size="s-1vcpu-1gb", disk=25, image=STOCK[0], vpc_id=VPC.id,
+                    public=spec.public.address, private=spec.private.address, status=DropletStatus.ACTIVE, pending=None, created_at="",
+                    features=[], tags=[], user_data="", public_keys=[],
+                )
+            )  # fmt: skip
+    assert machine_spec(store, config, store.all(Droplet)[0]).public.mac == clients.cloud.droplets[0].public.mac
+    return database
+
+
+def settle(clients: Clients, database: Database, to: MachineSpec | None) -> None:
+    """As an API that has just started and is then asked to point the address somewhere."""
+
+    async def start_and_move() -> None:
+        keeper = NetworkKeeper(clients.cloud.config, database, NspawnMachines(clients.cloud.config))
+        await keeper.settle()
+        store = database.of(FIRST_ACCOUNT)
+        with store.write():
+            (address,) = store.all(ReservedIp)
+            store.put(address.model_copy(update={"droplet_id": to.id if to else None}))
+        await keeper.settle()
+
+    asyncio.run(start_and_move())
+
+
+def network_of(clients: Clients) -> tuple[str, set[tuple[str, IPv4Address, int]]]:
+    rules = run("ip", "netns", "exec", clients.cloud.config.netns, "nft", "list", "ruleset")
+    return rules, asyncio.run(network.addresses(clients.cloud.config))
+
+
+def test_the_keeper_of_an_api_that_starts_again_finds_the_address_where_it_was(clients: Clients, point: Point, tmp_path: Path) -> None:
+    _, two, three = clients.cloud.droplets
+    file, place = tmp_path / "cloud.db", clients.cloud.place(None)
+    database = stored(clients, file)
+    settle(clients, database, two)
+    database.close()
+    before = network_of(clients)
+    with clients.start("tcp", place, clients.address) as held:
+        assert held.stdin and held.stdout
+        held.stdin.write("\n")
+        held.stdin.flush()
+        assert held.stdout.readline().startswith("droplet2")
+        for _ in range(2):
+            database = Database(file)
+            settle(clients, database, two)
+            database.close()
+            assert network_of(clients) == before
+        assert held.communicate("\n", timeout=10)[0].startswith("droplet2"), "the connection outlives the API"
+    database = Database(file)
+    settle(clients, database, three)
+    assert clients.ask(place).startswith("droplet3")
+    settle(clients, database, None)
+    assert clients.ask(place) in ("TimeoutError", "OSError")
+    database.close()
