@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Literal
 
@@ -15,6 +16,9 @@ from rehearsal.times import Times
 log = logging.getLogger("rehearsal")
 
 FIRST_ID = 2_100_000_001
+
+RETRY_SECONDS = 1.0
+"""Between two attempts to write on a disk that is full."""
 FAST = Times()
 
 Outcome = Callable[[], None]
@@ -92,15 +96,23 @@ class Worker:
         try:
             async with self._times.at_least(action.resource_type, action.type, action.started_at):
                 outcome = await work.do(action)
-            with self._store.write():
-                outcome()
-                self._end(action, states.COMPLETED)
+            await self._keep(action, outcome, states.COMPLETED)
         except Exception as error:
             bug = None if isinstance(error, MachineError) else error
             log.error("%s of %s %s failed: %s", action.type, action.resource_type, action.resource_id, error, exc_info=bug)
-            with self._store.write():
-                work.fail(action)
-                self._end(action, states.ERRORED)
+            await self._keep(action, lambda: work.fail(action), states.ERRORED)
+
+    async def _keep(self, action: Action, outcome: Outcome, step: states.Step[states.ActionStatus]) -> None:
+        """Write what has become of it, at once or as soon as the disk takes it."""
+        while True:
+            try:
+                with self._store.write():
+                    outcome()
+                    self._end(action, step)
+                return
+            except sqlite3.OperationalError as error:
+                log.error("the end of action %s cannot be stored yet: %s", action.id, error)
+                await asyncio.sleep(RETRY_SECONDS)
 
     def _end(self, action: Action, step: states.Step[states.ActionStatus]) -> None:
         """Times in the API's form sort as text; a clock that was set back ends nothing before it began."""

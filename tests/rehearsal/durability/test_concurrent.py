@@ -1,0 +1,81 @@
+"""Fifty clients that create, tag and delete the same things leave a store that agrees with itself."""
+
+import random
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.rehearsal.durability.served import Asker, facts, inconsistencies, serving, settled
+
+CLIENTS = 50
+STEPS = 20
+TAGS = ["red", "Red", "green", "blue"]
+NAMES = ["same1", "same2", "same3"]
+SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
+EXPECTED = {200, 201, 202, 204, 404, 409, 422}
+
+
+def _step(ask: Asker, chance: random.Random) -> int:
+    """One request about what all clients fight over."""
+    tag, name = chance.choice(TAGS), chance.choice(NAMES)
+    droplets = [droplet["id"] for droplet in ask("GET", "/v2/droplets")[1]["droplets"]]
+    some = chance.sample(droplets, min(2, len(droplets)))
+    resources = {"resources": [{"resource_id": str(id), "resource_type": "droplet"} for id in some]}
+    rule = {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0"]}}
+    method, path, body = chance.choice(
+        [
+            ("POST", "/v2/droplets", {"name": name, "tags": [tag], **SPEC}),
+            ("POST", "/v2/tags", {"name": tag}),
+            ("POST", f"/v2/tags/{tag}/resources", resources),
+            ("DELETE", f"/v2/tags/{tag}/resources", resources),
+            ("DELETE", f"/v2/tags/{tag}", None),
+            ("DELETE", f"/v2/droplets?tag_name={tag}", None),
+            ("POST", "/v2/firewalls", {"name": "same", "inbound_rules": [rule], "droplet_ids": some}),
+            ("POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": "10.200.0.0/24"}),
+            ("POST", "/v2/projects", {"name": "same", "purpose": "Other"}),
+            *[("DELETE", f"/v2/droplets/{id}", None) for id in some],
+            *[("POST", f"/v2/droplets/{id}/actions", {"type": "rename", "name": name}) for id in some],
+        ]
+    )
+    return ask(method, path, body)[0]
+
+
+def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    config = facts(tmp_path)
+    statuses: Counter[int] = Counter()
+    together = threading.Barrier(CLIENTS)
+    failed: list[BaseException] = []
+
+    def client(number: int) -> None:
+        chance = random.Random(number)
+        try:
+            with Asker(config) as ask:
+                together.wait()
+                statuses.update([_step(ask, chance) for _ in range(STEPS)])
+        except BaseException as error:
+            failed.append(error)
+
+    with serving(config), Asker(config) as ask:
+        threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert failed == []
+        assert statuses.total() == CLIENTS * STEPS
+        assert set(statuses) <= EXPECTED, statuses
+        assert {202, 204, 422} <= set(statuses), statuses
+        droplets = settled(ask)
+        told = inconsistencies(ask, droplets)
+        assert told == []
+        names = {kind: [one["name"] for one in ask.all(kind)] for kind in ("tags", "vpcs", "projects", "firewalls")}
+        assert {
+            kind: name for kind, listed in names.items() for name in listed if Counter(n.lower() for n in listed)[name.lower()] > 1
+        } == {}
+    # What it tells after a start is what it told before: the store and the memory are one.
+    with serving(config), Asker(config) as ask:
+        assert {d["id"]: d for d in settled(ask)} == {d["id"]: d for d in droplets}
+        assert {kind: [one["name"] for one in ask.all(kind)] for kind in names} == names
