@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -97,6 +98,7 @@ class Api:
         app.add_exception_handler(RequestValidationError, _answer_invalid)
         app.add_exception_handler(HTTPException, _answer_http)
         app.add_exception_handler(MachineError, _answer_machine)
+        app.add_exception_handler(sqlite3.OperationalError, _answer_full)
         app.add_exception_handler(Exception, _answer_bug)
         self.app = Door(SmallBodies(app), self._accounts, limits, self._progress)
 
@@ -205,6 +207,12 @@ def _left_out(request: Request) -> ApiError | None:
 async def _answer_machine(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s: %s", request.method, request.url.path, error)
     return await _answer_refusal(request, ApiError(500, "server_error", f"The rehearsal's network failed: {error}"))
+
+
+async def _answer_full(request: Request, error: Exception) -> JSONResponse:
+    """Nothing of the request was kept."""
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return await _answer_refusal(request, ApiError(500, "server_error", f"The rehearsal cloud cannot store anything: {error}."))
 
 
 async def _answer_bug(request: Request, error: Exception) -> JSONResponse:
