@@ -72,6 +72,8 @@ class Buckets:
         self._load()
 
     def close(self) -> None:
+        """Forget everything; it is on disk."""
+        self._backend.reset()
         self._file.close()
 
     @contextmanager
@@ -99,7 +101,7 @@ class Buckets:
                 self._load()
                 raise UnavailableError from error
             except Exception as error:
-                log.warning("Spaces cannot make sense of %s %.200s", environ["REQUEST_METHOD"], environ["RAW_URI"], exc_info=error)
+                log.warning("Spaces cannot make sense of %s %.200s: %r", environ["REQUEST_METHOD"], environ["RAW_URI"], error)
                 if changes:
                     self._load()
                 raise ConfusedError from error

@@ -13,7 +13,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.serving import ThreadedWSGIServer
 
 from rehearsal import chunked, digests
 from rehearsal.buckets import Answer, Buckets, ConfusedError, UnavailableError
@@ -63,6 +63,10 @@ class Spaces:
             answer = _error(method, path, RefusedError(503, "ServiceUnavailable", "Spaces cannot keep this now: its disk is full."))
         start(answer.status, answer.headers)
         return [answer.body]
+
+    def close(self) -> None:
+        self._keyring.close()
+        self._buckets.close()
 
     def _answer(self, environ: WSGIEnvironment, request: Request) -> Answer:
         """Raises: RefusedError, ConfusedError, UnavailableError."""
@@ -138,18 +142,35 @@ class Spaces:
         return _xml(method, 200, f"<ListAllMyBucketsResult {spaces}>{owner}<Buckets>{listed}</Buckets></ListAllMyBucketsResult>")
 
 
-class Quiet(MotoRequestHandler):
-    """Keeps presigned addresses out of the log."""
+class Handler(MotoRequestHandler):
+    """Tells the path as it was signed, and keeps presigned addresses out of the log."""
+
+    def make_environ(self) -> WSGIEnvironment:
+        """With what ``http.server`` takes from a path that begins with two slashes."""
+        return {**super().make_environ(), "RAW_URI": self.requestline.split()[1]}
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing: the answer tells its client."""
 
 
-def server(config: CloudConfig, listener: socket.socket) -> BaseWSGIServer:
+class Server(ThreadedWSGIServer):
+    """Closes its store when it is closed."""
+
+    def __init__(self, listener: socket.socket, app: Spaces) -> None:
+        self._spaces: Spaces | None = None  # the base closes its own socket first, which is not to close the store
+        host, port = listener.getsockname()
+        super().__init__(host, port, app, Handler, fd=listener.fileno())
+        self._spaces = app
+
+    def server_close(self) -> None:
+        super().server_close()
+        if self._spaces is not None:
+            self._spaces.close()
+
+
+def server(config: CloudConfig, listener: socket.socket) -> Server:
     """Spaces on a listening socket; its objects are in the cloud's directory ``spaces``."""
-    app = Spaces(config, Buckets(config.directory / "spaces"))
-    host, port = listener.getsockname()
-    return make_server(host, port, app, threaded=True, request_handler=Quiet, fd=listener.fileno())
+    return Server(listener, Spaces(config, Buckets(config.directory / "spaces")))
 
 
 def _asked(request: Request, bucket: str | None) -> Asked:
@@ -173,6 +194,8 @@ def _named(method: str, address: str, parameters: dict[str, str]) -> Asked:
         raise RefusedError(400, "InvalidURI", "The path is not UTF-8.") from None
     if (bucket or key or slash) and not BUCKET.fullmatch(bucket):
         raise RefusedError(400, "InvalidBucketName", "The specified bucket is not valid.")
+    if "\n" in key:
+        raise RefusedError(400, "InvalidURI", "A key with a line break is not kept here.")
     if len(key.encode()) > LONGEST_KEY:
         raise RefusedError(400, "KeyTooLongError", "Your key is too long.")
     return Asked(method=method, bucket=bucket, key=key, parameters=parameters)

@@ -1,75 +1,28 @@
 """Spaces over HTTP, asked by boto3 and by hand: signatures, anonymous reads, both ways of naming a bucket, restarts."""
 
-import contextlib
-import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
-import boto3
 import pytest
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from mypy_boto3_s3 import S3Client
 
-from rehearsal import spaces
 from rehearsal.config import CloudConfig
 from rehearsal.signature import RefusedError, Request, verify
-
-KEY, SECRET = "DO00EXAMPLE", "not/a+secret"
-Style = Literal["virtual", "path"]
-LARGE = bytes(range(256)) * 12_000
-"""Three megabytes: clients announce it with Expect before they send it."""
+from tests.rehearsal.small_spaces import KEY, LARGE, SECRET, Style, client, code, made, serving
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    for name in ("AWS_CA_BUNDLE", "AWS_PROFILE", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
-    resolve = socket.getaddrinfo
-
-    def own_names_are_here(host: str, *rest: object, **more: object) -> object:
-        return resolve("127.0.0.1" if str(host).endswith(".spaces.test.internal") else host, *rest, **more)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(socket, "getaddrinfo", own_names_are_here)
-    return CloudConfig(name="test", index=0, machines="memory", port=1, token="t", spaces_key=KEY, spaces_secret=SECRET)
-
-
-@contextlib.contextmanager
-def serving(config: CloudConfig) -> Iterator[int]:
-    """Spaces on a port of the loopback; every entry is a new start from what is on disk."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = spaces.server(config, listener)
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.shutdown()
-            thread.join()
+    return made(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
     with serving(config) as found:
         yield found
-
-
-def client(
-    port: int, key: str = KEY, secret: str = SECRET, style: Style = "virtual", region: str = "nyc3", signing: str = "us-east-1"
-) -> S3Client:
-    options = Config(s3={"addressing_style": style}, retries={"total_max_attempts": 1}, signature_version="s3v4")
-    endpoint = f"http://{region}.spaces.test.internal:{port}"
-    return boto3.client(
-        "s3", endpoint_url=endpoint, region_name=signing, aws_access_key_id=key, aws_secret_access_key=secret, config=options
-    )
 
 
 def url(port: int, bucket: str, path: str) -> str:
@@ -83,12 +36,6 @@ def status(address: str, method: str = "GET", headers: dict[str, str] | None = N
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
-
-
-def code(refused: Callable[[], object]) -> str:
-    with pytest.raises(ClientError) as caught:
-        refused()
-    return str(caught.value.response["Error"]["Code"])
 
 
 @pytest.mark.parametrize("style", ["virtual", "path"])
