@@ -8,7 +8,7 @@ STACK ?= dev
 CLOUD ?= rehearsal
 PYTHON := .venv/bin/python
 REHEARSAL := $(PYTHON) -m rehearsal
-ifneq ($(filter env status ssh logs shell down,$(firstword $(MAKECMDGOALS))),)
+ifneq ($(filter env status ssh logs shell reset down,$(firstword $(MAKECMDGOALS))),)
 ifeq ($(wildcard $(PYTHON)),)
 $(error nothing is set up in this checkout yet: run `make setup` first)
 endif
@@ -22,7 +22,7 @@ NAME ?= $(word 2,$(MAKECMDGOALS))
 $(eval $(word 2,$(MAKECMDGOALS)):;@:)
 endif
 
-.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench down
+.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench reset down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +33,8 @@ setup: ## install or build what is missing: tools, Python packages, plugins (no 
 doctor: ## each tool, its version, where it came from, and which provider plugins are in use
 	@python3 -m toolchain doctor
 
-cloud: setup ## only the rehearsal cloud, for any DigitalOcean client; prints what to set
-	@$(REHEARSAL) up --cloud $(CLOUD)
+cloud: setup ## only the rehearsal cloud, for any client; prints what to set: make cloud [MACHINES=memory] [PORT=8080] [TIMES=real]
+	@$(REHEARSAL) up --cloud $(CLOUD) $(if $(MACHINES),--machines $(MACHINES)) $(if $(PORT),--port $(PORT)) $(if $(TIMES),--times $(TIMES))
 
 rehearse: setup ## the whole system on this machine: cloud, `pulumi up` of STACK (dev), and its answer
 	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
@@ -70,6 +70,9 @@ check: setup ## formatting, lint, types, shell scripts
 
 bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
 	@$(PYTHON) -m tests.bench
+
+reset: ## empty the cloud: all that was made in it goes; its name, port, accounts and keys stay; also after a crash
+	@$(REHEARSAL) reset --cloud $(CLOUD)
 
 down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
 	@destroyed=0; \

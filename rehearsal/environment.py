@@ -1,5 +1,6 @@
 """What to set so that a DigitalOcean client, Packer and Pulumi work with a cloud: all that differs from the real one."""
 
+import json
 import os
 import shlex
 from pathlib import Path
@@ -18,6 +19,11 @@ def secrets_url(config: CloudConfig) -> str:
     return f"{config.api_url}/_rehearsal"
 
 
+def credentials(url: str, token: str) -> str:
+    """The text of ``$PULUMI_HOME/credentials.json`` with which the CLI may ask the service of secrets at ``url``."""
+    return json.dumps({"accessTokens": {url: token}, "accounts": {url: {"accessToken": token}}})
+
+
 def client(config: CloudConfig) -> dict[str, str]:
     """For any DigitalOcean client."""
     return {
@@ -29,14 +35,18 @@ def client(config: CloudConfig) -> dict[str, str]:
     }
 
 
+def direct(config: CloudConfig) -> dict[str, str]:
+    """The cloud is on this machine: no proxy can reach it."""
+    hosts = f"127.0.0.1,localhost,{config.public},.internal"
+    return {"NO_PROXY": hosts, "no_proxy": hosts}
+
+
 def program(config: CloudConfig) -> dict[str, str]:
     """For the program of this checkout, besides ``client``: Pulumi with a backend and plugins of the rehearsal's own."""
     found = {
         "SLIPWAY_ADMIN_CIDRS": f"{config.host}/32",
         "SLIPWAY_SSH_KEY": str(ssh_key(config)),
         "SLIPWAY_SSH_PUBLIC_KEY": ssh_key(config).with_suffix(".pub").read_text().strip(),
-        "SLIPWAY_RELEASES_URL": config.releases_url,
-        "SLIPWAY_RELEASES_KEY": str(config.directory / "releases-key.asc"),
         "PULUMI_HOME": str(config.directory / "pulumi-home"),
         "PULUMI_BACKEND_URL": f"file://{config.directory / 'pulumi'}",
         "SLIPWAY_SECRETS_URL": secrets_url(config),
@@ -44,10 +54,11 @@ def program(config: CloudConfig) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PACKER_PLUGIN_PATH": str(plugins.packer_plugins()),
         "CHECKPOINT_DISABLE": "1",
-        # The cloud is on this machine: no proxy can reach it.
-        "NO_PROXY": f"127.0.0.1,localhost,{config.public},.internal",
-        "no_proxy": f"127.0.0.1,localhost,{config.public},.internal",
+        **direct(config),
     }
+    if config.machines == "nspawn":  # no machine of the other kind could install anything
+        found["SLIPWAY_RELEASES_URL"] = config.releases_url
+        found["SLIPWAY_RELEASES_KEY"] = str(config.directory / "releases-key.asc")
     if any(provider.origin == "stand-in" for provider in plugins.providers()):
         found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     return found

@@ -9,15 +9,15 @@ from rehearsal.network import NETNS_DIR
 
 def of(name: str) -> list[str]:
     """Everything of the cloud ``name`` that is still here, one line each."""
-    return [*_processes(name), *_namespaces(name), *_links(name), *_mounts(name), *_groups(name), *_files(name)]
+    return [*_processes(name), *namespaces(name), *_links(name), *_mounts(name), *_groups(name), *_files(name)]
 
 
 def _processes(name: str) -> list[str]:
-    """Processes whose command line names the cloud, its directory or its namespace."""
+    """Processes whose command line names the cloud, its directory or its namespace, but for those that ask."""
     marks = (f"--cloud\0{name}\0".encode(), f"{paths.cloud_dir(name)}/".encode(), f"slip-{name}-d".encode())
-    found = []
+    found, asking = [], _ancestors()
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+        if not entry.name.isdigit() or int(entry.name) in asking:
             continue
         try:
             command = (entry / "cmdline").read_bytes()
@@ -28,7 +28,16 @@ def _processes(name: str) -> list[str]:
     return found
 
 
-def _namespaces(name: str) -> list[str]:
+def _ancestors() -> set[int]:
+    """This process, and those that started it: a shell or ``time`` has our command line in its own."""
+    found, pid = set(), os.getpid()
+    while pid:
+        found.add(pid)
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return found
+
+
+def namespaces(name: str) -> list[str]:
     if not NETNS_DIR.exists():
         return []
     own = f"slip-{name}"

@@ -1,51 +1,122 @@
-"""Bringing a cloud up and taking it down again, whole, also after a crash."""
+"""Bringing a cloud up, emptying it and taking it down again, whole, also after a crash."""
 
-import asyncio
-import contextlib
 import os
 import re
 import secrets
 import shutil
-import signal
-import socket
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import requests
-
-from rehearsal import hosts, leftovers, paths, secrets_service
+from rehearsal import emptying, hosts, leftovers, paths, process, recovery
 from rehearsal.catalog.regions import REGIONS
-from rehearsal.config import NAME, PUBLIC_POOL, SLICE_PREFIX, CloudConfig
-from rehearsal.environment import secrets_url, ssh_key
+from rehearsal.config import NAME, PUBLIC_POOL, CloudConfig
+from rehearsal.environment import credentials, secrets_url, ssh_key
 from rehearsal.machines.protocol import Machines
-from rehearsal.releases import publish
 from toolchain import plugins, tools
-from toolchain.paths import ROOT
 from toolchain.versions import tools as pinned
 
-START_SECONDS = 60
-STOP_SECONDS = 20
 RELEASED = ("consul", "nomad")
 """The tools that images install from the release server."""
+HIGHEST_PORT = 65_535
 
 
 class LifecycleError(Exception):
-    """A cloud cannot be brought up or down; the message says why and what to do."""
+    """A cloud cannot be brought up, emptied or taken down; the message says why and what to do."""
 
 
 def clouds() -> list[str]:
-    """The names of the clouds that exist on this machine, running or not."""
-    home = paths.state_root() / "clouds"
-    return sorted(file.parent.name for file in home.glob("*/cloud.json")) if home.exists() else []
+    """The names of the clouds that exist on this machine, running or not, but whole."""
+    return [name for name in recovery.names() if (paths.cloud_dir(name) / "cloud.json").exists()]
+
+
+def find(name: str) -> CloudConfig:
+    """The facts of a cloud that exists.
+
+    Raises:
+        LifecycleError: there is none of that name, or its facts are lost.
+    """
+    config = recovery.load(name)
+    if config is None and name in recovery.names():
+        raise LifecycleError(
+            f"cloud {name} is damaged: {paths.cloud_dir(name) / 'cloud.json'} is missing or cannot be read; "
+            f"remove what is left of it with `python -m rehearsal down --cloud {name}`"
+        )
+    if config is None:
+        raise LifecycleError(f"there is no cloud {name}: bring it up with `make cloud` or `make rehearse`")
+    return config
+
+
+def up(
+    name: str, machines: Literal["nspawn", "memory"] | None = None, port: int | None = None, settings: dict[str, Any] | None = None
+) -> CloudConfig:
+    """Bring the cloud up, or find it up; its state from before a crash or a reboot is used again.
+
+    ``settings`` are times and limits, which an existing cloud takes over. Of what is not given, an existing cloud keeps what it has.
+
+    Raises:
+        LifecycleError: not root, bad input, or the API does not start.
+    """
+    is_new = name not in recovery.names()
+    config = _new(name, machines or "nspawn", port) if is_new else _present(name, machines, port)
+    if config.machines == "nspawn" and os.geteuid() != 0:
+        raise LifecycleError("machines of kind nspawn need root: run as root, or choose --machines memory")
+    wanted = config.model_copy(update=settings or {})
+    if wanted != config and not is_new:
+        process.end(config)
+    if wanted != config or is_new:
+        wanted.save()
+    if process.answers(wanted):
+        return wanted
+    _start(wanted, is_new)
+    return wanted
+
+
+def _new(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> CloudConfig:
+    """The facts of a cloud that is not there yet."""
+    if not re.match(NAME, name):
+        raise LifecycleError(f"{name} cannot name a cloud: take 1 to 20 lower-case letters and digits, a letter first")
+    if machines == "nspawn" and (found := leftovers.namespaces(name)):
+        raise LifecycleError(
+            f"{found[0]} is on this machine already, of a cloud {name} whose state is not in {paths.state_root()}: "
+            "take another name, or set SLIPWAY_STATE as it was and take that cloud down"
+        )
+    if port is not None and not 1 <= port <= HIGHEST_PORT:
+        raise LifecycleError(f"port {port} is none: take one from 1024 to {HIGHEST_PORT}, or leave --port out to be given a free one")
+    if port is not None and not process.is_free(port):
+        raise _taken(port, "choose another with --port, or leave --port out to be given a free one")
+    return CloudConfig(
+        name=name,
+        index=_free_index(),
+        machines=machines,
+        port=port or process.free_port(),
+        token="dop_v1_" + secrets.token_hex(32),
+        spaces_key="DO00" + secrets.token_hex(8).upper(),
+        spaces_secret=secrets.token_urlsafe(32),
+    )
+
+
+def _present(name: str, machines: Literal["nspawn", "memory"] | None, port: int | None) -> CloudConfig:
+    """The facts of a cloud that is there, if they are those asked for and it can serve under them."""
+    config = find(name)
+    if port not in (None, config.port) or machines not in (None, config.machines):
+        raise LifecycleError(
+            f"cloud {name} exists with --machines {config.machines} --port {config.port}: "
+            f"take it down first to change that (`python -m rehearsal down --cloud {name}`), or give the new one another name with --cloud"
+        )
+    if process.pid(config) is None and not process.becomes_free(config.port):
+        raise _taken(config.port, f"end that program, or take cloud {name} down and bring it up with another --port")
+    return config
+
+
+def _taken(port: int, remedy: str) -> LifecycleError:
+    return LifecycleError(f"port {port} of 127.0.0.1 is taken by another program (`ss -ltnp 'sport = :{port}'` names it): {remedy}")
 
 
 def _free_index() -> int:
-    taken = {CloudConfig.load(name).index for name in clouds()}
-    for index in range(2 ** (SLICE_PREFIX - PUBLIC_POOL.prefixlen)):
+    """A slice that no cloud has, wherever its state is."""
+    known = [config for name in recovery.names() if (config := recovery.load(name))]
+    taken = {*recovery.linked(), *(config.index for config in known)}
+    for index in range(recovery.SLICES):
         if index not in taken:
             return index
     raise LifecycleError(
@@ -53,34 +124,32 @@ def _free_index() -> int:
     )
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _start(config: CloudConfig, is_new: bool) -> None:
+    """Have the API started and everything beside it prepared, both at the same time. What fails or is interrupted leaves no process.
 
-
-def _settle(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> CloudConfig:
-    """The cloud's facts: those it has, or new ones."""
-    if not re.match(NAME, name):
-        raise LifecycleError(f"{name} cannot name a cloud: take 1 to 20 lower-case letters and digits, a letter first")
-    if name in clouds():
-        config = CloudConfig.load(name)
-        if port not in (None, config.port) or machines != config.machines:
-            raise LifecycleError(
-                f"cloud {name} exists with --machines {config.machines} --port {config.port}: take it down first to change that"
-            )
-        return config
-    config = CloudConfig(
-        name=name,
-        index=_free_index(),
-        machines=machines,
-        port=port or _free_port(),
-        token="dop_v1_" + secrets.token_hex(32),
-        spaces_key="DO00" + secrets.token_hex(8).upper(),
-        spaces_secret=secrets.token_urlsafe(32),
-    )
-    config.save()
-    return config
+    Raises:
+        LifecycleError: something did not start.
+        KeyboardInterrupt: a cloud that was there before is as it was, a new one is gone.
+    """
+    started = None
+    try:
+        with process.uninterrupted():
+            started = process.start(config) if process.pid(config) is None else None
+        _keys(config)
+        if config.machines == "nspawn":
+            _publish(config)
+            _resolve(config)
+        process.wait(config, started)
+    except (process.StartError, subprocess.CalledProcessError, OSError) as error:
+        if started:
+            process.end_started(config, started)
+        raise LifecycleError(str(error)) from error
+    except KeyboardInterrupt:
+        if started:
+            process.end_started(config, started)
+        if is_new:
+            _remove(config)
+        raise
 
 
 def _keys(config: CloudConfig) -> None:
@@ -95,13 +164,15 @@ def _keys(config: CloudConfig) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
     if not (home / "plugins").is_symlink():
         (home / "plugins").symlink_to(plugins.pulumi_home() / "plugins")
-    credentials = home / "credentials.json"
-    credentials.touch(mode=0o600)
-    credentials.write_text(secrets_service.credentials(secrets_url(config), config.token))
+    file = home / "credentials.json"
+    file.touch(mode=0o600)
+    file.write_text(credentials(secrets_url(config), config.token))
 
 
 def _publish(config: CloudConfig) -> None:
     """Put the pinned Consul and Nomad on the release server, signed with the cloud's own key."""
+    from rehearsal.releases import publish
+
     for tool in pinned():
         found = tools.find(tool) if tool.name in RELEASED else None
         if found is not None:
@@ -118,67 +189,6 @@ def resolve_buckets(config: CloudConfig, buckets: list[str]) -> None:
     hosts.add(config.name, {f"{name}.{slug}.spaces.{config.domain}": config.spaces for slug in REGIONS for name in buckets})
 
 
-def answers(config: CloudConfig) -> bool:
-    """Whether the cloud's API is up and its machine kind has started."""
-    try:
-        return requests.get(f"{config.api_url}/_rehearsal/health", timeout=2).ok
-    except requests.RequestException:
-        return False
-
-
-def _pid(config: CloudConfig) -> int | None:
-    """The API's process, if it is alive."""
-    try:
-        pid = int((config.directory / "api.pid").read_text())
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        return None
-    return pid if b"serve" in words and config.name.encode() in words else None
-
-
-def up(name: str, machines: Literal["nspawn", "memory"], port: int | None = None) -> CloudConfig:
-    """Bring the cloud up, or find it up; its state from before a crash or a reboot is used again.
-
-    Raises:
-        LifecycleError: not root, or the API does not start.
-    """
-    if machines == "nspawn" and os.geteuid() != 0:
-        raise LifecycleError("machines of kind nspawn need root: run as root, or choose --machines memory")
-    config = _settle(name, machines, port)
-    if answers(config):
-        return config
-    _keys(config)
-    if machines == "nspawn":
-        _publish(config)
-        _resolve(config)
-    log = config.directory / "server.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "rehearsal", "serve", "--cloud", name],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    (config.directory / "api.pid").write_text(str(process.pid))
-    for _ in _until(START_SECONDS):
-        if answers(config):
-            return config
-        if process.poll() is not None:
-            break
-    tail = log.read_text(errors="replace").strip()[-1500:]
-    raise LifecycleError(f"cloud {name} does not start; the end of {log}:\n{tail}")
-
-
-def _until(seconds: float) -> Iterator[None]:
-    """Poll: yields until ``seconds`` have passed."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.05)
-
-
 def machines_of(config: CloudConfig) -> Machines:
     """The machine kind behind the cloud, without its API."""
     if config.machines == "memory":
@@ -190,26 +200,42 @@ def machines_of(config: CloudConfig) -> Machines:
     return NspawnMachines(config)
 
 
+def _stop_machines(config: CloudConfig) -> None:
+    import asyncio
+
+    asyncio.run(machines_of(config).stop())
+
+
+def reset(name: str) -> list[str]:
+    """Empty a cloud of all that clients made in it; its name, port, accounts and keys stay, and it is up again if it was.
+
+    Returns what was removed, a line each.
+
+    Raises:
+        LifecycleError: there is no such cloud, or it does not start again.
+    """
+    config = find(name)
+    was_up = process.pid(config) is not None
+    process.end(config)
+    removed = emptying.contents(config)
+    _stop_machines(config)
+    emptying.empty(config)
+    if was_up:
+        _start(config, is_new=False)
+    return removed
+
+
 def down(name: str) -> list[str]:
     """Take the cloud down with all that was in it; returns what is left of it on this machine, which should be nothing."""
-    if name not in clouds():
-        return leftovers.of(name)
-    config = CloudConfig.load(name)
-    _end_api(config)
-    asyncio.run(machines_of(config).stop())
-    if config.machines == "nspawn":
-        hosts.remove(name)
-    shutil.rmtree(config.directory)
+    if name in recovery.names():
+        _remove(recovery.load(name) or recovery.guess(name))
     return leftovers.of(name)
 
 
-def _end_api(config: CloudConfig) -> None:
-    pid = _pid(config)
-    if pid is None:
-        return
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)
-        for _ in _until(STOP_SECONDS):
-            if _pid(config) is None:
-                return
-        os.kill(pid, signal.SIGKILL)
+def _remove(config: CloudConfig) -> None:
+    process.end(config)
+    if config.machines == "memory" or os.geteuid() == 0:
+        _stop_machines(config)
+    if config.machines == "nspawn" and hosts.names(config.name):
+        hosts.remove(config.name)
+    shutil.rmtree(config.directory)

@@ -35,11 +35,6 @@ Body = Annotated[dict[str, Any], Depends(_body)]
 Stack = Annotated[str, Depends(_identity)]
 
 
-def credentials(url: str, token: str) -> str:
-    """The text of ``$PULUMI_HOME/credentials.json`` with which the CLI may ask the service at ``url``."""
-    return json.dumps({"accessTokens": {url: token}, "accounts": {url: {"accessToken": token}}})
-
-
 def key(directory: Path) -> bytes:
     """The cloud's key, made at first use; whoever may read it may read the secrets."""
     file = directory / "secrets.key"

@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from rehearsal import accounts, environment
-from rehearsal.config import CloudConfig
+from rehearsal import accounts, environment, lifecycle
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,9 +15,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = CloudConfig.load(options.cloud)
-    except FileNotFoundError:
-        print(f"there is no cloud {options.cloud}: bring it up with `make cloud` or `make rehearse`", file=sys.stderr)
+        config = lifecycle.find(options.cloud)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
         return 1
     try:
         account = accounts.Accounts(config).get(options.account)

@@ -4,7 +4,6 @@ import argparse
 import sys
 
 from rehearsal import lifecycle
-from rehearsal.config import CloudConfig
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,9 +15,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = CloudConfig.load(options.cloud)
-    except FileNotFoundError:
-        print(f"there is no cloud {options.cloud}", file=sys.stderr)
+        config = lifecycle.find(options.cloud)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
         return 1
     lifecycle.resolve_buckets(config, options.bucket)
     return 0

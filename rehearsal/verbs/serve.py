@@ -1,17 +1,19 @@
 """``serve``: answer a cloud's API in the foreground."""
 
 import argparse
+import os
 import sys
 
+from rehearsal import process
 from rehearsal.config import CloudConfig
-from rehearsal.limits import REAL, Limits
+from rehearsal.limits import Limits
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("serve", help="answer a cloud's API in the foreground")
     parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    parser.add_argument("--requests-an-hour", type=int, default=REAL.hour, metavar="N", help="rate limit (default: %(default)s)")
-    parser.add_argument("--requests-a-minute", type=int, default=REAL.minute, metavar="N", help="burst limit (default: %(default)s)")
+    parser.add_argument("--requests-an-hour", type=int, metavar="N", help="rate limit (default: the cloud's)")
+    parser.add_argument("--requests-a-minute", type=int, metavar="N", help="burst limit (default: the cloud's)")
     parser.set_defaults(run=run)
 
 
@@ -21,10 +23,16 @@ def run(options: argparse.Namespace) -> int:
     except FileNotFoundError:
         print(f"There is no cloud named {options.cloud}.", file=sys.stderr)
         return 1
+    other = process.pid(config)
+    if other not in (None, os.getpid()):
+        print(f"Port {config.port} is in use: process {other} serves cloud {config.name} already.", file=sys.stderr)
+        return 1
+    process.claim(config)
     from rehearsal.server import serve
 
+    limits = Limits(hour=options.requests_an_hour or config.limits.hour, minute=options.requests_a_minute or config.limits.minute)
     try:
-        serve(config, Limits(hour=options.requests_an_hour, minute=options.requests_a_minute))
+        serve(config, limits)
     except OSError as error:
         print(f"Port {config.port} cannot be listened on: {error.strerror}.", file=sys.stderr)
         return 1

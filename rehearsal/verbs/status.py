@@ -2,9 +2,9 @@
 
 import argparse
 import json
+from typing import Any
 
-from rehearsal import lifecycle
-from rehearsal.config import CloudConfig
+from rehearsal import process, recovery
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -16,15 +16,22 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(options: argparse.Namespace) -> int:
-    names = [options.cloud] if options.cloud else lifecycle.clouds()
-    known = [CloudConfig.load(name) for name in names if name in lifecycle.clouds()]
-    rows = [
-        {"cloud": cloud.name, "up": lifecycle.answers(cloud), "machines": cloud.machines, "api": cloud.api_url, "public": str(cloud.public)}
-        for cloud in known
-    ]
+    rows = [_row(name) for name in recovery.names() if options.cloud in (None, name)]
     if options.json:
         print(json.dumps(rows, indent=2))
     elif not options.quiet:
         for row in rows:
-            print(f"{row['cloud']:20}{'up' if row['up'] else 'down':6}{row['machines']:8}{row['api']:28}{row['public']}")
+            print("{cloud:20} {state:9} {machines:7} {api:27} {public}".format(**row))
     return 0 if not options.cloud or (rows and rows[0]["up"]) else 1
+
+
+def _row(name: str) -> dict[str, Any]:
+    """``state`` is up, starting, down, or damaged: then nothing but the directory is known, and ``down`` removes it."""
+    config = recovery.load(name)
+    if config is None:
+        return {"cloud": name, "up": False, "state": "damaged", "machines": "", "api": "", "public": ""}
+    pid, up = process.pid(config), process.answers(config)
+    state = "up" if up else "down" if pid is None else "starting"
+    limits = {"requests_an_hour": config.requests_an_hour, "requests_a_minute": config.requests_a_minute}
+    facts = {"machines": config.machines, "api": config.api_url, "public": str(config.public), "pid": pid}
+    return {"cloud": name, "up": up, "state": state, **facts, **limits, "times": config.times.model_dump(exclude_defaults=True)}

@@ -1,32 +1,68 @@
 """``up``: bring a cloud up, or find it up, and tell what to set for each client."""
 
 import argparse
+import json
 import sys
 import time
+from typing import Any
 
-from rehearsal import environment, lifecycle
+from rehearsal import lifecycle, times
+
+INTERRUPTED = 130
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("up", help="bring a cloud up, or find it up")
     parser.add_argument("--cloud", default="rehearsal", metavar="NAME", help="several clouds may run side by side (default: %(default)s)")
-    parser.add_argument("--machines", choices=("nspawn", "memory"), default="nspawn", help="real machines, or none (default: %(default)s)")
-    parser.add_argument("--port", type=int, help="loopback port of the API (default: a free one)")
+    parser.add_argument("--machines", choices=("nspawn", "memory"), help="real machines, or none (default for a new cloud: nspawn)")
+    parser.add_argument("--port", type=int, help="loopback port of the API (default for a new cloud: a free one)")
+    parser.add_argument(
+        "--times", metavar="FILE", help="seconds that changes take at least: a file, `real`, or `fast` (default for a new cloud)"
+    )
+    parser.add_argument("--requests-an-hour", type=_limit, metavar="N", help="rate limit (default for a new cloud: the real one's)")
+    parser.add_argument("--requests-a-minute", type=_limit, metavar="N", help="burst limit (default for a new cloud: the real one's)")
+    parser.add_argument("--json", action="store_true", help="tell the facts and what to set as JSON")
     parser.add_argument("--quiet", action="store_true", help="do not tell what to set")
     parser.set_defaults(run=run)
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests: give 1 or more")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:
     start = time.monotonic()
     try:
-        config = lifecycle.up(options.cloud, options.machines, options.port)
-    except lifecycle.LifecycleError as error:
+        config = lifecycle.up(options.cloud, options.machines, options.port, _settings(options))
+    except (lifecycle.LifecycleError, times.TimesError) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"interrupted: what was begun of cloud {options.cloud} is ended; a new one is gone, another is as it was", file=sys.stderr)
+        return INTERRUPTED
     seconds = time.monotonic() - start
     print(f"cloud {config.name}: {config.machines} machines, public addresses {config.public}, up in {seconds:.1f} s", file=sys.stderr)
-    if not options.quiet:
-        print(environment.as_shell(environment.client(config)))
-        print(f"# Packer: api_url = {config.api_url} (its own DIGITALOCEAN_API_URL is read too)")
-        print(f'# Pulumi and Packer of this checkout: eval "$({sys.executable} -m rehearsal env --cloud {config.name})"')
+    if options.json:
+        from rehearsal.environment import client
+
+        facts = {"cloud": config.name, "machines": config.machines, "api": config.api_url, "public": str(config.public)}
+        print(json.dumps({**facts, "environment": client(config)}, indent=2))
+    elif not options.quiet:
+        from rehearsal.clients import told
+
+        print(told(config))
     return 0
+
+
+def _settings(options: argparse.Namespace) -> dict[str, Any]:
+    """Those that were given.
+
+    Raises:
+        TimesError: the file of times cannot be used
+    """
+    given = {name: getattr(options, name) for name in ("requests_an_hour", "requests_a_minute") if getattr(options, name) is not None}
+    if options.times:
+        given["times"] = times.Times() if options.times == "fast" else times.read(options.times)
+    return given

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.mtls import Access
-from rehearsal import secrets_service
+from rehearsal import environment, secrets_service
 from tests.deploy.answers import Answers
 from tests.deploy.certificates import Authority
 from tests.deploy.throwaway import Project
@@ -55,7 +55,7 @@ def project(tmp_path: Path, secrets_url: str, tools_on_path: None, monkeypatch: 
         (tmp_path / name).mkdir()
     # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
     (tmp_path / "modules/pip.py").write_text("print([])\n")
-    (tmp_path / "credentials/credentials.json").write_text(secrets_service.credentials(secrets_url, TOKEN))
+    (tmp_path / "credentials/credentials.json").write_text(environment.credentials(secrets_url, TOKEN))
     (tmp_path / "passphrase").write_text("only for stacks that `pulumi stack init` makes")
     for name, value in {
         "PULUMI_HOME": tmp_path / "home",

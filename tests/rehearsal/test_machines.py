@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal import leftovers, lifecycle
+from rehearsal import leftovers, lifecycle, process
 from rehearsal.config import CloudConfig
 from rehearsal.environment import ssh_key
 
@@ -162,7 +162,7 @@ def test_a_killed_api_finds_its_droplets_and_ends_what_it_began(swept: Owner) ->
     since = swept.ssh(alive, "systemctl show --value -p UserspaceTimestampMonotonic")
     begun = swept.ask("begun")
     os.kill(int((swept.config.directory / "api.pid").read_text()), signal.SIGKILL)
-    eventually(lambda: not lifecycle.answers(swept.config))
+    eventually(lambda: not process.answers(swept.config))
     lifecycle.up(NAME, "nspawn")
     swept.until(begun, "active")
     assert swept.ssh(begun, "hostname") == "begun"
