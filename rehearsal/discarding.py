@@ -1,13 +1,21 @@
 """How images go: at once for clients, in the background on disk."""
 
+from rehearsal import transferring
 from rehearsal.cloud import Cloud
+from rehearsal.errors import unprocessable
 from rehearsal.records import Action, Image
 from rehearsal.states import DISCARDED
 from rehearsal.worker import Outcome, Work, promise
 
 
 def discard(cloud: Cloud, image: Image) -> None:
-    """Begin to remove an image."""
+    """Begin to remove an image.
+
+    Raises:
+        ApiError: 422 while it is being transferred
+    """
+    if transferring.regions(cloud.store, image):
+        raise unprocessable("The image is being transferred and can not be deleted.")
     with cloud.store.write():
         cloud.store.put(image.model_copy(update={"status": DISCARDED(image.status)}))
         action = promise(cloud.store, "image", "image_destroy", image.id, image.regions[0])

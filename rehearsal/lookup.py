@@ -22,8 +22,12 @@ def droplets(store: Store) -> list[Droplet]:
     return [droplet for droplet in store.all(Droplet) if droplet.status is not DropletStatus.DELETING]
 
 
-def droplet(store: Store, id: int) -> Droplet:
-    """Raises: ApiError 404."""
+def droplet(store: Store, id: int | str) -> Droplet:
+    """By id, also as text.
+
+    Raises:
+        ApiError: 404
+    """
     found = store.get(Droplet, id)
     if found is None or found.status is DropletStatus.DELETING:
         raise not_found()
@@ -42,7 +46,7 @@ def images(store: Store) -> list[Image]:
 def image(store: Store, reference: int | str) -> Image | None:
     """By id (also as text) or by slug."""
     if isinstance(reference, int) or reference.isdecimal():
-        found = store.get(Image, int(reference))
+        found = store.get(Image, reference)
         return found if found and found.status is not ImageStatus.DELETED else None
     return next((image for image in images(store) if image.slug == reference), None)
 

@@ -1,6 +1,6 @@
 """Shapes that more than one room answers with or takes, named as in the API."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -17,6 +17,17 @@ class Body(BaseModel):
     @classmethod
     def _without_nulls(cls, data: Any) -> Any:
         return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class BackupPolicy(Body):
+    """When backups are wished for; what is not said is as the real cloud chooses."""
+
+    plan: Literal["daily", "weekly"] = "weekly"
+    weekday: Literal["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] = "SUN"
+    hour: Literal[0, 4, 8, 12, 16, 20] = 0
+
+    def record(self) -> records.BackupPolicy:
+        return records.BackupPolicy(plan=self.plan, weekday=self.weekday, hour=self.hour)
 
 
 class Action(BaseModel):

@@ -8,9 +8,10 @@ from rehearsal import lookup
 from rehearsal.catalog.images import FIRST_OWN_ID
 from rehearsal.cloud import Cloud
 from rehearsal.errors import ApiError, unprocessable
-from rehearsal.records import Action, BackupPolicy, Droplet
+from rehearsal.records import Action, Droplet, Image
 from rehearsal.rooms.droplet_actions.shapes import DropletAction
 from rehearsal.states import DropletStatus
+from rehearsal.wire import BackupPolicy
 from rehearsal.worker import promise
 
 FOR_TAGS = {"power_cycle", "power_on", "power_off", "shutdown", "enable_ipv6", "enable_backups", "disable_backups", "snapshot"}
@@ -76,6 +77,18 @@ def _rebuild(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, A
     image = lookup.image(cloud.store, body.image) if body.image else None
     if image is None or droplet.region not in image.regions:
         raise unprocessable("You specified an invalid image for Droplet rebuild.")
+    return _fitting(droplet, image)
+
+
+def _restore(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
+    """The droplet's own snapshots stand in for its backups, of which there are none."""
+    image = lookup.image(cloud.store, body.image) if isinstance(body.image, int) else None
+    if image is None or image.droplet_id != droplet.id or droplet.region not in image.regions:
+        raise unprocessable("You specified an invalid image for Droplet restore.")
+    return _fitting(droplet, image)
+
+
+def _fitting(droplet: Droplet, image: Image) -> dict[str, Any]:
     if image.min_disk_size > droplet.disk:
         raise unprocessable(f"The image needs a disk of {image.min_disk_size} GB, the Droplet has {droplet.disk} GB.")
     return {"image_id": image.id}
@@ -101,7 +114,7 @@ def _rename(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, An
 
 
 def _backups(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    return {"policy": (body.backup_policy or BackupPolicy()).model_dump()}
+    return {"policy": (body.backup_policy or BackupPolicy()).record().model_dump()}
 
 
 def _backup_policy(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
@@ -112,10 +125,16 @@ def _backup_policy(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[
     return _backups(cloud, droplet, body)
 
 
+def _kernel(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
+    raise unprocessable("The Droplet manages its kernel itself: it can not be changed from outside.")
+
+
 _ARGUMENTS: dict[str, Callable[[Cloud, Droplet, DropletAction], dict[str, Any]]] = {
     "power_on": _power_on,
     "snapshot": _snapshot,
+    "restore": _restore,
     "rebuild": _rebuild,
+    "change_kernel": _kernel,
     "resize": _resize,
     "rename": _rename,
     "enable_backups": _backups,

@@ -2,8 +2,7 @@
 
 from typing import Literal
 
-from rehearsal.records import BackupPolicy
-from rehearsal.wire import Body
+from rehearsal.wire import BackupPolicy, Body
 
 ActionType = Literal[
     "power_on",
@@ -12,9 +11,12 @@ ActionType = Literal[
     "reboot",
     "power_cycle",
     "snapshot",
+    "restore",
     "rebuild",
     "resize",
     "rename",
+    "password_reset",
+    "change_kernel",
     "enable_backups",
     "disable_backups",
     "change_backup_policy",
@@ -32,4 +34,5 @@ class DropletAction(Body):
     size: str = ""
     disk: bool = False
     image: int | str = ""
+    """Of a rebuild: an id or a slug; of a restore: the id of a snapshot of the droplet."""
     backup_policy: BackupPolicy | None = None

@@ -120,6 +120,11 @@ async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     return {}
 
 
+async def _reset_password(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """Nobody is here whom a new password could be mailed to: root's stays as it is."""
+    return {}
+
+
 async def _enable_backups(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     return {"backup_policy": BackupPolicy(**action.arguments["policy"]), "features": _with(droplet, "backups")}
 
@@ -147,9 +152,11 @@ _STEPS: dict[str, Step] = {
     "reboot": _reboot,
     "power_cycle": _power_cycle,
     "snapshot": _snapshot,
+    "restore": _rebuild,
     "rebuild": _rebuild,
     "resize": _resize,
     "rename": _rename,
+    "password_reset": _reset_password,
     "enable_backups": _enable_backups,
     "disable_backups": _disable_backups,
     "change_backup_policy": _enable_backups,

@@ -11,8 +11,9 @@ from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.fabric import machine_spec
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Action, BackupPolicy, Balancer, Droplet, Firewall, FirewallRule, Image, ReservedIp, SshKey, Vpc
+from rehearsal.records import Action, Balancer, Droplet, Firewall, FirewallRule, Image, ReservedIp, SshKey, Vpc
 from rehearsal.rooms.droplets.shapes import DropletCreate
+from rehearsal.wire import BackupPolicy
 from rehearsal.worker import Outcome, Work, promise
 
 log = logging.getLogger("rehearsal")
@@ -60,7 +61,7 @@ def create(cloud: Cloud, body: DropletCreate) -> list[tuple[Droplet, Action]]:
                 pending=action.id,
                 created_at=now(),
                 features=_features(body),
-                backup_policy=(body.backup_policy or BackupPolicy()) if body.backups else None,
+                backup_policy=(body.backup_policy or BackupPolicy()).record() if body.backups else None,
                 tags=tags,
                 user_data=body.user_data,
                 public_keys=[key.public_key for key in keys],

@@ -2,8 +2,7 @@
 
 from pydantic import Field
 
-from rehearsal import records
-from rehearsal.wire import Body
+from rehearsal.wire import BackupPolicy, Body
 
 
 class VolumeReference(Body):
@@ -18,7 +17,7 @@ class DropletCreate(Body):
     image: int | str
     ssh_keys: list[int | str] = Field(default_factory=list)
     backups: bool = False
-    backup_policy: records.BackupPolicy | None = None
+    backup_policy: BackupPolicy | None = None
     ipv6: bool = False
     monitoring: bool = False
     public_networking: bool = True

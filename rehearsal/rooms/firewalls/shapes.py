@@ -1,5 +1,6 @@
 """Firewalls on the wire."""
 
+import re
 from ipaddress import ip_network
 from typing import Annotated, Any, Literal
 
@@ -10,11 +11,15 @@ from rehearsal.wire import Body
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]+$")]
 LAST_PORT = 65535
+_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def _network(text: str) -> str:
+    """Without the zone that an IPv6 address may name: it would be one of the host's interfaces."""
     try:
         ip_network(text, strict=False)
+        if "%" in text:
+            raise ValueError
     except ValueError:
         raise ValueError(f"{text!r} is neither an address nor a network in CIDR notation") from None
     return text
@@ -52,7 +57,7 @@ class _Rule(Body):
             raise ValueError("ports is required")
         else:
             numbers = self.ports.split("-")
-            if len(numbers) > 2 or not all(number.isdecimal() and 0 < int(number) <= LAST_PORT for number in numbers):
+            if len(numbers) > 2 or not all(_PORT.fullmatch(number) and int(number) <= LAST_PORT for number in numbers):
                 raise ValueError(f"ports {self.ports!r} must be a port, a range like 8000-9000, or all")
             if int(numbers[0]) > int(numbers[-1]):
                 raise ValueError(f"ports {self.ports!r} begin after their end")
@@ -76,6 +81,12 @@ class OutboundRule(_Rule):
 class Rules(Body):
     inbound_rules: list[InboundRule] = Field(default_factory=list)
     outbound_rules: list[OutboundRule] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _some(self) -> "Rules":
+        if not self.inbound_rules and not self.outbound_rules:
+            raise ValueError("at least one of inbound_rules and outbound_rules is needed")
+        return self
 
 
 class FirewallWrite(Rules):

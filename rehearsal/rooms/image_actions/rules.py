@@ -1,6 +1,6 @@
 """Transfers of an image to another region. All regions share this machine's disk: nothing is copied."""
 
-from rehearsal import lookup
+from rehearsal import lookup, transferring
 from rehearsal.cloud import Cloud
 from rehearsal.errors import not_found, unprocessable
 from rehearsal.machines.protocol import MachineError
@@ -25,6 +25,8 @@ def begin(cloud: Cloud, image: Image, body: ImageAction) -> Action:
         raise unprocessable("You specified an invalid region for Image transfer.")
     if body.region in image.regions:
         raise unprocessable(f"The image is already available in region {body.region}.")
+    if body.region in transferring.regions(cloud.store, image):
+        raise unprocessable(f"The image is already being transferred to region {body.region}.")
     with cloud.store.write():
         action = promise(cloud.store, "image", "transfer", image.id, image.regions[0], {"region": body.region})
     cloud.worker.start(action)

@@ -10,6 +10,16 @@ from rehearsal.records import SshKey
 from rehearsal.rooms.keys.shapes import KeyCreate, KeyUpdate
 
 FIRST_ID = 40_000_001
+KINDS = {
+    "ssh-rsa",
+    "ssh-dss",
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+}
 _LENGTH_BYTES = 4
 
 
@@ -59,6 +69,6 @@ def _fingerprint(public_key: str) -> str:
     except (binascii.Error, ValueError):
         raise invalid from None
     length = int.from_bytes(blob[:_LENGTH_BYTES], "big")
-    if len(public_key.splitlines()) > 1 or blob[_LENGTH_BYTES : _LENGTH_BYTES + length] != kind.encode() or not kind:
+    if len(public_key.splitlines()) > 1 or blob[_LENGTH_BYTES : _LENGTH_BYTES + length] != kind.encode() or kind not in KINDS:
         raise invalid
     return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")

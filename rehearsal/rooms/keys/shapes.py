@@ -7,7 +7,7 @@ from pydantic import BaseModel, StringConstraints
 from rehearsal import records
 from rehearsal.wire import Body
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"\S")]
 
 
 class KeyCreate(Body):

@@ -7,9 +7,9 @@ from rehearsal.records import Balancer, Droplet, Firewall, FirewallRule, Image, 
 from rehearsal.rooms.tags.shapes import Resource
 
 
-def create(cloud: Cloud, name: str) -> Tag:
+def create(cloud: Cloud, name: object) -> Tag:
     """Raises: ValueError telling why the name cannot be a tag."""
-    if not tagging.is_valid(name):
+    if not isinstance(name, str) or not tagging.is_valid(name):
         raise ValueError("Tag names may have letters, numbers, colons, dashes and underscores, and up to 255 characters.")
     with cloud.store.write():
         tagging.ensure(cloud.store, [name])
@@ -66,14 +66,11 @@ async def delete(cloud: Cloud, tag: Tag) -> None:
 
 
 def _resource(cloud: Cloud, resource: Resource) -> Droplet | Image:
-    text = str(resource.resource_id)
     if resource.resource_type not in ("droplet", "image"):
         raise unprocessable(f"The rehearsal cloud has no resources of type {resource.resource_type}.")
-    if not text.isdecimal():
-        raise not_found()
     if resource.resource_type == "droplet":
-        return lookup.droplet(cloud.store, int(text))
-    image = lookup.image(cloud.store, int(text))
+        return lookup.droplet(cloud.store, resource.resource_id)
+    image = lookup.image(cloud.store, resource.resource_id)
     if image is None or image.public:
         raise not_found()
     return image

@@ -8,7 +8,8 @@ from rehearsal.wire import Body
 
 
 class TagCreate(Body):
-    name: str = ""
+    name: Any = ""
+    """Whatever it is: what is no name is refused as a wrong one is, in this operation's own words."""
 
 
 class Resource(Body):

@@ -12,6 +12,9 @@ from rehearsal.records import Balancer, Droplet, Vpc
 from rehearsal.rooms.vpcs.shapes import VpcCreate, VpcReplace, VpcUpdate
 
 PRIVATE = [IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16")]
+TAKEN = [IPv4Network(range) for range in ("10.229.0.0/16", "10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24")]
+"""DigitalOcean's own, in every region."""
+
 LARGEST, SMALLEST = 16, 28
 
 
@@ -69,7 +72,7 @@ async def delete(cloud: Cloud, vpc: Vpc) -> None:
 
 def members(cloud: Cloud, vpc: Vpc, resource_type: str) -> list[Droplet | Balancer]:
     found: list[Droplet | Balancer] = [*lookup.droplets(cloud.store), *cloud.store.all(Balancer)]
-    return [member for member in found if member.vpc_id == vpc.id and member.urn.startswith(f"do:{resource_type}")]
+    return [member for member in found if member.vpc_id == vpc.id and resource_type in ("", member.urn.split(":")[1])]
 
 
 def _check_name(cloud: Cloud, name: str) -> None:
@@ -86,6 +89,8 @@ def _range(cloud: Cloud, text: str) -> IPv4Network:
         raise unprocessable("ip_range must be a private network as in RFC 1918.")
     if not LARGEST <= range.prefixlen <= SMALLEST:
         raise unprocessable(f"ip_range must be between /{LARGEST} and /{SMALLEST}.")
+    if any(range.overlaps(taken) for taken in TAKEN):
+        raise unprocessable("ip_range overlaps with a range that is reserved for DigitalOcean's own use.")
     for vpc in cloud.store.all(Vpc):
         if vpc.range.overlaps(range):
             raise unprocessable(f"This range/size overlaps with another VPC network in your account: {vpc.range}")

@@ -1,12 +1,20 @@
 """What droplets can be asked to do."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, get_args
 
 import pytest
 
 from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.rooms.droplet_actions.shapes import ActionType
+from rehearsal.times import DropletTimes, Times
 from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.conftest import UNLIMITED
 from tests.rehearsal.api.machines import StuckMachines
+
+NEVER = 3600.0
+"""Longer than any test: what takes so long is still under way whenever a test looks."""
 
 
 @pytest.mark.parametrize(
@@ -82,10 +90,64 @@ def test_rename_and_rebuild(api: Client) -> None:
     assert (droplet["name"], droplet["image"]["id"], droplet["status"]) == ("other.example", snapshot["id"], "active")
 
 
+def test_a_droplet_is_rebuilt_from_an_id_a_slug_or_an_id_as_text(api: Client) -> None:
+    id, stock = api.droplet()["id"], api("GET", "/v2/images/debian-12-x64")["image"]["id"]
+    for image in ("debian-12-x64", stock, str(stock)):
+        assert api.act(id, type="rebuild", image=image)["status"] == "completed"
+        assert api("GET", f"/v2/droplets/{id}")["droplet"]["image"]["slug"] == "debian-12-x64"
+
+
+def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
+    id, other = api.droplet()["id"], api.snapshot()["id"]
+    api.act(id, type="snapshot", name="mine")
+    [own] = api("GET", f"/v2/droplets/{id}/snapshots")["snapshots"]
+    assert api.act(id, type="restore", image=own["id"])["status"] == "completed"
+    assert api("GET", f"/v2/droplets/{id}")["droplet"]["image"]["id"] == own["id"]
+    for image in (other, api("GET", "/v2/images/debian-12-x64")["image"]["id"], "debian-12-x64", None):
+        refused = api.refusal("POST", f"/v2/droplets/{id}/actions", {"type": "restore", "image": image})
+        assert refused == "You specified an invalid image for Droplet restore."
+
+
+def test_a_backup_policy_may_hold_what_only_answers_hold(api: Client) -> None:
+    id = api.droplet()["id"]
+    api.act(id, type="enable_backups", backup_policy={"plan": "daily", "hour": 8, "weekday": None, "retention_period_days": 7})
+    api.act(id, type="change_backup_policy", backup_policy={"plan": "weekly", "weekday": "TUE", "hour": 20})
+    start = api("GET", f"/v2/droplets/{id}")["droplet"]["next_backup_window"]["start"]
+    assert (datetime.fromisoformat(start).isoweekday(), start[11:]) == (2, "20:00:00Z")
+
+
+def test_a_reset_of_the_password_is_an_action_like_others(api: Client) -> None:
+    assert api.act(api.droplet()["id"], type="password_reset")["status"] == "completed"
+
+
+def test_a_locked_droplet_takes_no_write(config: CloudConfig) -> None:
+    slow = config.model_copy(update={"times": Times(droplet=DropletTimes(rename=NEVER))})
+    with running(slow, MemoryMachines(slow), UNLIMITED) as api:
+        droplet = api.droplet(tags=["busy"])
+        path = f"/v2/droplets/{droplet['id']}"
+        api("POST", f"{path}/actions", {"type": "rename", "name": "two"}, 201)
+        asked = [{"type": type} for type in get_args(ActionType)]
+        writes = [("POST", f"{path}/actions", body) for body in asked] + [
+            ("POST", "/v2/droplets/actions?tag_name=busy", {"type": "power_off"}),
+            ("DELETE", path, None),
+            ("DELETE", "/v2/droplets?tag_name=busy", None),
+        ]
+        for method, path, body in writes:
+            assert api.refusal(method, path, body) == "Droplet already has a pending event."
+
+
 @pytest.mark.parametrize(
     "action",
     [
         {"type": "rename", "name": "under_score"},
+        {"type": "rename"},
+        {"type": "rename", "name": "x" * 256},
+        {"type": "resize"},
+        {"type": "restore"},
+        {"type": "password"},
+        {"type": "change_backup_policy"},
+        {"type": "enable_backups", "backup_policy": {"hour": 3}},
+        {"type": "enable_backups", "backup_policy": {"weekday": "Sunday"}},
         {"type": "rebuild", "image": "debian-99-x64"},
         {"type": "rebuild"},
         {"type": "change_backup_policy", "backup_policy": {"plan": "daily"}},

@@ -42,6 +42,14 @@ def test_create_replace_delete(api: Client) -> None:
         ({"inbound_rules": [SSH | {"ports": "70000"}]}, 422),
         ({"inbound_rules": [SSH | {"ports": "90-80"}]}, 422),
         ({"inbound_rules": [SSH | {"ports": ""}]}, 422),
+        ({"inbound_rules": [SSH | {"ports": "٢٢"}]}, 422),
+        ({"inbound_rules": [SSH | {"ports": "22-"}]}, 422),
+        ({"inbound_rules": [SSH | {"ports": "22, 23"}]}, 422),
+        ({"inbound_rules": [SSH | {"ports": "9" * 5000}]}, 422),
+        ({"inbound_rules": [SSH | {"sources": {"addresses": ["fe80::1%lo"]}}]}, 422),
+        ({"inbound_rules": [SSH | {"sources": {"addresses": ["10.0.0.0/33"]}}]}, 422),
+        ({"inbound_rules": [SSH | {"sources": {"kubernetes_ids": ["x"]}}]}, 422),
+        ({"inbound_rules": None}, 422),
         ({"inbound_rules": [SSH | {"sources": None}]}, 422),
         ({"inbound_rules": [SSH | {"sources": {"addresses": ["nowhere"]}}]}, 422),
         ({"inbound_rules": [SSH | {"sources": {"tags": ["none"]}}]}, 422),
@@ -72,6 +80,9 @@ def test_parts_are_added_and_removed(api: Client) -> None:
     firewall = api("GET", path)["firewall"]
     assert (firewall["droplet_ids"], firewall["tags"], firewall["outbound_rules"]) == ([], [], [])
     api.refusal("DELETE", f"{path}/rules", {"inbound_rules": [SSH]})
+    for part in ("rules", "tags", "droplets"):
+        for method in ("POST", "DELETE"):
+            api.refusal(method, f"{path}/{part}", {})
 
 
 def test_a_deleted_droplet_is_in_no_firewall(api: Client) -> None:

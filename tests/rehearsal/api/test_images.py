@@ -1,8 +1,14 @@
 """Images: stock, snapshots, transfers."""
 
+from typing import Any
+
 import pytest
 
-from tests.rehearsal.api.client import Client
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.times import ImageTimes, Times
+from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.conftest import UNLIMITED
 
 
 def test_lists_are_filtered_by_kind_and_tag(api: Client) -> None:
@@ -34,6 +40,31 @@ def test_a_snapshot_is_transferred_to_be_used_elsewhere(api: Client) -> None:
     assert api.droplet(region="ams3", image=id)["image"]["name"] == "base.1"
     assert "already available" in api.refusal("POST", path, {"type": "transfer", "region": "ams3"})
     assert "invalid region" in api.refusal("POST", path, {"type": "transfer", "region": "mars1"})
+
+
+def test_an_image_on_its_way_is_neither_sent_there_again_nor_deleted(config: CloudConfig) -> None:
+    slow = config.model_copy(update={"times": Times(image=ImageTimes(transfer=3600))})
+    with running(slow, MemoryMachines(slow), UNLIMITED) as api:
+        id = api.snapshot()["id"]
+        for region in ("ams3", "fra1"):
+            api("POST", f"/v2/images/{id}/actions", {"type": "transfer", "region": region}, 201)
+        again = api.refusal("POST", f"/v2/images/{id}/actions", {"type": "transfer", "region": "ams3"})
+        assert again == "The image is already being transferred to region ams3."
+        for path in (f"/v2/images/{id}", f"/v2/snapshots/{id}"):
+            assert api.refusal("DELETE", path) == "The image is being transferred and can not be deleted."
+        assert api("GET", f"/v2/images/{id}")["image"]["regions"] == ["nyc3"]
+
+
+@pytest.mark.parametrize("action", [{}, {"type": "copy"}, {"type": "transfer"}, {"type": "convert"}])
+def test_what_cannot_be_asked_of_an_image(api: Client, action: dict[str, str]) -> None:
+    id = api.snapshot()["id"]
+    api.refusal("POST", f"/v2/images/{id}/actions", action)
+    assert len(api("GET", f"/v2/images/{id}/actions")["actions"]) == 0
+
+
+@pytest.mark.parametrize("change", [{"name": ""}, {"distribution": "Plan 9"}, {"description": 7}])
+def test_what_an_image_cannot_become(api: Client, change: dict[str, Any]) -> None:
+    api.refusal("PUT", f"/v2/images/{api.snapshot()['id']}", change)
 
 
 def test_a_snapshot_needs_as_large_a_disk(api: Client) -> None:

@@ -1,6 +1,11 @@
 """SSH keys."""
 
+import base64
+from typing import Any
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.rehearsal.api.client import Client
 
@@ -25,6 +30,24 @@ def test_a_key_is_kept_once(api: Client) -> None:
     assert "already in use" in api.refusal("POST", "/v2/account/keys", again)
 
 
-@pytest.mark.parametrize("text", ["", "nonsense", "ssh-rsa AAAA", KEY.replace("ssh-ed25519", "ssh-rsa"), KEY + "\n" + KEY])
+def test_keys_of_every_kind(api: Client) -> None:
+    ecdsa_keys = [ec.generate_private_key(curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())]
+    for private in (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate(), *ecdsa_keys):
+        text = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        key = api("POST", "/v2/account/keys", {"name": " mine ", "public_key": text}, 201)["ssh_key"]
+        assert (key["name"], key["public_key"]) == (" mine ", text)
+        assert api("GET", f"/v2/account/keys/{key['fingerprint']}")["ssh_key"] == key
+    assert api("GET", "/v2/account/keys")["meta"]["total"] == 5
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 7])
+def test_a_key_has_a_name(api: Client, name: Any) -> None:
+    assert "name" in api.refusal("POST", "/v2/account/keys", {"name": name, "public_key": KEY})
+
+
+UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "ssh-rsa AAAA", KEY.replace("ssh-ed25519", "ssh-rsa"), KEY + "\n" + KEY, UNKNOWN])
 def test_what_is_no_key(api: Client, text: str) -> None:
     assert "Key invalid" in api.refusal("POST", "/v2/account/keys", {"name": "mine", "public_key": text})

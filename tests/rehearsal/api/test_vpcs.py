@@ -38,6 +38,9 @@ def test_a_range_is_found_when_none_is_given(api: Client) -> None:
         ({"ip_range": "10.10.0.0/29"}, "between /16 and /28"),
         ({"ip_range": "10.10.0.1/20"}, "CIDR"),
         ({"ip_range": "8.8.0.0/20"}, "RFC 1918"),
+        ({"ip_range": "10.244.16.0/20"}, "reserved"),
+        ({"ip_range": "fd00::/64"}, "CIDR"),
+        ({"ip_range": 7}, "ip_range"),
         ({"ip_range": "10.20.8.0/24"}, "overlaps with another VPC network in your account: 10.20.0.0/20"),
     ],
 )
@@ -53,6 +56,8 @@ def test_members_keep_a_vpc(api: Client) -> None:
     [member] = api("GET", f"{path}/members")["members"]
     assert (member["urn"], member["name"]) == (f"do:droplet:{droplet['id']}", "one")
     assert api("GET", f"{path}/members?resource_type=loadbalancer")["members"] == []
+    assert api("GET", f"{path}/members?resource_type=drop")["members"] == []
+    assert api("GET", f"{path}/members?resource_type=droplet&per_page=1")["meta"]["total"] == 1
     assert api.refusal("DELETE", path, expect=403) == "Can not delete VPC with members"
     api("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
     until(lambda: api.http.delete(api.url + path).status_code == 204)

@@ -1,0 +1,159 @@
+"""Whatever a client sends, the API answers, and never with a failure of its own."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import requests
+from fastapi.routing import APIRoute
+
+from rehearsal.server import ROOMS
+from tests.rehearsal.api.client import Client
+from tests.rehearsal.api.test_keys import KEY
+
+DEEP = 100_000
+NUMBERS = [0, -1, 2**31, 2**63, -(2**63), 10**400, 1.5, 1e308]
+TEXTS = [
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\n",
+    "x" * 100_000,
+    "😀",
+    "\u202e",
+    "ümlaut",
+    "٣",
+    "9" * 5000,
+    "-1",
+    "../../etc/passwd",
+    "$(touch /tmp/owned)",
+    "'; DROP TABLE objects; --",
+    "{{.Region}}",
+    "fe80::1%lo",
+    "%00",
+]
+VALUES: list[Any] = [*NUMBERS, *TEXTS, True, None, [], {}, [[]], [None], [{}], {"": None}]
+RAW = [
+    b"",
+    b"{",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"7",
+    b"NaN",
+    b'{"name": NaN}',
+    b'{"name": "\xff\xfe"}',
+    b'{"name": "\\ud800"}',
+    b"\xff\xfe\x00",
+    b"[" * DEEP,
+    b'{"name":' * DEEP,
+    b'{"name": ' + b"9" * 5000 + b"}",
+]
+BODIES: dict[str, dict[str, Any]] = {
+    "/v2/account/keys": {"name": "mine", "public_key": KEY},
+    "/v2/droplets": {
+        "name": "one",
+        "names": ["one"],
+        "region": "nyc3",
+        "size": "s-1vcpu-1gb",
+        "image": "debian-12-x64",
+        "ssh_keys": [1],
+        "tags": ["web"],
+        "user_data": "x",
+        "vpc_uuid": "",
+        "backup_policy": {"plan": "daily", "hour": 0, "weekday": "SUN"},
+        "volumes": [{"id": "x"}],
+    },
+    "/v2/firewalls": {
+        "name": "fw",
+        "inbound_rules": [{"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"], "tags": [], "droplet_ids": []}}],
+        "droplet_ids": [1],
+        "tags": ["web"],
+    },
+    "/v2/projects": {"name": "one", "purpose": "Web Application", "environment": "staging", "description": "x"},
+    "/v2/projects/default/resources": {"resources": ["do:droplet:1"]},
+    "/v2/tags": {"name": "web"},
+    "/v2/tags/web/resources": {"resources": [{"resource_id": "1", "resource_type": "droplet"}]},
+    "/v2/vpcs": {"name": "one", "region": "nyc3", "ip_range": "10.10.0.0/20", "description": "x"},
+    "/v2/droplets/actions?tag_name=web": {"type": "snapshot", "name": "x", "size": "x", "image": "x", "disk": True},
+}
+QUERIES = ["page", "per_page", "tag_name", "name", "type", "private", "resource_type"]
+
+
+def _routes() -> list[tuple[str, str]]:
+    routes = (route for room in ROOMS for route in room.router.routes if isinstance(route, APIRoute))
+    return [(method, route.path) for route in routes for method in sorted(route.methods or ())]
+
+
+def _replaced(body: Any, value: Any) -> Iterator[Any]:
+    """The body, each time with the value in another place."""
+    yield value
+    if isinstance(body, dict):
+        for key, inner in body.items():
+            yield from ({**body, key: other} for other in _replaced(inner, value))
+    elif isinstance(body, list):
+        for place, inner in enumerate(body):
+            yield from ([*body[:place], other, *body[place + 1 :]] for other in _replaced(inner, value))
+
+
+def _ask(api: Client, method: str, path: str, data: bytes | None = None, kind: str = "application/json") -> requests.Response:
+    response = api.http.request(method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=20)
+    told = f"{method} {path[:200]} {(data or b'')[:200]!r}: {response.status_code} {response.text[:200]}"
+    assert response.status_code < 500, told
+    if response.status_code >= 400:
+        assert {"id", "message"} <= set(response.json()) or "root_causes" in response.json(), told
+    return response
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+def test_paths(api: Client, method: str) -> None:
+    for text in [str(number) for number in NUMBERS] + TEXTS:
+        filling = quote(text[:2000], safe="") or "%20"
+        for _, path in {route for route in _routes() if route[0] == method and "{" in route[1]}:
+            _ask(api, method, re.sub(r"\{\w+(:\w+)?\}", filling, path), b"{}")
+
+
+def test_queries(api: Client) -> None:
+    for path in {path for method, path in _routes() if method == "GET" and "{" not in path}:
+        for text in [str(number) for number in NUMBERS] + TEXTS:
+            _ask(api, "GET", path + "?" + "&".join(f"{name}={quote(text[:500], safe='')}" for name in QUERIES))
+            _ask(api, "GET", f"{path}?page={quote(text[:500], safe='')}")
+
+
+@pytest.mark.parametrize("data", RAW, ids=lambda data: repr(data[:20]))
+def test_bodies_that_are_no_objects(api: Client, data: bytes) -> None:
+    for method, path in _routes():
+        if method in ("POST", "PUT", "PATCH"):
+            assert _ask(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (400, 404, 422)
+
+
+@pytest.mark.parametrize("path", BODIES)
+def test_values(api: Client, path: str) -> None:
+    api("POST", "/v2/tags", {"name": "web"}, 201)
+    for value in VALUES:
+        for body in _replaced(BODIES[path], value):
+            _ask(api, "POST", path, json.dumps(body).encode())
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/json; charset=latin-1"]
+)
+def test_content_types(api: Client, kind: str) -> None:
+    response = _ask(api, "POST", "/v2/tags", b'{"name": "blue"}', kind)
+    assert response.status_code == (201 if kind.startswith("application/json") else 422)
+
+
+def test_large_bodies_are_refused_and_not_read(api: Client) -> None:
+    large = json.dumps({"name": "x" * 10_000_000}).encode()
+    for data in (large, (large[start : start + 65536] for start in range(0, len(large), 65536))):
+        response = api.http.post(f"{api.url}/v2/droplets", data=data, headers={"Content-Type": "application/json"}, timeout=20)
+        assert (response.status_code, response.json()["id"]) == (413, "payload_too_large")
+    api("GET", "/v2/account")
+
+
+def test_as_many_user_data_as_documented_fit_in_any_spelling(api: Client) -> None:
+    api.droplet(user_data="\x01" * 64 * 1024)
