@@ -66,6 +66,7 @@ class Buckets:
         self._file = sqlite3.connect(directory / "spaces.db", isolation_level=None, check_same_thread=False)
         self._file.execute("PRAGMA journal_mode=WAL")
         self._file.execute("PRAGMA synchronous=FULL")
+        self._file.execute("PRAGMA wal_autocheckpoint=50")  # a small journal, which fits into what contents leave free
         self._file.execute(_ROWS)
         self._turn = threading.RLock()
         self._app: Any = create_backend_app("s3")

@@ -1,9 +1,13 @@
 """Contents of objects on disk, each in a file named by its hash: written once, whole, and there after a power cut."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+RESERVE = 1024 * 1024
+"""Bytes of the disk that no content takes: whoever filled it must be able to delete something."""
 
 
 class Contents:
@@ -20,6 +24,9 @@ class Contents:
         name = hashlib.sha256(content).hexdigest()
         file = self._directory / name
         if not file.exists():
+            disk = os.statvfs(self._directory)
+            if disk.f_bavail * disk.f_frsize < len(content) + RESERVE:
+                raise OSError(errno.ENOSPC, "no space is left but what is reserved for deletions")
             new = self._directory / f"{name}.new"
             try:
                 with new.open("wb") as out:
