@@ -8,7 +8,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 from typing import Any
 
-from rehearsal import dns, metadata, releases, spaces
+from rehearsal import dns, metadata, releases
 from rehearsal.config import CloudConfig
 from rehearsal.fabric_file import FabricFile
 from rehearsal.network import METADATA
@@ -42,13 +42,27 @@ def main(config: CloudConfig) -> None:
             Web(METADATA, metadata.handler(config, fabric)),
             Web(config.releases, releases.handler(config)),
             *dns.servers(dns.Responder(config, fabric.current), config.gateway),
-            spaces.server(config, listener),
         ]
         for server in servers:
             threading.Thread(target=server.serve_forever, daemon=True).start()
+        failures: list[Exception] = []
+
+        def serve_spaces() -> None:
+            """Its store takes longest to load: who asks meanwhile waits in the line of the open port."""
+            try:
+                from rehearsal import spaces
+
+                spaces.server(config, listener).serve_forever()
+            except Exception as error:
+                failures.append(error)
+                ended.set()
+
+        threading.Thread(target=serve_spaces, daemon=True).start()
         ready = config.directory / "inside.ready"
         ready.touch()
         ended.wait()
         ready.unlink(missing_ok=True)
         for server in servers:
             server.shutdown()
+    if failures:
+        raise failures[0]

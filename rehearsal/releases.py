@@ -4,14 +4,17 @@
 be given the cloud's public key, ``releases-key.asc`` in its directory, in place of the vendor's.
 """
 
+import contextlib
 import hashlib
 import platform
 import subprocess
+import tempfile
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
+from rehearsal import paths
 from rehearsal.commands import CLEAN
 from rehearsal.config import CloudConfig
 
@@ -29,10 +32,11 @@ def publish(config: CloudConfig, tool: str, version: str, binary: Path) -> None:
     release = _root(config) / tool / version
     release.mkdir(parents=True, exist_ok=True)
     archive = release / f"{tool}_{version}_linux_{ARCHITECTURES[platform.machine()]}.zip"
-    _pack(archive, tool, binary)
+    packed = _packed(tool, binary)
+    archive.unlink(missing_ok=True)
+    archive.symlink_to(packed)
     sums = release / f"{tool}_{version}_SHA256SUMS"
-    with archive.open("rb") as file:
-        sums.write_text(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {archive.name}\n")
+    sums.write_text(f"{packed.stem}  {archive.name}\n")
     _sign(config, sums)
 
 
@@ -44,6 +48,24 @@ def handler(config: CloudConfig) -> partial[SimpleHTTPRequestHandler]:
 
 def _root(config: CloudConfig) -> Path:
     return config.directory / "releases"
+
+
+def _packed(tool: str, binary: Path) -> Path:
+    """The binary's zip, named by its SHA-256: packed once for all clouds, and again when the binary is another."""
+    facts = binary.resolve().stat()
+    home = paths.cache_root() / "releases" / f"{tool}-{facts.st_size}-{facts.st_mtime_ns}-{facts.st_ino}"
+    if not home.exists():
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent) as temporary:
+            building = Path(temporary) / home.name
+            building.mkdir()
+            archive = building / "packing"
+            _pack(archive, tool, binary)
+            with archive.open("rb") as file:
+                archive.rename(building / f"{hashlib.file_digest(file, 'sha256').hexdigest()}.zip")
+            with contextlib.suppress(OSError):  # another cloud was faster
+                building.rename(home)
+    return next(home.iterdir())
 
 
 def _pack(archive: Path, tool: str, binary: Path) -> None:

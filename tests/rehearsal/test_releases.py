@@ -22,6 +22,7 @@ STEM = "consul_1.22.3"
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path / "cache"))
     made = CloudConfig(name="test", index=0, machines="memory", port=1, token="t", spaces_key="k", spaces_secret="s")
     made.directory.mkdir(parents=True)
     return made
@@ -72,6 +73,7 @@ def test_the_signature_is_good_until_the_checksums_change(config: CloudConfig, r
 def test_publishing_again_gives_the_same_zip_under_the_same_key(config: CloudConfig, release: Path, tmp_path: Path) -> None:
     archive = release / f"{STEM}_linux_{machine()}.zip"
     zipped, key = archive.read_bytes(), (config.directory / "releases-key.asc").read_bytes()
+    archive.unlink()
     archive.write_bytes(b"broken")
     publish(config, "consul", "1.22.3", tmp_path / "consul")
     assert archive.read_bytes() == zipped
