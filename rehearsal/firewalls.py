@@ -80,12 +80,18 @@ def _ownership(fabric: Fabric) -> list[str]:
 
 
 def _reserved(fabric: Fabric) -> list[str]:
-    """The reserved addresses, each in place of its droplet's anchor address. Nothing else reaches an anchor address."""
+    """The reserved addresses, each in place of its droplet's anchor address. Nothing else reaches an anchor address.
+
+    A droplet that asks its own reserved address sees itself come from there, so that its answer comes back this way.
+    """
     moved = [(droplet.reserved, droplet) for droplet in fabric.droplets if droplet.reserved]
+    pair = "ipv4_addr . ipv4_addr : ipv4_addr"
     return [
         *_named("map machines", "ipv4_addr : ether_addr", (f"{address} : {droplet.public.mac}" for address, droplet in moved)),
         *_named("map anchors", "ipv4_addr : ipv4_addr", (f"{address} : {droplet.anchor.ip}" for address, droplet in moved)),
         *_named("map reserved", "ipv4_addr : ipv4_addr", (f"{droplet.anchor.ip} : {address}" for address, droplet in moved)),
+        *_named("map asking", pair, (f"{droplet.public.address} . {droplet.anchor.ip} : {address}" for address, droplet in moved)),
+        *_named("map answering", pair, (f"{droplet.anchor.ip} . {address} : {droplet.public.address}" for address, droplet in moved)),
         *_chain(
             "arriving",
             "type filter hook prerouting priority -200; policy accept;",
@@ -93,13 +99,14 @@ def _reserved(fabric: Fabric) -> list[str]:
                 'iifname "q*" accept',
                 f"ip daddr {ANCHORS} ip daddr != {ANCHORS[1]} drop",
                 "ether daddr set ip daddr map @machines",
+                "ip daddr set ip saddr . ip daddr map @answering accept",
                 "ip daddr set ip daddr map @anchors",
             ],
         ),
         *_chain(
             "leaving",
             "type filter hook postrouting priority 200; policy accept;",
-            ['oifname "q*" accept', "ip saddr set ip saddr map @reserved"],
+            ['oifname "q*" accept', "ip saddr set ip saddr . ip daddr map @asking", "ip saddr set ip saddr map @reserved"],
         ),
     ]
 

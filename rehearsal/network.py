@@ -174,6 +174,8 @@ async def plug(config: CloudConfig, spec: MachineSpec) -> str:
         await _batch(config.netns, f"link set {port} master {bridge} up")
         lines += [f"addr add {interface.address}/{interface.network.prefixlen} dev {name}", f"link set {name} up"]
     lines.append(f"addr add {spec.anchor} dev eth0")
+    # A droplet that asks its own reserved address is answered over the port that it asks from.
+    await _batch(config.netns, f"link set p{spec.id} type bridge_slave hairpin on")
     await _batch(netns, *lines, f"route add default via {spec.public.gateway}")
     return netns
 

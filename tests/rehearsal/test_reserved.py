@@ -124,6 +124,17 @@ def test_a_droplet_that_speaks_from_its_anchor_address_is_seen_at_the_reserved_o
     assert clients.ask(place, one.public.address) == f"droplet1 {two.public.address} {one.public.address}"
 
 
+@pytest.mark.parametrize("kind", ["tcp", "udp"])
+def test_a_droplet_reaches_its_own(clients: Clients, point: Point, kind: str) -> None:
+    two = clients.cloud.droplets[1]
+    place = clients.cloud.place(two)
+    point(two)
+    assert clients.ask(place, kind=kind) == f"droplet2 {clients.address} {two.anchor.ip}"
+    rule = Rule(protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host)])
+    point(two, [Firewalled(droplet_id=two.id, addresses=[two.public.address], inbound=[rule], outbound=[rule])])
+    assert clients.ask(place, kind=kind) == "TimeoutError"
+
+
 def test_two_droplets_speak_from_one_reserved_address_to_another(clients: Clients, point: Point) -> None:
     one, two, _ = clients.cloud.droplets
     other = clients.cloud.config.public[41]
