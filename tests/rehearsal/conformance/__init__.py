@@ -1,0 +1,1 @@
+"""The API under requests made from its description, many and seeded."""
