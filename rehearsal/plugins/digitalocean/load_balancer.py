@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.digitalocean.api import DigitalOcean
+from rehearsal.plugins.digitalocean.certificate import named
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
@@ -159,7 +160,7 @@ class LoadBalancer(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         try:
-            change.id = self.client.call("POST", "/v2/load_balancers", _request(change.new))["load_balancer"]["id"]
+            change.id = self.client.call("POST", "/v2/load_balancers", self._request(change.new))["load_balancer"]["id"]
         except PluginError as error:
             raise PluginError(f"Error creating Load Balancer: {error}") from error
 
@@ -176,7 +177,7 @@ class LoadBalancer(Resource[DigitalOcean]):
 
     def update(self, change: Change) -> None:
         try:
-            self.client.call("PUT", f"/v2/load_balancers/{change.id}", _request(change.old | change.new))
+            self.client.call("PUT", f"/v2/load_balancers/{change.id}", self._request(change.old | change.new))
         except PluginError as error:
             raise PluginError(f"Error updating Load Balancer: {error}") from error
 
@@ -188,20 +189,35 @@ class LoadBalancer(Resource[DigitalOcean]):
                 raise PluginError(f"Error deleting Load Balancer: {error}") from error
 
     def _rules(self, balancer: Mapping[str, Any]) -> list[State]:
+        """A certificate is its name in the state, in both properties."""
         rules = []
         for rule in balancer["forwarding_rules"]:
-            certificate = rule.get("certificate_id") or ""
-            found = self.client.call("GET", f"/v2/certificates/{certificate}")["certificate"]["name"] if certificate else ""
+            id = rule.get("certificate_id") or ""
+            certificate = self.client.call("GET", f"/v2/certificates/{id}")["certificate"]["name"] if id else ""
             plain = {key: rule.get(field) for key, field in RULE_FIELDS.items()}
-            rules.append(plain | {"certificateId": certificate, "certificateName": found})
+            rules.append(plain | {"certificateId": certificate, "certificateName": certificate})
         return rules
 
+    def _request(self, new: State) -> dict[str, Any]:
+        return _body(new) | {"forwarding_rules": [self._rule(rule) for rule in new.get("forwardingRules") or []]}
 
-def _request(new: State) -> dict[str, Any]:
+    def _rule(self, rule: Mapping[str, Any]) -> dict[str, Any]:
+        body = {field: rule.get(key, False) for key, field in RULE_FIELDS.items()}
+        by_name, by_id = rule.get("certificateName"), rule.get("certificateId")
+        if not (by_name or by_id):
+            return body
+        found = named(self.client, by_name or by_id or "")
+        if found is None and by_name:
+            raise PluginError(f"Certificate {by_name} not found")
+        # A certificate's id in a program is its name; an id of the API is understood, too.
+        found = found or self.client.call("GET", f"/v2/certificates/{by_id}")["certificate"]
+        return body | {"certificate_id": found["id"]}
+
+
+def _body(new: State) -> dict[str, Any]:
     body = {field: new[key] for key, field in PLAIN_FIELDS.items()}
     body |= {field: new[key] for key, field in OPTIONAL_FIELDS.items() if new.get(key)}
     body["region"] = new.get("region", "")
-    body["forwarding_rules"] = [_rule(rule) for rule in new.get("forwardingRules") or []]
     if new.get("sizeUnit"):
         body["size_unit"] = new["sizeUnit"]
     elif new.get("size"):
@@ -218,11 +234,6 @@ def _request(new: State) -> dict[str, Any]:
         if new.get(key):
             body[field] = {theirs: new[key][ours] for ours, theirs in fields.items() if new[key].get(ours) is not None}
     return body
-
-
-def _rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    body = {field: rule.get(key, False) for key, field in RULE_FIELDS.items()}
-    return body | ({"certificate_id": rule["certificateId"]} if rule.get("certificateId") else {})
 
 
 def _state(balancer: Mapping[str, Any]) -> State:

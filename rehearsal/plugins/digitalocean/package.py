@@ -1,6 +1,7 @@
 """All that the stand-in for the DigitalOcean plugin knows."""
 
 from rehearsal.plugins.digitalocean.api import CONFIG, connect
+from rehearsal.plugins.digitalocean.certificate import Certificate
 from rehearsal.plugins.digitalocean.dns_record import DnsRecord
 from rehearsal.plugins.digitalocean.domain import Domain
 from rehearsal.plugins.digitalocean.droplet import Droplet
@@ -21,6 +22,7 @@ PACKAGE = Package(
     CONFIG,
     connect,
     (
+        Certificate,
         DnsRecord,
         Domain,
         Droplet,

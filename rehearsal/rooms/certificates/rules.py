@@ -47,7 +47,8 @@ def create(cloud: Cloud, body: CertificateCreate) -> Certificate:
 async def delete(cloud: Cloud, certificate: Certificate) -> None:
     """Raises: ApiError 403 for one that is in use."""
     if any(certificate.id in balancer.certificates for balancer in cloud.store.all(Balancer)):
-        raise forbidden(f"The certificate {certificate.name} is being used by one or more load balancers.")
+        used = f"The certificate {certificate.name} is being used by one or more load balancers."
+        raise forbidden(f"{used} Make sure the certificate is not in use before deleting it.")
     with cloud.store.write():
         cloud.store.delete(certificate)
     try:

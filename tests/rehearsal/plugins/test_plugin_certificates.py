@@ -1,0 +1,150 @@
+"""The stand-ins for certificates and the load balancers that use them, against the rehearsal cloud's own API."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.plugins.digitalocean import certificate
+from rehearsal.plugins.digitalocean.api import DigitalOcean
+from rehearsal.plugins.digitalocean.package import PACKAGE
+from rehearsal.plugins.errors import PartialFailureError, PluginError
+from rehearsal.plugins.values import UNKNOWN
+from rehearsal.times import CertificateTimes, Times
+from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.conftest import UNLIMITED
+from tests.rehearsal.issuing import Issued, issue
+from tests.rehearsal.plugins.driving import Driver, State
+
+CERTIFICATE = "digitalocean:index/certificate:Certificate"
+BALANCER = "digitalocean:index/loadBalancer:LoadBalancer"
+HTTP = {"entryPort": 80, "entryProtocol": "http", "targetPort": 8085, "targetProtocol": "http"}
+HTTPS = {"entryPort": 443, "entryProtocol": "https", "targetPort": 8085, "targetProtocol": "http"}
+EDGE: State = {"name": "edge", "region": "nyc3", "dropletTag": "web"}
+
+
+@pytest.fixture
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+    times = Times(certificate=CertificateTimes(create=0.5))
+    config = CloudConfig(
+        name="certified", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret", times=times
+    )
+    config.save()
+    with running(config, MemoryMachines(config), UNLIMITED) as client:
+        client("POST", "/v2/domains", {"name": "example.com"}, 201)
+        yield client
+
+
+@pytest.fixture
+def plugin(api: Client) -> Driver:
+    return Driver(PACKAGE, {"token": "t" * 64, "apiEndpoint": api.url})
+
+
+def uploaded(one: Issued) -> State:
+    return {"name": "web", "privateKey": one.key_pem, "leafCertificate": one.pem, "type": "custom"}
+
+
+def test_an_uploaded_one_is_known_by_its_name(api: Client, plugin: Driver) -> None:
+    one = issue("one", "www.example.com")
+    id, state = plugin.create(CERTIFICATE, uploaded(one))
+    (made,) = api("GET", "/v2/certificates")["certificates"]
+    assert (id, state["uuid"], state["state"], state["domains"]) == ("web", made["id"], "verified", ["www.example.com"])
+    assert state["privateKey"] == hashlib.sha1(one.key_pem.encode()).hexdigest()
+    assert plugin.diff(CERTIFICATE, state, uploaded(one)).keys == []
+    assert plugin.diff(CERTIFICATE, state, uploaded(issue("other"))).replaces == ["leafCertificate", "privateKey"]
+    refreshed, again, _ = plugin.read(CERTIFICATE, id, state, uploaded(one))
+    assert (refreshed, again["sha1Fingerprint"]) == ("web", made["sha1_fingerprint"])
+    assert plugin.diff(CERTIFICATE, again, uploaded(one)).keys == []
+    imported, found, inputs = plugin.read(CERTIFICATE, "web")
+    assert (imported, found["uuid"]) == ("web", made["id"])
+    assert "privateKey" not in inputs
+    plugin.delete(CERTIFICATE, id, state)
+    assert plugin.read(CERTIFICATE, id, state)[0] == ""
+    plugin.delete(CERTIFICATE, id, state)
+
+
+def test_lets_encrypt_is_waited_for(api: Client, plugin: Driver) -> None:
+    asked: State = {"name": "le", "type": "lets_encrypt", "domains": ["www.example.com", "example.com"]}
+    id, state = plugin.create(CERTIFICATE, asked)
+    assert (id, state["state"], state["notAfter"][-1]) == ("le", "verified", "Z")
+    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com", "www.example.com"]}).keys == []
+    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com"]}).replaces == ["domains"]
+
+
+def test_one_that_fails_is_there_all_the_same(api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = DigitalOcean.call
+
+    def lose_the_domain(self: Any, method: str, path: str, *more: Any, **named: Any) -> Any:
+        answer = called(self, method, path, *more, **named)
+        if method == "POST":
+            api("DELETE", "/v2/domains/example.com", expect=204)
+        return answer
+
+    monkeypatch.setattr(DigitalOcean, "call", lose_the_domain)
+    with pytest.raises(PartialFailureError, match="unexpected state 'error'"):
+        plugin.create(CERTIFICATE, {"name": "le", "type": "lets_encrypt", "domains": ["example.com"]})
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"type": "custom", "leafCertificate": "x"}, "`private_key` is required for when type is `custom` or empty"),
+        ({"type": "custom", "privateKey": "x"}, "`leaf_certificate` is required for when type is `custom` or empty"),
+        ({"type": "lets_encrypt"}, "`domains` is required for when type is `lets_encrypt`"),
+        ({"type": "custom", "privateKey": "x", "leafCertificate": "x"}, "Error creating Certificate: .*private_key is not"),
+    ],
+)
+def test_what_is_missing_or_wrong_is_told(plugin: Driver, asked: State, told: str) -> None:
+    with pytest.raises(PluginError, match=told):
+        plugin.create(CERTIFICATE, {"name": "web", **asked})
+
+
+def test_checks_come_before_anything_is_made(plugin: Driver) -> None:
+    _, failures = plugin.check(CERTIFICATE, {"type": "other"})
+    assert any("expected type to be one of" in failure for failure in failures)
+    _, failures = plugin.check(CERTIFICATE, {"domains": ["example.com"], "privateKey": UNKNOWN})
+    assert any("conflicts with private_key" in failure for failure in failures)
+    inputs, failures = plugin.check(CERTIFICATE, {"privateKey": UNKNOWN, "leafCertificate": UNKNOWN})
+    assert (inputs["type"], failures) == ("custom", [])
+
+
+@pytest.mark.parametrize("key", ["certificateName", "certificateId"])
+def test_a_balancer_takes_certificates_by_name(api: Client, plugin: Driver, key: str) -> None:
+    plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    (made,) = api("GET", "/v2/certificates")["certificates"]
+    asked: State = {**EDGE, "forwardingRules": [HTTP, {**HTTPS, key: "web"}]}
+    id, state = plugin.create(BALANCER, asked)
+    rules = api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["forwarding_rules"]
+    assert [rule["certificate_id"] for rule in rules] == ["", made["id"]]
+    assert {(rule["certificateId"], rule["certificateName"]) for rule in state["forwardingRules"]} == {("", ""), ("web", "web")}
+    assert plugin.diff(BALANCER, state, asked).keys == []
+    other = {**asked, "forwardingRules": [HTTP, {**HTTPS, key: "other"}]}
+    assert plugin.diff(BALANCER, state, other).keys == ["forwardingRules"]
+    with pytest.raises(PluginError, match="ertificate"):
+        plugin.update(BALANCER, id, state, other)
+    plugin.delete(BALANCER, id, state)
+
+
+def test_a_balancer_takes_a_certificates_id_of_the_api(api: Client, plugin: Driver) -> None:
+    plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    (made,) = api("GET", "/v2/certificates")["certificates"]
+    id, _ = plugin.create(BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateId": made["id"]}]})
+    (rule,) = api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["forwarding_rules"]
+    assert rule["certificate_id"] == made["id"]
+
+
+def test_a_certificate_in_use_is_waited_for_and_then_named(api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, state = plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    id, _ = plugin.create(BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateName": "web"}]})
+    monkeypatch.setattr(certificate, "LETTING_GO_SECONDS", 0.1)
+    with pytest.raises(PluginError, match="being used by one or more load balancers"):
+        plugin.delete(CERTIFICATE, one, state)
+    api("DELETE", f"/v2/load_balancers/{id}", expect=204)
+    plugin.delete(CERTIFICATE, one, state)
+    assert api("GET", "/v2/certificates")["certificates"] == []
