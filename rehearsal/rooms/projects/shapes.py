@@ -47,8 +47,14 @@ class ProjectCreate(Body):
     environment: Environment = ""
 
 
-class ProjectReplace(ProjectCreate):
-    is_default: bool = False
+class ProjectReplace(Body):
+    """A full update tells all five."""
+
+    name: Name
+    purpose: Purpose
+    description: Description
+    environment: Environment
+    is_default: bool
 
 
 class ProjectUpdate(Body):

@@ -31,8 +31,9 @@ def test_a_key_is_kept_once(api: Client) -> None:
 
 
 def test_keys_of_every_kind(api: Client) -> None:
-    ecdsa_keys = [ec.generate_private_key(curve) for curve in (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())]
-    for private in (rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate(), *ecdsa_keys):
+    curves = (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())
+    keys: list[Any] = [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()]
+    for private in keys + [ec.generate_private_key(curve) for curve in curves]:
         text = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
         key = api("POST", "/v2/account/keys", {"name": " mine ", "public_key": text}, 201)["ssh_key"]
         assert (key["name"], key["public_key"]) == (" mine ", text)

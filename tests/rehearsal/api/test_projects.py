@@ -49,6 +49,23 @@ def test_one_project_is_the_default(api: Client) -> None:
     assert not api("GET", f"/v2/projects/{first['id']}")["project"]["is_default"]
 
 
+@pytest.mark.parametrize("field", ["name", "purpose", "description", "environment", "is_default"])
+def test_a_full_update_tells_all_fields_and_a_partial_one_any(api: Client, field: str) -> None:
+    path = f"/v2/projects/{api('POST', '/v2/projects', ONE, 201)['project']['id']}"
+    full = {"name": "two", "purpose": "IoT", "description": "new", "environment": "Staging", "is_default": True}
+    assert f"{field} is required" in api.refusal("PUT", path, {key: value for key, value in full.items() if key != field})
+    changed = api("PATCH", path, {field: full[field]})["project"]
+    assert changed == api("GET", path)["project"]
+    assert changed[field] == full[field]
+    assert api("PATCH", path, full)["project"].items() >= full.items()
+
+
+def test_the_default_project_stays_the_default(api: Client) -> None:
+    default = api("GET", "/v2/projects/default")["project"]
+    assert "default" in api.refusal("PATCH", f"/v2/projects/{default['id']}", {"is_default": False})
+    assert api("PATCH", "/v2/projects/default", {"name": "renamed"})["project"]["id"] == default["id"]
+
+
 @pytest.mark.parametrize(
     ("change", "status"),
     [
