@@ -14,6 +14,9 @@ from rehearsal.rooms.firewalls.shapes import FirewallWrite, Rules
 
 T = TypeVar("T")
 
+MOST_DROPLETS, MOST_TAGS, MOST_RULES, MOST_ADDRESSES = 10, 5, 50, 1000
+"""Of one firewall, and addresses of one rule; droplets and tags that a rule names are not counted."""
+
 
 def find(cloud: Cloud, id: str) -> Firewall:
     """Raises: ApiError 404."""
@@ -49,6 +52,13 @@ async def delete(cloud: Cloud, firewall: Firewall) -> None:
 
 
 async def save(cloud: Cloud, firewall: Firewall) -> None:
+    """Raises: ApiError 422 for more of something than a firewall may have."""
+    rules = firewall.inbound + firewall.outbound
+    _limit("Droplets", len(firewall.droplet_ids), MOST_DROPLETS)
+    _limit("tags", len(firewall.tags), MOST_TAGS)
+    _limit("rules", len(rules), MOST_RULES)
+    for rule in rules:
+        _limit("addresses in a rule", len(rule.peers.addresses), MOST_ADDRESSES)
     with cloud.store.write():
         cloud.store.put(firewall)
     await cloud.network.settle()
@@ -126,6 +136,11 @@ def _tags(cloud: Cloud, names: list[str]) -> list[str]:
             raise unprocessable(f"tag {name} does not exist")
         found.append(tag.name)
     return _union([], found)
+
+
+def _limit(what: str, count: int, most: int) -> None:
+    if count > most:
+        raise unprocessable(f"A firewall can have up to {most} {what}.")
 
 
 def _check_droplets(cloud: Cloud, ids: list[int]) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.api.client import Client
+from tests.rehearsal.api.client import Client, until
+from tests.rehearsal.api.test_droplets import ONE
 
 SSH = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0", "::/0"]}}
 ANY = {"protocol": "udp", "ports": "all", "destinations": {"addresses": ["0.0.0.0/0"]}}
@@ -83,6 +84,26 @@ def test_parts_are_added_and_removed(api: Client) -> None:
     for part in ("rules", "tags", "droplets"):
         for method in ("POST", "DELETE"):
             api.refusal(method, f"{path}/{part}", {})
+
+
+def test_a_firewall_has_limits(api: Client) -> None:
+    names = {key: value for key, value in ONE.items() if key != "name"} | {"tags": [f"t{number}" for number in range(6)]}
+    made = [api("POST", "/v2/droplets", names | {"names": [f"a{number}" for number in range(count)]}, 202)["droplets"] for count in (10, 1)]
+    ids = [droplet["id"] for droplets in made for droplet in droplets]
+    rules = [SSH | {"ports": str(port)} for port in range(1, 52)]
+    addresses = [f"10.0.{number // 256}.{number % 256}" for number in range(1001)]
+    path = f"/v2/firewalls/{_create(api, droplet_ids=ids[:10], tags=names['tags'][:5], inbound_rules=rules[:50])['id']}"
+    for part, body, message in [
+        ("droplets", {"droplet_ids": ids[10:]}, "10 Droplets"),
+        ("tags", {"tags": names["tags"][5:]}, "5 tags"),
+        ("rules", {"outbound_rules": [ANY]}, "50 rules"),
+    ]:
+        assert message in api.refusal("POST", f"{path}/{part}", body)
+    for change in ({"droplet_ids": ids}, {"tags": names["tags"]}, {"inbound_rules": rules}):
+        assert "up to" in api.refusal("POST", "/v2/firewalls", {"name": "more", "inbound_rules": [SSH]} | change)
+    many = {"name": "many", "inbound_rules": [SSH | {"sources": {"addresses": addresses}}]}
+    assert "1000 addresses in a rule" in api.refusal("POST", "/v2/firewalls", many)
+    until(lambda: all(not droplet["locked"] for droplet in api("GET", "/v2/droplets")["droplets"]))
 
 
 def test_a_deleted_droplet_is_in_no_firewall(api: Client) -> None:
