@@ -97,18 +97,18 @@ def test_it_moves(api: Client) -> None:
     assert api("GET", "/v2/actions")["actions"][0]["resource_id"] == int(IPv4Address(ip))
 
 
-def test_while_it_moves_it_is_locked(api: Client) -> None:
-    one, two = api.droplet("one"), api.droplet("two")
-    ip = reserve(api)["ip"]
-    begun = api("POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": one["id"]}, 201)["action"]
-    assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is True
-    assert api.refusal("POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": two["id"]}) == LOCKED
-    assert api.refusal("DELETE", f"/v2/reserved_ips/{ip}") == LOCKED
-    other = api("POST", "/v2/reserved_ips", {"region": "nyc3"}, 202)["reserved_ip"]["ip"]
-    assert "already has a reserved IP" in api.refusal(
-        "POST", f"/v2/reserved_ips/{other}/actions", {"type": "assign", "droplet_id": one["id"]}
-    )
-    assert api.ended(begun["id"])["status"] == "completed"
+def test_while_it_moves_it_is_locked(config: CloudConfig, machines: MemoryMachines) -> None:
+    slow = config.model_copy(update={"times": Times(reserved_ip=ReservedIpTimes(assign_ip=3600))})
+    with running(slow, machines, UNLIMITED) as api:
+        one, two = api.droplet("one"), api.droplet("two")
+        ip, other = reserve(api)["ip"], reserve(api)["ip"]
+        api("POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": one["id"]}, 201)
+        assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is True
+        for action in ({"type": "assign", "droplet_id": two["id"]}, {"type": "unassign"}):
+            assert api.refusal("POST", f"/v2/reserved_ips/{ip}/actions", action) == LOCKED
+        assert api.refusal("DELETE", f"/v2/reserved_ips/{ip}") == LOCKED
+        refusal = api.refusal("POST", f"/v2/reserved_ips/{other}/actions", {"type": "assign", "droplet_id": one["id"]})
+        assert refusal == "The Droplet already has a reserved IP."
 
 
 def test_a_droplet_has_one_at_most(api: Client) -> None:
