@@ -9,15 +9,20 @@ from rehearsal import accounts
 from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
+from rehearsal.times import Times
 from tests.rehearsal.api.client import Client, running
 
 UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_000)
+
+BRISK = Times(least=0.02)
+"""Tests wait for states instead of seeing them pass by; those of times have their own."""
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    config = CloudConfig(name="apitest", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
+    facts = {"token": "t" * 64, "spaces_key": "key", "spaces_secret": "secret"}
+    config = CloudConfig(name="apitest", index=15, machines="memory", port=1, times=BRISK, **facts)
     config.save()
     return config
 
