@@ -3,9 +3,9 @@
 import argparse
 import sys
 
-from rehearsal.verbs import account, down, env, inside, reset, resolve, serve, stand_ins, status, up
+from rehearsal.verbs import account, down, env, inside, reset, resolve, serve, spaces, stand_ins, status, up
 
-COMMANDS = [up, down, reset, status, env, account, resolve, serve, inside, stand_ins]
+COMMANDS = [up, down, reset, status, env, account, resolve, serve, spaces, inside, stand_ins]
 
 
 def main(arguments: list[str]) -> int:

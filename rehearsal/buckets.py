@@ -5,7 +5,9 @@ object and upload. Large contents lie beside it in files that are named by their
 one of a file.
 """
 
+import fcntl
 import logging
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -58,10 +60,20 @@ TAGS = Row("", "tags", "")
 
 
 class Buckets:
-    """Every bucket of one cloud. A process has one of these at most: moto's memory is global."""
+    """Every bucket of one cloud. A process has one of these at most: moto's memory is global.
+
+    Raises:
+        BlockingIOError: another process has them.
+    """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # another process would not see what this one has in memory
+        except BlockingIOError:
+            os.close(self._lock)
+            raise
         self._contents = Contents(directory / "contents")
         self._file = sqlite3.connect(directory / "spaces.db", isolation_level=None, check_same_thread=False)
         self._file.execute("PRAGMA journal_mode=WAL")
@@ -76,6 +88,7 @@ class Buckets:
         """Forget everything; it is on disk."""
         self._backend.reset()
         self._file.close()
+        os.close(self._lock)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

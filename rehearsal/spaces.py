@@ -1,7 +1,8 @@
 """Spaces: what stands before the store and lets pass only requests that are signed with a key that may do what they ask.
 
 Buckets are addressed as real ones are, by host name (``bucket.nyc3.spaces.domain``) or by path, and each is found
-in its own region only. Their names are global; a bucket is its account's.
+in its own region only. Their names are global; a bucket is its account's. Where there is no network to have names in,
+Spaces answers under any address, to paths only, and for all regions.
 """
 
 import re
@@ -27,6 +28,9 @@ from rehearsal.signature import IN_CHUNKS, RefusedError, Request, is_anonymous, 
 SIGNING_REGION = "us-east-1"
 """What clients sign for, whichever region they mean."""
 
+DEFAULT_REGION = "nyc3"
+"""Where a bucket is made if neither the endpoint nor the client says it."""
+
 BUCKET = re.compile("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 LONGEST_KEY = 1024
 """Bytes."""
@@ -45,9 +49,10 @@ DENIED = RefusedError(403, "AccessDenied", "Access Denied.")
 class Spaces:
     """The WSGI application."""
 
-    def __init__(self, config: CloudConfig, buckets: Buckets) -> None:
+    def __init__(self, config: CloudConfig, buckets: Buckets, anywhere: bool = False) -> None:
         self._keyring = Keyring(config)
         self._buckets = buckets
+        self._anywhere = anywhere
         regions = "|".join(SPACES_REGIONS)
         self._host = re.compile(rf"(?:(?P<bucket>.+)\.)?(?P<region>{regions})\.spaces\.{re.escape(config.domain)}(?::\d+)?")
 
@@ -71,9 +76,9 @@ class Spaces:
     def _answer(self, environ: WSGIEnvironment, request: Request) -> Answer:
         """Raises: RefusedError, ConfusedError, UnavailableError."""
         match = self._host.fullmatch(request.headers.get("host", "").lower())
-        if match is None:
+        if match is None and not self._anywhere:
             raise RefusedError(400, "InvalidRequest", "Spaces does not answer under this host name.")
-        region, asked = match["region"], _asked(request, match["bucket"])
+        region, asked = match and match["region"], _asked(request, match and match["bucket"])
         key, body, extra = self._verified(request, region)
         with self._buckets.alone():
             if asked.creates:
@@ -91,11 +96,12 @@ class Spaces:
             account = key.account if key else ""
             return self._buckets.handle(forwarded(environ, request, asked.bucket, asked.key, body, extra), account, asked.bucket, asked.key)
 
-    def _verified(self, request: Request, region: str) -> tuple[Key | None, bytes, dict[str, str]]:
+    def _verified(self, request: Request, region: str | None) -> tuple[Key | None, bytes, dict[str, str]]:
         """The key that signed the request, none if nobody did; its content, and what more the store is told."""
         key, body, trailers = None, request.body, dict[str, str]()
         if not is_anonymous(request):
-            claim = verify(request, lambda id: found.secret if (found := self._keyring.get(id)) else None, {SIGNING_REGION, region})
+            regions = {SIGNING_REGION, *([region] if region else SPACES_REGIONS)}
+            claim = verify(request, lambda id: found.secret if (found := self._keyring.get(id)) else None, regions)
             key = self._keyring.get(claim.key)
             if key is None:
                 raise RefusedError(403, "InvalidAccessKeyId", "The access key is not known here.")
@@ -104,9 +110,9 @@ class Spaces:
         digests.check({**request.headers, **trailers}, body)
         return key, body, digests.of_trailers(trailers)
 
-    def _admit(self, asked: Asked, key: Key | None, region: str) -> None:
+    def _admit(self, asked: Asked, key: Key | None, region: str | None) -> None:
         """Raises: RefusedError for what the key may not do, or is not there."""
-        here = self._buckets.region(asked.bucket) in (None, region)
+        here = region is None or self._buckets.region(asked.bucket) in (None, region)
         if not (here and asked.allowed_to_all(self._buckets)):
             if key is None:
                 raise DENIED
@@ -117,7 +123,7 @@ class Spaces:
         if not NOT_SERVED.isdisjoint(asked.parameters):
             raise RefusedError(501, "NotImplemented", "Spaces does not implement this.")
 
-    def _created(self, asked: Asked, key: Key | None, region: str, body: bytes) -> bytes:
+    def _created(self, asked: Asked, key: Key | None, region: str | None, body: bytes) -> bytes:
         """The body of a bucket's creation that may be."""
         if key is None or not key.full:
             raise DENIED
@@ -129,11 +135,11 @@ class Spaces:
             case _:
                 raise RefusedError(409, "BucketAlreadyExists", "The requested bucket name is not available.")
 
-    def _list(self, method: str, key: Key, region: str) -> Answer:
+    def _list(self, method: str, key: Key, region: str | None) -> Answer:
         """The buckets of the key's account in the region."""
         if method not in ("GET", "HEAD"):
             raise RefusedError(405, "MethodNotAllowed", "The method is not allowed here.")
-        own = [bucket for bucket in self._buckets.owned(key.account) if bucket.region_name == region]
+        own = [bucket for bucket in self._buckets.owned(key.account) if region in (None, bucket.region_name)]
         listed = "".join(
             f"<Bucket><Name>{bucket.name}</Name><CreationDate>{bucket.creation_date_ISO8601}</CreationDate></Bucket>" for bucket in own
         )
@@ -154,7 +160,7 @@ class Handler(MotoRequestHandler):
 
 
 class Server(ThreadedWSGIServer):
-    """Closes its store when it is closed."""
+    """Closes its store when it is closed, which its base does when it has served, and others may do again."""
 
     def __init__(self, listener: socket.socket, app: Spaces) -> None:
         self._spaces: Spaces | None = None  # the base closes its own socket first, which is not to close the store
@@ -164,13 +170,18 @@ class Server(ThreadedWSGIServer):
 
     def server_close(self) -> None:
         super().server_close()
-        if self._spaces is not None:
-            self._spaces.close()
+        app, self._spaces = self._spaces, None
+        if app is not None:
+            app.close()
 
 
-def server(config: CloudConfig, listener: socket.socket) -> Server:
-    """Spaces on a listening socket; its objects are in the cloud's directory ``spaces``."""
-    return Server(listener, Spaces(config, Buckets(config.directory / "spaces")))
+def server(config: CloudConfig, listener: socket.socket, anywhere: bool = False) -> Server:
+    """Spaces on a listening socket, under any address if ``anywhere``; its objects are in the cloud's directory ``spaces``.
+
+    Raises:
+        BlockingIOError: it is served already.
+    """
+    return Server(listener, Spaces(config, Buckets(config.directory / "spaces"), anywhere))
 
 
 def _asked(request: Request, bucket: str | None) -> Asked:
@@ -211,16 +222,17 @@ def _source(header: str) -> Asked:
     return source
 
 
-def _located(body: bytes, region: str) -> bytes:
+def _located(body: bytes, region: str | None) -> bytes:
     """The body of a bucket's creation, naming the region of the endpoint whether the client did or not.
 
     Raises:
-        RefusedError: the client named another.
+        RefusedError: the client named another, or one where there is no Spaces.
     """
-    named = re.search(rb"<LocationConstraint[^>]*>([^<]+)<", body)
-    if named and named[1].decode(errors="replace") not in (region, SIGNING_REGION):
+    found = re.search(rb"<LocationConstraint[^>]*>([^<]+)<", body)
+    named = found[1].decode(errors="replace") if found else SIGNING_REGION
+    if named != SIGNING_REGION and named not in ([region] if region else SPACES_REGIONS):
         raise RefusedError(400, "InvalidLocationConstraint", "The specified location-constraint is not valid.")
-    return CONSTRAINT.format(region=region).encode()
+    return CONSTRAINT.format(region=region or (DEFAULT_REGION if named == SIGNING_REGION else named)).encode()
 
 
 def _error(method: str, path: str, refused: RefusedError) -> Answer:
