@@ -226,7 +226,6 @@ class Balancer(Record):
     disable_lets_encrypt_dns_records: bool
     http_idle_timeout_seconds: int
     tls_cipher_policy: Literal["DEFAULT", "STRONG"]
-    size: Literal["lb-small", "lb-medium", "lb-large"] = "lb-small"
     size_unit: int
     firewall: BalancerFirewall = BalancerFirewall()
     project_id: str

@@ -124,6 +124,10 @@ def _record(body: CertificateCreate, type: str, leaf: x509.Certificate, dns_name
 def _keep(cloud: Cloud, certificate: Certificate, pem: bytes) -> Certificate:
     """The file first: of a certificate that was acknowledged there is one."""
     certificates.keep(cloud.config, certificate.id, pem)
-    with cloud.store.write():
-        cloud.store.put(certificate)
+    try:
+        with cloud.store.write():
+            cloud.store.put(certificate)
+    except BaseException:
+        certificates.drop(cloud.config, certificate.id)
+        raise
     return certificate

@@ -5,12 +5,9 @@ from typing import Any
 from rehearsal.errors import unprocessable
 from rehearsal.records import BalancerFirewall, Certificate, ForwardingRule, HealthCheck, StickySessions
 from rehearsal.rooms.load_balancers import shapes
-from rehearsal.rooms.load_balancers.shapes import BalancerWrite
+from rehearsal.rooms.load_balancers.shapes import SIZES, BalancerWrite
 from rehearsal.states import CertificateState
 from rehearsal.store import Store
-
-SIZES = {"lb-small": 1, "lb-medium": 3, "lb-large": 6}
-"""Nodes."""
 
 LEFT_OUT = {
     "GLOBAL": "the rehearsal cloud has no global load balancers: all of its regions are on one machine",
@@ -39,7 +36,6 @@ def of(store: Store, body: BalancerWrite) -> dict[str, Any]:
         raise unprocessable("Only one of droplet_ids and tag can be given.")
     if body.size and body.size_unit is not None and SIZES[body.size] != body.size_unit:
         raise unprocessable("Only one of size and size_unit can be given.")
-    units = body.size_unit or SIZES[body.size or "lb-small"]
     return {
         "name": body.name,
         "algorithm": body.algorithm,
@@ -52,8 +48,7 @@ def of(store: Store, body: BalancerWrite) -> dict[str, Any]:
         "disable_lets_encrypt_dns_records": body.disable_lets_encrypt_dns_records,
         "http_idle_timeout_seconds": body.http_idle_timeout_seconds,
         "tls_cipher_policy": body.tls_cipher_policy or "DEFAULT",
-        "size": body.size or next((name for name, nodes in SIZES.items() if nodes == units), "lb-small"),
-        "size_unit": units,
+        "size_unit": body.size_unit or SIZES[body.size or "lb-small"],
         "firewall": BalancerFirewall(**body.firewall.model_dump()),
     }
 

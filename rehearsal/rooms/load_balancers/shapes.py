@@ -3,11 +3,22 @@
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from rehearsal import records
 from rehearsal.catalog.regions import REGIONS, Region
 from rehearsal.wire import Body
+
+SIZES = {"lb-small": 1, "lb-medium": 3, "lb-large": 6}
+"""Nodes."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Protocol = Literal["http", "https", "http2", "http3", "tcp", "udp"]
@@ -124,7 +135,8 @@ class LoadBalancer(BaseModel):
     type: str = "REGIONAL"
     network: str
     network_stack: str = "IPV4"
-    size: str
+    size: str | None
+    """Left out for a number of nodes that has no name: what is read must be fit to be written again."""
     size_unit: int
     algorithm: str
     forwarding_rules: list[records.ForwardingRule]
@@ -142,6 +154,11 @@ class LoadBalancer(BaseModel):
     domains: list[Any] = Field(default_factory=list)
     target_load_balancer_ids: list[str] = Field(default_factory=list)
 
+    @model_serializer(mode="wrap")
+    def _without_absent_size(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        shown: dict[str, Any] = plain(self)
+        return shown if shown["size"] else {key: value for key, value in shown.items() if key != "size"}
+
     @classmethod
     def of(cls, balancer: records.Balancer, targets: list[int]) -> "LoadBalancer":
         """``targets`` are the droplets that it forwards to."""
@@ -155,7 +172,7 @@ class LoadBalancer(BaseModel):
             vpc_uuid=balancer.vpc_id,
             project_id=balancer.project_id,
             network=balancer.network,
-            size=balancer.size,
+            size=next((name for name, nodes in SIZES.items() if nodes == balancer.size_unit), None),
             size_unit=balancer.size_unit,
             algorithm=balancer.algorithm,
             forwarding_rules=balancer.forwarding_rules,

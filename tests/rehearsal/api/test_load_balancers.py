@@ -201,13 +201,22 @@ def test_tls_ends_at_the_balancer_or_passes_through(api: Client, certificate: st
         ({}, ("lb-small", 1)),
         ({"size": "lb-medium"}, ("lb-medium", 3)),
         ({"size_unit": 6}, ("lb-large", 6)),
-        ({"size_unit": 100}, ("lb-small", 100)),
+        ({"size_unit": 100}, (None, 100)),
         ({"size": "lb-large", "size_unit": 6}, ("lb-large", 6)),
     ],
 )
-def test_sizes_are_nodes(api: Client, asked: dict[str, Any], told: tuple[str, int]) -> None:
+def test_sizes_are_nodes(api: Client, asked: dict[str, Any], told: tuple[str | None, int]) -> None:
     balancer = _create(api, **asked)
-    assert (balancer["size"], balancer["size_unit"]) == told
+    assert (balancer.get("size"), balancer["size_unit"]) == told
+
+
+@pytest.mark.parametrize("size_unit", [1, 3, 7])
+def test_what_was_read_can_be_written_again(api: Client, certificate: str, size_unit: int) -> None:
+    secure = {"entry_protocol": "https", "entry_port": 443, "target_protocol": "http", "target_port": 80, "certificate_id": certificate}
+    firewall = {"allow": ["ip:192.0.2.1"], "deny": []}
+    balancer = _create(api, size_unit=size_unit, tag="", forwarding_rules=[HTTP, secure], firewall=firewall)
+    path = f"/v2/load_balancers/{balancer['id']}"
+    assert api("PUT", path, balancer | {"region": balancer["region"]["slug"]})["load_balancer"] == balancer
 
 
 def test_an_internal_one_has_an_address_of_its_vpc(api: Client) -> None:
