@@ -23,11 +23,12 @@ class BackupPolicy(Body):
     """When backups are wished for; what is not said is as the real cloud chooses."""
 
     plan: Literal["daily", "weekly"] = "weekly"
-    weekday: Literal["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] = "SUN"
+    weekday: Literal["", "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] = ""
+    """Empty without a wish: godo sends it so with a daily plan."""
     hour: Literal[0, 4, 8, 12, 16, 20] = 0
 
     def record(self) -> records.BackupPolicy:
-        return records.BackupPolicy(plan=self.plan, weekday=self.weekday, hour=self.hour)
+        return records.BackupPolicy(plan=self.plan, weekday=self.weekday or "SUN", hour=self.hour)
 
 
 class Action(BaseModel):

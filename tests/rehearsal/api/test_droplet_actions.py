@@ -111,6 +111,7 @@ def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
 def test_a_backup_policy_may_hold_what_only_answers_hold(api: Client) -> None:
     id = api.droplet()["id"]
     api.act(id, type="enable_backups", backup_policy={"plan": "daily", "hour": 8, "weekday": None, "retention_period_days": 7})
+    api.act(id, type="change_backup_policy", backup_policy={"plan": "daily", "hour": 4, "weekday": ""})
     api.act(id, type="change_backup_policy", backup_policy={"plan": "weekly", "weekday": "TUE", "hour": 20})
     start = api("GET", f"/v2/droplets/{id}")["droplet"]["next_backup_window"]["start"]
     assert (datetime.fromisoformat(start).isoweekday(), start[11:]) == (2, "20:00:00Z")
