@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from rehearsal import authority, discarding, left_out, secrets_service
@@ -75,6 +76,8 @@ ROOMS = [
     tags,
     vpcs,
 ]
+
+METHOD_NOT_ALLOWED = 405
 
 STOP_SECONDS = 5
 """How long requests in flight may take when the API is told to end."""
@@ -193,9 +196,15 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     refusal = _left_out(request) or from_http(error.status_code)
     answer = await _answer_refusal(request, refusal)
-    if refusal.status == error.status_code:
-        answer.headers.update(error.headers or {})
+    if refusal.status == METHOD_NOT_ALLOWED:
+        answer.headers["allow"] = ", ".join(sorted(_methods(request.url.path)))
     return answer
+
+
+def _methods(path: str) -> set[str]:
+    """All that any room has for a path; the framework would tell those of the first that knows it."""
+    routes = (route for room in ROOMS for route in room.router.routes if isinstance(route, APIRoute) and route.path_regex.match(path))
+    return {method for route in routes for method in route.methods or ()}
 
 
 def _left_out(request: Request) -> ApiError | None:

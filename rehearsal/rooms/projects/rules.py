@@ -12,6 +12,7 @@ from rehearsal.records import Balancer, Droplet, Project, ReservedIp, Vpc
 from rehearsal.rooms.projects.shapes import ProjectCreate, ProjectReplace, ProjectUpdate
 from rehearsal.states import DropletStatus
 
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _URN = re.compile(r"do:(dbaas|domain|droplet|floatingip|reservedip|loadbalancer|space|volume|kubernetes|vpc):(.+)")
 
 
@@ -115,7 +116,7 @@ def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, s
 
 
 def _exists(cloud: Cloud, urn: str) -> bool:
-    """Spaces are another service's: any bucket's name is believed."""
+    """Spaces are another service's: whatever could be a bucket's name is believed."""
     _, kind, id = urn.split(":", 2)
     match kind:
         case "droplet":
@@ -130,7 +131,7 @@ def _exists(cloud: Cloud, urn: str) -> bool:
         case "domain":
             return cloud.store.get(Domain, id) is not None
         case _:
-            return kind == "space"
+            return kind == "space" and _BUCKET.fullmatch(id) is not None
 
 
 def _follow(cloud: Cloud, urn: str, project: Project) -> None:

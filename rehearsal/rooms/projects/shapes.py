@@ -1,6 +1,7 @@
 """Projects on the wire."""
 
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
 
@@ -92,4 +93,4 @@ def resource(urn: str, assigned_at: str, base: str, status: str) -> dict[str, An
     path = {"droplet": "droplets", "loadbalancer": "load_balancers", "vpc": "vpcs", "space": "spaces", "floatingip": "reserved_ips"}.get(
         kind, f"{kind}s"
     )
-    return {"urn": urn, "assigned_at": assigned_at, "links": {"self": f"{base}v2/{path}/{id}"}, "status": status}
+    return {"urn": urn, "assigned_at": assigned_at, "links": {"self": f"{base}v2/{path}/{quote(id)}"}, "status": status}

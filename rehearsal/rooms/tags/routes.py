@@ -7,9 +7,10 @@ from fastapi.responses import JSONResponse
 
 from rehearsal import lookup, records
 from rehearsal.cloud import Cloud, TheCloud
+from rehearsal.errors import NOT_AN_OBJECT, NOT_JSON
 from rehearsal.paging import Paging
 from rehearsal.rooms.tags import rules
-from rehearsal.rooms.tags.shapes import Resources, Tag, TagCreate, refusal
+from rehearsal.rooms.tags.shapes import Resources, Tag, refusal
 
 router = APIRouter(prefix="/v2/tags")
 
@@ -21,9 +22,10 @@ async def list_tags(request: Request, cloud: TheCloud, page: Paging) -> dict[str
 
 
 @router.post("", status_code=201, response_model=None)
-async def create_tag(body: TagCreate, request: Request, cloud: TheCloud) -> dict[str, Any] | JSONResponse:
+async def create_tag(request: Request, cloud: TheCloud) -> dict[str, Any] | JSONResponse:
+    """The one operation that refuses whatever is wrong, no JSON too, in words of its own."""
     try:
-        return {"tag": _shape(request, cloud, rules.create(cloud, body.name))}
+        return {"tag": _shape(request, cloud, rules.create(cloud, await _name(request)))}
     except ValueError as error:
         return JSONResponse(refusal(str(error)), status_code=400)
 
@@ -46,6 +48,17 @@ async def attach(name: str, body: Resources, cloud: TheCloud) -> None:
 @router.delete("/{name}/resources", status_code=204)
 async def detach(name: str, body: Resources, cloud: TheCloud) -> None:
     await rules.detach(cloud, rules.find(cloud, name), body.resources)
+
+
+async def _name(request: Request) -> object:
+    """Raises: ValueError for a body that is no JSON object."""
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        raise ValueError(NOT_JSON) from None
+    if not isinstance(body, dict):
+        raise ValueError(NOT_AN_OBJECT)
+    return body.get("name")
 
 
 def _shape(request: Request, cloud: Cloud, tag: records.Tag) -> dict[str, Any]:

@@ -7,11 +7,6 @@ from pydantic import BaseModel
 from rehearsal.wire import Body
 
 
-class TagCreate(Body):
-    name: Any = ""
-    """Whatever it is: what is no name is refused as a wrong one is, in this operation's own words."""
-
-
 class Resource(Body):
     resource_id: str | int
     resource_type: Literal["droplet", "image", "volume", "volume_snapshot"]

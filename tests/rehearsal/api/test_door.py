@@ -1,5 +1,7 @@
 """What every request passes: token, limits, pages, and what is not served."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 import requests
 
@@ -53,11 +55,19 @@ def test_a_path_that_is_nowhere(api: Client, path: str) -> None:
     assert response.json()["message"] == "The resource you were accessing could not be found."
 
 
-@pytest.mark.parametrize(("method", "path"), [("PUT", "/v2/droplets"), ("POST", "/v2/regions"), ("PATCH", "/v2/account/keys/1")])
-def test_a_method_that_its_path_lacks(api: Client, method: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/v2/droplets", {"GET", "POST", "DELETE"}),
+        ("POST", "/v2/regions", {"GET"}),
+        ("PATCH", "/v2/account/keys/1", {"GET", "PUT", "DELETE"}),
+        ("OPTIONS", "/v2/vpcs/1", {"GET", "PUT", "PATCH", "DELETE"}),
+    ],
+)
+def test_a_method_that_its_path_lacks(api: Client, method: str, path: str, allowed: set[str]) -> None:
     response = api.http.request(method, api.url + path)
     assert (response.status_code, response.json()["id"]) == (405, "method_not_allowed")
-    assert "GET" in response.headers["allow"]
+    assert set(response.headers["allow"].split(", ")) == allowed
 
 
 def test_pages_have_absolute_links(api: Client) -> None:
@@ -68,8 +78,25 @@ def test_pages_have_absolute_links(api: Client) -> None:
     assert second["links"]["pages"]["prev"] == f"{api.url}/v2/sizes?page=1&per_page=10"
     last = api("GET", second["links"]["pages"]["last"])
     assert set(last["links"]["pages"]) == {"first", "prev"}
+    beyond = api("GET", "/v2/sizes?page=99&per_page=10")
+    assert (beyond["sizes"], beyond["meta"]) == ([], first["meta"])
     slugs = [size["slug"] for page in (first, second, last) for size in page["sizes"]]
     assert len(slugs) == len(set(slugs)) == first["meta"]["total"]
+
+
+def test_links_keep_what_was_asked(api: Client) -> None:
+    for name in ("one", "two", "three"):
+        api.droplet(name, tags=["web"])
+    following = api("GET", "/v2/droplets?tag_name=web&per_page=1&page=2")["links"]["pages"]["next"]
+    assert following.startswith(f"{api.url}/v2/droplets?")
+    assert parse_qs(urlsplit(following).query) == {"tag_name": ["web"], "per_page": ["1"], "page": ["3"]}
+    assert [droplet["name"] for droplet in api("GET", following)["droplets"]] == ["three"]
+
+
+@pytest.mark.parametrize("asked", ["200", "201", "99999999999999999999"])
+def test_a_page_has_200_at_most(api: Client, asked: str) -> None:
+    previous = api("GET", f"/v2/actions?per_page={asked}&page=2")["links"]["pages"]["prev"]
+    assert parse_qs(urlsplit(previous).query) == {"per_page": ["200"], "page": ["1"]}
 
 
 def test_one_page_has_empty_links(api: Client) -> None:

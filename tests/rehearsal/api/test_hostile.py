@@ -143,7 +143,7 @@ def test_values(api: Client, path: str) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/json; charset=latin-1"]
 )
 def test_content_types(api: Client, kind: str) -> None:
-    response = _ask(api, "POST", "/v2/tags", b'{"name": "blue"}', kind)
+    response = _ask(api, "POST", "/v2/projects", b'{"name": "blue", "purpose": "IoT"}', kind)
     assert response.status_code == (201 if kind.startswith("application/json") else 422)
 
 

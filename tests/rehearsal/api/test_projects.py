@@ -82,5 +82,12 @@ def test_what_cannot_be_created(api: Client, change: dict[str, Any], status: int
     api.refusal("POST", "/v2/projects", ONE | change, status)
 
 
+def test_links_are_addresses_whatever_was_named(api: Client) -> None:
+    urns = ["do:space:A b", "do:droplet:1 ü/../2", "do:space:artifacts"]
+    told = api("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
+    assert [resource["status"] for resource in told] == ["not_found", "not_found", "assigned"]
+    assert told[1]["links"]["self"] == f"{api.url}/v2/droplets/1%20%C3%BC/../2"
+
+
 def test_what_is_no_urn(api: Client) -> None:
     api.refusal("POST", "/v2/projects/default/resources", {"resources": ["droplet:1"]}, expect=400)

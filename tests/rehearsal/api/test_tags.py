@@ -37,6 +37,12 @@ def test_names_that_cannot_be(api: Client, name: Any) -> None:
     assert set(refused) == {"error", "messages", "root_causes"}
 
 
+@pytest.mark.parametrize("data", ["{", "[]", "null", "", "[" * 100_000, "\x00"])
+def test_what_is_no_tag_at_all_is_refused_in_the_same_words(api: Client, data: str) -> None:
+    response = api.http.post(f"{api.url}/v2/tags", data=data, headers={"Content-Type": "application/json"})
+    assert (response.status_code, set(response.json())) == (400, {"error", "messages", "root_causes"})
+
+
 def test_a_deleted_tag_is_on_nothing(api: Client) -> None:
     droplet = api.droplet(tags=["blue", "green"])
     rule = {"protocol": "tcp", "ports": "22", "sources": {"tags": ["blue"]}}
