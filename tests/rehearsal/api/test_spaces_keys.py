@@ -48,7 +48,8 @@ def test_spaces_knows_of_each_change_when_it_is_acknowledged(api: Client, config
     id = made["access_key"]
     known = ring.get(id)
     assert known is not None
-    assert (known.account, known.secret, known.reads("artifacts"), known.writes("artifacts")) == ("default", made["secret_key"], True, False)
+    assert (known.account, known.secret) == ("default", made["secret_key"])
+    assert (known.reads("artifacts"), known.writes("artifacts")) == (True, False)
     for number in range(20):
         api("PATCH", f"/v2/spaces/keys/{id}", {"grants": [WRITE if number % 2 else READ]})
         changed = ring.get(id)
