@@ -1,0 +1,72 @@
+"""godo, DigitalOcean's own Go client, in a small program: any pointer of an answer that it follows and finds nil ends it."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rehearsal import limits
+from rehearsal.config import CloudConfig
+from rehearsal.limits import Limits
+from rehearsal.machines.memory import MemoryMachines
+from tests.rehearsal.api.client import Client, running
+
+SOURCE = Path(__file__).parent / "godo"
+PROGRAM_SECONDS = 150
+BUILD_SECONDS = 300
+LISTS = {
+    "account/keys": "ssh_keys",
+    "droplets": "droplets",
+    "images?private=true": "images",
+    "snapshots": "snapshots",
+    "firewalls": "firewalls",
+    "load_balancers": "load_balancers",
+    "reserved_ips": "reserved_ips",
+    "domains": "domains",
+    "certificates": "certificates",
+    "spaces/keys": "keys",
+    "tags": "tags",
+}
+"""What the program leaves empty."""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("godo") / "godo-client"
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
+    command = ["go", "build", "-trimpath", "-o", str(target), "."]
+    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    return target
+
+
+def _run(program: Path, steps: str, api: Client, token: str) -> list[str]:
+    """The steps that the program went through, each as it should be."""
+    environment = {**os.environ, "DIGITALOCEAN_API_URL": api.url, "DIGITALOCEAN_TOKEN": token}
+    done = subprocess.run([program, steps], env=environment, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False)
+    lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [line for line in lines if not line["ok"]] == []
+    assert done.returncode == 0, done.stderr
+    return [line["step"] for line in lines]
+
+
+def test_godo_makes_changes_and_deletes_all_there_is(program: Path, api: Client, config: CloudConfig) -> None:
+    steps = _run(program, "all", api, config.token)
+    assert (steps[0], steps[-1], len(steps)) == ("catalogue", "deleted", 22)
+    assert {path: found for path, kind in LISTS.items() if (found := api("GET", f"/v2/{path}")[kind])} == {}
+
+
+@pytest.fixture
+def strict(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A cloud that lets 5 requests through in its minute of two seconds."""
+    monkeypatch.setattr(limits, "MINUTE", 2)
+    with running(config, MemoryMachines(config), Limits(minute=5)) as client:
+        yield client
+
+
+def test_godo_waits_for_the_rate_limit_as_long_as_it_is_told(program: Path, strict: Client, config: CloudConfig) -> None:
+    assert _run(program, "limits", strict, config.token) == ["refused at the limit", "waits as told", "gives up"]
