@@ -9,6 +9,7 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, name, output
+from rehearsal.plugins.values import UNKNOWN
 
 TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA")
 TAGS = ("issue", "issuewild", "iodef")
@@ -41,9 +42,9 @@ class DnsRecord(Resource[DigitalOcean]):
         failures = [
             Failure(key, f"`{key}` is required for when type is `{kind}`") for key in REQUIRED.get(str(kind), ()) if key not in inputs
         ]
-        if isinstance(kind, str) and kind not in TYPES:
+        if isinstance(kind, str) and kind not in (*TYPES, UNKNOWN):
             failures.append(Failure("type", f"expected type to be one of {', '.join(TYPES)}, got {kind}"))
-        if isinstance(tag, str) and tag not in TAGS:
+        if isinstance(tag, str) and tag not in (*TAGS, UNKNOWN):
             failures.append(Failure("tag", f"expected tag to be one of {', '.join(TAGS)}, got {tag}"))
         for key, most in NUMBERS.items():
             if isinstance(inputs.get(key), int) and not 0 <= inputs[key] <= most:

@@ -42,7 +42,7 @@ class Driver:
     def inputs(self, token: str, news: State, olds: State | None = None) -> State:
         """The checked inputs; a failure fails the test."""
         inputs, failures = self.check(token, news, olds)
-        assert failures == []
+        assert not failures, failures
         return inputs
 
     def create(self, token: str, news: State, *, preview: bool = False, seconds: float = 0) -> tuple[str, State]:
