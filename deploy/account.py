@@ -162,7 +162,9 @@ class Account:
 
 
 def _droplet(one: dict[str, Any]) -> Droplet:
-    by_side = {network["type"]: str(network["ip_address"]) for network in one["networks"]["v4"]}
+    by_side: dict[str, str] = {}
+    for network in one["networks"]["v4"]:
+        by_side.setdefault(network["type"], str(network["ip_address"]))  # a reserved IP is public too, and comes after the droplet's own
     return Droplet(
         id=int(one["id"]),
         name=str(one["name"]),

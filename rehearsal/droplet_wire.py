@@ -69,8 +69,7 @@ class Droplet(BaseModel):
     vpc_uuid: str
 
     @classmethod
-    def of(cls, droplet: records.Droplet, vpc: records.Vpc, public: IPv4Network, gateway: IPv4Address, snapshots: list[int]) -> "Droplet":
-        """``public`` and ``gateway`` are the cloud's, ``vpc`` is the droplet's."""
+    def of(cls, droplet: records.Droplet, networks: Networks, snapshots: list[int]) -> "Droplet":
         size = SIZES[droplet.size]
         return cls(
             id=droplet.id,
@@ -88,7 +87,7 @@ class Droplet(BaseModel):
             image=Image.of(droplet.image),
             size=size,
             size_slug=size.slug,
-            networks=Networks() if droplet.status is DropletStatus.NEW else _networks(droplet, vpc, public, gateway),
+            networks=networks,
             region=REGIONS[droplet.region],
             tags=droplet.tags,
             vpc_uuid=droplet.vpc_id,
@@ -97,14 +96,20 @@ class Droplet(BaseModel):
 
 def shown(store: Store, config: CloudConfig, droplet: records.Droplet) -> Droplet:
     snapshots = [image.id for image in lookup.images(store) if image.droplet_id == droplet.id]
-    return Droplet.of(droplet, lookup.vpc(store, droplet.vpc_id), config.public, config.gateway, snapshots)
+    return Droplet.of(droplet, _networks(store, config, droplet), snapshots)
 
 
-def _networks(droplet: records.Droplet, vpc: records.Vpc, public: IPv4Network, gateway: IPv4Address) -> Networks:
+def _networks(store: Store, config: CloudConfig, droplet: records.Droplet) -> Networks:
+    """The reserved IP is the last: clients take the first public address for the droplet's own."""
+    if droplet.status is DropletStatus.NEW:
+        return Networks()
+    vpc = lookup.vpc(store, droplet.vpc_id)
     v4 = [
-        _v4(droplet.public, public, gateway, "public"),
+        _v4(droplet.public, config.public, config.gateway, "public"),
         _v4(droplet.private, vpc.range, vpc.gateway, "private"),
     ]
+    reserved = [address.public for address in store.all(records.ReservedIp) if address.droplet_id == droplet.id]
+    v4 += [_v4(address, config.public, config.gateway, "public") for address in reserved]
     if "ipv6" not in droplet.features:
         return Networks(v4=v4)
     address = IPv6Address(int(IPV6.network_address) + droplet.id)

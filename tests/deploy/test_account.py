@@ -1,12 +1,14 @@
 """What is left in the account is found by id and by tag, with what it costs."""
 
+from typing import Any
+
 import pytest
 
 from deploy import remains
 from deploy.account import Account, AccountError, Thing
 from tests.deploy.answers import Answers
 
-DROPLET = {
+DROPLET: dict[str, Any] = {
     "id": 7,
     "name": "worker01nyc3",
     "status": "active",
@@ -64,6 +66,13 @@ def test_droplets_are_told_with_both_addresses(account: Answers) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
     assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == ("worker01nyc3", "198.51.100.7", "10.10.0.3", 6.0)
+
+
+def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: Answers) -> None:
+    networks = {"v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]}
+    account.by_path["/v2/droplets"] = {"droplets": [DROPLET | {"networks": networks}]}
+    [droplet] = Account().droplets(["slipway-dev-worker"])
+    assert droplet.public == "198.51.100.7"
 
 
 def test_base_images_are_told_with_their_price(account: Answers) -> None:

@@ -77,6 +77,15 @@ def test_reserved_for_a_droplet(api: Client) -> None:
     assert whole["region"]["slug"] == "nyc3"
 
 
+def test_the_droplet_shows_it_after_its_own_address(api: Client) -> None:
+    droplet = api.droplet()
+    own = droplet["networks"]["v4"]
+    ip = reserve(api, droplet_id=droplet["id"])["ip"]
+    assert api.settled(droplet["id"])["networks"]["v4"] == [*own, own[0] | {"ip_address": ip}]
+    act(api, ip, type="unassign")
+    assert api.settled(droplet["id"])["networks"]["v4"] == own
+
+
 def test_a_droplet_outweighs_a_region(api: Client) -> None:
     droplet = api.droplet()
     assert reserve(api, droplet_id=droplet["id"], region="ams3")["region"]["slug"] == "nyc3"

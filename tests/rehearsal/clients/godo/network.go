@@ -115,6 +115,11 @@ func reservedIPs() {
 	held := must(do.ReservedIPs.Get(ctx, free.IP))
 	same("droplet", held.Droplet.ID, machine)
 	same("region of the droplet", held.Droplet.Region.Slug, region)
+	droplet := settled(machine)
+	own, err := droplet.PublicIPv4()
+	check(err == nil && own != free.IP, "the droplet's own address: %s, %v", own, err)
+	worn := slices.ContainsFunc(droplet.Networks.V4, func(one godo.NetworkV4) bool { return one.IPAddress == free.IP })
+	check(worn, "the droplet does not show %s: %v", free.IP, droplet.Networks.V4)
 	ended(must(do.ReservedIPActions.Unassign(ctx, free.IP)))
 	check(must(do.ReservedIPs.Get(ctx, free.IP)).Droplet == nil, "it is still the droplet's")
 	of := func(ctx context.Context, options *godo.ListOptions) ([]godo.Action, *godo.Response, error) {
