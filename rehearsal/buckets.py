@@ -202,11 +202,12 @@ class Buckets:
     def _save(self, account: str, bucket: str, key: str) -> None:
         """Write what differs from what is on disk; of the object that was asked for it may be no more than a property."""
         now = {name: self._rows(name) for name in ("", bucket)}
+        asked_for = Row(bucket, "object", key)
         changed: list[Row] = []
         gone: list[Row] = []
         for name, rows in now.items():
             kept = self._kept.get(name, {})
-            changed += [row for row, made_of in rows.items() if kept.get(row) != made_of or row == Row(bucket, "object", key)]
+            changed += [row for row, made_of in rows.items() if kept.get(row) != made_of or row == asked_for]
             gone += kept.keys() - rows.keys()
         if changed or gone:
             self._write(account, changed, gone)
