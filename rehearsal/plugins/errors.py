@@ -1,6 +1,7 @@
 """What a stand-in reports to the engine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -16,3 +17,12 @@ class PartialFailureError(PluginError):
         self.resource_id = resource_id
         self.state = state
         self.inputs = inputs
+
+
+@contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Put in front of a failure what was being done."""
+    try:
+        yield
+    except PluginError as error:
+        raise PluginError(f"{what}: {error}") from error

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import STRING, Properties, Property, State, name, output, set_of
@@ -76,10 +76,8 @@ class Certificate(Resource[DigitalOcean]):
                 field = "domains" if key == "domains" else FIELDS[key]
                 suffix = " or empty" if new["type"] == "custom" else ""
                 raise PluginError(f"`{field}` is required for when type is `{new['type']}`{suffix}")
-        try:
+        with telling("Error creating Certificate"):
             made = self.client.call("POST", "/v2/certificates", {FIELDS[key]: new[key] for key in FIELDS if new.get(key)})["certificate"]
-        except PluginError as error:
-            raise PluginError(f"Error creating Certificate: {error}") from error
         change.id = made["name"]
         change.learned["uuid"] = made["id"]
 

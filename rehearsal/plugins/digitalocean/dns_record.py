@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, name, output
@@ -62,10 +62,8 @@ class DnsRecord(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         body = {"type": change.new["type"], **_content(change.new)}
-        try:
+        with telling("Failed to create record"):
             made = self.client.call("POST", f"/v2/domains/{change.new['domain']}/records", body)
-        except PluginError as error:
-            raise PluginError(f"Failed to create record: {error}") from error
         change.id = str(made["domain_record"]["id"])
 
     def read(self, resource_id: str, state: State) -> State | None:
@@ -92,10 +90,8 @@ class DnsRecord(Resource[DigitalOcean]):
 
     def update(self, change: Change) -> None:
         """The type is not sent: it never changes."""
-        try:
+        with telling("Failed to update record"):
             self.client.call("PUT", self._path(change), _content(change.new))
-        except PluginError as error:
-            raise PluginError(f"Failed to update record: {error}") from error
 
     def delete(self, change: Change) -> None:
         try:

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, output
 
@@ -23,10 +23,8 @@ class Domain(Resource[DigitalOcean]):
         body = {"name": change.new["name"]}
         if change.new.get("ipAddress"):
             body["ip_address"] = change.new["ipAddress"]
-        try:
+        with telling("Error creating Domain"):
             change.id = self.client.call("POST", "/v2/domains", body)["domain"]["name"]
-        except PluginError as error:
-            raise PluginError(f"Error creating Domain: {error}") from error
 
     def read(self, resource_id: str, state: State) -> State | None:
         """The address is not told: it is but the first record's."""
@@ -40,7 +38,5 @@ class Domain(Resource[DigitalOcean]):
         """Never asked for: every property replaces."""
 
     def delete(self, change: Change) -> None:
-        try:
+        with telling("Error deleting Domain"):
             self.client.call("DELETE", f"/v2/domains/{change.id}")
-        except PluginError as error:
-            raise PluginError(f"Error deleting Domain: {error}") from error

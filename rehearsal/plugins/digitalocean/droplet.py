@@ -9,7 +9,7 @@ from rehearsal.plugins.clock import Clock
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.tagging import retag
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, NUMBER, STRING, Properties, Property, State, name, object_of, output, set_of
@@ -75,10 +75,8 @@ class Droplet(Resource[DigitalOcean]):
         return [Difference(item.path, item.change, True) if removed and item.key == "ipv6" else item for item in found]
 
     def create(self, change: Change) -> None:
-        try:
+        with telling("Error creating droplet"):
             droplet = self.client.call("POST", "/v2/droplets", _request(change.new))["droplet"]
-        except PluginError as error:
-            raise PluginError(f"Error creating droplet: {error}") from error
         change.id = str(droplet["id"])
         self._wait(change.id, "active", ("new",), change.clock)
 

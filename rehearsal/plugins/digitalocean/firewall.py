@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Kind, Properties, Property, State, list_of, name, object_of, output, set_of
 
@@ -41,10 +41,8 @@ class Firewall(Resource[DigitalOcean]):
     }
 
     def create(self, change: Change) -> None:
-        try:
+        with telling("Error creating firewall"):
             change.id = self.client.call("POST", "/v2/firewalls", _request(change.new))["firewall"]["id"]
-        except PluginError as error:
-            raise PluginError(f"Error creating firewall: {error}") from error
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/firewalls/{resource_id}")
@@ -66,16 +64,12 @@ class Firewall(Resource[DigitalOcean]):
         }
 
     def update(self, change: Change) -> None:
-        try:
+        with telling("Error updating firewall"):
             self.client.call("PUT", f"/v2/firewalls/{change.id}", _request(change.new))
-        except PluginError as error:
-            raise PluginError(f"Error updating firewall: {error}") from error
 
     def delete(self, change: Change) -> None:
-        try:
+        with telling("Error deleting firewall"):
             self.client.call("DELETE", f"/v2/firewalls/{change.id}")
-        except PluginError as error:
-            raise PluginError(f"Error deleting firewall: {error}") from error
 
 
 def _request(new: State) -> dict[str, Any]:

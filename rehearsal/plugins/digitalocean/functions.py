@@ -8,6 +8,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.droplet import address
 from rehearsal.plugins.digitalocean.project import members
 from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.naming import camel
 from rehearsal.plugins.resource import Function
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, object_of
 
@@ -72,7 +73,7 @@ def _droplet(droplet: Mapping[str, Any]) -> State:
 
 def _matches(record: State, wanted: Mapping[str, Any]) -> bool:
     """Whether a record's value, or one of its values, is one of those wanted (all of them with ``all``)."""
-    value = record.get(wanted["key"], record.get(_camel(wanted["key"])))
+    value = record.get(wanted["key"], record.get(camel(wanted["key"])))
     values = [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
     tests: dict[str, Callable[[str, str], bool]] = {
         "exact": lambda found, want: found == want,
@@ -82,11 +83,6 @@ def _matches(record: State, wanted: Mapping[str, Any]) -> bool:
     test = tests[wanted.get("matchBy") or "exact"]
     hits = [any(test(found, want) for found in values) for want in wanted["values"]]
     return all(hits) if wanted.get("all") else any(hits)
-
-
-def _camel(key: str) -> str:
-    head, *rest = key.split("_")
-    return head + "".join(part.title() for part in rest)
 
 
 def _text(value: Any) -> str:
@@ -101,7 +97,7 @@ def _listing(path: str, key: str, shape: Callable[[Mapping[str, Any]], State]) -
         for wanted in inputs.get("filters") or []:
             records = [record for record in records if _matches(record, wanted)]
         for order in reversed(inputs.get("sorts") or []):
-            records.sort(key=lambda record: record[_camel(order["key"])], reverse=order.get("direction") == "desc")
+            records.sort(key=lambda record: record[camel(order["key"])], reverse=order.get("direction") == "desc")
         return {"id": f"{key}-{len(records)}", key: records, "filters": inputs.get("filters"), "sorts": inputs.get("sorts")}
 
     return call

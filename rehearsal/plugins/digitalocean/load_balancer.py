@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.certificate import named
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.naming import fields
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import (
@@ -37,13 +38,7 @@ RULE: Properties = {
     "targetProtocol": Property(STRING, required=True),
     "tlsPassthrough": Property(BOOLEAN, default=False),
 }
-RULE_FIELDS = {
-    "entryPort": "entry_port",
-    "entryProtocol": "entry_protocol",
-    "targetPort": "target_port",
-    "targetProtocol": "target_protocol",
-    "tlsPassthrough": "tls_passthrough",
-}
+RULE_FIELDS = fields(key for key in RULE if not key.startswith("certificate"))
 
 HEALTHCHECK: Properties = {
     "checkIntervalSeconds": Property(INTEGER, default=10),
@@ -54,18 +49,10 @@ HEALTHCHECK: Properties = {
     "responseTimeoutSeconds": Property(INTEGER, default=5),
     "unhealthyThreshold": Property(INTEGER, default=3),
 }
-HEALTHCHECK_FIELDS = {
-    "checkIntervalSeconds": "check_interval_seconds",
-    "healthyThreshold": "healthy_threshold",
-    "path": "path",
-    "port": "port",
-    "protocol": "protocol",
-    "responseTimeoutSeconds": "response_timeout_seconds",
-    "unhealthyThreshold": "unhealthy_threshold",
-}
+HEALTHCHECK_FIELDS = fields(HEALTHCHECK)
 
 STICKY: Properties = {"cookieName": Property(STRING), "cookieTtlSeconds": Property(INTEGER), "type": Property(STRING, default="none")}
-STICKY_FIELDS = {"cookieName": "cookie_name", "cookieTtlSeconds": "cookie_ttl_seconds", "type": "type"}
+STICKY_FIELDS = fields(STICKY)
 
 FIREWALL: Properties = {"allows": Property(list_of(STRING)), "denies": Property(list_of(STRING))}
 FIREWALL_FIELDS = {"allows": "allow", "denies": "deny"}
@@ -86,25 +73,12 @@ GLOBAL: Properties = {
     "targetProtocol": Property(STRING, required=True),
 }
 
-PLAIN_FIELDS = {
-    "name": "name",
-    "algorithm": "algorithm",
-    "redirectHttpToHttps": "redirect_http_to_https",
-    "enableProxyProtocol": "enable_proxy_protocol",
-    "enableBackendKeepalive": "enable_backend_keepalive",
-    "disableLetsEncryptDnsRecords": "disable_lets_encrypt_dns_records",
-}
+PLAIN_FIELDS = fields(
+    ("name", "algorithm", "redirectHttpToHttps", "enableProxyProtocol", "enableBackendKeepalive", "disableLetsEncryptDnsRecords")
+)
 """Sent always, zero or not."""
 
-OPTIONAL_FIELDS = {
-    "projectId": "project_id",
-    "httpIdleTimeoutSeconds": "http_idle_timeout_seconds",
-    "vpcUuid": "vpc_uuid",
-    "type": "type",
-    "network": "network",
-    "networkStack": "network_stack",
-    "tlsCipherPolicy": "tls_cipher_policy",
-}
+OPTIONAL_FIELDS = fields(("projectId", "httpIdleTimeoutSeconds", "vpcUuid", "type", "network", "networkStack", "tlsCipherPolicy"))
 
 
 class LoadBalancer(Resource[DigitalOcean]):
@@ -159,10 +133,8 @@ class LoadBalancer(Resource[DigitalOcean]):
         return failures
 
     def create(self, change: Change) -> None:
-        try:
+        with telling("Error creating Load Balancer"):
             change.id = self.client.call("POST", "/v2/load_balancers", self._request(change.new))["load_balancer"]["id"]
-        except PluginError as error:
-            raise PluginError(f"Error creating Load Balancer: {error}") from error
 
         def look() -> tuple[str, None]:
             return self.client.call("GET", f"/v2/load_balancers/{change.id}")["load_balancer"]["status"], None
@@ -176,10 +148,8 @@ class LoadBalancer(Resource[DigitalOcean]):
         return _state(found["load_balancer"]) | {"forwardingRules": self._rules(found["load_balancer"])}
 
     def update(self, change: Change) -> None:
-        try:
+        with telling("Error updating Load Balancer"):
             self.client.call("PUT", f"/v2/load_balancers/{change.id}", self._request(change.old | change.new))
-        except PluginError as error:
-            raise PluginError(f"Error updating Load Balancer: {error}") from error
 
     def delete(self, change: Change) -> None:
         try:
@@ -226,13 +196,13 @@ def _body(new: State) -> dict[str, Any]:
         body["tag"] = new["dropletTag"]
     elif new.get("dropletIds"):
         body["droplet_ids"] = new["dropletIds"]
-    for key, field, fields in (
+    for key, field, inner in (
         ("healthcheck", "health_check", HEALTHCHECK_FIELDS),
         ("stickySessions", "sticky_sessions", STICKY_FIELDS),
         ("firewall", "firewall", FIREWALL_FIELDS),
     ):
         if new.get(key):
-            body[field] = {theirs: new[key][ours] for ours, theirs in fields.items() if new[key].get(ours) is not None}
+            body[field] = {theirs: new[key][ours] for ours, theirs in inner.items() if new[key].get(ours) is not None}
     return body
 
 

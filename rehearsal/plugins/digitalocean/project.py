@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, name, output, set_of
@@ -34,10 +34,8 @@ class Project(Resource[DigitalOcean]):
     def create(self, change: Change) -> None:
         new = change.new
         optional = {key: new[key] for key in ("description", "environment") if new.get(key)}
-        try:
+        with telling("Error creating Project"):
             project = self.client.call("POST", "/v2/projects", {"name": new["name"], "purpose": new["purpose"], **optional})["project"]
-        except PluginError as error:
-            raise PluginError(f"Error creating Project: {error}") from error
         change.id = project["id"]
         if new.get("resources"):
             assign(self.client, change.id, new["resources"])
@@ -84,10 +82,8 @@ class Project(Resource[DigitalOcean]):
 
     def _patch(self, project_id: str, project: State) -> None:
         body = {key: project[key] for key in ("name", "description", "purpose", "environment", "is_default")}
-        try:
+        with telling("Error updating Project"):
             self.client.call("PATCH", f"/v2/projects/{project_id}", body)
-        except PluginError as error:
-            raise PluginError(f"Error updating Project: {error}") from error
 
 
 class ProjectResources(Resource[DigitalOcean]):
@@ -134,10 +130,8 @@ def members(client: DigitalOcean, project: str) -> list[str]:
 
 def assign(client: DigitalOcean, project: str, urns: Iterable[Any]) -> None:
     """Move resources into a project."""
-    try:
+    with telling("Error assigning resources"):
         client.call("POST", f"/v2/projects/{project}/resources", {"resources": list(urns)})
-    except PluginError as error:
-        raise PluginError(f"Error assigning resources: {error}") from error
 
 
 def move(client: DigitalOcean, project: str, old: list[str], new: list[str]) -> None:

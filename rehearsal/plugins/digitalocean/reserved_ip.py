@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from rehearsal.plugins.clock import Clock
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, output
@@ -25,10 +25,8 @@ class ReservedIp(Resource[DigitalOcean]):
     }
 
     def create(self, change: Change) -> None:
-        try:
+        with telling("Error creating reserved IP"):
             change.id = self.client.call("POST", "/v2/reserved_ips", {"region": change.new["region"]})["reserved_ip"]["ip"]
-        except PluginError as error:
-            raise PluginError(f"Error creating reserved IP: {error}") from error
         if change.new.get("dropletId"):
             assign(self.client, change.id, change.new["dropletId"], change.clock)
 

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import REGIONS, SpacesError
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, name, object_of, output
 from rehearsal.plugins.values import UNKNOWN
@@ -65,10 +65,8 @@ class SpacesBucket(Resource[DigitalOcean]):
     def create(self, change: Change) -> None:
         new = change.new
         bucket, region, acl = new["name"], new["region"], {"x-amz-acl": new["acl"]}
-        try:
+        with telling("Error creating Spaces bucket"):
             self.client.spaces.call("PUT", region, bucket, headers=acl)
-        except PluginError as error:
-            raise PluginError(f"Error creating Spaces bucket: {error}") from error
         change.id = bucket
         clock = change.clock.limited(APPEARING_SECONDS)
         while not self._exists(region, bucket):

@@ -11,7 +11,7 @@ from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import SpacesError
 from rehearsal.plugins.digitalocean.spaces_bucket import S3
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, map_of, output
 
@@ -114,10 +114,8 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         headers |= {META + key: value for key, value in (new.get("metadata") or {}).items()}
         headers["x-amz-acl"] = new["acl"]
         headers["Content-MD5"] = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
-        try:
+        with telling(f"Error putting object in Spaces bucket ({new['bucket']})"):
             self.client.spaces.call("PUT", new["region"], new["bucket"], f"/{new['key']}", headers=headers, body=body)
-        except PluginError as error:
-            raise PluginError(f"Error putting object in Spaces bucket ({new['bucket']}): {error}") from error
 
     def _versions(self, old: State) -> list[str]:
         query = {"versions": "", "prefix": old["key"]}

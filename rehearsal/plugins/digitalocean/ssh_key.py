@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import STRING, Properties, Property, State, name, output
 
@@ -23,10 +23,8 @@ class SshKey(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         body = {"name": change.new["name"], "public_key": change.new["publicKey"]}
-        try:
+        with telling("Error creating SSH Key"):
             change.id = str(self.client.call("POST", "/v2/account/keys", body)["ssh_key"]["id"])
-        except PluginError as error:
-            raise PluginError(f"Error creating SSH Key: {error}") from error
         clock = change.clock.limited(APPEARING_SECONDS)
         while self.client.find(f"/v2/account/keys/{change.id}") is None:
             clock.pause(f"SSH key {change.id} to appear")
@@ -42,7 +40,5 @@ class SshKey(Resource[DigitalOcean]):
         self.client.call("PUT", f"/v2/account/keys/{change.id}", {"name": change.new["name"]})
 
     def delete(self, change: Change) -> None:
-        try:
+        with telling("Error deleting SSH key"):
             self.client.call("DELETE", f"/v2/account/keys/{change.id}")
-        except PluginError as error:
-            raise PluginError(f"Error deleting SSH key: {error}") from error

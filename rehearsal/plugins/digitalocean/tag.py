@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import INTEGER, Properties, State, name, output
 
@@ -27,10 +27,8 @@ class Tag(Resource[DigitalOcean]):
     }
 
     def create(self, change: Change) -> None:
-        try:
+        with telling("Error creating tag"):
             change.id = self.client.call("POST", "/v2/tags", {"name": change.new["name"]})["tag"]["name"]
-        except PluginError as error:
-            raise PluginError(f"Error creating tag: {error}") from error
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/tags/{resource_id}")
@@ -44,7 +42,5 @@ class Tag(Resource[DigitalOcean]):
         """Never asked for: the name is all there is, and it replaces."""
 
     def delete(self, change: Change) -> None:
-        try:
+        with telling("Error deleting tag"):
             self.client.call("DELETE", f"/v2/tags/{change.id}")
-        except PluginError as error:
-            raise PluginError(f"Error deleting tag: {error}") from error

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
 from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, name, output
@@ -30,10 +30,8 @@ class Vpc(Resource[DigitalOcean]):
         new = change.new
         optional = {"description": new.get("description"), "ip_range": new.get("ipRange")}
         body = {"name": new["name"], "region": new["region"]} | {key: value for key, value in optional.items() if value}
-        try:
+        with telling("Error creating VPC"):
             change.id = self.client.call("POST", "/v2/vpcs", body)["vpc"]["id"]
-        except PluginError as error:
-            raise PluginError(f"Error creating VPC: {error}") from error
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/vpcs/{resource_id}")
@@ -52,10 +50,8 @@ class Vpc(Resource[DigitalOcean]):
 
     def update(self, change: Change) -> None:
         body = {"name": change.new["name"], "description": change.new.get("description", ""), "default": change.old.get("default", False)}
-        try:
+        with telling("Error updating VPC"):
             self.client.call("PUT", f"/v2/vpcs/{change.id}", body)
-        except PluginError as error:
-            raise PluginError(f"Error updating VPC: {error}") from error
 
     def delete(self, change: Change) -> None:
         clock = change.clock.limited(EMPTYING_SECONDS)
