@@ -21,7 +21,7 @@ SPACES_REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3"
 
 
 def droplet_name(role: str, number: int, region: str) -> str:
-    """``worker01nyc3``: role, two digits, region, so that a name tells all."""
+    """``worker01nyc3``: role, two digits (three from the hundredth on), region, so that a name tells all."""
     return f"{role}{number:02d}{region}"
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from infra.skipped import unless_skipped
+
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeArgs:
@@ -62,5 +64,5 @@ class Edge(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        self.url = self.balancer.ip.apply(lambda ip: f"http://{ip}/")
+        self.url = unless_skipped(self.balancer.ip, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})

@@ -114,5 +114,5 @@ def forecast(made_of: str, region: str) -> str:
     except ApiError as silent:
         return f"the account does not tell whether it is there: {silent}"
     if image is None:
-        return "would be built"
+        return f"would be built, and bear the tag {content_tag(made_of)}"
     return f"is there as {image.name}" if region in image.regions else f"is there as {image.name}, would be transferred to {region}"

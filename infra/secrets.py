@@ -8,6 +8,8 @@ import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
+from infra.skipped import unless_skipped
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPair:
@@ -63,10 +65,10 @@ class Secrets(pulumi.ComponentResource):
         )
 
     def _token(self, name: str) -> pulumi.Output[str]:
-        return pulumi.Output.secret(self._hex(name, 32).apply(lambda digits: str(uuid.UUID(digits))))
+        return pulumi.Output.secret(unless_skipped(self._hex(name, 32), lambda digits: str(uuid.UUID(digits))))
 
     def _key(self, name: str) -> pulumi.Output[str]:
-        return pulumi.Output.secret(self._hex(name, 64).apply(lambda digits: base64.b64encode(bytes.fromhex(digits)).decode()))
+        return pulumi.Output.secret(unless_skipped(self._hex(name, 64), lambda digits: base64.b64encode(bytes.fromhex(digits)).decode()))
 
     def _hex(self, name: str, digits: int) -> pulumi.Output[str]:
         made = random.RandomPassword(
@@ -85,7 +87,7 @@ class Secrets(pulumi.ComponentResource):
         key = tls.PrivateKey(
             f"{self._name}-{name}", algorithm="ED25519", opts=pulumi.ResourceOptions(parent=self, replacement_trigger=made_of)
         )
-        return KeyPair(public=key.public_key_openssh.apply(str.strip), private=pulumi.Output.secret(key.private_key_openssh))
+        return KeyPair(public=unless_skipped(key.public_key_openssh, str.strip), private=pulumi.Output.secret(key.private_key_openssh))
 
 
 def _both(**parts: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:

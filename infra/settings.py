@@ -67,6 +67,13 @@ class Settings(BaseModel):
         int,
         Field(ge=1024, le=19999, description="Port of frontserve on each worker, open to the load balancer only; not one of an agent's."),
     ] = 8085
+    workload: Annotated[
+        bool,
+        Field(
+            description="Whether services, prober and operator are in the cluster. Without them a new stack can be brought up "
+            "in parts (`pulumi up --target`), which providers of a cluster that is not there yet make impossible."
+        ),
+    ] = True
     task_driver: Annotated[Literal["exec", "raw_exec"], Field(description="How Nomad runs a service: in a chroot, or as it is.")] = "exec"
     greeting: Annotated[
         str,

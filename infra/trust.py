@@ -14,6 +14,7 @@ from infra.node import Machine
 from infra.readiness import Readiness
 from infra.secrets import Secrets
 from infra.settings import Settings
+from infra.skipped import unless_skipped
 
 LOOPBACK = "127.0.0.1"
 
@@ -60,12 +61,12 @@ class Cluster:
     @property
     def consul(self) -> pulumi.Output[str]:
         """URL of a Consul server; no secret."""
-        return pulumi.Output.unsecret(self.bootstrap.access.apply(lambda access: access["consul"]))
+        return pulumi.Output.unsecret(unless_skipped(self.bootstrap.access, lambda access: access["consul"]))
 
     @property
     def nomad(self) -> pulumi.Output[str]:
         """URL of a Nomad server; no secret."""
-        return pulumi.Output.unsecret(self.bootstrap.access.apply(lambda access: access["nomad"]))
+        return pulumi.Output.unsecret(unless_skipped(self.bootstrap.access, lambda access: access["nomad"]))
 
     def whole(self, name: str, workers: pulumi.Output[list[Member]], enrolments: Sequence[Enrolment], timeout: int) -> Readiness:
         """The cluster with all its members, each of which has been given what it has to have."""

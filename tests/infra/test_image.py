@@ -24,7 +24,7 @@ from infra import image_provider
 from infra.image import BaseImageArgs, content, forecast, owner_label
 from infra.image_api import ApiError, ImageApi, connect
 from infra.image_build import BuildError
-from infra.image_provider import IMAGES, ImageProvider, is_build_of, next_name
+from infra.image_provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
 from tests.infra.image_account import TOKEN, FakeAccount, install_packer, serve
 
 ROOT = Path(__file__).parents[2]
@@ -360,7 +360,7 @@ def test_a_preview_builds_nothing_and_tells_what_would_be(
     mocks.set_mocks(Program(), project="slipway", stack="dev", preview=True)
     pulumi.runtime.set_all_config({"digitalocean:token": TOKEN, "digitalocean:apiEndpoint": account.url})
     try:
-        assert forecast(PROPS["content"], "nyc3") == "would be built"
+        assert forecast(PROPS["content"], "nyc3") == f"would be built, and bear the tag {content_tag(PROPS['content'])}"
         account.add_image("base.2026.01.31.1", ["nyc3"], [CONTENT])
         assert forecast(PROPS["content"], "nyc3") == "is there as base.2026.01.31.1"
         assert forecast(PROPS["content"], "ams3") == "is there as base.2026.01.31.1, would be transferred to ams3"

@@ -71,10 +71,11 @@ class Rig:
     def _pristine(self) -> Path:
         return self.directory.with_name(f"{self.directory.name}-pristine")
 
-    def start(self) -> None:
+    def start(self, *words: str) -> None:
+        """Bring the cloud up; ``words`` say more of it than its name."""
         copy_checkout(self._pristine)
         self.reset()
-        self.rehearsal("up", "--quiet")
+        self.rehearsal("up", "--quiet", *words)
         self.environment = {**os.environ, **whole(CloudConfig.load(self.name))}
 
     def stop(self) -> None:
