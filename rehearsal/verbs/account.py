@@ -3,8 +3,7 @@
 import argparse
 import sys
 
-from rehearsal import accounts, environment
-from rehearsal.config import CloudConfig
+from rehearsal import accounts, environment, lifecycle
 
 LIMITS = {"droplet_limit": "droplets", "reserved_ip_limit": "reserved IPs"}
 
@@ -22,9 +21,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = CloudConfig.load(options.cloud)
-    except FileNotFoundError:
-        print(f"there is no cloud {options.cloud}: bring it up with `make cloud` or `make rehearse`", file=sys.stderr)
+        config = lifecycle.find(options.cloud)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
         return 1
     limits = {field: limit for field in LIMITS if (limit := getattr(options, field)) is not None}
     try:
