@@ -26,6 +26,7 @@ class Client:
 
     def __init__(self, url: str, token: str) -> None:
         self.url = url
+        self.token = token
         self.http = requests.Session()
         self.http.headers["Authorization"] = f"Bearer {token}"
 
