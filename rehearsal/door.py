@@ -55,6 +55,8 @@ class Door:
         if scope["type"] != "http" or scope["path"].startswith(OPEN):
             await self._app(scope, receive, send)
             return
+        if scope["path"] != "/":  # some clients end every path with a slash, and the real cloud does not mind
+            scope = {**scope, "path": scope["path"].removesuffix("/")}
         request_id, begun = str(uuid4()), time.monotonic()
         account = self._account(scope)
         meter = self._meter(account)

@@ -48,11 +48,21 @@ def test_the_list_of_keys_has_a_limit_of_its_own(config: CloudConfig, machines: 
         api("GET", "/v2/account")
 
 
-@pytest.mark.parametrize("path", ["/v2/nothing", "/v1/droplets", "/", "/v2/droplets/", "/v2/droplets/1/2/3", "/_rehearsal/nothing"])
+@pytest.mark.parametrize("path", ["/v2/nothing", "/v1/droplets", "/", "//", "/v2/droplets//", "/v2/droplets/1/2/3", "/_rehearsal/nothing"])
 def test_a_path_that_is_nowhere(api: Client, path: str) -> None:
     response = api.http.get(api.url + path)
     assert (response.status_code, response.json()["id"]) == (404, "not_found")
     assert response.json()["message"] == "The resource you were accessing could not be found."
+
+
+def test_a_slash_at_the_end_means_nothing(api: Client) -> None:
+    id = api.droplet()["id"]
+    assert api.http.get(f"{api.url}/v2/droplets/{id}/").json() == api("GET", f"/v2/droplets/{id}")
+    listed = api.http.get(f"{api.url}/v2/actions/?per_page=1").json()
+    assert listed["actions"] and listed["meta"]["total"] == 1
+    assert api.http.post(f"{api.url}/v2/tags/", json={"name": "a"}).status_code == 201
+    refused = api.http.get(f"{api.url}/v2/volumes/")
+    assert refused.status_code == 404 and "leaves out" in refused.json()["message"]
 
 
 @pytest.mark.parametrize(
