@@ -69,7 +69,7 @@ class Step(Generic[S]):
 BOOTED = Step("booted", {DropletStatus.NEW}, DropletStatus.ACTIVE)
 FAILED_TO_BOOT = Step("failed to boot", {DropletStatus.NEW}, DropletStatus.OFF)
 WENT_OFF = Step("went off", {DropletStatus.ACTIVE}, DropletStatus.OFF)
-CAME_ON = Step("came on", {DropletStatus.OFF}, DropletStatus.ACTIVE)
+CAME_ON = Step("came on", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
 REBUILT = Step("rebuilt", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
 DOOMED = Step("doomed", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.DELETING)
 

@@ -63,12 +63,6 @@ def begin_tagged(cloud: Cloud, tag: str, body: DropletAction) -> list[Action]:
     return actions
 
 
-def _power_on(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    if droplet.status is DropletStatus.ACTIVE:
-        raise unprocessable("Droplet is already powered on.")
-    return {}
-
-
 def _snapshot(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
     return {"name": body.name or f"{droplet.name}-snapshot"}
 
@@ -130,7 +124,6 @@ def _kernel(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, An
 
 
 _ARGUMENTS: dict[str, Callable[[Cloud, Droplet, DropletAction], dict[str, Any]]] = {
-    "power_on": _power_on,
     "snapshot": _snapshot,
     "restore": _restore,
     "rebuild": _rebuild,
