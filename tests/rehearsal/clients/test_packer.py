@@ -40,10 +40,10 @@ build {
   sources = ["source.digitalocean.outside"]
   provisioner "file" {
     source      = "${path.root}/greeting"
-    destination = "/root/greeting"
+    destination = "/opt/greeting"
   }
   provisioner "shell" {
-    inline = ["grep -qx hello /root/greeting"]
+    inline = ["grep -qx hello /opt/greeting"]
   }
   post-processor "manifest" {
     output = "${path.root}/manifest.json"
