@@ -22,7 +22,7 @@ NAME ?= $(word 2,$(MAKECMDGOALS))
 $(eval $(word 2,$(MAKECMDGOALS)):;@:)
 endif
 
-.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench reset down
+.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench bench-api conformance reset down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -70,6 +70,12 @@ check: setup ## formatting, lint, types, shell scripts
 
 bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
 	@$(PYTHON) -m tests.bench
+
+bench-api: setup ## how quickly the rehearsal's API answers: 1,000 droplets, 200 requests a second
+	@$(PYTHON) -m tests.rehearsal.load
+
+conformance: setup ## 20,000 requests made from the API's description, each answer held against it (the description is kept outside)
+	@$(PYTHON) -m tests.rehearsal.conformance
 
 reset: ## empty the cloud: all that was made in it goes; its name, port, accounts and keys stay; also after a crash
 	@$(REHEARSAL) reset --cloud $(CLOUD)

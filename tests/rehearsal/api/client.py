@@ -15,7 +15,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.limits import REAL, Limits
 from rehearsal.machines.protocol import Machines
 from rehearsal.server import Api
-from tests.rehearsal.api import spec
+from tests.rehearsal.api import coverage, spec
 
 T = TypeVar("T")
 WAIT_SECONDS = 10
@@ -36,6 +36,7 @@ class Client:
         body = response.json() if response.content else None
         assert response.status_code == expect, f"{method} {path}: {response.status_code} {body}"
         assert {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-request-id"} <= set(response.headers)
+        coverage.note(method, urlsplit(response.url).path)
         spec.check(method, urlsplit(response.url).path, response.status_code, body)
         return body
 

@@ -10,12 +10,23 @@ from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.times import Times
+from tests.rehearsal.api import coverage
 from tests.rehearsal.api.client import Client, running
 
 UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_000)
 
 BRISK = Times(least=0.02)
 """Tests wait for states instead of seeing them pass by; those of times have their own."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def page_of_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What docs/coverage.md tells of tests is what the tests did, at least of those that ran."""
+    yield
+    options = request.config.option
+    complete = not (options.keyword or options.markexpr or request.session.testsfailed or any("::" in name for name in request.config.args))
+    if not coverage.writing:
+        assert coverage.differences(coverage.asked, complete=complete) == [], "run `python -m tests.rehearsal.api.coverage`"
 
 
 @pytest.fixture

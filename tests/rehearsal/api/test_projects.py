@@ -21,6 +21,19 @@ def test_create_change_delete(api: Client) -> None:
     api("GET", path, expect=404)
 
 
+def test_the_default_project_is_listed_and_changed(api: Client) -> None:
+    made = api("POST", "/v2/projects", ONE, 201)["project"]
+    default = api("GET", "/v2/projects/default")["project"]
+    assert {(one["name"], one["is_default"]) for one in api("GET", "/v2/projects")["projects"]} == {
+        (default["name"], True),
+        (made["name"], False),
+    }
+    body = {"name": "home", "description": "of all", "purpose": "IoT", "environment": "Production", "is_default": True}
+    changed = api("PUT", "/v2/projects/default", body)["project"]
+    assert body.items() <= changed.items()
+    assert changed["id"] == default["id"]
+
+
 def test_resources_are_in_the_default_project_until_assigned(api: Client) -> None:
     droplet = api.droplet()
     urn = f"do:droplet:{droplet['id']}"

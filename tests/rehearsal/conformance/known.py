@@ -1,7 +1,7 @@
 """What exists in the cloud under test, as its own answers tell: so that requests can name it."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST = 40
@@ -27,45 +27,49 @@ IDENTIFIERS = {
 }
 """Under which key of an answer an object lies: the path parameter that takes it, and its fields that do."""
 
+Named = dict[str, Any]
+"""Path parameters that together name one thing, such as a domain and one of its records."""
+
 
 class Known:
-    """Identifiers by path parameter."""
+    """Identifiers by the path parameters that take them."""
 
     def __init__(self, random: random.Random) -> None:
         self._random = random
-        self._found: dict[str, list[Any]] = {}
-        self._actions: dict[str, list[tuple[Any, int]]] = {}
+        self._found: dict[frozenset[str], list[Named]] = {}
 
-    def learn(self, answer: Any) -> None:
-        """Take up what an answer shows, one object or a list of them."""
+    def learn(self, answer: Any, within: Mapping[str, Any]) -> None:
+        """Take up what an answer shows, one object or a list of them, and what of the path it lies within."""
         for parameter, value in _identifiers(answer):
-            known = self._found.setdefault(parameter, [])
-            if value in known:
-                known.remove(value)
-            known.append(value)
-            del known[:-MOST]
-        action = answer.get("action") if isinstance(answer, dict) else None
-        if isinstance(action, dict) and "resource_type" in action:
-            self._actions.setdefault(action["resource_type"], []).append((action["resource_id"], action["id"]))
+            self._keep({parameter: value})
+            if within and parameter not in within:
+                self._keep({**within, parameter: value})
 
-    def forget(self, parameter: str, value: Any) -> None:
+    def forget(self, path: Named) -> None:
         """An object that was deleted; now and then it is still asked for."""
-        known = self._found.get(parameter, [])
-        if value in known and self._random.random() < 0.9:
-            known.remove(value)
+        known = self._found.get(frozenset(path), [])
+        if path in known and self._random.random() < 0.9:
+            known.remove(path)
+
+    def path(self, parameters: Mapping[str, Any]) -> Named | None:
+        """Values for a path's parameters."""
+        known = self._found.get(frozenset(parameters))
+        return dict(self._random.choice(known)) if known else None
 
     def one(self, parameter: str, otherwise: Any = None) -> Any:
-        known = self._found.get(parameter)
-        return self._random.choice(known) if known else otherwise
-
-    def action(self, resource_type: str) -> tuple[Any, int] | None:
-        """A resource of this type and one of its actions."""
-        known = self._actions.get(resource_type)
-        return self._random.choice(known[-MOST:]) if known else None
+        found = self.path({parameter: None})
+        return found[parameter] if found else otherwise
 
     def some(self, parameter: str, most: int = 3) -> list[Any]:
-        known = self._found.get(parameter, [])
+        known = [named[parameter] for named in self._found.get(frozenset({parameter}), [])]
         return self._random.sample(known, min(len(known), self._random.randint(0, most)))
+
+    def _keep(self, named: Named) -> None:
+        known = self._found.setdefault(frozenset(named), [])
+        if named in known:
+            known.remove(named)
+        known.append(named)
+        del known[:-MOST]
 
 
 def _identifiers(answer: Any) -> Iterator[tuple[str, Any]]:

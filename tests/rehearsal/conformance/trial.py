@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import CheckFunction, not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.result import Ok
 from schemathesis.schemas import APIOperation
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -31,9 +32,11 @@ CHECKS: list[CheckFunction] = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-OWNERS = {"droplet_id": "droplet", "image_id": "image"}
 AS_GENERATED = 0.3
 """The part of requests that is sent as generated; of the others most name what exists and say what a client would."""
+
+
+Request = Case[Any]
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Findings:
 
 def operations(description: dict[str, Any], is_served: Callable[[str, str], bool]) -> list[APIOperation[Any, Any, Any, Any]]:
     """Those of the description that the cloud serves, by method and path."""
-    found = (result.ok() for result in schemathesis.openapi.from_dict(description).get_all_operations())
+    found = [result.ok() for result in schemathesis.openapi.from_dict(description).get_all_operations() if isinstance(result, Ok)]
     return [operation for operation in found if is_served(operation.method.upper(), operation.path)]
 
 
@@ -73,10 +76,10 @@ def run(url: str, token: str, asked: list[APIOperation[Any, Any, Any, Any]], cou
     return findings
 
 
-def _generated(operation: APIOperation[Any, Any, Any, Any], count: int, number: int) -> Iterator[Case]:
+def _generated(operation: APIOperation[Any, Any, Any, Any], count: int, number: int) -> Iterator[Request]:
     """Requests as the description allows them, and as many that it does not, if there are so many."""
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
-    made: list[Case] = []
+    made: list[Request] = []
     for mode in modes:
         made += _of_mode(operation, mode, count - count // 2 if mode is modes[0] else count // 2, number)
     missing = count - len(made)
@@ -85,13 +88,13 @@ def _generated(operation: APIOperation[Any, Any, Any, Any], count: int, number: 
         yield from (made[index % len(made)] for index in range(missing))
 
 
-def _of_mode(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count: int, number: int) -> list[Case]:
-    made: list[Case] = []
+def _of_mode(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count: int, number: int) -> list[Request]:
+    made: list[Request] = []
 
     @seed(number)
     @settings(max_examples=count, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(operation.as_strategy(generation_mode=mode))
-    def keep(case: Case) -> None:
+    def keep(case: Request) -> None:
         made.append(case)
 
     try:
@@ -103,31 +106,21 @@ def _of_mode(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, 
     return made[:count]
 
 
-def _aim(case: Case, chance: random.Random, known: Known) -> None:
+def _aim(case: Request, chance: random.Random, known: Known) -> None:
     """Have the request name what exists and say what a client would, most of the time."""
-    for parameter, generated in (case.path_parameters or {}).items():
-        if chance.random() < (0.3 if case.method == "DELETE" else 0.9):
-            case.path_parameters[parameter] = known.one(parameter, generated)
-    _aim_at_action(case, known)
+    if case.path_parameters and chance.random() < (0.3 if case.method == "DELETE" else 0.95):
+        case.path_parameters = known.path(case.path_parameters) or case.path_parameters
     if "tag_name" in (case.query or {}) or (case.method == "DELETE" and case.operation.path == "/v2/droplets"):
         case.query = {**(case.query or {}), "tag_name": known.one("tag_id", "web")}
     sample = BODIES.get(str(case.operation.definition.raw.get("operationId")))
     if sample is not None:
         generated = case.body if isinstance(case.body, dict) else {}
-        strange = {name: value for name, value in generated.items() if chance.random() < 0.1}
+        strange = {name: value for name, value in generated.items() if chance.random() < 0.05}
         case.body = {**sample(chance, known), **strange}
         case.media_type = "application/json"
 
 
-def _aim_at_action(case: Case, known: Known) -> None:
-    """An action is found under its own resource only."""
-    for parameter, resource_type in OWNERS.items():
-        pair = known.action(resource_type)
-        if pair and {parameter, "action_id"} <= case.path_parameters.keys():
-            case.path_parameters |= {parameter: pair[0], "action_id": pair[1]}
-
-
-def _send(case: Case, url: str, session: requests.Session, findings: Findings, known: Known) -> None:
+def _send(case: Request, url: str, session: requests.Session, findings: Findings, known: Known) -> None:
     label = case.operation.label
     response = case.call(base_url=url, session=session)
     findings.requests += 1
@@ -139,10 +132,9 @@ def _send(case: Case, url: str, session: requests.Session, findings: Findings, k
             findings.violations[f"{label} {response.status_code}: {_told(failure)}"] += 1
     if response.status_code < 300:
         if case.method == "DELETE":
-            for parameter, value in (case.path_parameters or {}).items():
-                known.forget(parameter, value)
+            known.forget(case.path_parameters or {})
         elif response.content:
-            known.learn(response.json())
+            known.learn(response.json(), case.path_parameters or {})
 
 
 def _told(failure: Exception) -> str:
