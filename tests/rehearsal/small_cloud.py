@@ -54,9 +54,8 @@ class SmallCloud:
         run("ip", "netns", "exec", netns, "sysctl", "-q", "-w", *(f"{key}={value}" for key, value in network.SYSCTLS.items()))
         run("ip", "-n", netns, "link", "add", network.PUBLIC_BRIDGE, "type", "bridge")
         run("ip", "-n", netns, "link", "set", network.PUBLIC_BRIDGE, "up")
-        for address in (config.gateway, config.spaces, config.releases):
-            run("ip", "-n", netns, "address", "add", f"{address}/{prefix}", "dev", network.PUBLIC_BRIDGE)
-        for address in (f"{network.METADATA}/32", f"{ANCHORS[1]}/{ANCHORS.prefixlen}"):
+        own = [f"{address}/{prefix}" for address in (config.gateway, config.spaces, config.releases)]
+        for address in (*own, f"{network.METADATA}/32", f"{ANCHORS[1]}/{ANCHORS.prefixlen}"):
             run("ip", "-n", netns, "address", "add", address, "dev", network.PUBLIC_BRIDGE)
         run("ip", "link", "add", "eth0", "netns", self._host, "type", "veth", "peer", "name", UPLINK, "netns", netns)
         run("ip", "-n", netns, "link", "set", UPLINK, "master", network.PUBLIC_BRIDGE, "up")
