@@ -39,7 +39,9 @@ nft --check --file /usr/local/lib/slipway/node-guard.nft
 
 python3 -m compileall -q /usr/local/lib/slipway
 /usr/local/lib/slipway/chroot_env.py >/etc/nomad.d/chroot.json
-consul validate /etc/consul.d >/dev/null
+# Which address to bind is for tool-enrol to tell: without one Consul refuses a machine that has two private ones, as droplets do.
+echo 'bind_addr = "127.0.0.1"' >/tmp/slipway/bind.hcl
+consul validate /etc/consul.d /tmp/slipway/bind.hcl >/dev/null
 rm -rf /tmp/slipway
 
 systemctl daemon-reload

@@ -43,10 +43,10 @@ writing = False
 
 def note(method: str, path: str) -> None:
     """A request that a test makes."""
-    module = os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0]
+    module = Path(os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0])
     operation = _operation(method, path)
-    if operation and module:
-        asked[operation].add(Path(module).stem)
+    if operation and module.parent.name == HERE.name:  # others use the client, too
+        asked[operation].add(module.stem)
 
 
 @cache
