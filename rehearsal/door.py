@@ -88,7 +88,7 @@ class Door:
     def _account(self, scope: Scope) -> Account | None:
         """Whose token the request shows."""
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        return self._accounts.of_token(token.encode()) if kind == "Bearer" else None
+        return self._accounts.of_token(token.encode()) if kind.lower() == "bearer" else None
 
     def _meter(self, account: Account | None) -> Meter:
         return self._meters.setdefault(account.name, Meter(self._limits)) if account else self._strangers

@@ -159,10 +159,15 @@ def serve(config: CloudConfig, limits: Limits = REAL) -> None:
         listener.bind(("127.0.0.1", config.port))
         _log_to_file(config)
         api = Api(config, _machines(config), limits)
-        server = uvicorn.Server(
-            uvicorn.Config(api.app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=STOP_SECONDS)
+        settings = uvicorn.Config(
+            api.app,
+            log_config=None,
+            access_log=False,
+            lifespan="on",
+            proxy_headers=False,  # links follow the request, and not what a client says of somebody before it
+            timeout_graceful_shutdown=STOP_SECONDS,
         )
-        asyncio.run(server.serve(sockets=[listener]))
+        asyncio.run(uvicorn.Server(settings).serve(sockets=[listener]))
 
 
 def _machines(config: CloudConfig) -> Machines:

@@ -149,6 +149,7 @@ def texts(value: Any) -> Iterator[str]:
 def start(preview: bool = False) -> FakeCloud:
     asyncio.set_event_loop(asyncio.new_event_loop())
     fake = FakeCloud()
+    pulumi.runtime.settings.ROOT.set(None)  # a stack of an earlier test belongs to that test's loop
     mocks.set_mocks(fake, project="slipway", stack="test", preview=preview, monitor=Monitor(fake))
     return fake
 

@@ -21,6 +21,9 @@ import httpx
 from rehearsal.config import CloudConfig
 
 CLOUD = "load"
+MOST = {"p99_ms": 20, "memory_mb": 300}
+"""With what the command succeeds."""
+
 AT_ONCE = 10
 """Droplets that one request may make."""
 
@@ -193,7 +196,10 @@ def main() -> int:
     finally:
         rehearsal("down")
     print(json.dumps(found, indent=2))
-    return 1 if found["refused"] else 0
+    missed = [f"{name} is {found[name]}, more than {most}" for name, most in MOST.items() if found[name] > most] + found["refused"]
+    for problem in missed:
+        say(problem)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -23,8 +23,15 @@ BRISK = Times(least=0.02)
 def page_of_coverage(request: pytest.FixtureRequest) -> Iterator[None]:
     """What docs/coverage.md tells of tests is what the tests did, at least of those that ran."""
     yield
-    options = request.config.option
-    complete = not (options.keyword or options.markexpr or request.session.testsfailed or any("::" in name for name in request.config.args))
+    options, session = request.config.option, request.session
+    chosen = (
+        options.keyword
+        or options.markexpr
+        or options.deselect
+        or getattr(options, "lf", False)
+        or any("::" in name for name in request.config.args)
+    )
+    complete = not (chosen or session.testsfailed or session.shouldstop or session.shouldfail)
     if not coverage.writing:
         assert coverage.differences(coverage.asked, complete=complete) == [], "run `python -m tests.rehearsal.api.coverage`"
 
