@@ -98,7 +98,7 @@ class NspawnMachines:
             "--keep-unit",
             "--boot",
             f"--machine={netns}",
-            f"--hostname={spec.name}",
+            f"--hostname={seed.hostname(spec.name, spec.id)}",
             f"--directory={disk.root}",
             f"--network-namespace-path={network.NETNS_DIR / netns}",
             "--resolv-conf=off",

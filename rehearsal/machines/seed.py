@@ -6,6 +6,7 @@ because its DigitalOcean source ignores containers.
 """
 
 import json
+import re
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -31,12 +32,22 @@ ExecStart=/bin/mount --bind {ONLINE} /sys/devices/system/cpu/online
 """
 UNIT_NAME = "rehearsal-machine.service"
 
+LONGEST_HOSTNAME = 64
+"""What Linux takes."""
+_LABEL = re.compile("[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?")
+
+
+def hostname(name: str, droplet_id: int) -> str:
+    """The droplet's name if a host can have it, else what is left of it when all that no host can have is taken out."""
+    return ".".join(_LABEL.findall(name))[:LONGEST_HOSTNAME].rstrip(".-") or f"droplet-{droplet_id}"
+
 
 def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
     """Put the seed and /etc/resolv.conf into the droplet's layer; only root inside may read the user data."""
     seed = upper / "var/lib/cloud/seed/nocloud"
     seed.mkdir(parents=True, exist_ok=True)
-    metadata = {"instance-id": f"droplet-{spec.id}", "local-hostname": spec.name, "public-keys": spec.public_keys}
+    host = hostname(spec.name, spec.id)
+    metadata = {"instance-id": f"droplet-{spec.id}", "local-hostname": host, "public-keys": spec.public_keys}
     for name, text in (
         ("meta-data", json.dumps(metadata)),
         ("user-data", spec.user_data or "#cloud-config\n{}\n"),
@@ -56,4 +67,4 @@ def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
     (units / UNIT_NAME).write_text(UNIT)
     (wants / UNIT_NAME).unlink(missing_ok=True)
     (wants / UNIT_NAME).symlink_to(f"../{UNIT_NAME}")
-    (etc / "hostname").write_text(f"{spec.name}\n")
+    (etc / "hostname").write_text(f"{host}\n")

@@ -140,7 +140,7 @@ def test_a_snapshot_makes_droplets_with_its_files(swept: Owner) -> None:
     swept.act(droplet, "shutdown")
     swept.act(droplet, "snapshot", name="kept")
     [snapshot] = swept.api(f"/v2/droplets/{droplet}/snapshots")["snapshots"]
-    copy = swept.make("copy", image=snapshot["id"])
+    copy = swept.make("-copy", image=snapshot["id"])
     assert swept.ssh(copy, "cat /srv/file; hostname; ls /etc/apt; test ! -e /etc/motd").split() == ["inside", "copy", "only"]
     swept.act(copy, "rebuild", image="debian-12-x64")
     swept.until(copy, "active")
