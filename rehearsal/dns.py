@@ -16,6 +16,7 @@ import dns.rdatatype
 import dns.rrset
 
 from rehearsal.answers import Found, Zones
+from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
 from rehearsal.machines.protocol import Fabric
 from rehearsal.zones import NAMESERVERS
@@ -29,9 +30,6 @@ PLAIN = 512
 LONGEST_CHAIN = 16
 """Aliases that are followed; a loop of them has no end."""
 TRANSFERS = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
-
-SPACES_REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
-"""Where Spaces exists."""
 
 
 def address(config: CloudConfig, name: str) -> IPv4Address | None:

@@ -8,7 +8,7 @@ import subprocess
 from typing import Any, Literal
 
 from rehearsal import emptying, hosts, leftovers, paths, process, recovery
-from rehearsal.catalog.regions import REGIONS
+from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import NAME, PUBLIC_POOL, CloudConfig
 from rehearsal.environment import credentials, secrets_url, ssh_key
 from rehearsal.machines.protocol import Machines
@@ -180,13 +180,22 @@ def _publish(config: CloudConfig) -> None:
 
 
 def _resolve(config: CloudConfig) -> None:
-    wanted = {f"{slug}.spaces.{config.domain}": config.spaces for slug in REGIONS}
+    wanted = {f"{slug}.spaces.{config.domain}": config.spaces for slug in SPACES_REGIONS}
     hosts.add(config.name, {**wanted, f"releases.{config.domain}": config.releases})
 
 
 def resolve_buckets(config: CloudConfig, buckets: list[str]) -> None:
-    """Make ``bucket.region.spaces.domain`` resolve on this machine: /etc/hosts knows no wildcard."""
-    hosts.add(config.name, {f"{name}.{slug}.spaces.{config.domain}": config.spaces for slug in REGIONS for name in buckets})
+    """Make ``bucket.region.spaces.domain`` resolve on this machine: /etc/hosts knows no wildcard.
+
+    Raises:
+        LifecycleError: nobody listens there.
+    """
+    if config.machines == "memory":
+        raise LifecycleError(
+            f"cloud {config.name} has memory machines, and no network in which buckets could have names: "
+            f"`python -m rehearsal spaces --cloud {config.name}` serves its Spaces, for clients in path style"
+        )
+    hosts.add(config.name, {f"{name}.{slug}.spaces.{config.domain}": config.spaces for slug in SPACES_REGIONS for name in buckets})
 
 
 def machines_of(config: CloudConfig) -> Machines:
@@ -236,6 +245,6 @@ def _remove(config: CloudConfig) -> None:
     process.end(config)
     if config.machines == "memory" or os.geteuid() == 0:
         _stop_machines(config)
-    if config.machines == "nspawn" and hosts.names(config.name):
+    if os.access(hosts.HOSTS, os.W_OK):
         hosts.remove(config.name)
     shutil.rmtree(config.directory)

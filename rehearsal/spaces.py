@@ -18,8 +18,8 @@ from werkzeug.serving import ThreadedWSGIServer
 
 from rehearsal import chunked, digests
 from rehearsal.buckets import Answer, Buckets, ConfusedError, UnavailableError
+from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
-from rehearsal.dns import SPACES_REGIONS
 from rehearsal.keyring import Key, Keyring
 from rehearsal.permissions import Asked
 from rehearsal.received import forwarded, received

@@ -15,9 +15,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = lifecycle.find(options.cloud)
+        lifecycle.resolve_buckets(lifecycle.find(options.cloud), options.bucket)
     except lifecycle.LifecycleError as error:
         print(error, file=sys.stderr)
         return 1
-    lifecycle.resolve_buckets(config, options.bucket)
     return 0

@@ -18,8 +18,9 @@ from uuid import uuid4
 import pytest
 import requests
 
-from rehearsal import leftovers, lifecycle, paths, process
+from rehearsal import dns, hosts, leftovers, lifecycle, paths, process
 from rehearsal.__main__ import main
+from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
 from rehearsal.limits import REAL
 from rehearsal.recovery import guess
@@ -340,6 +341,36 @@ def test_reset_of_an_empty_cloud_says_nothing_was_there(rehearsal: Commands) -> 
 @pytest.mark.parametrize("verb", ["reset", "env"])
 def test_a_cloud_that_is_not_there(rehearsal: Commands, verb: str) -> None:
     assert f"there is no cloud {ONE}" in rehearsal(verb, code=1).err
+
+
+@pytest.fixture
+def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the place of /etc/hosts, with a line of the machine's own."""
+    file = tmp_path / "hosts"
+    file.write_text("127.0.0.1 localhost\n")
+    monkeypatch.setattr("rehearsal.hosts.HOSTS", file)
+    return file
+
+
+def test_buckets_of_a_cloud_without_network_get_no_names(rehearsal: Commands, names: Path) -> None:
+    rehearsal.up()
+    said = rehearsal("resolve", "bucket", code=1).err
+    assert f"`python -m rehearsal spaces --cloud {ONE}`" in said
+    assert names.read_text() == "127.0.0.1 localhost\n"
+
+
+def test_down_removes_the_clouds_names_whatever_its_machines_are(rehearsal: Commands, names: Path) -> None:
+    config = rehearsal.up()
+    hosts.add(ONE, {"bucket.nyc3.spaces.internal": config.spaces})
+    assert rehearsal("down").out == ""
+    assert names.read_text() == "127.0.0.1 localhost\n"
+
+
+def test_the_names_of_spaces_are_those_of_its_own_regions(rehearsal: Commands, names: Path) -> None:
+    config = rehearsal.up().model_copy(update={"machines": "nspawn"})
+    lifecycle.resolve_buckets(config, ["bucket"])
+    assert {name.split(".")[1] for name in hosts.names(ONE)} == set(SPACES_REGIONS)
+    assert {dns.address(config, name) for name in hosts.names(ONE)} == {config.spaces}
 
 
 def test_down_of_what_runs_in_the_foreground(rehearsal: Commands) -> None:
