@@ -55,6 +55,10 @@ def test_a_path_that_is_nowhere(api: Client, path: str) -> None:
     assert response.json()["message"] == "The resource you were accessing could not be found."
 
 
+def test_a_scheme_has_no_case(api: Client, config: CloudConfig) -> None:
+    assert requests.get(f"{api.url}/v2/account", headers={"Authorization": f"bearer {config.token}"}, timeout=5).status_code == 200
+
+
 def test_a_slash_at_the_end_means_nothing(api: Client) -> None:
     id = api.droplet()["id"]
     assert api.http.get(f"{api.url}/v2/droplets/{id}/").json() == api("GET", f"/v2/droplets/{id}")
