@@ -7,15 +7,18 @@ down except those that the process before has proven.
 """
 
 import asyncio
+import logging
 import os
 import signal
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from rehearsal.commands import run
+from rehearsal.commands import CommandError, run
 from rehearsal.config import CloudConfig
 from rehearsal.haproxy import render
-from rehearsal.machines.protocol import Fabric
+from rehearsal.machines.protocol import Balancer, Fabric
+
+log = logging.getLogger("rehearsal")
 
 STATE_HEADER = (
     "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
@@ -52,26 +55,20 @@ class Balancers:
     async def apply(self, fabric: Fabric) -> None:
         """Serve the balancers of ``fabric``, whose addresses the namespace must have; returns once they listen.
 
+        One that HAProxy cannot be told of, or refuses, is left out: the others share the process, not its faults.
+
         Raises:
-            CommandError: HAProxy refused; the process before goes on, and the next call tries again.
+            CommandError: HAProxy refused all the same; the process before goes on, and the next call tries again.
         """
         async with self._one_at_a_time:
-            if not fabric.balancers:
-                await self._end()
-                return
-            text = self._render(fabric)
-            running = self._current()
-            if running and self._file.exists() and self._file.read_text() == text:
-                return
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._state.write_text(_states(fabric, await self._known()))
-            self._file.write_text(text)
-            takeover = ["-x", str(self._socket), "-sf", str(running)] if running else []
+            balancers = [balancer for balancer in fabric.balancers if self._is_told(balancer)]
             try:
-                await run("ip", "netns", "exec", self._netns, "haproxy", "-D", "-f", self._file, "-p", self._pid, *takeover)
-            except BaseException:
-                self._file.write_text("")  # what runs is not what was asked for
-                raise
+                await self._serve(balancers)
+            except CommandError:
+                sound = [balancer for balancer in balancers if await self._is_sound(balancer)]
+                if sound == balancers:
+                    raise
+                await self._serve(sound)
 
     async def stop(self) -> None:
         """End every process, those that still finish requests as well; returns once they are gone."""
@@ -85,6 +82,46 @@ class Balancers:
             if known.split()[0] == RUNNING:
                 serving.setdefault(pool, set()).add(IPv4Address(target))
         return serving
+
+    async def _serve(self, balancers: list[Balancer]) -> None:
+        """Raises: CommandError"""
+        if not balancers:
+            await self._end()
+            return
+        text = self._render(balancers)
+        running = self._current()
+        if running and self._file.exists() and self._file.read_text() == text:
+            return
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._state.write_text(_states(balancers, await self._known()))
+        self._file.write_text(text)
+        takeover = ["-x", str(self._socket), "-sf", str(running)] if running else []
+        try:
+            await run("ip", "netns", "exec", self._netns, "haproxy", "-D", "-f", self._file, "-p", self._pid, *takeover)
+        except BaseException:
+            self._file.write_text("")  # what runs is not what was asked for
+            raise
+
+    def _is_told(self, balancer: Balancer) -> bool:
+        try:
+            render(self._config, balancer)
+        except ValueError as error:
+            log.error("load balancer %s is left out: %s", balancer.id, error)
+            return False
+        return True
+
+    async def _is_sound(self, balancer: Balancer) -> bool:
+        """Whether HAProxy takes its configuration when it is alone."""
+        alone = self._directory / "alone.cfg"
+        alone.write_text(self._render([balancer]))
+        try:
+            await run("haproxy", "-c", "-f", alone)
+        except CommandError as error:
+            log.error("load balancer %s is left out: %s", balancer.id, error)
+            return False
+        finally:
+            alone.unlink()
+        return True
 
     async def _end(self) -> None:
         for pid in self._pids():
@@ -123,27 +160,27 @@ class Balancers:
         rows = [row for row in rows if ":" not in row[POOL]]  # a listener follows its pool
         return {(row[POOL], row[TARGET]): " ".join(row[KNOWN]) for row in rows}
 
-    def _render(self, fabric: Fabric) -> str:
+    def _render(self, balancers: list[Balancer]) -> str:
         return "\n".join(
             [
                 "global",
                 f"  stats socket {self._socket} mode 600 level admin expose-fd listeners",
                 f"  server-state-file {self._state}",
                 "  nbthread 1",
-                f"  hard-stop-after {max(balancer.idle_seconds for balancer in fabric.balancers)}s",
+                f"  hard-stop-after {max(balancer.idle_seconds for balancer in balancers)}s",
                 "defaults",
                 "  load-server-state-from-file global",
                 "  timeout connect 5s",
-                *(line for balancer in fabric.balancers for line in render(self._config, balancer)),
+                *(line for balancer in balancers for line in render(self._config, balancer)),
                 "",
             ]
         )
 
 
-def _states(fabric: Fabric, known: dict[tuple[str, str], str]) -> str:
+def _states(balancers: list[Balancer], known: dict[tuple[str, str], str]) -> str:
     """The state file: what was known of each target; a new one is unproven."""
     text = STATE_HEADER
-    for balancer in fabric.balancers:
+    for balancer in balancers:
         for target in balancer.targets:
             found = known.get((balancer.id, str(target)), UNPROVEN)
             text += STATE.format(pool=balancer.id, target=target, known=found, port=balancer.health.port) + "\n"

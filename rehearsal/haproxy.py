@@ -1,8 +1,9 @@
 """HAProxy's configuration for the load balancers, as text.
 
-What a request chose stands in it only as one word, encoded: no text of the API makes a line or an expression.
+What a request chose stands in it only as one word: no text of the API makes a line or an expression.
 """
 
+import re
 from urllib.parse import quote
 
 from rehearsal import certificates
@@ -18,9 +19,17 @@ TO_TARGET = {"http": "", "tcp": "", "https": " ssl verify none", "http2": " ssl 
 PLAIN_PORT = 80
 """Redirection is of this port alone."""
 
+_SAFE = "/?&=:@!*+,;~%.-_"
+_WORD = re.compile(rf"[A-Za-z0-9{re.escape(_SAFE)}]+")
+_NETWORK = re.compile(r"[0-9a-f.:]+/[0-9]+")
+
 
 def render(config: CloudConfig, balancer: Balancer) -> list[str]:
-    """The lines of one balancer: a pool that checks its targets, and a listener for each forwarding rule that follows it."""
+    """The lines of one balancer: a pool that checks its targets, and a listener for each forwarding rule that follows it.
+
+    Raises:
+        ValueError: something of it is no word of a configuration
+    """
     return [*_pool(balancer), *(line for forward in balancer.forwards for line in _listener(config, balancer, forward))]
 
 
@@ -35,7 +44,10 @@ def _pool(balancer: Balancer) -> list[str]:
         "  timeout server 5s",
     ]
     if health.protocol != "tcp":
-        lines += ["  option httpchk", f"  http-check send meth GET uri {_word(health.path)} ver HTTP/1.1 hdr Host {balancer.public}"]
+        lines += [
+            "  option httpchk",
+            f"  http-check send meth GET uri {_word(quote(health.path, safe=_SAFE))} ver HTTP/1.1 hdr Host {balancer.public}",
+        ]
         lines += ["  http-check expect rstatus ^[23]"]
     secured = " check-ssl verify none" if health.protocol == "https" else ""
     # A target that expects the proxy protocol expects it of a check of the same port, too.
@@ -72,14 +84,14 @@ def _tls(config: CloudConfig, balancer: Balancer, forward: Forward) -> str:
         return ""
     spoken = "h2,http/1.1" if forward.entry_protocol == "http2" else "http/1.1"
     ciphers = f" ciphers {STRONG}" if balancer.strong_ciphers else ""
-    return f" ssl crt {certificates.file(config, forward.certificate)} alpn {spoken} ssl-min-ver TLSv1.2{ciphers}"
+    return f" ssl crt {_word(certificates.file(config, forward.certificate))} alpn {spoken} ssl-min-ver TLSv1.2{ciphers}"
 
 
 def _guard(balancer: Balancer) -> list[str]:
     """Who may connect; HAProxy takes the first rule that fits."""
-    lines = [f"  tcp-request connection reject if !{{ src {balancer.within} }}"] if balancer.within else []
-    lines += [f"  tcp-request connection reject if {{ src {network} }}" for network in balancer.deny]
-    lines += [f"  tcp-request connection accept if {{ src {network} }}" for network in balancer.allow]
+    lines = [f"  tcp-request connection reject if !{{ src {_word(balancer.within, _NETWORK)} }}"] if balancer.within else []
+    lines += [f"  tcp-request connection reject if {{ src {_word(network, _NETWORK)} }}" for network in balancer.deny]
+    lines += [f"  tcp-request connection accept if {{ src {_word(network, _NETWORK)} }}" for network in balancer.allow]
     return lines + (["  tcp-request connection reject"] if balancer.allow else [])
 
 
@@ -103,6 +115,13 @@ def _http(balancer: Balancer, forward: Forward) -> list[str]:
     return lines
 
 
-def _word(text: str) -> str:
-    """One word of the configuration, whatever the API was given."""
-    return quote(text, safe="/?&=:@!*+,;~%.-_")
+def _word(value: object, allowed: re.Pattern[str] = _WORD) -> str:
+    """The one way of what somebody chose into the configuration.
+
+    Raises:
+        ValueError: it would not stand there as the one word that it is
+    """
+    text = str(value)
+    if not allowed.fullmatch(text):
+        raise ValueError(f"{text!r} is no word of HAProxy's configuration")
+    return text

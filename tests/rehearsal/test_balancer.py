@@ -1,8 +1,9 @@
 """Load balancers: the configuration as text, then HAProxy itself before web servers in namespaces."""
 
+import asyncio
 import json
 import subprocess
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Network
 
 import pytest
 
@@ -159,6 +160,23 @@ def test_a_second_instance_finds_the_running_process(web: Web, balancers: Balanc
     again = Balancers(web.cloud.config)
     apply(again, balancer(web.cloud, one.private.address, idle_seconds=40))
     assert web.get()[0] == 200
+
+
+@pytest.mark.parametrize("fault", ["it cannot be written", "HAProxy refuses it"])
+def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(web: Web, balancers: Balancers, fault: str) -> None:
+    one = web.cloud.droplets[0]
+    without_file = Forward(entry_protocol="https", entry_port=443, target_protocol="http", target_port=8085, certificate="gone")
+    changes: dict[str, dict[str, object]] = {
+        "it cannot be written": {"deny": [IPv6Network("fe80::1%x }\n injected\n#")]},
+        "HAProxy refuses it": {"forwards": [without_file]},
+    }
+    bad = balancer(web.cloud, one.private.address, id="other", **changes[fault])
+    apply(balancers, bad, balancer(web.cloud, one.private.address))
+    wait_up(balancers, one.private.address)
+    assert web.get()[0] == 200
+    apply(balancers, balancer(web.cloud, one.private.address, idle_seconds=40), bad)
+    assert web.get()[0] == 200
+    assert "other" not in asyncio.run(balancers.up())
 
 
 def test_a_refused_configuration_leaves_the_old_one_serving(web: Web, balancers: Balancers) -> None:

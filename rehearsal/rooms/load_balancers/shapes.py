@@ -51,8 +51,8 @@ class HealthCheck(Body):
 
 class StickySessions(Body):
     type: Literal["none", "cookies"] = "none"
-    cookie_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]*$", max_length=255)] = ""
-    """A token of RFC 6265, or no browser would send it back."""
+    cookie_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9!%&*+._~-]*$", max_length=255)] = ""
+    """A token of RFC 6265, or no browser would send it back; without those of its characters that mean something to HAProxy."""
     cookie_ttl_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     @model_validator(mode="after")
@@ -63,8 +63,11 @@ class StickySessions(Body):
 
 
 def _source(rule: str) -> str:
+    """Without the zone that an IPv6 address may name: it may be any text, and would be one of the host's interfaces."""
     kind, _, source = rule.partition(":")
     try:
+        if "%" in source:
+            raise ValueError(source)
         if kind == "ip":
             ip_address(source)
         elif kind == "cidr":

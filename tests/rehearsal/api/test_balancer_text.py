@@ -3,6 +3,7 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.haproxy import render
-from rehearsal.machines.protocol import Fabric
+from rehearsal.machines.protocol import Fabric, Forward
 from tests.rehearsal.api.client import Client, running, until
 from tests.rehearsal.api.conftest import UNLIMITED
 from tests.rehearsal.api.machines import WatchedMachines
@@ -38,7 +39,10 @@ HOSTILE = [
     "é€😀",
     "\u2028\u2029\x85",
     "if TRUE",
+    "% }\n  http-request return status 200\n#",
 ]
+ZONED = "fe80::1%x }\n injected\n#"
+HTTP = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8085}
 ABSENT = "892071a0-bb95-49bc-8021-3afd67a210bf"
 
 
@@ -133,22 +137,47 @@ def _hostile(field: str, text: str) -> dict[str, Any]:
     changes: dict[str, dict[str, Any]] = {
         "name": {"name": f"edge{text}"},
         "cookie": {"sticky_sessions": {"type": "cookies", "cookie_name": f"LB{text}", "cookie_ttl_seconds": 1}},
-        "allow": {"firewall": {"allow": [f"ip:192.0.2.1{text}"]}},
-        "deny": {"firewall": {"deny": [f"cidr:192.0.2.0/24{text}"]}},
+        "allow": {"firewall": {"allow": [f"ip:2001:db8::1{text}"]}},
+        "deny": {"firewall": {"deny": [f"cidr:2001:db8::1{text}"]}},
         "certificate": {"forwarding_rules": [rule | {"certificate_id": f"{ABSENT}{text}"}]},
     }
     return body | changes.get(field, {field: f"{body.get(field, '')}{text}"})
 
 
-@pytest.mark.parametrize("name", ["$LB", "LB%20", "`LB`", "a'b", "LB|x", "$(id)"])
-def test_a_strange_cookie_is_one_word_or_refused(
+@pytest.mark.parametrize("name", ["LB%20", "LB+x", "a&b", "*!~._-"])
+def test_a_strange_cookie_is_the_word_that_was_asked_for(
     api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path, name: str
 ) -> None:
-    body = _body(api) | {"sticky_sessions": {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}}
-    if name == "$(id)":
-        api.refusal("POST", "/v2/load_balancers", body)
-        return
-    _create(api, body)
+    _create(api, _body(api) | {"sticky_sessions": {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}})
     text = _checked(config, machines.fabric, tmp_path)
-    words = {tuple(line.split()[2:]) for line in text.split("\n") if line.startswith("  cookie ")}
-    assert words == {("insert", "indirect", "nocache", "dynamic", "attr", '"Max-Age=1"')}
+    words = {tuple(line.split()[1:]) for line in text.split("\n") if line.startswith("  cookie ")}
+    assert words == {(name, "insert", "indirect", "nocache", "dynamic", "attr", '"Max-Age=1"')}
+
+
+@pytest.mark.parametrize("name", ["$LB", "`LB`", "a'b", "LB|x", "$(id)", "LB#x", "LB^x"])
+def test_a_cookie_that_could_be_more_than_a_word_is_refused_and_not_changed(api: Client, name: str) -> None:
+    sticky = {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}
+    body = {"name": "edge", "region": "nyc3", "tag": "web", "forwarding_rules": [HTTP], "sticky_sessions": sticky}
+    assert "cookie_name" in api.refusal("POST", "/v2/load_balancers", body)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("allow", [IPv6Network(ZONED)]),
+        ("deny", [IPv6Network(ZONED)]),
+        ("deny", [IPv6Network("fe80::1%eth0")]),
+        ("sticky_cookie", "LB x"),
+        ("sticky_cookie", "LB\nglobal"),
+        ("sticky_cookie", "$HOME"),
+        ("forwards", [Forward(entry_protocol="https", entry_port=443, target_protocol="http", target_port=80, certificate="a b")]),
+    ],
+)
+def test_what_is_no_word_is_never_written(api: Client, config: CloudConfig, machines: WatchedMachines, field: str, value: object) -> None:
+    """Whatever a room let pass, or an older one kept."""
+    _create(api, {"name": "edge", "region": "nyc3", "tag": "web", "forwarding_rules": [HTTP]})
+    (sound,) = machines.fabric.balancers
+    assert render(config, sound)
+    changed = sound.model_copy(update={field: value})
+    with pytest.raises(ValueError, match="is no word"):
+        render(config, changed)
