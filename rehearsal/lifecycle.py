@@ -17,7 +17,8 @@ from toolchain.versions import tools as pinned
 
 RELEASED = ("consul", "nomad")
 """The tools that images install from the release server."""
-HIGHEST_PORT = 65_535
+PORTS = range(1024, 65_536)
+"""That a cloud may be given; those below are the system's."""
 
 
 class LifecycleError(Exception):
@@ -80,8 +81,7 @@ def _new(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> 
             f"{found[0]} is on this machine already, of a cloud {name} whose state is not in {paths.state_root()}: "
             "take another name, or set SLIPWAY_STATE as it was and take that cloud down"
         )
-    if port is not None and not 1 <= port <= HIGHEST_PORT:
-        raise LifecycleError(f"port {port} is none: take one from 1024 to {HIGHEST_PORT}, or leave --port out to be given a free one")
+    check_port(port)
     if port is not None and not process.is_free(port):
         raise _taken(port, "choose another with --port, or leave --port out to be given a free one")
     return CloudConfig(
@@ -93,6 +93,12 @@ def _new(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> 
         spaces_key="DO00" + secrets.token_hex(8).upper(),
         spaces_secret=secrets.token_urlsafe(32),
     )
+
+
+def check_port(port: int | None) -> None:
+    """Raises: LifecycleError for one that is none."""
+    if port is not None and port not in PORTS:
+        raise LifecycleError(f"port {port} is none: take one from {PORTS[0]} to {PORTS[-1]}, or leave --port out to be given a free one")
 
 
 def _present(name: str, machines: Literal["nspawn", "memory"] | None, port: int | None) -> CloudConfig:

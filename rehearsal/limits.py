@@ -1,5 +1,6 @@
 """How many requests a client may make: so many an hour, and bursts of so many a minute."""
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,17 @@ class Limits:
 
 
 REAL = Limits()
+
+
+def limit(text: str) -> int:
+    """One that a person gives.
+
+    Raises:
+        ArgumentTypeError: it is no number, or one that would let no request pass
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests: give 1 or more")
+    return int(text)
 
 
 class Window:

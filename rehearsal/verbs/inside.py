@@ -1,8 +1,9 @@
 """``inside``: serve metadata, DNS, Spaces and releases; run by the cloud itself, in its network namespace."""
 
 import argparse
+import sys
 
-from rehearsal.config import CloudConfig
+from rehearsal import lifecycle
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -12,7 +13,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 
 def run(options: argparse.Namespace) -> int:
+    try:
+        config = lifecycle.find(options.cloud)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
+        return 1
     from rehearsal import inside
 
-    inside.main(CloudConfig.load(options.cloud))
+    inside.main(config)
     return 0

@@ -4,24 +4,23 @@ import argparse
 import os
 import sys
 
-from rehearsal import process
-from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal import lifecycle, process
+from rehearsal.limits import Limits, limit
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("serve", help="answer a cloud's API in the foreground")
     parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    parser.add_argument("--requests-an-hour", type=int, metavar="N", help="rate limit (default: the cloud's)")
-    parser.add_argument("--requests-a-minute", type=int, metavar="N", help="burst limit (default: the cloud's)")
+    parser.add_argument("--requests-an-hour", type=limit, metavar="N", help="rate limit (default: the cloud's)")
+    parser.add_argument("--requests-a-minute", type=limit, metavar="N", help="burst limit (default: the cloud's)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = CloudConfig.load(options.cloud)
-    except FileNotFoundError:
-        print(f"There is no cloud named {options.cloud}.", file=sys.stderr)
+        config = lifecycle.find(options.cloud)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
         return 1
     other = process.pid(config)
     if other not in (None, os.getpid()):

@@ -6,21 +6,22 @@ import socket
 import sys
 import threading
 
-from rehearsal.config import CloudConfig
+from rehearsal import lifecycle
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = commands.add_parser("spaces", help="serve the Spaces of a cloud of memory machines, in the foreground")
     parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    parser.add_argument("--port", type=int, default=0, metavar="N", help="loopback port (default: a free one)")
+    parser.add_argument("--port", type=int, metavar="N", help="loopback port (default: a free one)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     try:
-        config = CloudConfig.load(options.cloud)
-    except FileNotFoundError:
-        print(f"There is no cloud named {options.cloud}.", file=sys.stderr)
+        config = lifecycle.find(options.cloud)
+        lifecycle.check_port(options.port)
+    except lifecycle.LifecycleError as error:
+        print(error, file=sys.stderr)
         return 1
     if config.machines != "memory":
         print(f"Cloud {config.name} serves its Spaces itself: see SPACES_ENDPOINT_URL.", file=sys.stderr)
@@ -28,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     from rehearsal import spaces
 
     try:
-        with socket.create_server(("127.0.0.1", options.port), backlog=128) as listener:
+        with socket.create_server(("127.0.0.1", options.port or 0), backlog=128) as listener:
             server = spaces.server(config, listener, anywhere=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())

@@ -2,9 +2,10 @@
 
 import argparse
 import json
+import sys
 from typing import Any
 
-from rehearsal import process, recovery
+from rehearsal import lifecycle, process, recovery
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,6 +23,11 @@ def run(options: argparse.Namespace) -> int:
     elif not options.quiet:
         for row in rows:
             print("{cloud:20} {state:9} {machines:7} {api:27} {public}".format(**row))
+    if options.cloud and not options.quiet:
+        try:
+            lifecycle.find(options.cloud)
+        except lifecycle.LifecycleError as error:
+            print(error, file=sys.stderr)
     return 0 if not options.cloud or (rows and rows[0]["up"]) else 1
 
 

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from rehearsal import lifecycle, times
+from rehearsal.limits import limit
 
 INTERRUPTED = 130
 
@@ -19,17 +20,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--times", metavar="FILE", help="seconds that changes take at least: a file, `real`, or `fast` (default for a new cloud)"
     )
-    parser.add_argument("--requests-an-hour", type=_limit, metavar="N", help="rate limit (default for a new cloud: the real one's)")
-    parser.add_argument("--requests-a-minute", type=_limit, metavar="N", help="burst limit (default for a new cloud: the real one's)")
+    parser.add_argument("--requests-an-hour", type=limit, metavar="N", help="rate limit (default for a new cloud: the real one's)")
+    parser.add_argument("--requests-a-minute", type=limit, metavar="N", help="burst limit (default for a new cloud: the real one's)")
     parser.add_argument("--json", action="store_true", help="tell the facts and what to set as JSON")
     parser.add_argument("--quiet", action="store_true", help="do not tell what to set")
     parser.set_defaults(run=run)
-
-
-def _limit(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of requests: give 1 or more")
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

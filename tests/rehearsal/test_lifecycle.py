@@ -168,6 +168,7 @@ def test_up_finds_what_is_up(rehearsal: Commands) -> None:
     ("words", "told"),
     [
         (["--port", "0"], ["port 0", "1024 to 65535"]),
+        (["--port", "1023"], ["port 1023", "1024 to 65535"]),
         (["--port", "65536"], ["port 65536", "1024 to 65535"]),
         (["--times", "nowhere.toml"], ["nowhere.toml", "--times real"]),
         (["--cloud", "Not-a-name"], ["Not-a-name", "lower-case letters"]),
@@ -179,9 +180,17 @@ def test_bad_input_changes_nothing(rehearsal: Commands, tmp_path: Path, words: l
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("verb", ["up", "serve"])
 @pytest.mark.parametrize("limit", ["0", "-5", "many"])
-def test_a_limit_that_is_none(rehearsal: Commands, limit: str) -> None:
-    assert f"{limit!r} is no number of requests" in rehearsal("up", f"--requests-an-hour={limit}", code=2).err
+def test_a_limit_that_is_none(rehearsal: Commands, verb: str, limit: str) -> None:
+    for option in ("--requests-an-hour", "--requests-a-minute"):
+        assert f"{limit!r} is no number of requests" in rehearsal(verb, f"{option}={limit}", code=2).err
+
+
+@pytest.mark.parametrize("port", ["0", "-1", "70000"])
+def test_a_port_of_spaces_that_is_none(rehearsal: Commands, port: str) -> None:
+    rehearsal.up()
+    assert f"port {port} is none" in rehearsal("spaces", f"--port={port}", code=1).err
 
 
 def test_bad_times_leave_a_cloud_as_it_is(rehearsal: Commands, tmp_path: Path) -> None:
@@ -239,8 +248,18 @@ def test_a_cloud_that_is_half_there_is_told_and_removed(rehearsal: Commands, tex
     if text is not None:
         (directory / "cloud.json").write_text(text)
     assert rehearsal.status()["state"] == "damaged"
-    for verb in ("up", "reset", "env"):
-        said = rehearsal(verb, code=1).err
+    for verb, *words in (
+        ["up"],
+        ["reset"],
+        ["env"],
+        ["account", "one"],
+        ["resolve", "bucket"],
+        ["serve"],
+        ["spaces"],
+        ["inside"],
+        ["status"],
+    ):
+        said = rehearsal(verb, *words, code=1).err
         assert "cloud.json is missing or cannot be read" in said and f"python -m rehearsal down --cloud {ONE}" in said
     other = rehearsal.up(cloud=OTHER)
     assert droplets(other) == []
@@ -338,9 +357,13 @@ def test_reset_of_an_empty_cloud_says_nothing_was_there(rehearsal: Commands) -> 
     assert rehearsal("reset").out == ""
 
 
-@pytest.mark.parametrize("verb", ["reset", "env"])
+@pytest.mark.parametrize("verb", ["reset", "env", "account one", "resolve bucket", "serve", "spaces", "inside", "status", "status --json"])
 def test_a_cloud_that_is_not_there(rehearsal: Commands, verb: str) -> None:
-    assert f"there is no cloud {ONE}" in rehearsal(verb, code=1).err
+    assert f"there is no cloud {ONE}: bring it up" in rehearsal(*verb.split(), code=1).err
+
+
+def test_who_wants_a_state_without_words_gets_none(rehearsal: Commands) -> None:
+    assert rehearsal("status", "--quiet", code=1) == Done("", "")
 
 
 @pytest.fixture

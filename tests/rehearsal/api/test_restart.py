@@ -98,4 +98,4 @@ def test_two_cannot_serve_the_same_cloud(config: CloudConfig) -> None:
 def test_an_unknown_cloud(config: CloudConfig) -> None:
     command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", "nowhere"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-    assert (result.returncode, result.stderr) == (1, "There is no cloud named nowhere.\n")
+    assert (result.returncode, result.stderr) == (1, "there is no cloud nowhere: bring it up with `make cloud` or `make rehearse`\n")
