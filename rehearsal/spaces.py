@@ -37,13 +37,18 @@ LONGEST_KEY = 1024
 
 NOT_SERVED = {
     "accelerate", "analytics", "encryption", "intelligent-tiering", "inventory", "legal-hold", "logging", "metrics", "notification",
-    "object-lock", "ownershipControls", "policyStatus", "publicAccessBlock", "replication", "restore", "retention", "select", "torrent",
+    "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "replication", "restore", "retention", "select",
+    "torrent", "website",
 }  # fmt: skip
-"""What S3 has and Spaces has not, and access logs, which nothing here reads."""
+"""What S3 has and Spaces has not; also access logs, which nothing here reads, and policies and websites, which nothing here heeds."""
+
+COLD = {"GLACIER", "DEEP_ARCHIVE"}
+"""Storage classes whose objects nothing here could bring back."""
 
 CONSTRAINT = "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
 XML = '<?xml version="1.0" encoding="UTF-8"?>'
 DENIED = RefusedError(403, "AccessDenied", "Access Denied.")
+LACKING = RefusedError(501, "NotImplemented", "Spaces does not implement this.")
 
 
 class Spaces:
@@ -85,6 +90,8 @@ class Spaces:
                 body = self._created(asked, key, region, body)
             else:
                 self._admit(asked, key, region)
+            if environ.get("HTTP_X_AMZ_STORAGE_CLASS") in COLD:
+                raise LACKING
             source = environ.get("HTTP_X_AMZ_COPY_SOURCE")
             if source is not None:
                 copied = _source(source)
@@ -121,7 +128,7 @@ class Spaces:
             if not asked.allowed_to(key, self._buckets):
                 raise DENIED
         if not NOT_SERVED.isdisjoint(asked.parameters):
-            raise RefusedError(501, "NotImplemented", "Spaces does not implement this.")
+            raise LACKING
 
     def _created(self, asked: Asked, key: Key | None, region: str | None, body: bytes) -> bytes:
         """The body of a bucket's creation that may be."""

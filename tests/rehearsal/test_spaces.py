@@ -167,6 +167,23 @@ def test_a_deleted_content_leaves_the_disk(config: CloudConfig, port: int) -> No
     assert list(contents.iterdir()) == []
 
 
+def test_what_would_mislead_is_not_served(port: int) -> None:
+    s3 = client(port)
+    s3.create_bucket(Bucket="artifacts")
+    everyone = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::artifacts/*"}]}'
+    for asked in (
+        lambda: s3.put_bucket_policy(Bucket="artifacts", Policy=everyone),
+        lambda: s3.get_bucket_policy(Bucket="artifacts"),
+        lambda: s3.delete_bucket_policy(Bucket="artifacts"),
+        lambda: s3.put_bucket_website(Bucket="artifacts", WebsiteConfiguration={"IndexDocument": {"Suffix": "index.html"}}),
+        lambda: s3.get_bucket_website(Bucket="artifacts"),
+        lambda: s3.put_object(Bucket="artifacts", Key="cold", Body=b"1", StorageClass="GLACIER"),
+        lambda: s3.create_multipart_upload(Bucket="artifacts", Key="cold", StorageClass="DEEP_ARCHIVE"),
+    ):
+        assert code(asked) == "NotImplemented"
+    assert s3.list_objects_v2(Bucket="artifacts")["KeyCount"] == 0
+
+
 def test_another_host_name_is_not_spaces(port: int) -> None:
     assert status(f"http://127.0.0.1:{port}/artifacts/one") == 400
 

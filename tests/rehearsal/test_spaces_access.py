@@ -45,7 +45,7 @@ RULES: dict[str, Act] = {
     "versioning": lambda s3: s3.put_bucket_versioning(Bucket="own", VersioningConfiguration={"Status": "Suspended"}),
     "lifecycle": lambda s3: s3.get_bucket_versioning(Bucket="own"),
     "cors": lambda s3: s3.delete_bucket_cors(Bucket="own"),
-    "policy": lambda s3: s3.delete_bucket_policy(Bucket="own"),
+    "delete lifecycle": lambda s3: s3.delete_bucket_lifecycle(Bucket="own"),
 }
 ALL = {**READS, **WRITES, **RULES}
 
