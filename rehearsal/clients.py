@@ -5,6 +5,11 @@ import os
 from rehearsal.config import CloudConfig
 from rehearsal.environment import as_shell, client, direct
 
+SPACES_WITHOUT_NAMES = """\
+nothing answers at SPACES_ENDPOINT_URL above: it keeps clients from turning to the real one
+python -m rehearsal spaces --cloud {cloud}
+serves it in the foreground and prints the line to set; path style only: bucket resources of Pulumi and Terraform cannot use it"""
+"""Memory machines have no network in which Spaces could have names."""
 PROXIES = {"http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"}
 
 
@@ -12,8 +17,12 @@ def told(config: CloudConfig) -> str:
     """Lines that a shell takes as they are: variables, and a comment for each client with all that it needs besides."""
     variables = {**client(config), **(direct(config) if PROXIES & os.environ.keys() else {})}
     parts = [f"# For any client of the API. The secrets are in these lines.\n{as_shell(variables)}"]
-    parts += ["\n".join(f"# {line}" for line in [f"{name}:", *(f"  {line}" for line in lines)]) for name, lines in _notes(config).items()]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *(as_comment(name, lines) for name, lines in _notes(config).items())])
+
+
+def as_comment(name: str, lines: list[str]) -> str:
+    """``lines`` under their name, which a shell takes no notice of."""
+    return "\n".join(f"# {line}" for line in [f"{name}:", *(f"  {line}" for line in lines)])
 
 
 def _notes(config: CloudConfig) -> dict[str, list[str]]:
@@ -39,7 +48,9 @@ def _notes(config: CloudConfig) -> dict[str, list[str]]:
         ],
         "doctl": [f'doctl --api-url {url} --access-token "$DIGITALOCEAN_TOKEN" account get'],
     }
-    if config.machines == "nspawn":
+    if config.machines == "memory":
+        notes["Spaces, any S3 client"] = SPACES_WITHOUT_NAMES.format(cloud=config.name).splitlines()
+    else:
         notes["Spaces, any S3 client"] = [
             f"endpoint {endpoint.replace('{{.Region}}', 'nyc3')}, likewise for each region; signatures for us-east-1; for the AWS CLI:",
             'AWS_ACCESS_KEY_ID="$SPACES_ACCESS_KEY_ID" AWS_SECRET_ACCESS_KEY="$SPACES_SECRET_ACCESS_KEY" AWS_REGION=us-east-1 \\',

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from rehearsal import accounts, environment, lifecycle
+from rehearsal import accounts, clients, environment, lifecycle
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,4 +25,6 @@ def run(options: argparse.Namespace) -> int:
         print(f"there is no account {options.account}: make it with `python -m rehearsal account {options.account}`", file=sys.stderr)
         return 1
     print(environment.as_shell(environment.whole(accounts.seen_by(config, account))))
+    if config.machines == "memory":
+        print(clients.as_comment("Spaces", clients.SPACES_WITHOUT_NAMES.format(cloud=config.name).splitlines()))
     return 0

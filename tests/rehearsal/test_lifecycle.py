@@ -18,7 +18,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from rehearsal import dns, hosts, leftovers, lifecycle, paths, process
+from rehearsal import clients, dns, hosts, leftovers, lifecycle, paths, process
 from rehearsal.__main__ import main
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
@@ -108,6 +108,21 @@ def test_up_tells_what_to_set_and_a_shell_takes_it(rehearsal: Commands) -> None:
     account, endpoint = done.stdout.splitlines()
     assert json.loads(account)["account"]["status"] == "active"
     assert endpoint == f"http://{config.spaces_host}"
+
+
+def test_what_is_told_of_spaces_is_what_there_is(rehearsal: Commands) -> None:
+    """The variable stays: without it clients would turn to the real Spaces."""
+    served = f"#   python -m rehearsal spaces --cloud {ONE}\n"
+    told = rehearsal("up", "--machines", "memory").out
+    config = CloudConfig.load(ONE)
+    for text in (told, rehearsal("env").out):
+        assert "nothing answers at SPACES_ENDPOINT_URL" in text and served in text
+        endpoint = f"export SPACES_ENDPOINT_URL='http://{config.spaces_host}'\n"
+        assert endpoint in text
+    assert "aws --endpoint-url" not in told
+    assert subprocess.run(["bash", "-c", rehearsal("env").out], capture_output=True, check=True).stderr == b""
+    named = clients.told(config.model_copy(update={"machines": "nspawn"}))
+    assert "aws --endpoint-url" in named and served not in named
 
 
 def test_up_tells_scripts_the_same(rehearsal: Commands) -> None:
