@@ -52,7 +52,6 @@ class DropletTimes(Table):
     resize: Seconds | None = None
     rename: Seconds | None = None
     password_reset: Seconds | None = None
-    change_kernel: Seconds | None = None
     enable_backups: Seconds | None = None
     disable_backups: Seconds | None = None
     change_backup_policy: Seconds | None = None
@@ -62,7 +61,6 @@ class DropletTimes(Table):
 
 class ImageTimes(Table):
     transfer: Seconds | None = None
-    convert: Seconds | None = None
     image_destroy: Seconds = 0
 
 
