@@ -122,7 +122,7 @@ class ReservedIp(Record):
 
     @property
     def urn(self) -> str:
-        """Projects go on calling it floating; they take its new name, too."""
+        """Floating, not reserved: so the API's description has it, and so Terraform's provider sees it (its issues 1031 and 1264)."""
         return f"do:floatingip:{self.id}"
 
 

@@ -3,14 +3,13 @@
 import re
 from uuid import uuid4
 
-from rehearsal import ownership
+from rehearsal import lookup, ownership
 from rehearsal.clock import now
 from rehearsal.cloud import Cloud
 from rehearsal.domains import Domain
 from rehearsal.errors import bad_request, conflict, not_found, precondition_failed, unprocessable
-from rehearsal.records import Balancer, Droplet, Project, ReservedIp, Vpc
+from rehearsal.records import Balancer, Project, ReservedIp, Vpc
 from rehearsal.rooms.projects.shapes import ProjectCreate, ProjectReplace, ProjectUpdate
-from rehearsal.states import DropletStatus
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _URN = re.compile(r"do:(dbaas|domain|droplet|floatingip|reservedip|loadbalancer|space|volume|kubernetes|vpc):(.+)")
@@ -94,6 +93,7 @@ def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, s
     for urn in urns:
         if not _URN.fullmatch(urn):
             raise bad_request(f"{urn} is not a valid urn")
+    # Clients may use the new name; the API answers with the old one (``ReservedIp.urn``), the only one in its description's pattern.
     urns = [urn.replace("do:reservedip:", "do:floatingip:") for urn in urns]
     for address in cloud.store.all(ReservedIp):
         if address.urn in urns and address.droplet_id is not None:
@@ -120,8 +120,7 @@ def _exists(cloud: Cloud, urn: str) -> bool:
     _, kind, id = urn.split(":", 2)
     match kind:
         case "droplet":
-            droplet = cloud.store.get(Droplet, id)
-            return droplet is not None and droplet.status is not DropletStatus.DELETING
+            return lookup.present_droplet(cloud.store, id) is not None
         case "loadbalancer":
             return cloud.store.get(Balancer, id) is not None
         case "vpc":
