@@ -12,7 +12,7 @@ class FabricFile:
 
     def __init__(self, config: CloudConfig) -> None:
         self._file: Path = config.directory / "fabric.json"
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._fabric = Fabric()
         self._lock = threading.Lock()
 
@@ -21,7 +21,7 @@ class FabricFile:
         with self._lock:
             if self._file.exists():
                 facts = self._file.stat()
-                stamp = (facts.st_mtime_ns, facts.st_ino)
+                stamp = (facts.st_mtime_ns, facts.st_ino, facts.st_size)
                 if stamp != self._stamp:
                     self._fabric = Fabric.model_validate_json(self._file.read_bytes())
                     self._stamp = stamp

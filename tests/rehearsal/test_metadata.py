@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import threading
 from http.server import ThreadingHTTPServer
 from ipaddress import IPv4Address, IPv4Network
@@ -118,6 +119,16 @@ def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
 def test_an_index_without_its_slash_is_a_redirect() -> None:
     assert get("/metadata/v1") == (301, "/metadata/v1/")
     assert get("/metadata/v1/interfaces") == (301, "/metadata/v1/interfaces/")
+
+
+def test_a_fabric_is_read_again_that_was_written_within_one_tick_of_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    CONFIG.directory.mkdir(parents=True)
+    file, read = CONFIG.directory / "fabric.json", FabricFile(CONFIG)
+    for fabric in (Fabric(), FABRIC):
+        file.write_text(fabric.model_dump_json())
+        os.utime(file, ns=(0, 0))
+        assert read.current() == fabric
 
 
 def test_over_http_it_follows_the_fabric_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
