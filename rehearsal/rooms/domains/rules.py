@@ -52,7 +52,7 @@ async def create(cloud: Cloud, body: DomainCreate) -> Domain:
     """A domain with its SOA and name servers, and with an address if one is given.
 
     Raises:
-        ApiError: 422 for a name that is none, or that any account has.
+        ApiError: 422 for a name that is none, that any account has, or that is below or above another account's.
     """
     name = contents.domain_name(body.name)
     first: list[tuple[RecordType, dict[str, Any]]] = [("NS", {"data": f"{server}."}) for server in zones.NAMESERVERS]
@@ -134,9 +134,20 @@ async def remove(cloud: Cloud, domain: Domain, record: DomainRecord) -> None:
 
 
 def _is_taken(cloud: Cloud, name: str) -> bool:
-    """By any account, or by the rehearsal cloud's own names, which its DNS answers itself."""
-    own = cloud.config.domain
-    return f".{name}".endswith(f".{own}") or any(domain.id == name for domain in cloud.store.everywhere(Domain))
+    """By any account, or by the rehearsal cloud's own names, which its DNS answers itself.
+
+    A domain has what is below it as well: who had a part of another account's would answer for it and get certificates.
+    """
+    others = {domain.id for domain in cloud.store.everywhere(Domain)} - {domain.id for domain in cloud.store.all(Domain)}
+    return (
+        cloud.store.get(Domain, name) is not None
+        or _is_within(name, cloud.config.domain)
+        or any(_is_within(name, other) or _is_within(other, name) for other in others)
+    )
+
+
+def _is_within(name: str, domain: str) -> bool:
+    return f".{name}".endswith(f".{domain}")
 
 
 def _put_new(cloud: Cloud, domain: Domain, type: RecordType, fields: dict[str, Any]) -> DomainRecord:

@@ -109,6 +109,20 @@ def test_a_name_is_there_once(domain: Client, config: CloudConfig) -> None:
     domain("GET", "/v2/domains/other.com", expect=404)
 
 
+@pytest.mark.parametrize("name", ["example.com", "www.example.com", "a.b.example.com"])
+def test_what_is_below_or_above_another_accounts_domain_is_taken(api: Client, other: Client, name: str) -> None:
+    api("POST", "/v2/domains", {"name": "b.example.com"}, 201)
+    api("POST", "/v2/domains", {"name": "www.example.com"}, 201)
+    assert other.refusal("POST", "/v2/domains", {"name": name}) == f"domain '{name}': name already exists"
+    for sibling in ("c.example.com", "xb.example.com"):
+        other("POST", "/v2/domains", {"name": sibling}, 201)
+
+
+def test_an_account_has_what_is_below_and_above_its_own_domain(api: Client) -> None:
+    for name in ("b.example.com", "example.com", "a.b.example.com"):
+        api("POST", "/v2/domains", {"name": name}, 201)
+
+
 @pytest.mark.parametrize(
     ("record", "kept"),
     [
