@@ -2,8 +2,9 @@
 
 from rehearsal.catalog.regions import REGIONS, Region
 from rehearsal.catalog.sizes import SIZES, Size
-from rehearsal.errors import not_found
-from rehearsal.records import Balancer, Droplet, Image, ReservedIp, Vpc
+from rehearsal.errors import not_found, unprocessable
+from rehearsal.machines.protocol import MachineError
+from rehearsal.records import Action, Balancer, Droplet, Image, Project, ReservedIp, Vpc
 from rehearsal.states import DropletStatus, ImageStatus
 from rehearsal.store import Store
 
@@ -28,9 +29,26 @@ def droplet(store: Store, id: int | str) -> Droplet:
     Raises:
         ApiError: 404
     """
-    found = store.get(Droplet, id)
-    if found is None or found.status is DropletStatus.DELETING:
+    found = present_droplet(store, id)
+    if found is None:
         raise not_found()
+    return found
+
+
+def present_droplet(store: Store, id: int | str) -> Droplet | None:
+    found = store.get(Droplet, id)
+    return found if found and found.status is not DropletStatus.DELETING else None
+
+
+def droplet_of(store: Store, action: Action) -> Droplet:
+    """The droplet that an action is about, even while it is being deleted.
+
+    Raises:
+        MachineError: it is gone
+    """
+    found = store.get(Droplet, action.resource_id)
+    if found is None:
+        raise MachineError(f"droplet {action.resource_id} is gone")
     return found
 
 
@@ -57,6 +75,18 @@ def vpc(store: Store, id: str) -> Vpc:
     if found is None:
         raise not_found()
     return found
+
+
+def named_project(store: Store, id: str) -> Project | None:
+    """The project that a request names; None if it names none.
+
+    Raises:
+        ApiError: 422
+    """
+    project = store.get(Project, id) if id else None
+    if id and project is None:
+        raise unprocessable(f"project {id} does not exist")
+    return project
 
 
 def reserved_ip(store: Store, address: str) -> ReservedIp:

@@ -1,10 +1,9 @@
 """When a droplet can do what it is asked to, and with which arguments."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
-from rehearsal import lookup
+from rehearsal import droplet_names, lookup
 from rehearsal.catalog.images import FIRST_OWN_ID
 from rehearsal.cloud import Cloud
 from rehearsal.errors import ApiError, unprocessable
@@ -17,8 +16,6 @@ from rehearsal.worker import promise
 FOR_TAGS = {"power_cycle", "power_on", "power_off", "shutdown", "enable_ipv6", "enable_backups", "disable_backups", "snapshot"}
 """The types that can be asked of all droplets with a tag."""
 
-LONGEST_NAME = 255
-_NAME = re.compile(r"[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 _NEED_POWER = {"power_off", "shutdown", "reboot", "power_cycle"}
 
 
@@ -102,8 +99,7 @@ def _resize(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, An
 
 
 def _rename(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    if len(body.name) > LONGEST_NAME or not _NAME.fullmatch(body.name):
-        raise unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
+    droplet_names.check(body.name)
     return {"name": body.name}
 
 

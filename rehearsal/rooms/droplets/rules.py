@@ -1,9 +1,8 @@
 """Droplets: what one may be made of, and how it comes and goes."""
 
 import logging
-import re
 
-from rehearsal import addressing, lookup, ownership, states, tagging
+from rehearsal import addressing, droplet_names, lookup, ownership, states, tagging
 from rehearsal.catalog import account
 from rehearsal.catalog.sizes import SIZES
 from rehearsal.clock import now
@@ -19,9 +18,7 @@ from rehearsal.worker import Outcome, Work, promise
 log = logging.getLogger("rehearsal")
 
 FIRST_ID = 500_000_001
-LONGEST_NAME = 255
 LARGEST_USER_DATA = 64 * 1024
-_NAME = re.compile(r"[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]")
 
 
 def create(cloud: Cloud, body: DropletCreate) -> list[tuple[Droplet, Action]]:
@@ -103,14 +100,14 @@ def teach(cloud: Cloud) -> None:
     store = cloud.store
 
     async def boot(action: Action) -> Outcome:
-        droplet = _stored(cloud, action)
+        droplet = lookup.droplet_of(store, action)
         await cloud.network.settle()
         await cloud.machines.create(machine_spec(store, cloud.config, droplet))
         return lambda: _unlock(cloud, action, states.BOOTED)
 
     async def destroy(action: Action) -> Outcome:
         await cloud.machines.destroy(action.resource_id)
-        return lambda: store.delete(_stored(cloud, action))
+        return lambda: store.delete(lookup.droplet_of(store, action))
 
     def stay(action: Action) -> None:
         """What could not be destroyed keeps its addresses, and is tried again when the API starts."""
@@ -150,15 +147,8 @@ def _ended(cloud: Cloud, action_id: int) -> bool:
     return action is None or action.status is not states.ActionStatus.IN_PROGRESS
 
 
-def _stored(cloud: Cloud, action: Action) -> Droplet:
-    droplet = cloud.store.get(Droplet, action.resource_id)
-    if droplet is None:
-        raise MachineError(f"droplet {action.resource_id} is gone")
-    return droplet
-
-
 def _unlock(cloud: Cloud, action: Action, step: states.Step[states.DropletStatus]) -> None:
-    droplet = _stored(cloud, action)
+    droplet = lookup.droplet_of(cloud.store, action)
     cloud.store.put(droplet.model_copy(update={"status": step(droplet.status), "pending": None}))
 
 
@@ -169,8 +159,7 @@ def _names(cloud: Cloud, body: DropletCreate) -> list[str]:
     for name in names:
         if not name:
             raise unprocessable("name is required")
-        if len(name) > LONGEST_NAME or not _NAME.fullmatch(name):
-            raise unprocessable("Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)")
+        droplet_names.check(name)
     if len(lookup.droplets(cloud.store)) + len(names) > cloud.account.droplet_limit:
         raise unprocessable("creating this/these droplet(s) will exceed your droplet limit")
     return names

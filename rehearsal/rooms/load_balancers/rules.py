@@ -9,7 +9,7 @@ from rehearsal.clock import now
 from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Balancer, Firewall, FirewallRule, Project, Vpc
+from rehearsal.records import Balancer, Firewall, FirewallRule, Vpc
 from rehearsal.rooms.load_balancers import dns_records, facts, shapes
 from rehearsal.rooms.load_balancers.shapes import BalancerWrite
 
@@ -22,7 +22,7 @@ def create(cloud: Cloud, body: BalancerWrite) -> Balancer:
     if lookup.region(body.region) is None:
         raise unprocessable("You specified an invalid region for Load Balancer creation.")
     wanted = facts.of(store, body)
-    project = _project(cloud, body.project_id)
+    project = lookup.named_project(store, body.project_id)
     with store.write():
         vpc = _vpc(cloud, body)
         _check_droplets(cloud, body.droplet_ids, vpc)
@@ -61,7 +61,7 @@ async def replace(cloud: Cloud, balancer: Balancer, body: BalancerWrite) -> Bala
     if "network" in body.model_fields_set and body.network not in ("", balancer.network):
         raise unprocessable("The network of a Load Balancer can not be changed.")
     wanted = facts.of(store, body)
-    project = _project(cloud, body.project_id)
+    project = lookup.named_project(store, body.project_id)
     _check_droplets(cloud, body.droplet_ids, lookup.vpc(store, balancer.vpc_id))
     with store.write():
         changes = wanted | {"droplet_ids": body.droplet_ids, "tag": _tag(cloud, body.tag)}
@@ -140,13 +140,6 @@ async def _change(cloud: Cloud, balancer: Balancer, changes: dict[str, Any]) -> 
 
 def _wire(balancer: Balancer) -> list[shapes.ForwardingRule]:
     return [shapes.ForwardingRule.model_validate(rule.model_dump()) for rule in balancer.forwarding_rules]
-
-
-def _project(cloud: Cloud, id: str) -> Project | None:
-    project = cloud.store.get(Project, id) if id else None
-    if id and project is None:
-        raise unprocessable(f"project {id} does not exist")
-    return project
 
 
 def _vpc(cloud: Cloud, body: BalancerWrite) -> Vpc:

@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
-from rehearsal import addressing, lookup, ownership, states
+from rehearsal import addressing, lookup, ownership
 from rehearsal.clock import now
 from rehearsal.cloud import Cloud
 from rehearsal.errors import unprocessable
 from rehearsal.machines.protocol import MachineError
-from rehearsal.records import Action, Droplet, Project, ReservedIp
+from rehearsal.records import Action, Droplet, ReservedIp
 from rehearsal.rooms.reserved_ips.shapes import ReservedIpAct, ReservedIpCreate
 from rehearsal.worker import Outcome, Work, promise
 
@@ -26,7 +26,7 @@ def create(cloud: Cloud, body: ReservedIpCreate) -> tuple[ReservedIp, Action | N
     region = droplet.region if droplet else body.region
     if lookup.region(region) is None:
         raise unprocessable("You specified an invalid region for reserved IP creation.")
-    project = _project(cloud, body.project_id)
+    project = lookup.named_project(store, body.project_id)
     if len(store.all(ReservedIp)) >= cloud.account.reserved_ip_limit:
         raise unprocessable("creating this reserved IP will exceed your reserved IP limit")
     with store.write():
@@ -119,7 +119,7 @@ async def _reserved(action: Action) -> Outcome:
 def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Outcome]]:
     async def do(action: Action) -> Outcome:
         target: int | None = action.arguments["droplet_id"]
-        if target is not None and not _exists(cloud, target):
+        if target is not None and lookup.present_droplet(cloud.store, target) is None:
             raise MachineError(f"droplet {target} is gone")
         with cloud.store.write():
             address = _stored(cloud, action).model_copy(update={"droplet_id": target})
@@ -136,7 +136,7 @@ def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Outcome]]:
 def _stay(cloud: Cloud, action: Action) -> None:
     """What could not be moved points where it did, if that is still there."""
     former: int | None = action.arguments["former"]
-    droplet_id = former if former is not None and _exists(cloud, former) else None
+    droplet_id = former if former is not None and lookup.present_droplet(cloud.store, former) else None
     cloud.store.put(_stored(cloud, action).model_copy(update={"droplet_id": droplet_id, "pending": None}))
 
 
@@ -144,15 +144,10 @@ def _stored(cloud: Cloud, action: Action) -> ReservedIp:
     return lookup.reserved_ip(cloud.store, action.arguments["address"])
 
 
-def _exists(cloud: Cloud, droplet_id: int) -> bool:
-    droplet = cloud.store.get(Droplet, droplet_id)
-    return droplet is not None and droplet.status is not states.DropletStatus.DELETING
-
-
 def _target(cloud: Cloud, droplet_id: int) -> Droplet:
     """A droplet that an address may point to: it is not busy, and has none yet, not even this one."""
-    droplet = cloud.store.get(Droplet, droplet_id)
-    if droplet is None or not _exists(cloud, droplet_id):
+    droplet = lookup.present_droplet(cloud.store, droplet_id)
+    if droplet is None:
         raise unprocessable("The Droplet you specified does not exist.")
     if droplet.pending is not None:
         raise unprocessable("Droplet already has a pending event.")
@@ -166,13 +161,6 @@ def _target(cloud: Cloud, droplet_id: int) -> Droplet:
 def _check_unlocked(address: ReservedIp) -> None:
     if address.pending is not None:
         raise unprocessable("The reserved IP already has a pending event.")
-
-
-def _project(cloud: Cloud, id: str) -> Project | None:
-    project = cloud.store.get(Project, id) if id else None
-    if id and project is None:
-        raise unprocessable(f"project {id} does not exist")
-    return project
 
 
 def _is_of(action: Action, address: ReservedIp) -> bool:
