@@ -23,25 +23,19 @@ def teach(cloud: Cloud) -> None:
     """Tell the worker how droplet actions are done."""
     for type, step in _STEPS.items():
         cloud.worker.learn("droplet", type, Work(_doing(cloud, step), lambda action: _unlock(cloud, action, {})))
+    cloud.worker.learn("droplet", "snapshot", Work(_taking(cloud), lambda action: _unlock(cloud, action, {})))
 
 
 def _doing(cloud: Cloud, step: Step) -> Callable[[Action], Awaitable[Outcome]]:
     async def do(action: Action) -> Outcome:
-        changes = await step(cloud, _stored(cloud, action), action)
+        changes = await step(cloud, lookup.droplet_of(cloud.store, action), action)
         return lambda: _unlock(cloud, action, changes)
 
     return do
 
 
-def _stored(cloud: Cloud, action: Action) -> Droplet:
-    droplet = cloud.store.get(Droplet, action.resource_id)
-    if droplet is None:
-        raise MachineError(f"droplet {action.resource_id} is gone")
-    return droplet
-
-
 def _unlock(cloud: Cloud, action: Action, changes: Changes) -> None:
-    cloud.store.put(_stored(cloud, action).model_copy(update={**changes, "pending": None}))
+    cloud.store.put(lookup.droplet_of(cloud.store, action).model_copy(update={**changes, "pending": None}))
 
 
 async def _power_on(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
@@ -75,11 +69,20 @@ async def _power_cycle(cloud: Cloud, droplet: Droplet, action: Action) -> Change
     return {}
 
 
-async def _snapshot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    id: int = action.arguments["image_id"]
-    size = await cloud.machines.snapshot(droplet.id, str(id))
+def _taking(cloud: Cloud) -> Callable[[Action], Awaitable[Outcome]]:
+    """A snapshot is there for clients when its action is completed, and not before."""
+
+    async def do(action: Action) -> Outcome:
+        size = await cloud.machines.snapshot(action.resource_id, str(action.arguments["image_id"]))
+        return lambda: _keep(cloud, action, size)
+
+    return do
+
+
+def _keep(cloud: Cloud, action: Action, size: int) -> None:
+    droplet = lookup.droplet_of(cloud.store, action)
     image = Image(
-        id=id,
+        id=action.arguments["image_id"],
         name=action.arguments["name"],
         type="snapshot",
         distribution=droplet.image.distribution,
@@ -92,9 +95,8 @@ async def _snapshot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
         status=ImageStatus.AVAILABLE,
         droplet_id=droplet.id,
     )
-    with cloud.store.write():
-        cloud.store.put(image)
-    return {}
+    cloud.store.put(image)
+    _unlock(cloud, action, {})
 
 
 async def _rebuild(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
@@ -151,7 +153,6 @@ _STEPS: dict[str, Step] = {
     "shutdown": _shutdown,
     "reboot": _reboot,
     "power_cycle": _power_cycle,
-    "snapshot": _snapshot,
     "restore": _rebuild,
     "rebuild": _rebuild,
     "resize": _resize,

@@ -9,7 +9,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.rooms.droplet_actions.shapes import ActionType
 from rehearsal.times import DropletTimes, Times
-from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.client import Client, running, until
 from tests.rehearsal.api.conftest import UNLIMITED
 from tests.rehearsal.api.machines import StuckMachines
 
@@ -167,6 +167,24 @@ def test_what_cannot_be_asked(api: Client, action: dict[str, Any]) -> None:
     id = api.droplet()["id"]
     api.refusal("POST", f"/v2/droplets/{id}/actions", action)
     assert not api("GET", f"/v2/droplets/{id}")["droplet"]["locked"]
+
+
+def test_a_snapshot_is_shown_when_its_action_is_completed_and_not_before(config: CloudConfig) -> None:
+    class Machines(MemoryMachines):
+        taken = 0
+
+        async def snapshot(self, droplet_id: int, image: str) -> int:
+            self.taken = await super().snapshot(droplet_id, image)
+            return self.taken
+
+    machines = Machines(config)
+    slow = config.model_copy(update={"times": Times(least=0.02, droplet=DropletTimes(snapshot=NEVER))})
+    with running(slow, machines, UNLIMITED) as api:
+        id = api.droplet()["id"]
+        api("POST", f"/v2/droplets/{id}/actions", {"type": "snapshot", "name": "base.1"}, 201)
+        until(lambda: machines.taken)
+        assert api("GET", f"/v2/droplets/{id}/snapshots")["snapshots"] == []
+        assert api("GET", f"/v2/droplets/{id}")["droplet"]["snapshot_ids"] == []
 
 
 def test_a_snapshot_is_an_image_made_when_its_action_began(api: Client) -> None:
