@@ -1,5 +1,6 @@
 """Where a service's instances are, by Consul's DNS."""
 
+import asyncio
 import random
 from dataclasses import dataclass
 
@@ -15,6 +16,9 @@ from dns.rdtypes.IN.SRV import SRV
 TIMEOUT = 1.0
 """Seconds for one question."""
 TRIES = 2
+PATIENCE = 2.0
+"""Seconds for which SERVFAIL is asked again: an agent whose tokens are being changed answers so for a moment."""
+PAUSE = 0.1
 
 
 class DiscoveryError(Exception):
@@ -58,7 +62,20 @@ async def _address(name: str, server: str, port: int) -> str:
 
 
 async def _ask(name: str, kind: dns.rdatatype.RdataType, server: str, port: int) -> dns.message.Message:
-    """One question over UDP, over TCP if the answer is too long, asked again if it is lost."""
+    """One question, asked again as long as the server fails for a moment only."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + PATIENCE
+    while True:
+        answer = await _exchange(name, kind, server, port)
+        if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return answer
+        if answer.rcode() != dns.rcode.SERVFAIL or clock() > deadline:
+            raise DiscoveryError(f"DNS at {server}:{port} answered {dns.rcode.to_text(answer.rcode())} for {name}")
+        await asyncio.sleep(PAUSE)
+
+
+async def _exchange(name: str, kind: dns.rdatatype.RdataType, server: str, port: int) -> dns.message.Message:
+    """Over UDP, over TCP if the answer is too long, again if it is lost."""
     query = dns.message.make_query(name, kind, use_edns=0, payload=4096)
     problem: Exception | None = None
     for _ in range(TRIES):
@@ -66,8 +83,6 @@ async def _ask(name: str, kind: dns.rdatatype.RdataType, server: str, port: int)
             answer, _tcp = await dns.asyncquery.udp_with_fallback(query, server, TIMEOUT, port)
         except (dns.exception.DNSException, OSError) as error:
             problem = error
-            continue
-        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            raise DiscoveryError(f"DNS at {server}:{port} answered {dns.rcode.to_text(answer.rcode())} for {name}")
-        return answer
+        else:
+            return answer
     raise DiscoveryError(f"DNS at {server}:{port} did not answer for {name}: {problem or 'timeout'}")

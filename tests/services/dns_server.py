@@ -23,6 +23,8 @@ class Records:
     asked: list[str] = field(default_factory=list)
     lost: int = 0
     """How many questions stay without an answer."""
+    failing: int = 0
+    """How many questions are answered with SERVFAIL first."""
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
         question = query.question[0]
@@ -30,6 +32,10 @@ class Records:
         self.asked.append(f"{name} {dns.rdatatype.to_text(question.rdtype)}")
         reply = dns.message.make_response(query)
         reply.flags |= dns.flags.AA
+        if self.failing:
+            self.failing -= 1
+            reply.set_rcode(dns.rcode.SERVFAIL)
+            return reply
         found = self.services.get(name.removesuffix(".service.consul."), [])
         hosts = {f"i{number}.addr.consul.": place for number, place in enumerate(found)}
         if question.rdtype == dns.rdatatype.SRV and found:

@@ -153,6 +153,23 @@ def test_a_silent_dns_is_a_503_in_bounded_time(agent: FakeAgent, frontserve: Sta
     assert reply.elapsed.total_seconds() < 5
 
 
+def test_a_dns_that_fails_for_a_moment_is_asked_again(agent: FakeAgent, frontserve: Start) -> None:
+    with stub(Told(body={"message": "here"}), as_service(agent)) as here:
+        records = Records({"backserve": [("127.0.0.1", here.port)]}, failing=3)
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: well(program))
+            assert program.get().json()["backserve"] == {"message": "here"}
+    assert records.asked == ["backserve.service.consul. SRV"] * 4
+
+
+def test_a_dns_that_goes_on_failing_is_a_503_that_says_so(agent: FakeAgent, frontserve: Start) -> None:
+    with consul_dns(Records(failing=10_000)) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: well(program))
+        reply = program.get()
+    assert reply.status_code == 503
+    assert "SERVFAIL" in reply.json()["reason"]
+
+
 def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(agent: FakeAgent, frontserve: Start) -> None:
     with stub(Told(body={"message": "here"}), as_service(agent)) as here:
         records = Records({"backserve": [("127.0.0.1", here.port)]}, additional=False, lost=1)
