@@ -11,7 +11,9 @@ from rehearsal.catalog.regions import REGIONS, Region
 class Body(BaseModel):
     """A request's body. As in the API, unknown fields are ignored and null is as good as absent."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", str_max_length=2**20)
+    """The length is that of the largest body: what counts is that pydantic looks into a text that has one, and refuses
+    the half of a surrogate pair, which JSON can write and nobody can store."""
 
     @model_validator(mode="before")
     @classmethod

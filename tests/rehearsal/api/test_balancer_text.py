@@ -86,7 +86,7 @@ def _create(api: Client, body: dict[str, Any]) -> None:
     until(lambda: api("GET", path)["load_balancer"]["status"] == "active")
 
 
-def _checked(config: CloudConfig, fabric: Fabric, directory: Path) -> str:
+def checked(config: CloudConfig, fabric: Fabric, directory: Path) -> str:
     """The configuration, which HAProxy itself has read."""
     lines = [line for one in fabric.balancers for line in render(config, one)]
     text = "\n".join(["global", "  stats socket /dev/null", "defaults", "  timeout connect 5s", *lines, ""])
@@ -112,12 +112,12 @@ def _check_shape(hostile: str, plain: str) -> None:
 
 def test_text_makes_no_line(api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path) -> None:
     _create(api, _body(api))
-    plain = _checked(config, machines.fabric, tmp_path)
+    plain = checked(config, machines.fabric, tmp_path)
     (made,) = api("GET", "/v2/load_balancers")["load_balancers"]
     for text in HOSTILE:
         changed = _body(api, text) | {"droplet_ids": made["droplet_ids"]}
         api("PUT", f"/v2/load_balancers/{made['id']}", changed)
-        _check_shape(_checked(config, machines.fabric, tmp_path), plain)
+        _check_shape(checked(config, machines.fabric, tmp_path), plain)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_a_strange_cookie_is_the_word_that_was_asked_for(
     api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path, name: str
 ) -> None:
     _create(api, _body(api) | {"sticky_sessions": {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}})
-    text = _checked(config, machines.fabric, tmp_path)
+    text = checked(config, machines.fabric, tmp_path)
     words = {tuple(line.split()[1:]) for line in text.split("\n") if line.startswith("  cookie ")}
     assert words == {(name, "insert", "indirect", "nocache", "dynamic", "attr", '"Max-Age=1"')}
 

@@ -1,17 +1,28 @@
 """Whatever a client sends, the API answers, and never with a failure of its own."""
 
 import json
+import random
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import dns.zone
 import pytest
 import requests
 from fastapi.routing import APIRoute
 
+from rehearsal import firewalls, zones
+from rehearsal.answers import Zones
+from rehearsal.config import CloudConfig
 from rehearsal.server import ROOMS
-from tests.rehearsal.api.client import Client
+from tests.rehearsal.api import seeding
+from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.api.conftest import UNLIMITED
+from tests.rehearsal.api.machines import WatchedMachines
+from tests.rehearsal.api.test_balancer_text import checked
 from tests.rehearsal.api.test_keys import KEY
 
 DEEP = 100_000
@@ -35,6 +46,7 @@ TEXTS = [
     "{{.Region}}",
     "fe80::1%lo",
     "%00",
+    "\ud800",
 ]
 VALUES: list[Any] = [*NUMBERS, *TEXTS, True, None, [], {}, [[]], [None], [{}], {"": None}]
 RAW = [
@@ -47,6 +59,7 @@ RAW = [
     b"NaN",
     b'{"name": NaN}',
     b'{"name": "\xff\xfe"}',
+    b'{"name": "\xed\xa0\x80"}',
     b'{"name": "\\ud800"}',
     b"\xff\xfe\x00",
     b"[" * DEEP,
@@ -81,6 +94,67 @@ BODIES: dict[str, dict[str, Any]] = {
     "/v2/vpcs": {"name": "one", "region": "nyc3", "ip_range": "10.10.0.0/20", "description": "x"},
     "/v2/droplets/actions?tag_name=web": {"type": "snapshot", "name": "x", "size": "x", "image": "x", "disk": True},
 }
+RULE = {"protocol": "tcp", "ports": "8000-9000", "sources": {"addresses": ["192.0.2.1", "2001:db8::1"], "tags": ["web"]}}
+ANSWER = {"protocol": "udp", "ports": "53", "destinations": {"addresses": ["0.0.0.0/0"], "load_balancer_uids": []}}
+CREATIONS: list[tuple[str, dict[str, Any]]] = [
+    *((path, body) for path, body in BODIES.items() if path not in ("/v2/droplets", "/v2/firewalls")),
+    ("/v2/droplets", BODIES["/v2/droplets"] | {"ssh_keys": [], "volumes": []}),
+    ("/v2/firewalls", BODIES["/v2/firewalls"] | {"droplet_ids": [], "inbound_rules": [RULE], "outbound_rules": [ANSWER]}),
+    (
+        "/v2/load_balancers",
+        {
+            "name": "edge",
+            "region": "nyc3",
+            "tag": "web",
+            "forwarding_rules": [{**seeding.HTTP, "certificate_id": "", "tls_passthrough": False}],
+            "health_check": {"protocol": "http", "port": 80, "path": "/health"},
+            "sticky_sessions": {"type": "cookies", "cookie_name": "DO-LB", "cookie_ttl_seconds": 300},
+            "firewall": {"allow": ["ip:2001:db8::1", "ip:192.0.2.1"], "deny": ["cidr:2001:db8::1", "cidr:192.0.2.0/24"]},
+            "vpc_uuid": "",
+            "project_id": "",
+            "domains": [],
+            "glb_settings": {},
+        },
+    ),
+    ("/v2/domains", {"name": "example.net", "ip_address": "192.0.2.1"}),
+    ("/v2/certificates", {"name": "one", "type": "lets_encrypt", "dns_names": ["hidden.example.com"]}),
+    ("/v2/certificates", {"name": "two", "type": "custom", "private_key": "x", "leaf_certificate": "x", "certificate_chain": "x"}),
+    ("/v2/spaces/keys", {"name": "one", "grants": [{"bucket": "", "permission": "fullaccess"}]}),
+    ("/v2/reserved_ips", {"region": "nyc3", "project_id": ""}),
+]
+"""Each could succeed as it is."""
+REPLACED = ("/v2/firewalls", "/v2/load_balancers")
+"""What may be changed by a body like that of its creation."""
+RECORD = {"name": "www", "ttl": 60, "priority": 1, "port": 1, "weight": 1, "flags": 0, "tag": "issue"}
+RECORDS = [
+    {"type": "TXT", "data": "x"},
+    {"type": "A", "data": "192.0.2.1"},
+    {"type": "AAAA", "data": "2001:db8::1"},
+    {"type": "CAA", "data": "ca.example.net."},
+    {"type": "CAA", "data": "mailto:me@example.net", "tag": "iodef"},
+]
+HOSTILE = [
+    "\ud800",
+    "%x }\n injected\n#",
+    "fe80::1%a\nb",
+    "\n",
+    "\r\n",
+    '"',
+    "'",
+    "{",
+    "}",
+    "; drop",
+    "`id`",
+    "$(id)",
+    "%[src]",
+    "#",
+    "\\",
+    "\u2028",
+    " ",
+]
+"""What means something to HAProxy, to nftables, in a zone file, or nothing at all."""
+ALWAYS, SOMETIMES = 2, 4
+"""How many of these are tried at every route: the first ones, and others by chance."""
 QUERIES = ["page", "per_page", "tag_name", "name", "type", "private", "resource_type"]
 
 
@@ -112,7 +186,7 @@ def _ask(api: Client, method: str, path: str, data: bytes | None = None, kind: s
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 def test_paths(api: Client, method: str) -> None:
     for text in [str(number) for number in NUMBERS] + TEXTS:
-        filling = quote(text[:2000], safe="") or "%20"
+        filling = quote(text[:2000], safe="", errors="surrogatepass") or "%20"
         for _, path in {route for route in _routes() if route[0] == method and "{" in route[1]}:
             _ask(api, method, re.sub(r"\{\w+(:\w+)?\}", filling, path), b"{}")
 
@@ -120,8 +194,8 @@ def test_paths(api: Client, method: str) -> None:
 def test_queries(api: Client) -> None:
     for path in {path for method, path in _routes() if method == "GET" and "{" not in path}:
         for text in [str(number) for number in NUMBERS] + TEXTS:
-            _ask(api, "GET", path + "?" + "&".join(f"{name}={quote(text[:500], safe='')}" for name in QUERIES))
-            _ask(api, "GET", f"{path}?page={quote(text[:500], safe='')}")
+            _ask(api, "GET", path + "?" + "&".join(f"{name}={quote(text[:500], safe='', errors='surrogatepass')}" for name in QUERIES))
+            _ask(api, "GET", f"{path}?page={quote(text[:500], safe='', errors='surrogatepass')}")
 
 
 @pytest.mark.parametrize("data", RAW, ids=lambda data: repr(data[:20]))
@@ -157,3 +231,62 @@ def test_large_bodies_are_refused_and_not_read(api: Client) -> None:
 
 def test_as_many_user_data_as_documented_fit_in_any_spelling(api: Client) -> None:
     api.droplet(user_data="\x01" * 64 * 1024)
+
+
+def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
+    config: CloudConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    chosen, machines = random.Random(5), WatchedMachines(config)
+    with running(config, machines, UNLIMITED) as api:
+        world = seeding.seed(api)
+        api("POST", "/v2/tags", {"name": "web"}, 201)
+        bodies = list(_bodies(world))
+        assert {(method, path.partition("?")[0]) for method, path, _ in bodies} >= set(_taking_bodies())
+        for method, path, body in bodies:
+            for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
+                for spoiled in (*_replaced(body, text), *_grown(body, text)):
+                    _ask(api, method, seeding.filled(path, world), json.dumps(spoiled).encode())
+        found = api("GET", "/v2/domains?per_page=200")["domains"]
+    assert machines.fabric.balancers
+    assert machines.fabric.firewalled
+    checked(config, machines.fabric, tmp_path)
+    rules = firewalls.render(config, machines.fabric)
+    subprocess.run(["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, text=True, check=True)
+    for domain in found:
+        dns.zone.from_text(domain["zone_file"], origin=f"{domain['name']}.", relativize=False)
+    records = sum(len(zone.records) for zone in machines.fabric.zones)
+    assert records > len(zones.NAMESERVERS) + 1
+    Zones(machines.fabric.zones)
+    assert "is no record" not in caplog.text
+
+
+def _taking_bodies() -> Iterator[tuple[str, str]]:
+    for room in ROOMS:
+        for route in room.router.routes:
+            if isinstance(route, APIRoute) and route.dependant.body_params:
+                yield from ((method, re.sub(r"\{[^}]*\}", "{}", route.path)) for method in route.methods or ())
+
+
+def _bodies(world: seeding.World) -> Iterator[tuple[str, str, Any]]:
+    """For each request that takes a body one that could succeed."""
+    yield from (("POST", path, body) for path, body in CREATIONS)
+    creations = {f"{path}/{{}}": body for path, body in CREATIONS if path in REPLACED}
+    for (method, path), make in seeding.BODIES.items():
+        if path.startswith("/v2/domains/{}/records"):
+            yield from ((method, path, RECORD | record) for record in RECORDS)
+        elif method in ("PUT", "PATCH"):
+            yield method, path, make(world) | creations.get(path, {})
+        else:
+            yield method, path, make(world)
+
+
+def _grown(body: Any, text: str) -> Iterator[Any]:
+    """The body, each time with the text behind another one that is in it."""
+    if isinstance(body, str):
+        yield body + text
+    elif isinstance(body, dict):
+        for key, inner in body.items():
+            yield from ({**body, key: other} for other in _grown(inner, text))
+    elif isinstance(body, list):
+        for place, inner in enumerate(body):
+            yield from ([*body[:place], other, *body[place + 1 :]] for other in _grown(inner, text))
