@@ -94,12 +94,26 @@ class Droplet(BaseModel):
         )
 
 
+_made: dict[int, tuple[records.Droplet, list[int], list[IPv4Address], Droplet]] = {}
+"""By id, what a droplet was last shown as, and from what: records never change, so the same ones look the same."""
+
+MOST_MADE = 10_000
+
+
 def shown(store: Store, config: CloudConfig, droplet: records.Droplet) -> Droplet:
     snapshots = [image.id for image in lookup.images(store) if image.droplet_id == droplet.id]
-    return Droplet.of(droplet, _networks(store, config, droplet), snapshots)
+    reserved = [address.public for address in store.all(records.ReservedIp) if address.droplet_id == droplet.id]
+    former = _made.get(droplet.id)
+    if former and former[0] is droplet and former[1:3] == (snapshots, reserved):
+        return former[3]
+    if len(_made) >= MOST_MADE:
+        _made.clear()
+    looks = Droplet.of(droplet, _networks(store, config, droplet, reserved), snapshots)
+    _made[droplet.id] = (droplet, snapshots, reserved, looks)
+    return looks
 
 
-def _networks(store: Store, config: CloudConfig, droplet: records.Droplet) -> Networks:
+def _networks(store: Store, config: CloudConfig, droplet: records.Droplet, reserved: list[IPv4Address]) -> Networks:
     """The reserved IP is the last: clients take the first public address for the droplet's own."""
     if droplet.status is DropletStatus.NEW:
         return Networks()
@@ -107,9 +121,8 @@ def _networks(store: Store, config: CloudConfig, droplet: records.Droplet) -> Ne
     v4 = [
         _v4(droplet.public, config.public, config.gateway, "public"),
         _v4(droplet.private, vpc.range, vpc.gateway, "private"),
+        *(_v4(address, config.public, config.gateway, "public") for address in reserved),
     ]
-    reserved = [address.public for address in store.all(records.ReservedIp) if address.droplet_id == droplet.id]
-    v4 += [_v4(address, config.public, config.gateway, "public") for address in reserved]
     if "ipv6" not in droplet.features:
         return Networks(v4=v4)
     address = IPv6Address(int(IPV6.network_address) + droplet.id)

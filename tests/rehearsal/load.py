@@ -6,6 +6,7 @@ stalls is not asked more slowly for it.
 
 import argparse
 import asyncio
+import gc
 import json
 import random
 import statistics
@@ -151,6 +152,7 @@ def percentile(values: list[float], percent: int) -> float:
 
 
 async def measure(config: CloudConfig, options: argparse.Namespace) -> dict[str, Any]:
+    gc.disable()  # the client's own pauses are no news of the API
     load = Load(config, options.droplets)
     try:
         say(f"making {options.droplets} droplets")
