@@ -3,11 +3,15 @@
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
 from deploy.stack import UsageError
+
+GRACE_SECONDS = 0.5
+"""How long a Ctrl-C may reach us later than the command."""
 
 HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 """Meant for the command when they come to us. Ctrl-C reaches it by itself: a terminal tells all that it runs."""
@@ -41,6 +45,8 @@ def attended() -> Iterator[Run]:
         for number in told:  # while it started
             child.send_signal(number)
         code = child.wait()
+        if code == -signal.SIGINT:  # the Ctrl-C that ended it comes to us as well, and may come later than its end
+            _await(told)
         return code if code >= 0 else 128 - code
 
     before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGQUIT, *HANDED_ON)}
@@ -49,3 +55,9 @@ def attended() -> Iterator[Run]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _await(told: list[int]) -> None:
+    deadline = time.monotonic() + GRACE_SECONDS
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.01)

@@ -133,3 +133,11 @@ def test_an_interruption_is_the_commands_and_leaves_nothing(
         assert [file.name for file in memory.iterdir()] == ["began"]
     finally:
         os.killpg(running.pid, signal.SIGKILL) if running.poll() is None else None
+
+
+def test_an_interruption_that_reaches_us_after_the_command(memory: Path, access: Access) -> None:
+    script = "(sleep 0.1; kill -INT $PPID) & kill -INT $$"
+    words = [sys.executable, "-c", RUNS, str(memory), script]
+    done = subprocess.run(words, cwd=ROOT, input=json.dumps(access), text=True, timeout=30, check=False)
+    assert done.returncode == 130
+    assert list(memory.iterdir()) == []
