@@ -4,37 +4,85 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.artifacts import Artifacts, ArtifactsArgs
+from infra.cluster import ClusterCredentials
+from infra.cluster_providers import cluster_providers
 from infra.edge import Edge, EdgeArgs
-from infra.image import BaseImage, BaseImageArgs
+from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.network import Network, NetworkArgs
 from infra.operator import Operator, OperatorArgs
 from infra.preflight import preflight
-from infra.prime import Primes, PrimesArgs
-from infra.providers import tenants
-from infra.trust import Trust
+from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
-from jobs.workload import NAMES, WorkloadArgs, workload
+from jobs.workload import CONSUL_SERVICES, WorkloadArgs, workload
 from services.pack import SERVICES, pack
 
-flight = preflight()
-prefix, s = flight.prefix, flight.settings
-trust = Trust.of(prefix, s, services=NAMES)
-image = BaseImage("image", BaseImageArgs(region=s.region, consul_version=s.consul_version, nomad_version=s.nomad_version))
-network = Network("network", NetworkArgs.of(prefix, s, enrol_key=trust.secrets.enrol.public))
-edge = Edge("edge", EdgeArgs(prefix=prefix, region=s.region, vpc_id=network.vpc_id, worker_tag=network.worker_tag, port=s.frontserve_port))
+context = preflight()
+prefix, s = context.prefix, context.settings
+credentials = ClusterCredentials.of(prefix, s, services=CONSUL_SERVICES)
+image = BaseImage(
+    "image",
+    BaseImageArgs(region=s.region, consul_version=s.consul_version, nomad_version=s.nomad_version),
+)
+network = Network("network", NetworkArgs.of(prefix, s, enrol_key=credentials.secrets.enrol.public))
+edge = Edge(
+    "edge",
+    EdgeArgs(
+        prefix=prefix,
+        region=s.region,
+        vpc_id=network.vpc_id,
+        worker_tag=network.worker_tag,
+        port=s.frontserve_port,
+    ),
+)
 packed = [pack(service) for service in SERVICES]
-stored = Artifacts("artifacts", ArtifactsArgs(region=s.region, bucket=flight.bucket, endpoint=flight.spaces_endpoint, packages=packed))
-primes = Primes("primes", PrimesArgs(count=s.primes, mould=network.mould("prime", s, image.image_id), trust=trust))
+stored = Artifacts(
+    "artifacts",
+    ArtifactsArgs(
+        region=s.region, bucket=context.bucket, endpoint=context.spaces_endpoint, packages=packed
+    ),
+)
+primes = Primes(
+    "primes",
+    PrimesArgs(
+        count=s.primes,
+        droplet_template=network.droplet_template("prime", s, image.image_id),
+        credentials=credentials,
+    ),
+)
 cluster = primes.cluster
-workers = Workers("workers", WorkersArgs(count=s.workers, mould=network.mould("worker", s, image.image_id), trust=trust, cluster=cluster))
-urns = [edge.balancer.load_balancer_urn, *(droplet.droplet_urn for droplet in (*primes.droplets, *workers.droplets))]
+workers = Workers(
+    "workers",
+    WorkersArgs(
+        count=s.workers,
+        droplet_template=network.droplet_template("worker", s, image.image_id),
+        credentials=credentials,
+        cluster=cluster,
+    ),
+)
+urns = [
+    edge.balancer.load_balancer_urn,
+    *(droplet.droplet_urn for droplet in (*primes.droplets, *workers.droplets)),
+]
 digitalocean.Project("project", name=prefix, description="Made by Pulumi", resources=urns)
-members = pulumi.Output.all(primes.members, workers.members).apply(lambda known: {m["name"]: m["address"] for role in known for m in role})
+members = pulumi.Output.all(primes.members, workers.members).apply(
+    lambda known: {m["name"]: m["address"] for role in known for m in role}
+)
 ready = cluster.whole("ready", workers.members, workers.enrolments, s.ready_timeout)
 if s.workload:
-    in_nomad, in_consul = tenants("cluster", cluster, ready, s.region)
-    operator = Operator("operator", OperatorArgs(certificate=trust.authority.operator, in_nomad=in_nomad, in_consul=in_consul))
-    running = WorkloadArgs(settings=s, artifacts=stored.artifacts, edge_address=edge.balancer.ip, url=edge.url, access=ready.access)
+    in_nomad, in_consul = cluster_providers("cluster", cluster, ready, s.region)
+    operator = Operator(
+        "operator",
+        OperatorArgs(
+            certificate=credentials.authority.operator, in_nomad=in_nomad, in_consul=in_consul
+        ),
+    )
+    running = WorkloadArgs(
+        settings=s,
+        artifacts=stored.artifacts,
+        edge_address=edge.balancer.ip,
+        url=edge.url,
+        access=ready.access,
+    )
     pulumi.export("services", workload(running, in_nomad=in_nomad, in_consul=in_consul))
     pulumi.export("operator", operator.credentials)
 
@@ -43,5 +91,8 @@ pulumi.export("image", image.name)
 pulumi.export("members", members)
 pulumi.export("consul_address", cluster.consul)
 pulumi.export("nomad_address", cluster.nomad)
-pulumi.export("host_keys", pulumi.Output.all(primes.host_keys, workers.host_keys).apply(lambda known: known[0] | known[1]))
-pulumi.export("estimated_monthly_usd", flight.account.monthly_usd(s))
+pulumi.export(
+    "host_keys",
+    pulumi.Output.all(primes.host_keys, workers.host_keys).apply(lambda known: known[0] | known[1]),
+)
+pulumi.export("estimated_monthly_usd", context.account.monthly_usd(s))

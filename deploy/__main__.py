@@ -11,11 +11,11 @@ from typing import Any
 
 from pulumi import automation
 
-from deploy import failure, remains, rotation, stack, status, update, verify
+from deploy import failure, orphans, rotation, stack, status, update, verify
 from deploy.account import AccountError
 from deploy.cluster import ClusterError
 from deploy.engine import Engine
-from deploy.reach import Reach
+from deploy.remote_access import RemoteAccess
 from deploy.ssh import UnknownHostError
 from deploy.stack import NoSuchStackError, UsageError
 from deploy.terminal import Terminal
@@ -62,7 +62,9 @@ def main(argv: list[str] | None = None) -> int:
             raise
         return _fail(asked, terminal, "pulumi is not on PATH", FAILED)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail once more
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # or the flush at exit would fail once more
         return OK
     except KeyboardInterrupt:
         return _fail(asked, terminal, "interrupted", INTERRUPTED)
@@ -78,43 +80,98 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, function: Callable[[argparse.Namespace, Terminal], int], text: str, json: bool = True) -> argparse.ArgumentParser:
+    def add(
+        name: str,
+        function: Callable[[argparse.Namespace, Terminal], int],
+        text: str,
+        json: bool = True,
+    ) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("stack", help="the stack; its settings are in Pulumi.STACK.yaml")
         command.set_defaults(json=False)
         if json:
             command.add_argument(
-                "--json", action="store_true", help="the result as JSON on standard output; progress stays on standard error"
+                "--json",
+                action="store_true",
+                help="the result as JSON on standard output; progress stays on standard error",
             )
-        command.add_argument("--directory", type=Path, default=stack.CHECKOUT, help="where Pulumi.yaml is (default: this checkout)")
+        command.add_argument(
+            "--directory",
+            type=Path,
+            default=stack.CHECKOUT,
+            help="where Pulumi.yaml is (default: this checkout)",
+        )
         command.set_defaults(command=function, name=name)
         return command
 
     preview = add("preview", _operate, "tell what `up` would change")
-    preview.add_argument("--expect-no-changes", action="store_true", help="exit with 3 if there is any")
+    preview.add_argument(
+        "--expect-no-changes", action="store_true", help="exit with 3 if there is any"
+    )
     add("up", _operate, "make the stack what the program says")
     add("refresh", _operate, "take into the state what was changed from outside")
     add("drift", _operate, "tell what was changed from outside; exit with 3 if anything was")
     add("verify", _verify, "prove that the stack serves: URL, members, nodes, jobs, checks")
     add("status", _status, "show droplets, members, jobs, services, checks and the URL")
-    destroy = add("destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it")
+    destroy = add(
+        "destroy", _destroy, "destroy the stack, then prove that the account has nothing left of it"
+    )
     destroy.add_argument("--yes", action="store_true", help="do not ask")
-    destroy.add_argument("--if-exists", action="store_true", help="a stack that does not exist is destroyed already")
-    rotate = add("rotate", _rotate, "make secrets anew, hand them on to all that hold them, and end what the former ones were good for")
-    rotate.description, rotate.epilog, rotate.formatter_class = ROTATE, KINDS, argparse.RawDescriptionHelpFormatter
-    rotate.add_argument("kind", nargs="?", choices=rotation.KINDS, default=rotation.ALL, help="which secrets (default: all)")
+    destroy.add_argument(
+        "--if-exists", action="store_true", help="a stack that does not exist is destroyed already"
+    )
+    rotate = add(
+        "rotate",
+        _rotate,
+        "make secrets anew, hand them on to all that hold them, and end what the former ones were good for",
+    )
+    rotate.description, rotate.epilog, rotate.formatter_class = (
+        ROTATE,
+        KINDS,
+        argparse.RawDescriptionHelpFormatter,
+    )
+    rotate.add_argument(
+        "kind",
+        nargs="?",
+        choices=rotation.KINDS,
+        default=rotation.ALL,
+        help="which secrets (default: all)",
+    )
     rotate.add_argument("--yes", action="store_true", help="do not ask")
-    ssh = add("ssh", _ssh, "open a shell on a droplet, or run a command there, as ops, who may use sudo", json=False)
+    ssh = add(
+        "ssh",
+        _ssh,
+        "open a shell on a droplet, or run a command there, as ops, who may use sudo",
+        json=False,
+    )
     ssh.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet")
-    ssh.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
-    logs = add("logs", _logs, "show what a droplet's agents or a job's instances logged", json=False)
+    ssh.add_argument(
+        "words", metavar="COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it"
+    )
+    logs = add(
+        "logs", _logs, "show what a droplet's agents or a job's instances logged", json=False
+    )
     logs.add_argument("thing", metavar="NAME", nargs="?", default="", help="the droplet or the job")
     logs.add_argument("--follow", action="store_true", help="go on until interrupted")
-    logs.add_argument("--lines", type=_count, default=100, metavar="N", help="of each instance's stream, or of the journal (default: 100)")
-    shell = add(
-        "shell", _shell, "run a command, or a shell, in which consul, nomad and curl may use the cluster as its operator", json=False
+    logs.add_argument(
+        "--lines",
+        type=_count,
+        default=100,
+        metavar="N",
+        help="of each instance's stream, or of the journal (default: 100)",
     )
-    shell.add_argument("words", metavar="[--] COMMAND", nargs=argparse.REMAINDER, help="what to run; a shell without it")
+    shell = add(
+        "shell",
+        _shell,
+        "run a command, or a shell, in which consul, nomad and curl may use the cluster as its operator",
+        json=False,
+    )
+    shell.add_argument(
+        "words",
+        metavar="[--] COMMAND",
+        nargs=argparse.REMAINDER,
+        help="what to run; a shell without it",
+    )
     return whole
 
 
@@ -130,7 +187,9 @@ def _operate(asked: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
-    if not asked.yes and not _confirmed(f"Destroy everything of the stack {asked.stack}?", asked.stack):
+    if not asked.yes and not _confirmed(
+        f"Destroy everything of the stack {asked.stack}?", asked.stack
+    ):
         raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
     engine = Engine(terminal.line)
     try:
@@ -145,8 +204,8 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
     if outcome.result == "cancelled":
         _tell(outcome, asked, terminal)
         return _code(outcome)
-    left = remains.search(had, status.tags(stack.project(asked.directory), asked.stack))
-    images = remains.base_images()
+    left = orphans.search(had, status.tags(stack.project(asked.directory), asked.stack))
+    images = orphans.base_images()
     monthly = sum(thing.monthly_usd for thing in left)
     _tell(
         outcome,
@@ -157,21 +216,34 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
         monthly_usd=monthly,
     )
     if left:
-        terminal.table(("left", "id", "name", "USD a month"), [(one.kind, one.id, one.name, f"{one.monthly_usd:.2f}") for one in left])
+        terminal.table(
+            ("left", "id", "name", "USD a month"),
+            [(one.kind, one.id, one.name, f"{one.monthly_usd:.2f}") for one in left],
+        )
     for image in images:
         terminal.line(
-            f"the account still has the base image {image.name}, which stacks share: {image.monthly_usd:.2f} USD a month", "yellow"
+            f"the account still has the base image {image.name}, which stacks share: {image.monthly_usd:.2f} USD a month",
+            "yellow",
         )
-    terminal.line(f"the account has {len(left)} thing(s) of this stack: {monthly:.2f} USD a month", "red" if left else "green")
+    terminal.line(
+        f"the account has {len(left)} thing(s) of this stack: {monthly:.2f} USD a month",
+        "red" if left else "green",
+    )
     return FAILED if left else _code(outcome)
 
 
 def _verify(asked: argparse.Namespace, terminal: Terminal) -> int:
     proofs = verify.verify(_outputs(asked, terminal))
     good = all(proof.ok for proof in proofs)
-    terminal.table(("", "what", "seen"), [("ok" if one.ok else "WRONG", one.subject, one.seen) for one in proofs])
+    terminal.table(
+        ("", "what", "seen"),
+        [("ok" if one.ok else "WRONG", one.subject, one.seen) for one in proofs],
+    )
     terminal.line("verified" if good else "not as it should be", "green" if good else "red")
-    _print(asked, {"stack": asked.stack, "verified": good, "proofs": [asdict(proof) for proof in proofs]})
+    _print(
+        asked,
+        {"stack": asked.stack, "verified": good, "proofs": [asdict(proof) for proof in proofs]},
+    )
     return OK if good else FAILED
 
 
@@ -205,7 +277,8 @@ def _rotate(asked: argparse.Namespace, terminal: Terminal) -> int:
     _tell(outcome, asked, terminal, rotated=rotated)
     for kind, names in rotated.items():
         terminal.line(
-            f"rotated {kind}: {len(names)} of {len(parts[kind])} made anew", "yellow" if len(names) < len(parts[kind]) else "green"
+            f"rotated {kind}: {len(names)} of {len(parts[kind])} made anew",
+            "yellow" if len(names) < len(parts[kind]) else "green",
         )
     if outcome.result != "succeeded":
         terminal.line("`up` hands on what was made anew; `rotate` makes all of it anew")
@@ -217,15 +290,17 @@ def _ssh(asked: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _logs(asked: argparse.Namespace, terminal: Terminal) -> int:
-    return _reach(asked, terminal).logs(asked.thing, asked.lines, asked.follow, Terminal(sys.stdout).text, terminal.text)
+    return _reach(asked, terminal).logs(
+        asked.thing, asked.lines, asked.follow, Terminal(sys.stdout).text, terminal.text
+    )
 
 
 def _shell(asked: argparse.Namespace, terminal: Terminal) -> int:
     return _reach(asked, terminal).shell(asked.words[asked.words[:1] == ["--"] :])
 
 
-def _reach(asked: argparse.Namespace, terminal: Terminal) -> Reach:
-    return Reach(asked.stack, asked.directory, Engine(terminal.line))
+def _reach(asked: argparse.Namespace, terminal: Terminal) -> RemoteAccess:
+    return RemoteAccess(asked.stack, asked.directory, Engine(terminal.line))
 
 
 def _count(text: str) -> int:
@@ -250,12 +325,15 @@ def _code(outcome: update.Outcome) -> int:
     return USAGE if any(map(failure.wrong_settings, outcome.failures)) else FAILED
 
 
-def _tell(outcome: update.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any) -> None:
+def _tell(
+    outcome: update.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any
+) -> None:
     """The end of an operation: what failed, what changed, what came out."""
     for one in outcome.failures:
         terminal.text(one.lines(), "red")
     terminal.line(
-        f"{outcome.operation} {outcome.stack} {outcome.result}: {outcome.summary()}", "green" if outcome.result == "succeeded" else "red"
+        f"{outcome.operation} {outcome.stack} {outcome.result}: {outcome.summary()}",
+        "green" if outcome.result == "succeeded" else "red",
     )
     for name, value in sorted(outcome.outputs.items()):
         terminal.text(f"  {name}: {json.dumps(value) if not isinstance(value, str) else value}")
@@ -270,7 +348,15 @@ def _print(asked: argparse.Namespace, result: dict[str, Any]) -> None:
 def _fail(asked: argparse.Namespace, terminal: Terminal, message: str, code: int) -> int:
     message = terminal.hide(message)
     terminal.text(f"{asked.name} {asked.stack}: {message}", "red")
-    _print(asked, {"operation": asked.name, "stack": asked.stack, "result": "failed", "failures": [{"message": message}]})
+    _print(
+        asked,
+        {
+            "operation": asked.name,
+            "stack": asked.stack,
+            "result": "failed",
+            "failures": [{"message": message}],
+        },
+    )
     return code
 
 

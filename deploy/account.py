@@ -44,7 +44,7 @@ class AccountError(Exception):
 
 
 @dataclass(frozen=True)
-class Thing:
+class CloudResource:
     """Something in the account. ``monthly_usd`` is what keeping it costs."""
 
     kind: str
@@ -81,28 +81,39 @@ class Account:
 
     def droplets(self, tags: Iterable[str]) -> list[Droplet]:
         """The droplets that carry any of ``tags``, by name."""
-        found = {one["id"]: _droplet(one) for tag in tags for one in self._list("droplets", tag_name=tag)}
+        found = {
+            one["id"]: _droplet(one) for tag in tags for one in self._list("droplets", tag_name=tag)
+        }
         return sorted(found.values(), key=lambda droplet: droplet.name)
 
-    def tagged(self, tags: Iterable[str]) -> list[Thing]:
+    def tagged(self, tags: Iterable[str]) -> list[CloudResource]:
         """Everything that carries one of ``tags``: droplets, balancers, volumes, snapshots."""
         wanted = set(tags)
-        droplets = [Thing("droplet", str(one.id), one.name, one.monthly_usd) for one in self.droplets(wanted)]
+        droplets = [
+            CloudResource("droplet", str(one.id), one.name, one.monthly_usd)
+            for one in self.droplets(wanted)
+        ]
         others = [
             _thing(kind, one)
-            for kind, path in (("load balancer", "load_balancers"), ("volume", "volumes"), ("snapshot", "snapshots"))
+            for kind, path in (
+                ("load balancer", "load_balancers"),
+                ("volume", "volumes"),
+                ("snapshot", "snapshots"),
+            )
             for one in self._list(path)
             if wanted & {*(one.get("tags") or ()), one.get("tag")}
         ]
         return droplets + others
 
-    def remaining(self, resources: Iterable[dict[str, Any]]) -> list[Thing]:
+    def remaining(self, resources: Iterable[dict[str, Any]]) -> list[CloudResource]:
         """Those of a stack's ``resources`` (as in its exported state) that the account still has."""
         found = []
         for resource in resources:
             kind, identity = str(resource["type"]), str(resource.get("id", ""))
-            if kind == BUCKET and self._has_bucket(identity, str(resource.get("outputs", {}).get("region", "nyc3"))):
-                found.append(Thing("bucket", identity, identity, SPACES_MONTHLY_USD))
+            if kind == BUCKET and self._has_bucket(
+                identity, str(resource.get("outputs", {}).get("region", "nyc3"))
+            ):
+                found.append(CloudResource("bucket", identity, identity, SPACES_MONTHLY_USD))
             elif kind in PATHS and identity:
                 body = self._get(PATHS[kind].format(id=quote(identity, safe="")))
                 if body is not None:
@@ -110,16 +121,22 @@ class Account:
                     found.append(_thing(word, next(iter(body.values())), identity))
         return found
 
-    def base_images(self) -> list[Thing]:
+    def base_images(self) -> list[CloudResource]:
         """The base images of all stacks."""
-        return [_thing("snapshot", one) for one in self._list("snapshots", resource_type="droplet") if BASE_IMAGE.match(one["name"])]
+        return [
+            _thing("snapshot", one)
+            for one in self._list("snapshots", resource_type="droplet")
+            if BASE_IMAGE.match(one["name"])
+        ]
 
     def _has_bucket(self, name: str, region: str) -> bool:
         import boto3  # here, because it takes as long to load as all the rest, and only a destroy asks for buckets
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
 
-        endpoint = os.environ.get("SPACES_ENDPOINT_URL", REAL_SPACES).replace("{{.Region}}", region.lower())
+        endpoint = os.environ.get("SPACES_ENDPOINT_URL", REAL_SPACES).replace(
+            "{{.Region}}", region.lower()
+        )
         client = boto3.client(
             "s3",
             endpoint_url=endpoint,
@@ -133,9 +150,13 @@ class Account:
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
                 return False
-            raise AccountError(f"Spaces did not tell whether bucket {name} exists: {error}") from error
+            raise AccountError(
+                f"Spaces did not tell whether bucket {name} exists: {error}"
+            ) from error
         except BotoCoreError as error:
-            raise AccountError(f"Spaces did not tell whether bucket {name} exists: {error}") from error
+            raise AccountError(
+                f"Spaces did not tell whether bucket {name} exists: {error}"
+            ) from error
         return True
 
     def _list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
@@ -151,20 +172,26 @@ class Account:
     def _get(self, path: str, **query: str | int) -> dict[str, Any] | None:
         """The body, or None where there is nothing by that id."""
         try:
-            response = self._session.get(f"{self._api}/v2/{path}", params=query, timeout=TIMEOUT_SECONDS)
+            response = self._session.get(
+                f"{self._api}/v2/{path}", params=query, timeout=TIMEOUT_SECONDS
+            )
             if response.status_code == 404:
                 return None
             response.raise_for_status()
             body: dict[str, Any] = response.json()
             return body
         except (requests.RequestException, ValueError) as error:
-            raise AccountError(f"{self._api}/v2/{path} did not answer as it should: {error}") from error
+            raise AccountError(
+                f"{self._api}/v2/{path} did not answer as it should: {error}"
+            ) from error
 
 
 def _droplet(one: dict[str, Any]) -> Droplet:
     by_side: dict[str, str] = {}
     for network in one["networks"]["v4"]:
-        by_side.setdefault(network["type"], str(network["ip_address"]))  # a reserved IP is public too, and comes after the droplet's own
+        by_side.setdefault(
+            network["type"], str(network["ip_address"])
+        )  # a reserved IP is public too, and comes after the droplet's own
     return Droplet(
         id=int(one["id"]),
         name=str(one["name"]),
@@ -177,7 +204,7 @@ def _droplet(one: dict[str, Any]) -> Droplet:
     )
 
 
-def _thing(kind: str, one: dict[str, Any], identity: str = "") -> Thing:
+def _thing(kind: str, one: dict[str, Any], identity: str = "") -> CloudResource:
     usd = 0.0
     if "droplet" in kind:
         usd = float(one.get("size", {}).get("price_monthly", 0.0))
@@ -185,4 +212,6 @@ def _thing(kind: str, one: dict[str, Any], identity: str = "") -> Thing:
         usd = LOAD_BALANCER_MONTHLY_USD * int(one.get("size_unit") or 1)
     elif "snapshot" in kind:
         usd = SNAPSHOT_MONTHLY_USD_PER_GB * float(one.get("size_gigabytes") or 0.0)
-    return Thing(kind, identity or str(one.get("id", "")), str(one.get("name", "")), round(usd, 2))
+    return CloudResource(
+        kind, identity or str(one.get("id", "")), str(one.get("name", "")), round(usd, 2)
+    )

@@ -20,7 +20,7 @@ Run = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
 @contextmanager
-def attended() -> Iterator[Run]:
+def foreground() -> Iterator[Run]:
     """What runs a command in an environment and gives its exit code. While this lasts, no request to end ends us before the command.
 
     Running raises:
@@ -29,7 +29,7 @@ def attended() -> Iterator[Run]:
     told: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
-    def hear(number: int, frame: FrameType | None) -> None:
+    def on_signal(number: int, frame: FrameType | None) -> None:
         told.append(number)
         if child and number in HANDED_ON:
             child.send_signal(number)
@@ -45,11 +45,16 @@ def attended() -> Iterator[Run]:
         for number in told:  # while it started
             child.send_signal(number)
         code = child.wait()
-        if code == -signal.SIGINT:  # the Ctrl-C that ended it comes to us as well, and may come later than its end
+        if (
+            code == -signal.SIGINT
+        ):  # the Ctrl-C that ended it comes to us as well, and may come later than its end
             _await(told)
         return code if code >= 0 else 128 - code
 
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGQUIT, *HANDED_ON)}
+    before = {
+        number: signal.signal(number, on_signal)
+        for number in (signal.SIGINT, signal.SIGQUIT, *HANDED_ON)
+    }
     try:
         yield run
     finally:

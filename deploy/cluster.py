@@ -98,7 +98,9 @@ def access(outputs: Mapping[str, Any]) -> Access:
     Raises:
         ClusterError: the outputs lack something.
     """
-    missing = [name for name in ("consul_address", "nomad_address", "operator") if not outputs.get(name)]
+    missing = [
+        name for name in ("consul_address", "nomad_address", "operator") if not outputs.get(name)
+    ]
     if missing:
         raise ClusterError(f"the stack has no output {' and no '.join(missing)}: it is not up")
     operator = outputs["operator"]
@@ -124,7 +126,9 @@ class Cluster:
             self._of_consul = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
             self._of_nomad = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
         except ssl.SSLError as error:
-            raise ClusterError(f"the stack's output operator holds no certificate that can be used: {error.reason}") from None
+            raise ClusterError(
+                f"the stack's output operator holds no certificate that can be used: {error.reason}"
+            ) from None
 
     @classmethod
     def of_outputs(cls, outputs: Mapping[str, Any]) -> "Cluster":
@@ -152,14 +156,23 @@ class Cluster:
 
     def nodes(self) -> list[Node]:
         return sorted(
-            (Node(one["Name"], one["Address"], one["Status"], one["SchedulingEligibility"]) for one in self._ask_nomad("nodes")),
+            (
+                Node(one["Name"], one["Address"], one["Status"], one["SchedulingEligibility"])
+                for one in self._ask_nomad("nodes")
+            ),
             key=lambda node: node.name,
         )
 
     def checks(self) -> list[Check]:
         return sorted(
             (
-                Check(one["Node"], one["ServiceName"], one["Name"], one["Status"], one["Output"].strip())
+                Check(
+                    one["Node"],
+                    one["ServiceName"],
+                    one["Name"],
+                    one["Status"],
+                    one["Output"].strip(),
+                )
                 for one in self._ask_consul("health/state/any")
             ),
             key=lambda check: (check.service, check.node, check.name),
@@ -169,26 +182,42 @@ class Cluster:
         found = []
         for name in sorted(self._ask_consul("catalog/services")):
             instances = self._ask_consul(f"health/service/{name}")
-            well = sum(all(check["Status"] == "passing" for check in one["Checks"]) for one in instances)
+            well = sum(
+                all(check["Status"] == "passing" for check in one["Checks"]) for one in instances
+            )
             found.append(Service(name, len(instances), well))
         return found
 
     def jobs(self) -> list[Job]:
-        return [self._job(stub["ID"]) for stub in sorted(self._ask_nomad("jobs"), key=lambda stub: str(stub["ID"]))]
+        return [
+            self._job(stub["ID"])
+            for stub in sorted(self._ask_nomad("jobs"), key=lambda stub: str(stub["ID"]))
+        ]
 
     def instances(self, job: str) -> list[Instance]:
         """The job's instances that have been started, those gone in good order left out, the oldest first."""
-        found = sorted(self._ask_nomad(f"job/{job}/allocations"), key=lambda one: int(one["CreateTime"]))
+        found = sorted(
+            self._ask_nomad(f"job/{job}/allocations"), key=lambda one: int(one["CreateTime"])
+        )
         return [
             Instance(one["ID"], one["NodeName"], tuple(one["TaskStates"]))
             for one in found
             if one["ClientStatus"] != "complete" and one["TaskStates"]
         ]
 
-    def log(self, instance: Instance, task: str, stream: str, *, offset: int, follow: bool = False) -> Iterator[bytes]:
+    def log(
+        self, instance: Instance, task: str, stream: str, *, offset: int, follow: bool = False
+    ) -> Iterator[bytes]:
         """Lines, with their ends, of ``stdout`` or ``stderr`` from ``offset`` bytes before its end on; none if it is not there yet."""
         url = f"{self._nomad}/v1/client/fs/logs/{instance.id}"
-        query = {"task": task, "type": stream, "origin": "end", "offset": str(offset), "plain": "true", "follow": str(follow).lower()}
+        query = {
+            "task": task,
+            "type": stream,
+            "origin": "end",
+            "offset": str(offset),
+            "plain": "true",
+            "follow": str(follow).lower(),
+        }
         timeout = (TIMEOUT_SECONDS, None if follow else TIMEOUT_SECONDS)
         rest = b""
         try:
@@ -200,13 +229,17 @@ class Cluster:
                     *lines, rest = (rest + piece).split(b"\n")
                     yield from (line + b"\n" for line in lines)
         except requests.RequestException as error:
-            raise ClusterError(f"{self._nomad} did not give the {stream} of {instance.number}: {error}") from error
+            raise ClusterError(
+                f"{self._nomad} did not give the {stream} of {instance.number}: {error}"
+            ) from error
         if rest:
             yield rest
 
     def _job(self, name: str) -> Job:
         job = self._ask_nomad(f"job/{name}")
-        running = sum(one["ClientStatus"] == "running" for one in self._ask_nomad(f"job/{name}/allocations"))
+        running = sum(
+            one["ClientStatus"] == "running" for one in self._ask_nomad(f"job/{name}/allocations")
+        )
         deployment = self._ask_nomad(f"job/{name}/deployment") or {}
         return Job(
             name=name,

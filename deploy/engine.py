@@ -91,7 +91,9 @@ class Engine(PulumiCommand):
         def handle(number: int, frame: FrameType | None) -> None:
             self.interrupt(may_kill=number == signal.SIGINT)
 
-        before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        before = {
+            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:

@@ -7,7 +7,9 @@ from pulumi.automation import CommandError
 from pulumi.automation.events import DiagnosticEvent
 
 _COLOUR_TAG = re.compile(r"<\{%[^%]*%\}>")
-_LAST_OF_TRACE = re.compile(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Exit|Warning|Interrupt))(?:: |$)", re.MULTILINE)
+_LAST_OF_TRACE = re.compile(
+    r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Exit|Warning|Interrupt))(?:: |$)", re.MULTILINE
+)
 _HEADLINES = re.compile(
     r"^(error: )?((update|preview|refresh|destroy) (failed|cancell?ed)|resource .* has \d+ errors?.*|an unhandled error occurred.*"
     r"|Program failed with an unhandled exception:|python inline source runtime error.*|one or more errors occurred)$"
@@ -27,7 +29,9 @@ class Failure:
     def lines(self) -> str:
         """For people: the resource and, beneath it, its cause."""
         indented = self.message.replace("\n", "\n    ")
-        return f"  {self.type} {self.resource}\n    {indented}" if self.resource else f"  {indented}"
+        return (
+            f"  {self.type} {self.resource}\n    {indented}" if self.resource else f"  {indented}"
+        )
 
 
 def name_of(urn: str) -> str:
@@ -52,14 +56,25 @@ def cause(message: str) -> str:
         message = message[ends[-1].start() :]
     lines = [line.rstrip() for line in message.splitlines()]
     kept = [line for line in lines if line.strip() and not _HEADLINES.match(line.strip())]
-    return "\n".join(kept).strip().removeprefix("error: ").removeprefix("Exception calling application: ")
+    return (
+        "\n".join(kept)
+        .strip()
+        .removeprefix("error: ")
+        .removeprefix("Exception calling application: ")
+    )
 
 
 def pending(message: str) -> list[str]:
     """The resources of the engine's long warning that an earlier update was killed, as ``worker01nyc3, interrupted while creating``."""
     if not message.startswith("Attempting to deploy or update resources with"):
         return []
-    return sorted({name_of(line.strip()) for line in message.splitlines() if line.strip().startswith("* urn:")})
+    return sorted(
+        {
+            name_of(line.strip())
+            for line in message.splitlines()
+            if line.strip().startswith("* urn:")
+        }
+    )
 
 
 def wrong_settings(one: Failure) -> bool:
@@ -85,10 +100,16 @@ def of_command(error: CommandError) -> Failure:
     if _LOCKED in text:
         found = re.search(r"locked by \d+ lock\(s\).*?(created by [^\n]*)", text, re.DOTALL)
         who = f" ({found[1].strip()})" if found else ""
-        return Failure("", "", f"another update holds the stack's lock{who}: wait for it, or if it has died, run `pulumi cancel --yes`")
+        return Failure(
+            "",
+            "",
+            f"another update holds the stack's lock{who}: wait for it, or if it has died, run `pulumi cancel --yes`",
+        )
     if _NO_BACKEND in text:
         return Failure(
-            "", "", 'no backend holds the state: set PULUMI_ACCESS_TOKEN or PULUMI_BACKEND_URL (a rehearsal\'s: eval "$(make -s env)")'
+            "",
+            "",
+            'no backend holds the state: set PULUMI_ACCESS_TOKEN or PULUMI_BACKEND_URL (a rehearsal\'s: eval "$(make -s env)")',
         )
     stderr = text.partition("stderr:")[2].strip()
     errors = [line.strip() for line in stderr.splitlines() if line.strip().startswith("error:")]

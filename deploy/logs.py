@@ -17,14 +17,27 @@ LOOK_SECONDS = 2.0
 
 def journal(lines: int, follow: bool) -> list[str]:
     """The command that shows what the agents of a droplet logged, there."""
-    command = ["sudo", "journalctl", "--no-pager", "--output=short-iso", "-u", "consul", "-u", "nomad", "-n", str(lines)]
+    command = [
+        "sudo",
+        "journalctl",
+        "--no-pager",
+        "--output=short-iso",
+        "-u",
+        "consul",
+        "-u",
+        "nomad",
+        "-n",
+        str(lines),
+    ]
     return [*command, "--follow"] if follow else command
 
 
 class JobLogs:
     """The logs of one job. ``tell`` takes each line, prefixed by its instance and node; ``warn`` takes what could not be read."""
 
-    def __init__(self, cluster: Cluster, job: str, tell: Callable[[str], None], warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, cluster: Cluster, job: str, tell: Callable[[str], None], warn: Callable[[str], None]
+    ) -> None:
         self._cluster = cluster
         self._job = job
         self._tell = tell
@@ -50,7 +63,9 @@ class JobLogs:
         while True:
             for source in set(self._streams()) - followed:
                 followed.add(source)
-                threading.Thread(target=self._guarded, args=(self._follow, *source, lines), daemon=True).start()
+                threading.Thread(
+                    target=self._guarded, args=(self._follow, *source, lines), daemon=True
+                ).start()
             look = time.monotonic() + LOOK_SECONDS
             while (left := look - time.monotonic()) > 0:
                 with contextlib.suppress(queue.Empty):
@@ -58,9 +73,21 @@ class JobLogs:
 
     def _streams(self) -> list[tuple[Instance, str, str]]:
         instances = self._cluster.instances(self._job)
-        return [(instance, task, stream) for instance in instances for task in instance.tasks for stream in STREAMS]
+        return [
+            (instance, task, stream)
+            for instance in instances
+            for task in instance.tasks
+            for stream in STREAMS
+        ]
 
-    def _guarded(self, read: Callable[[Instance, str, str, int], None], instance: Instance, task: str, stream: str, lines: int) -> None:
+    def _guarded(
+        self,
+        read: Callable[[Instance, str, str, int], None],
+        instance: Instance,
+        task: str,
+        stream: str,
+        lines: int,
+    ) -> None:
         """One stream that cannot be read, of a node that is gone, say, keeps nobody from the others."""
         try:
             read(instance, task, stream, lines)

@@ -49,7 +49,9 @@ class Change:
 class Progress:
     """Give :meth:`on_event` to the engine; afterwards ``changes`` and ``failures`` hold what came of it."""
 
-    def __init__(self, terminal: Terminal, *, planning: bool, interrupted: Callable[[], bool]) -> None:
+    def __init__(
+        self, terminal: Terminal, *, planning: bool, interrupted: Callable[[], bool]
+    ) -> None:
         """``planning``: nothing will be done, so that a change is told once, as something to do. ``interrupted``: by the user."""
         self.changes: list[Change] = []
         self.failures: list[Failure] = []
@@ -91,7 +93,9 @@ class Progress:
 
     def _note(self, step: StepEventMetadata, action: str, seconds: float = 0.0) -> None:
         if step.op in _CHANGES:
-            self.changes.append(Change(action, kind_of(step.urn), name_of(step.urn), _properties(step), seconds))
+            self.changes.append(
+                Change(action, kind_of(step.urn), name_of(step.urn), _properties(step), seconds)
+            )
 
     def _diagnostic(self, event: DiagnosticEvent) -> None:
         found = failure.of_event(event)
@@ -101,23 +105,38 @@ class Progress:
         elif interrupted := failure.pending(plain(event.message)):
             for one in interrupted:
                 self._terminal.line(
-                    f"unsure: {one} by an earlier update; look for it in the account, then `refresh` forgets this", "yellow"
+                    f"unsure: {one} by an earlier update; look for it in the account, then `refresh` forgets this",
+                    "yellow",
                 )
-        elif event.severity in ("info", "warning", "info#err") and (message := self._telling(event)):
+        elif event.severity in ("info", "warning", "info#err") and (
+            message := self._telling(event)
+        ):
             at = name_of(event.urn) if event.urn and kind_of(event.urn) != "Stack" else ""
             for line in message.splitlines():
-                self._terminal.line(f"{at}: {line}" if at else line, "yellow" if event.severity == "warning" else None)
+                self._terminal.line(
+                    f"{at}: {line}" if at else line,
+                    "yellow" if event.severity == "warning" else None,
+                )
 
     def _telling(self, event: DiagnosticEvent) -> str:
         """The message without what helps nobody: where plugins are (``make doctor`` tells), how an interrupted program fell."""
         message = plain(event.message)
-        return "" if _PLUGIN_FOUND.match(message) or (self._interrupted() and event.severity == "info#err") else message
+        return (
+            ""
+            if _PLUGIN_FOUND.match(message)
+            or (self._interrupted() and event.severity == "info#err")
+            else message
+        )
 
 
 def _matters(step: StepEventMetadata) -> bool:
     """Whether a person wants to see it: a resource of a plugin, not a component, a provider or what stays the same."""
     state = step.new or step.old
-    return step.op in VERBS and bool(state and state.custom) and not step.type.startswith("pulumi:providers:")
+    return (
+        step.op in VERBS
+        and bool(state and state.custom)
+        and not step.type.startswith("pulumi:providers:")
+    )
 
 
 def _properties(step: StepEventMetadata) -> tuple[str, ...]:
@@ -126,4 +145,6 @@ def _properties(step: StepEventMetadata) -> tuple[str, ...]:
 
 def _label(step: StepEventMetadata) -> str:
     differs = _properties(step) if step.op in (OpType.UPDATE, OpType.CREATE_REPLACEMENT) else ()
-    return f"{kind_of(step.urn)} {name_of(step.urn)}" + (f" ({', '.join(differs)})" if differs else "")
+    return f"{kind_of(step.urn)} {name_of(step.urn)}" + (
+        f" ({', '.join(differs)})" if differs else ""
+    )

@@ -28,9 +28,15 @@ KINDS = (*PARTS, ALL)
 
 def chosen(kind: str, resources: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
     """The URNs of what a rotation of ``kind`` replaces among a state's ``resources``, by kind."""
-    there = {one["urn"]: one["type"] for one in resources}  # once each: what waits to be deleted has the same URN
+    there = {
+        one["urn"]: one["type"] for one in resources
+    }  # once each: what waits to be deleted has the same URN
     return {
-        part: [urn for urn, type in there.items() if type in names and names[type].fullmatch(name_of(urn))]
+        part: [
+            urn
+            for urn, type in there.items()
+            if type in names and names[type].fullmatch(name_of(urn))
+        ]
         for part, names in PARTS.items()
         if kind in (part, ALL)
     }

@@ -21,18 +21,27 @@ def run(access: Access, words: Sequence[str]) -> int:
     Raises:
         UsageError: there is no such command.
     """
-    with child.attended() as attended, tempfile.TemporaryDirectory(prefix="slipway-", dir=_memory()) as own:
+    with (
+        child.foreground() as foreground,
+        tempfile.TemporaryDirectory(prefix="slipway-", dir=_memory()) as own,
+    ):
         for part, name in FILES.items():
             file = Path(own, name)
             file.touch(mode=0o600)
             file.write_text(access[part])  # type: ignore[literal-required]
-        return attended(words or [os.environ.get("SHELL") or "/bin/sh"], environment(access, Path(own)))
+        return foreground(
+            words or [os.environ.get("SHELL") or "/bin/sh"], environment(access, Path(own))
+        )
 
 
 def environment(access: Access, files: Path) -> dict[str, str]:
     """This process's own, and what the clients look at; whatever it told them of another cluster is left out."""
     ca, certificate, key = (str(files / name) for name in FILES.values())
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CONSUL_", "NOMAD_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CONSUL_", "NOMAD_"))
+    }
     return {
         **kept,
         "CONSUL_HTTP_ADDR": access["consul"],

@@ -31,7 +31,9 @@ def known_host(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -> str:
     for one in resources:
         if one["type"] == HOST_KEY and one["urn"].rpartition("::")[2] == name:
             return " ".join([droplet.name, *one["outputs"]["publicKeyOpenssh"].split()[:2]]) + "\n"
-    raise UnknownHostError(f"the stack knows no host key of {droplet.name}: `up` makes it before the droplet")
+    raise UnknownHostError(
+        f"the stack knows no host key of {droplet.name}: `up` makes it before the droplet"
+    )
 
 
 def command(droplet: Droplet, known_hosts: Path, words: Sequence[str] = ()) -> list[str]:

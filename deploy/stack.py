@@ -44,7 +44,9 @@ def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
     """
     settings = directory / f"Pulumi.{_checked(name)}.yaml"
     if not settings.exists():
-        raise UsageError(f"there is no {settings.name} in {directory}: write it first, it holds the stack's settings")
+        raise UsageError(
+            f"there is no {settings.name} in {directory}: write it first, it holds the stack's settings"
+        )
     workspace = _workspace(engine, directory)
     try:
         return automation.Stack.select(name, workspace)
@@ -76,35 +78,47 @@ def outputs(name: str, engine: Engine, directory: Path = CHECKOUT) -> dict[str, 
         NoSuchStackError: it does not exist.
     """
     try:
-        answer = engine.run(["stack", "output", "--json", "--show-secrets", "--stack", _checked(name)], str(directory), {})
+        answer = engine.run(
+            ["stack", "output", "--json", "--show-secrets", "--stack", _checked(name)],
+            str(directory),
+            {},
+        )
     except StackNotFoundError:
         raise _unknown(name) from None
     found: dict[str, Any] = json.loads(answer.stdout)
     return found
 
 
-def resources(name: str, engine: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False) -> list[dict[str, Any]]:
+def resources(
+    name: str, engine: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False
+) -> list[dict[str, Any]]:
     """A stack's resources as its state has them. Their secrets are sealed; with ``secrets`` in clear, for use in memory only.
 
     Raises:
         NoSuchStackError: it does not exist.
     """
-    command = ["stack", "export", "--stack", _checked(name), *(["--show-secrets"] if secrets else [])]
+    command = [
+        "stack",
+        "export",
+        "--stack",
+        _checked(name),
+        *(["--show-secrets"] if secrets else []),
+    ]
     try:
         state = json.loads(engine.run(command, str(directory), {}).stdout)
     except StackNotFoundError:
         raise _unknown(name) from None
     found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
-    return opened(found) if secrets else found
+    return reveal_secrets(found) if secrets else found
 
 
-def opened(value: Any) -> Any:
+def reveal_secrets(value: Any) -> Any:
     """``value`` with each secret, of which the CLI writes the JSON beside a mark, in its own place."""
     if isinstance(value, dict):
         if value.get(MARK) == IS_SECRET:
-            return opened(json.loads(value["plaintext"]))
-        return {key: opened(one) for key, one in value.items()}
-    return [opened(one) for one in value] if isinstance(value, list) else value
+            return reveal_secrets(json.loads(value["plaintext"]))
+        return {key: reveal_secrets(one) for key, one in value.items()}
+    return [reveal_secrets(one) for one in value] if isinstance(value, list) else value
 
 
 def project(directory: Path = CHECKOUT) -> str:
@@ -116,9 +130,14 @@ class _Workspace(automation.LocalWorkspace):
     """Asks for outputs once, secrets left out; the base asks a second time to have the secrets too."""
 
     def stack_outputs(self, stack_name: str) -> automation.OutputMap:
-        answer = self.pulumi_command.run(["stack", "output", "--json", "--stack", stack_name], self.work_dir, self.env_vars)
+        answer = self.pulumi_command.run(
+            ["stack", "output", "--json", "--stack", stack_name], self.work_dir, self.env_vars
+        )
         known: Mapping[str, Any] = json.loads(answer.stdout)
-        return {key: automation.OutputValue(value, secret=value == SECRET) for key, value in known.items()}
+        return {
+            key: automation.OutputValue(value, secret=value == SECRET)
+            for key, value in known.items()
+        }
 
 
 def _workspace(engine: Engine, directory: Path) -> automation.LocalWorkspace:
@@ -132,7 +151,9 @@ def _checked(name: str) -> str:
 
 
 def _unknown(name: str) -> NoSuchStackError:
-    return NoSuchStackError(f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it")
+    return NoSuchStackError(
+        f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it"
+    )
 
 
 def _brings_own_secrets(settings: Path) -> bool:
@@ -140,7 +161,9 @@ def _brings_own_secrets(settings: Path) -> bool:
     return "encryptionsalt" in content or "secretsprovider" in content
 
 
-def _create_with_keeper(name: str, engine: Engine, directory: Path, backend: Path, keeper: str) -> None:
+def _create_with_keeper(
+    name: str, engine: Engine, directory: Path, backend: Path, keeper: str
+) -> None:
     """Make the stack from a project of the same name elsewhere, whose file takes the salt, then name the keeper in its state.
 
     ``pulumi stack import`` cannot do this: it puts the backend's default in the place of a service.
@@ -148,7 +171,9 @@ def _create_with_keeper(name: str, engine: Engine, directory: Path, backend: Pat
     named = project(directory)
     with tempfile.TemporaryDirectory() as elsewhere:
         Path(elsewhere, "Pulumi.yaml").write_text(f"name: {named}\nruntime: python\n")
-        engine.run(["stack", "init", name, "--no-select"], elsewhere, {"PULUMI_CONFIG_PASSPHRASE": ""})
+        engine.run(
+            ["stack", "init", name, "--no-select"], elsewhere, {"PULUMI_CONFIG_PASSPHRASE": ""}
+        )
     file = backend / ".pulumi/stacks" / named / f"{name}.json"
     state = json.loads(file.read_text())
     state["checkpoint"]["latest"]["secrets_providers"] = {

@@ -32,7 +32,11 @@ def gather(project: str, stack: str, outputs: Mapping[str, Any]) -> dict[str, An
     Raises:
         AccountError: the API cannot be asked.
     """
-    found: dict[str, Any] = {"stack": stack, "url": outputs.get("url"), "estimated_monthly_usd": outputs.get("estimated_monthly_usd")}
+    found: dict[str, Any] = {
+        "stack": stack,
+        "url": outputs.get("url"),
+        "estimated_monthly_usd": outputs.get("estimated_monthly_usd"),
+    }
     problems: list[str] = []
     found["droplets"] = [asdict(one) for one in Account().droplets(tags(project, stack))]
     try:
@@ -61,6 +65,8 @@ def show(found: Mapping[str, Any], terminal: Terminal) -> None:
             terminal.table(columns, [[row[column] for column in columns] for row in rows])
     answer = found.get("answer")
     if found["url"]:
-        terminal.text(f"url\n  {found['url']}" + (f"  {answer['status']}  {answer['body']}" if answer else ""))
+        terminal.text(
+            f"url\n  {found['url']}" + (f"  {answer['status']}  {answer['body']}" if answer else "")
+        )
     for problem in found["problems"]:
         terminal.text(problem, "red")

@@ -25,7 +25,9 @@ class Terminal:
         self._stream = stream or sys.stderr
         self._colours = self._stream.isatty() and not os.environ.get("NO_COLOR")
         self._began = time.monotonic()
-        self._secrets = [value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "")) >= 8]
+        self._secrets = [
+            value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "")) >= 8
+        ]
 
     def elapsed(self) -> float:
         """Seconds since the command began."""

@@ -39,7 +39,13 @@ class Outcome:
         return ", ".join(f"{number} {action}" for action, number in counts.items()) or "no changes"
 
 
-def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal: Terminal, replace: Sequence[str] = ()) -> Outcome:
+def run(
+    operation: Operation,
+    stack: automation.Stack,
+    engine: Engine,
+    terminal: Terminal,
+    replace: Sequence[str] = (),
+) -> Outcome:
     """Do ``operation`` to its end, with progress on ``terminal``. Never raises for a failed update: the outcome tells.
 
     A rotation is an update that makes the resources of the URNs in ``replace`` anew, whatever the program says of them; a
@@ -48,14 +54,24 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
     A destroy goes on past what cannot be deleted, so that as little as possible is left and costs money; the engine
     still ends it as failed.
     """
-    progress = Progress(terminal, planning=operation in ("preview", "drift"), interrupted=lambda: engine.interrupts > 0)
+    progress = Progress(
+        terminal,
+        planning=operation in ("preview", "drift"),
+        interrupted=lambda: engine.interrupts > 0,
+    )
     begin: dict[Operation, Callable[[], object]] = {
         "preview": lambda: stack.preview(on_event=progress.on_event, replace=[*replace]),
         "up": lambda: stack.up(on_event=progress.on_event, show_secrets=False),
-        "rotate": lambda: stack.up(on_event=progress.on_event, show_secrets=False, replace=[*replace]),
-        "refresh": lambda: stack.refresh(on_event=progress.on_event, show_secrets=False, clear_pending_creates=True),
+        "rotate": lambda: stack.up(
+            on_event=progress.on_event, show_secrets=False, replace=[*replace]
+        ),
+        "refresh": lambda: stack.refresh(
+            on_event=progress.on_event, show_secrets=False, clear_pending_creates=True
+        ),
         "drift": lambda: stack.preview_refresh(on_event=progress.on_event),
-        "destroy": lambda: stack.destroy(on_event=progress.on_event, show_secrets=False, continue_on_error=True),
+        "destroy": lambda: stack.destroy(
+            on_event=progress.on_event, show_secrets=False, continue_on_error=True
+        ),
     }
     result: Result = "succeeded"
     outputs: dict[str, Any] = {}
@@ -70,12 +86,23 @@ def run(operation: Operation, stack: automation.Stack, engine: Engine, terminal:
             progress.failures.append(failure.of_command(error))
     if result == "failed" and operation in ("up", "rotate"):
         progress.failures = deployment.explain(
-            progress.failures, lambda: resources(stack.name, engine, stack.workspace.work_dir, secrets=True)
+            progress.failures,
+            lambda: resources(stack.name, engine, stack.workspace.work_dir, secrets=True),
         )
     if engine.killed:
         stack.cancel()  # the lock of a killed update would refuse the next one
-    failures = tuple(Failure(one.resource, one.type, terminal.hide(one.message)) for one in progress.failures)
-    return Outcome(operation, stack.name, result, round(terminal.elapsed(), 1), tuple(progress.changes), failures, outputs)
+    failures = tuple(
+        Failure(one.resource, one.type, terminal.hide(one.message)) for one in progress.failures
+    )
+    return Outcome(
+        operation,
+        stack.name,
+        result,
+        round(terminal.elapsed(), 1),
+        tuple(progress.changes),
+        failures,
+        outputs,
+    )
 
 
 def public(outputs: automation.OutputMap) -> dict[str, Any]:

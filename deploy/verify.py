@@ -43,7 +43,9 @@ def verify(outputs: Mapping[str, Any], patience: float = PATIENCE_SECONDS) -> li
 
 
 def _look(cluster: Cluster, outputs: Mapping[str, Any]) -> list[Proof]:
-    expected = {str(one["name"] if isinstance(one, Mapping) else one) for one in outputs.get("members", ())}
+    expected = {
+        str(one["name"] if isinstance(one, Mapping) else one) for one in outputs.get("members", ())
+    }
     return [
         _proof("consul members", lambda: _members(cluster, expected)),
         _proof("nomad nodes", lambda: _nodes(cluster, expected)),
@@ -94,9 +96,15 @@ def _checks(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
     Its other checks stay as they last were, whatever that was.
     """
     known = cluster.checks()
-    gone = {check.node for check in known if check.name == SERF_CHECK and check.status == "critical"} - expected
+    gone = {
+        check.node for check in known if check.name == SERF_CHECK and check.status == "critical"
+    } - expected
     checks = [check for check in known if check.node not in gone]
-    bad = [f"{check.service or check.node}: {check.name} is {check.status}" for check in checks if check.status != "passing"]
+    bad = [
+        f"{check.service or check.node}: {check.name} is {check.status}"
+        for check in checks
+        if check.status != "passing"
+    ]
     return bool(checks) and not bad, "; ".join(bad) or f"{len(checks)} passing"
 
 

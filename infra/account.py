@@ -32,7 +32,10 @@ class Account:
 
     def monthly_usd(self, settings: Settings) -> float:
         """What the droplets and the load balancer cost a month; Spaces is a flat fee of the account."""
-        droplets = settings.primes * self.prices[settings.prime_size] + settings.workers * self.prices[settings.worker_size]
+        droplets = (
+            settings.primes * self.prices[settings.prime_size]
+            + settings.workers * self.prices[settings.worker_size]
+        )
         return round(droplets + BALANCER_USD, 2)
 
 
@@ -47,7 +50,12 @@ class Api:
         self._endpoint = endpoint.rstrip("/")
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {token}"
-        patience = Retry(total=PATIENCE, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False)
+        patience = Retry(
+            total=PATIENCE,
+            backoff_factor=0.5,
+            status_forcelist=(429, 500, 502, 503, 504),
+            raise_on_status=False,
+        )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=patience))
 
@@ -64,9 +72,13 @@ class Api:
                 f"the API at {self._endpoint} cannot be reached ({type(broken).__name__}); check DIGITALOCEAN_API_URL"
             ) from broken
         if answer.status_code == 401:
-            raise AccountError(f"the API at {self._endpoint} refuses the token (401); set DIGITALOCEAN_TOKEN to one that is valid")
+            raise AccountError(
+                f"the API at {self._endpoint} refuses the token (401); set DIGITALOCEAN_TOKEN to one that is valid"
+            )
         if answer.status_code != 200:
-            raise AccountError(f"the API at {self._endpoint} answers {answer.status_code} to {path}: {_reason(answer)}; try again later")
+            raise AccountError(
+                f"the API at {self._endpoint} answers {answer.status_code} to {path}: {_reason(answer)}; try again later"
+            )
         body: dict[str, Any] = answer.json()
         return body
 
@@ -103,11 +115,19 @@ def survey(api: Api, settings: Settings, prefix: str) -> tuple[Account, list[str
     account = api.get("/v2/account")["account"]
     sizes = {size["slug"]: size for size in api.every("/v2/sizes", "sizes")}
     regions = {region["slug"]: region for region in api.every("/v2/regions", "regions")}
-    problems = [*_region(settings, regions, sizes), *_room(settings, prefix, account, api), *_overlaps(settings, prefix, api)]
-    return Account(account["uuid"], {slug: float(size["price_monthly"]) for slug, size in sizes.items()}), problems
+    problems = [
+        *_region(settings, regions, sizes),
+        *_room(settings, prefix, account, api),
+        *_overlaps(settings, prefix, api),
+    ]
+    return Account(
+        account["uuid"], {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
+    ), problems
 
 
-def _region(settings: Settings, regions: Mapping[str, dict[str, Any]], sizes: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+def _region(
+    settings: Settings, regions: Mapping[str, dict[str, Any]], sizes: Mapping[str, dict[str, Any]]
+) -> Iterator[str]:
     region = regions.get(settings.region)
     if region is None or not region["available"]:
         state = "does not exist" if region is None else "takes nothing new at present"
@@ -117,22 +137,31 @@ def _region(settings: Settings, regions: Mapping[str, dict[str, Any]], sizes: Ma
         size = sizes.get(slug)
         if size is None:
             yield f"{name}: there is no size {slug}; {_offer(settings.region, sizes)}"
-        elif region is not None and (settings.region not in size["regions"] or not size["available"]):
+        elif region is not None and (
+            settings.region not in size["regions"] or not size["available"]
+        ):
             yield f"{name}: {settings.region} does not offer {slug}; {_offer(settings.region, sizes)}"
 
 
 def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
     """The cheapest sizes of a region, as a remedy."""
     there = sorted(
-        (size for size in sizes.values() if region in size["regions"] and size["available"]), key=lambda size: float(size["price_monthly"])
+        (size for size in sizes.values() if region in size["regions"] and size["available"]),
+        key=lambda size: float(size["price_monthly"]),
     )
-    return f"{region} offers {', '.join(size['slug'] for size in there[:5])} and more" if there else "choose another region"
+    return (
+        f"{region} offers {', '.join(size['slug'] for size in there[:5])} and more"
+        if there
+        else "choose another region"
+    )
 
 
 def _room(settings: Settings, prefix: str, account: dict[str, Any], api: Api) -> Iterator[str]:
     """What the stack has already is no obstacle: an old machine goes before a new one of its name comes."""
     own = {f"{prefix}-prime", f"{prefix}-worker"}
-    others = sum(own.isdisjoint(droplet["tags"]) for droplet in api.every("/v2/droplets", "droplets"))
+    others = sum(
+        own.isdisjoint(droplet["tags"]) for droplet in api.every("/v2/droplets", "droplets")
+    )
     asked, limit = settings.primes + settings.workers, account["droplet_limit"]
     if asked + others > limit:
         besides = f", and {others} that are not this stack's are there" if others else ""
@@ -154,5 +183,7 @@ def no_room_to_build(api: Api) -> str | None:
 
 def _overlaps(settings: Settings, prefix: str, api: Api) -> Iterator[str]:
     for vpc in api.every("/v2/vpcs", "vpcs"):
-        if vpc["name"] != prefix and addresses.overlapping(settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]):
+        if vpc["name"] != prefix and addresses.overlapping(
+            settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]
+        ):
             yield f"vpc_cidr: {settings.vpc_cidr} overlaps {vpc['ip_range']} of the VPC {vpc['name']} in {vpc['region']}; move it"

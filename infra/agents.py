@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-from infra.agent_api import PACE, AgentError
-from infra.consul_api import Consul
+from infra.cluster_api.client import POLL_INTERVAL_S, AgentError
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 
 
 class Member(TypedDict):
@@ -31,7 +31,9 @@ def droplets(members: Any) -> set[str]:
     return {member["droplet"] for member in members} if isinstance(members, list) else set()
 
 
-def wait(access: Access, primes: Sequence[Member], workers: Sequence[Member], timeout: float) -> None:
+def wait(
+    access: Access, primes: Sequence[Member], workers: Sequence[Member], timeout: float
+) -> None:
     """Wait until there are leaders and every member is there, telling on standard output what is still missing.
 
     Raises:
@@ -44,30 +46,46 @@ def wait(access: Access, primes: Sequence[Member], workers: Sequence[Member], ti
         passed = time.monotonic() - start
         if passed > timeout:
             hint = "If no agent answers, is this machine in admin_cidrs? Else the journal of consul and nomad on the machine tells why."
-            raise NotReadyError(f"after {timeout:.0f} s the cluster lacks {', '.join(lacking)}. {hint}")
+            raise NotReadyError(
+                f"after {timeout:.0f} s the cluster lacks {', '.join(lacking)}. {hint}"
+            )
         if lacking != told:
             print(f"{passed:.0f} s: waiting for {', '.join(lacking)}", flush=True)
             told = lacking
-        time.sleep(PACE)
-    whole = f"{len(primes)} primes and {len(workers)} workers are ready" if primes or workers else "there are leaders"
+        time.sleep(POLL_INTERVAL_S)
+    whole = (
+        f"{len(primes)} primes and {len(workers)} workers are ready"
+        if primes or workers
+        else "there are leaders"
+    )
     print(f"{time.monotonic() - start:.0f} s: {whole}", flush=True)
 
 
-def missing(consul: Consul, nomad: Nomad, primes: Iterable[Member], workers: Iterable[Member]) -> list[str]:
+def missing(
+    consul: Consul, nomad: Nomad, primes: Iterable[Member], workers: Iterable[Member]
+) -> list[str]:
     """What the cluster still lacks, in words; empty when it is whole. Members, unlike leaders, are told to nobody without a token."""
     primes, workers = list(primes), list(workers)
     lacking = []
     try:
         lacking += [] if consul.leader() else ["a Consul leader"]
         alive = consul.members() if primes or workers else set()
-        lacking += [f"{m['name']} in Consul" for m in (*primes, *workers) if (m["name"], m["address"]) not in alive]
+        lacking += [
+            f"{m['name']} in Consul"
+            for m in (*primes, *workers)
+            if (m["name"], m["address"]) not in alive
+        ]
     except AgentError as error:
         lacking.append(str(error))
     try:
         lacking += [] if nomad.leader() else ["a Nomad leader"]
-        servers, clients = (nomad.servers(), nomad.clients()) if primes or workers else (set(), set())
+        servers, clients = (
+            (nomad.servers(), nomad.clients()) if primes or workers else (set(), set())
+        )
         lacking += [f"{m['name']} in Nomad" for m in primes if m["address"] not in servers]
-        lacking += [f"{m['name']} in Nomad" for m in workers if (m["name"], m["address"]) not in clients]
+        lacking += [
+            f"{m['name']} in Nomad" for m in workers if (m["name"], m["address"]) not in clients
+        ]
     except AgentError as error:
         lacking.append(str(error))
     return lacking

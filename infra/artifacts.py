@@ -48,7 +48,9 @@ class Artifacts(pulumi.ComponentResource):
 
     artifacts: dict[str, Artifact]
 
-    def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Artifacts", name, None, opts)
         bucket = digitalocean.SpacesBucket(
             f"{name}-bucket",
@@ -56,7 +58,9 @@ class Artifacts(pulumi.ComponentResource):
             region=args.region,
             acl="private",
             force_destroy=True,
-            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["name"], delete_before_replace=True),
+            opts=pulumi.ResourceOptions(
+                parent=self, replace_on_changes=["name"], delete_before_replace=True
+            ),
         )
         self.artifacts = {}
         for package in args.packages:
@@ -70,9 +74,13 @@ class Artifacts(pulumi.ComponentResource):
                 content_type="application/zip",
                 source=str(package.path),
                 # The key tells the content; where it was packed differs between machines and tells nothing.
-                opts=pulumi.ResourceOptions(parent=self, ignore_changes=["source"], retain_on_delete=True),
+                opts=pulumi.ResourceOptions(
+                    parent=self, ignore_changes=["source"], retain_on_delete=True
+                ),
             )
             # Through the object's own key, so that a job waits for the upload.
             url = pulumi.Output.concat(args.endpoint, "/", stored.bucket, "/", stored.key)
             self.artifacts[package.name] = Artifact(url, f"sha256:{package.sha256}")
-        self.register_outputs({"urls": {service: artifact.url for service, artifact in self.artifacts.items()}})
+        self.register_outputs(
+            {"urls": {service: artifact.url for service, artifact in self.artifacts.items()}}
+        )

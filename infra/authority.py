@@ -33,7 +33,9 @@ class Authority(pulumi.ComponentResource):
     operator: pulumi.Output[Credentials]
     """What shows an administrator, and Pulumi, to the cluster: good for asking and not for answering. Secret."""
 
-    def __init__(self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Authority", name, None, opts)
         self._name, self._prefix = name, args.prefix
         self._child = pulumi.ResourceOptions(parent=self)
@@ -43,17 +45,26 @@ class Authority(pulumi.ComponentResource):
             private_key_pem=self._key,
             is_ca_certificate=True,
             set_subject_key_id=True,
-            subject=tls.SelfSignedCertSubjectArgs(common_name=f"{args.prefix} authority", organization=args.prefix),
+            subject=tls.SelfSignedCertSubjectArgs(
+                common_name=f"{args.prefix} authority", organization=args.prefix
+            ),
             allowed_uses=["cert_signing", "crl_signing"],
             validity_period_hours=AUTHORITY_HOURS,
             early_renewal_hours=AUTHORITY_RENEWAL_HOURS,
             opts=self._child,
         )
-        self.operator = self.certificate("operator", dns_names=["cli.global.nomad"], uses=["client_auth"])
+        self.operator = self.certificate(
+            "operator", dns_names=["cli.global.nomad"], uses=["client_auth"]
+        )
         self.register_outputs({"operator": self.operator})
 
     def certificate(
-        self, name: str, *, dns_names: Sequence[str], uses: Sequence[Use], ip_addresses: Sequence[pulumi.Input[str]] = ()
+        self,
+        name: str,
+        *,
+        dns_names: Sequence[str],
+        uses: Sequence[Use],
+        ip_addresses: Sequence[pulumi.Input[str]] = (),
     ) -> pulumi.Output[Credentials]:
         """A key, and a certificate under all the names and addresses; secret.
 
@@ -81,7 +92,9 @@ class Authority(pulumi.ComponentResource):
             opts=self._child,
         )
         known = pulumi.Output.all(self._certificate.cert_pem, signed.cert_pem, key)
-        return pulumi.Output.secret(known.apply(lambda pem: Credentials(authority=pem[0], certificate=pem[1], key=pem[2])))
+        return pulumi.Output.secret(
+            known.apply(lambda pem: Credentials(authority=pem[0], certificate=pem[1], key=pem[2]))
+        )
 
     def _private_key(self, logical: str) -> pulumi.Output[str]:
         made = tls.PrivateKey(logical, algorithm="ECDSA", ecdsa_curve="P256", opts=self._child)

@@ -13,15 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
-from infra import consul_acl, consul_api, nomad_api
-from infra.agent_api import AgentError, Patience
 from infra.agents import Member, droplets, wait
-from infra.consul_api import MANAGEMENT, Consul, accessor
-from infra.keyring import ANSWERING, change_key
+from infra.cluster_api import consul as consul_api
+from infra.cluster_api import consul_acl
+from infra.cluster_api import nomad as nomad_api
+from infra.cluster_api.client import AgentError, Retrier
+from infra.cluster_api.consul import MANAGEMENT, Consul, accessor
+from infra.cluster_api.nomad import Nomad
+from infra.keyring import CONNECT_TIMEOUT_S, change_key
 from infra.mtls import Access, Credentials
-from infra.nomad_api import Nomad
 
-COMPARED = ("primes", "address", "credentials", "secrets", "gossip", "dns", "tokens", "services", "datacenter")
+COMPARED = (
+    "primes",
+    "address",
+    "credentials",
+    "secrets",
+    "gossip",
+    "dns",
+    "tokens",
+    "services",
+    "datacenter",
+)
 """What makes a difference; a changed timeout makes none."""
 
 CONSUL, NOMAD = 8501, 4646
@@ -32,7 +44,7 @@ class BootstrapError(Exception):
     """Access control was begun by somebody else, or nobody knows its managers; the message says what to do."""
 
 
-def reach(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Access:
+def access_for(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Access:
     """How the cluster is asked with these tokens."""
     address, shown = props["address"], props["credentials"]
     return Access(
@@ -46,7 +58,7 @@ def reach(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Acce
     )
 
 
-def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
+def bootstrap_acl(api: Consul | Nomad, reset: str, patience: Retrier) -> None:
     """Make the token that ``api`` asks with the first manager's, unless it is that already.
 
     Args:
@@ -61,7 +73,7 @@ def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
         try:
             api.bootstrap()
         except AgentError as refused:
-            if refused.passing:
+            if refused.is_transient:
                 raise
             if not api.manages():
                 raise BootstrapError(
@@ -73,7 +85,7 @@ def begin(api: Consul | Nomad, reset: str, patience: Patience) -> None:
     patience.until(f"{api.kind}'s access control", first)
 
 
-def furnish(consul: Consul, props: Mapping[str, Any]) -> None:
+def ensure_acl(consul: Consul, props: Mapping[str, Any]) -> None:
     """Policies, and the tokens of the primes and of DNS; what is there stays."""
     consul_acl.make_policies(consul, props["services"])
     for name, tokens in props["tokens"].items():
@@ -82,11 +94,15 @@ def furnish(consul: Consul, props: Mapping[str, Any]) -> None:
 
 
 def issued(props: Mapping[str, Any]) -> set[str]:
-    """Accessors of the tokens that ``furnish`` makes."""
-    return {accessor(props["dns"])}.union(*(consul_acl.accessors(tokens) for tokens in props["tokens"].values()))
+    """Accessors of the tokens that ``ensure_acl`` makes."""
+    return {accessor(props["dns"])}.union(
+        *(consul_acl.accessors(tokens) for tokens in props["tokens"].values())
+    )
 
 
-def succeed(news: Mapping[str, Any], olds: Mapping[str, Any], patience: Patience) -> tuple[Access, dict[str, list[str]]]:
+def rotate_management_tokens(
+    news: Mapping[str, Any], olds: Mapping[str, Any], patience: Retrier
+) -> tuple[Access, dict[str, list[str]]]:
     """Other managers where other secrets are declared, proven before the former are given up; gives them, and the former's accessors.
 
     Consul takes the secret that it is told. Nomad does so for its first token only: for a later one it makes a secret
@@ -96,20 +112,27 @@ def succeed(news: Mapping[str, Any], olds: Mapping[str, Any], patience: Patience
         AgentError: an agent refuses or does not answer in time.
     """
     former = olds["access"]
-    access = reach(news, former["consul_token"], former["nomad_token"])
+    access = access_for(news, former["consul_token"], former["nomad_token"])
     gone: dict[str, list[str]] = {"consul": [], "nomad": []}
     if (secret := news["secrets"]["consul"]) != olds["secrets"]["consul"]:
         consul = Consul(access)
         gone["consul"] = [patience.until("Consul's former manager", consul.own_accessor)]
-        patience.until("Consul's manager", lambda: consul.ensure_token(secret, "Manager", policies=[MANAGEMENT]))
+        patience.until(
+            "Consul's manager",
+            lambda: consul.ensure_token(secret, "Manager", policies=[MANAGEMENT]),
+        )
         access["consul_token"] = secret
     if (secret := news["secrets"]["nomad"]) != olds["secrets"]["nomad"]:
         nomad = Nomad(access)
         gone["nomad"] = [patience.until("Nomad's former manager", nomad.own_accessor)]
-        access["nomad_token"] = patience.until("Nomad's manager", lambda: nomad.another_manager(f"manager {accessor(secret)}"))
+        access["nomad_token"] = patience.until(
+            "Nomad's manager", lambda: nomad.another_manager(f"manager {accessor(secret)}")
+        )
     for api in (Consul(access), Nomad(access)):
         if not patience.until(f"{api.kind}'s manager", api.manages):
-            raise BootstrapError(f"{api.where} does not know this stack's management token; replacing this resource begins again")
+            raise BootstrapError(
+                f"{api.where} does not know this stack's management token; replacing this resource begins again"
+            )
     return access, gone
 
 
@@ -123,25 +146,30 @@ class BootstrapProvider(dynamic.ResourceProvider):
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        access = reach(props, props["secrets"]["consul"], props["secrets"]["nomad"])
+        access = access_for(props, props["secrets"]["consul"], props["secrets"]["nomad"])
         wait(access, [], [], props["timeout"])
-        patience, consul = Patience(props["timeout"]), Consul(access)
-        begin(consul, consul_api.RESET, patience)
-        begin(Nomad(access), nomad_api.RESET, patience)
-        patience.until("Consul's policies and tokens", partial(furnish, consul, props))
-        return dynamic.CreateResult("-".join(sorted(droplets(props["primes"]))), _outputs(props, access, {"consul": [], "nomad": []}))
+        patience, consul = Retrier(props["timeout"]), Consul(access)
+        bootstrap_acl(consul, consul_api.RESET, patience)
+        bootstrap_acl(Nomad(access), nomad_api.RESET, patience)
+        patience.until("Consul's policies and tokens", partial(ensure_acl, consul, props))
+        return dynamic.CreateResult(
+            "-".join(sorted(droplets(props["primes"]))),
+            _outputs(props, access, {"consul": [], "nomad": []}),
+        )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         changed = any(olds.get(name) != news.get(name) for name in COMPARED)
         another = not droplets(olds.get("primes")) & droplets(news.get("primes"))
-        return dynamic.DiffResult(changes=changed, replaces=["primes"] if another else [], delete_before_replace=False)
+        return dynamic.DiffResult(
+            changes=changed, replaces=["primes"] if another else [], delete_before_replace=False
+        )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        wait(reach(news, "", ""), [], [], news["timeout"])
-        patience = Patience(news["timeout"])
-        access, gone = succeed(news, olds, patience)
-        patience.until("Consul's policies and tokens", partial(furnish, Consul(access), news))
-        for keys in (Consul(access, ANSWERING), Nomad(access, ANSWERING)):
+        wait(access_for(news, "", ""), [], [], news["timeout"])
+        patience = Retrier(news["timeout"])
+        access, gone = rotate_management_tokens(news, olds, patience)
+        patience.until("Consul's policies and tokens", partial(ensure_acl, Consul(access), news))
+        for keys in (Consul(access, CONNECT_TIMEOUT_S), Nomad(access, CONNECT_TIMEOUT_S)):
             if (key := news["gossip"][keys.kind.lower()]) != olds["gossip"][keys.kind.lower()]:
                 change_key(keys, key, patience)
         gone["consul"] += sorted(issued(olds) - issued(news))
@@ -153,7 +181,9 @@ class BootstrapProvider(dynamic.ResourceProvider):
         return dynamic.UpdateResult(_outputs(news, access, gone))
 
 
-def _outputs(props: dict[str, Any], access: Access, retired: dict[str, list[str]]) -> dict[str, Any]:
+def _outputs(
+    props: dict[str, Any], access: Access, retired: dict[str, list[str]]
+) -> dict[str, Any]:
     return {**{name: props[name] for name in COMPARED}, "access": access, "retired": retired}
 
 
@@ -207,4 +237,6 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
             "retired": None,
         }
         secret = pulumi.ResourceOptions(additional_secret_outputs=["access"])
-        super().__init__(BootstrapProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret))
+        super().__init__(
+            BootstrapProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret)
+        )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.skipped import unless_skipped
+from infra.targeting import apply_if_created
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,9 @@ class Edge(pulumi.ComponentResource):
     balancer: digitalocean.LoadBalancer
     url: pulumi.Output[str]
 
-    def __init__(self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Edge", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.balancer = digitalocean.LoadBalancer(
@@ -39,7 +41,10 @@ class Edge(pulumi.ComponentResource):
             droplet_tag=args.worker_tag,
             forwarding_rules=[
                 digitalocean.LoadBalancerForwardingRuleArgs(
-                    entry_protocol="http", entry_port=80, target_protocol="http", target_port=args.port
+                    entry_protocol="http",
+                    entry_port=80,
+                    target_protocol="http",
+                    target_port=args.port,
                 )
             ],
             healthcheck=digitalocean.LoadBalancerHealthcheckArgs(
@@ -59,10 +64,12 @@ class Edge(pulumi.ComponentResource):
             tags=[args.worker_tag],
             inbound_rules=[
                 digitalocean.FirewallInboundRuleArgs(
-                    protocol="tcp", port_range=str(args.port), source_load_balancer_uids=[self.balancer.id]
+                    protocol="tcp",
+                    port_range=str(args.port),
+                    source_load_balancer_uids=[self.balancer.id],
                 )
             ],
             opts=child,
         )
-        self.url = unless_skipped(self.balancer.ip, lambda ip: f"http://{ip}/")
+        self.url = apply_if_created(self.balancer.ip, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})

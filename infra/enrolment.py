@@ -14,13 +14,22 @@ import pulumi
 from pulumi import dynamic
 
 from infra import ssh
-from infra.agent_api import PACE, AgentError, Patience
-from infra.consul_acl import CLIENT, accessors, make_tokens
-from infra.consul_api import Consul
+from infra.cluster_api.client import POLL_INTERVAL_S, AgentError, Retrier
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.consul_acl import CLIENT, accessors, make_tokens
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 
-DELIVERED = ("node", "cluster", "primes", "bootstrap_expect", "identity", "gossip", "tokens", "operator_key")
+DELIVERED = (
+    "node",
+    "cluster",
+    "primes",
+    "bootstrap_expect",
+    "identity",
+    "gossip",
+    "tokens",
+    "operator_key",
+)
 """What a node is given as it is declared."""
 
 COMPARED = (*DELIVERED, "droplet", "address", "host_keys", "access")
@@ -38,7 +47,7 @@ UNSET: dict[str, Any] = {"access": None, "operator_key": None}
 DRAINING = 45
 """Seconds in which the tasks of a worker that is taken away have to move."""
 
-LEAVING = (2.0, 5.0)
+LEAVE_TIMEOUT_S = (2.0, 5.0)
 """Seconds for a connection and an answer where a node is taken away: perhaps there is nobody left to tell."""
 
 
@@ -50,7 +59,11 @@ def bundle(props: Mapping[str, Any], introduction: str) -> dict[str, Any]:
     """What the node is given, as its ``tool-enrol`` reads it."""
     whole = {name: props[name] for name in DELIVERED}
     # The engine knows one kind of number only.
-    whole |= {"bootstrap_expect": int(props["bootstrap_expect"]), "host_key": props["host_keys"]["private"], "introduction": introduction}
+    whole |= {
+        "bootstrap_expect": int(props["bootstrap_expect"]),
+        "host_key": props["host_keys"]["private"],
+        "introduction": introduction,
+    }
     return whole
 
 
@@ -64,26 +77,44 @@ def deliver(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
         AgentError: there are no tokens to be had.
     """
     name, start = props["node"]["name"], time.monotonic()
-    patience = Patience(props["timeout"])
+    patience = Retrier(props["timeout"])
     begins = any(olds.get(part) != props[part] for part in NEW_TO_CLUSTER)
-    first = props["host_keys"]["first"] if olds.get("droplet") != props["droplet"] else olds["host_keys"]["lasting"]
+    first = (
+        props["host_keys"]["first"]
+        if olds.get("droplet") != props["droplet"]
+        else olds["host_keys"]["lasting"]
+    )
     if props["access"]:
         consul = Consul(props["access"])
-        patience.until(f"{name}: tokens", partial(make_tokens, consul, name, props["node"]["datacenter"], props["tokens"], CLIENT))
+        patience.until(
+            f"{name}: tokens",
+            partial(
+                make_tokens, consul, name, props["node"]["datacenter"], props["tokens"], CLIENT
+            ),
+        )
 
     def content() -> bytes:
         introduction = ""
         if props["access"] and begins:
             nomad = Nomad(props["access"])
-            patience.until(f"{name}: eligibility", lambda: nomad.welcome(name))
-            introduction = patience.until(f"{name}: introduction", lambda: nomad.introduction(name, INTRODUCED))
+            patience.until(f"{name}: eligibility", lambda: nomad.set_eligible(name))
+            introduction = patience.until(
+                f"{name}: introduction", lambda: nomad.introduction(name, INTRODUCED)
+            )
         return json.dumps(bundle(props, introduction)).encode()
 
     def tell(why: str) -> None:
         print(f"{name}: waiting for SSH ({why})", flush=True)
 
     try:
-        told = ssh.deliver(props["address"], props["enrol_key"], (first, props["host_keys"]["lasting"]), content, props["timeout"], tell)
+        told = ssh.deliver(
+            props["address"],
+            props["enrol_key"],
+            (first, props["host_keys"]["lasting"]),
+            content,
+            props["timeout"],
+            tell,
+        )
     except ssh.DeliveryError as error:
         raise EnrolmentError(f"{name}: {error}") from error
     print(f"{name}: {_outcome(name, told)} in {time.monotonic() - start:.1f} s", flush=True)
@@ -111,7 +142,10 @@ class EnrolmentProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(props["node"]["name"], _declared(props))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        return dynamic.DiffResult(changes=any(olds.get(name) != news.get(name) for name in COMPARED), delete_before_replace=True)
+        return dynamic.DiffResult(
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED),
+            delete_before_replace=True,
+        )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """New tokens are made before, old ones revoked after the node was given the new."""
@@ -119,7 +153,7 @@ class EnrolmentProvider(dynamic.ResourceProvider):
         if olds["droplet"] != news["droplet"] or bundle(olds, "") != bundle(news, ""):
             deliver(news, olds)
             if news["access"]:
-                consul, patience = Consul(news["access"]), Patience(news["timeout"])
+                consul, patience = Consul(news["access"]), Retrier(news["timeout"])
                 for token in sorted(accessors(olds["tokens"]) - accessors(news["tokens"])):
                     patience.until(f"{_id}: old token", partial(consul.revoke, token))
         return dynamic.UpdateResult(_declared(news))
@@ -141,10 +175,15 @@ def drain(props: Mapping[str, Any]) -> None:
     Raises:
         AgentError: Nomad does not answer.
     """
-    nomad, deadline = Nomad(props["access"], LEAVING), time.monotonic() + DRAINING + LEAVING[1]
+    nomad, deadline = (
+        Nomad(props["access"], LEAVE_TIMEOUT_S),
+        time.monotonic() + DRAINING + LEAVE_TIMEOUT_S[1],
+    )
     draining = nomad.drain(props["node"]["name"], DRAINING)
-    while (draining := [one for one in draining if nomad.drains(one)]) and time.monotonic() < deadline:
-        time.sleep(PACE)
+    while (
+        draining := [one for one in draining if nomad.is_draining(one)]
+    ) and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL_S)
 
 
 def revoke(props: Mapping[str, Any]) -> None:
@@ -153,7 +192,7 @@ def revoke(props: Mapping[str, Any]) -> None:
     Raises:
         AgentError: Consul does not answer.
     """
-    consul = Consul(props["access"], LEAVING)
+    consul = Consul(props["access"], LEAVE_TIMEOUT_S)
     for token in sorted(accessors(props["tokens"])):
         consul.revoke(token)
 

@@ -7,9 +7,9 @@ finished by the next try.
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from infra.agent_api import AgentError, Patience
+from infra.cluster_api.client import AgentError, Retrier
 
-ANSWERING = (1.0, 60.0)
+CONNECT_TIMEOUT_S = (1.0, 60.0)
 """Seconds for a connection and an answer: an agent waits for the answers of all members, of which one may just have gone."""
 
 
@@ -36,7 +36,7 @@ class Keyring(Protocol):
     def remove_key(self, key: str) -> None: ...
 
 
-def change_key(keyring: Keyring, key: str, patience: Patience) -> None:
+def change_key(keyring: Keyring, key: str, patience: Retrier) -> None:
     """Have every member use ``key`` and forget all others.
 
     Raises:
@@ -57,7 +57,11 @@ def _known(keyring: Keyring, key: str) -> None:
 
 
 def _lacking(keyring: Keyring, key: str) -> str:
-    short = [(pool.name, pool.nodes - pool.keys.get(key, 0)) for pool in keyring.pools() if pool.keys.get(key, 0) < pool.nodes]
+    short = [
+        (pool.name, pool.nodes - pool.keys.get(key, 0))
+        for pool in keyring.pools()
+        if pool.keys.get(key, 0) < pool.nodes
+    ]
     return ", ".join(f"{count} of {name}" for name, count in short)
 
 

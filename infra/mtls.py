@@ -50,7 +50,9 @@ def context(credentials: Credentials | Access) -> ssl.SSLContext:
     return made
 
 
-def session(credentials: Credentials | Access, headers: Mapping[str, str] | None = None) -> requests.Session:
+def session(
+    credentials: Credentials | Access, headers: Mapping[str, str] | None = None
+) -> requests.Session:
     """HTTPS by ``context``. Proxies, netrc and other authorities of the environment are not looked at."""
     made = requests.Session()
     made.trust_env = False

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.addresses import Network as Cidr
-from infra.node import Mould, Role
+from infra.node import DropletTemplate, Role
 from infra.settings import Settings
 
 EVERYWHERE = ["0.0.0.0/0", "::/0"]
@@ -32,7 +32,11 @@ class NetworkArgs:
     @classmethod
     def of(cls, prefix: str, settings: Settings, enrol_key: pulumi.Input[str]) -> Self:
         chosen = {"region", "vpc_cidr", "admin_cidrs"}
-        return cls(prefix=prefix, enrol_key=enrol_key, **{name: value for name, value in settings if name in chosen})
+        return cls(
+            prefix=prefix,
+            enrol_key=enrol_key,
+            **{name: value for name, value in settings if name in chosen},
+        )
 
 
 class Network(pulumi.ComponentResource):
@@ -42,7 +46,9 @@ class Network(pulumi.ComponentResource):
     prime_tag: pulumi.Output[str]
     worker_tag: pulumi.Output[str]
 
-    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Network", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         vpc = digitalocean.Vpc(
@@ -55,20 +61,48 @@ class Network(pulumi.ComponentResource):
         )
         self._args = args
         self.vpc_id = vpc.id
-        self.prime_tag = digitalocean.Tag(f"{name}-prime", name=f"{args.prefix}-prime", opts=child).name
-        self.worker_tag = digitalocean.Tag(f"{name}-worker", name=f"{args.prefix}-worker", opts=child).name
+        self.prime_tag = digitalocean.Tag(
+            f"{name}-prime", name=f"{args.prefix}-prime", opts=child
+        ).name
+        self.worker_tag = digitalocean.Tag(
+            f"{name}-worker", name=f"{args.prefix}-worker", opts=child
+        ).name
         self._firewalls = [
-            self._firewall(f"{name}-node", f"{args.prefix}-node", [self.prime_tag, self.worker_tag], self._node_rules(), _outbound()),
-            self._firewall(f"{name}-primes", f"{args.prefix}-primes", [self.prime_tag], self._prime_rules(), None),
-            self._firewall(f"{name}-workers", f"{args.prefix}-workers", [self.worker_tag], self._worker_rules(), None),
+            self._firewall(
+                f"{name}-node",
+                f"{args.prefix}-node",
+                [self.prime_tag, self.worker_tag],
+                self._node_rules(),
+                _outbound(),
+            ),
+            self._firewall(
+                f"{name}-primes",
+                f"{args.prefix}-primes",
+                [self.prime_tag],
+                self._prime_rules(),
+                None,
+            ),
+            self._firewall(
+                f"{name}-workers",
+                f"{args.prefix}-workers",
+                [self.worker_tag],
+                self._worker_rules(),
+                None,
+            ),
         ]
         # A droplet that is made with no key gets a password for root instead, and DigitalOcean sends it by mail.
-        self._key = digitalocean.SshKey(f"{name}-key", name=args.prefix, public_key=args.enrol_key, opts=child)
-        self.register_outputs({"vpc_id": self.vpc_id, "prime_tag": self.prime_tag, "worker_tag": self.worker_tag})
+        self._key = digitalocean.SshKey(
+            f"{name}-key", name=args.prefix, public_key=args.enrol_key, opts=child
+        )
+        self.register_outputs(
+            {"vpc_id": self.vpc_id, "prime_tag": self.prime_tag, "worker_tag": self.worker_tag}
+        )
 
-    def mould(self, role: Role, settings: Settings, image: pulumi.Input[str]) -> Mould:
+    def droplet_template(
+        self, role: Role, settings: Settings, image: pulumi.Input[str]
+    ) -> DropletTemplate:
         """What machines of a role are made from, in this network."""
-        return Mould(
+        return DropletTemplate(
             role=role,
             region=self._args.region,
             size=settings.prime_size if role == "prime" else settings.worker_size,
@@ -78,7 +112,7 @@ class Network(pulumi.ComponentResource):
             tag=self.prime_tag if role == "prime" else self.worker_tag,
             image=image,
             ssh_keys=[self._key.fingerprint],
-            guarded_by=self._firewalls,
+            depends_on=self._firewalls,
         )
 
     def _firewall(
@@ -101,12 +135,20 @@ class Network(pulumi.ComponentResource):
     def _node_rules(self) -> list[digitalocean.FirewallInboundRuleArgs]:
         """Every machine: SSH for administrators, Consul's gossip for its like."""
         nodes = [self.prime_tag, self.worker_tag]
-        return [self._from_admins("22"), _from_tags("tcp", "8301", nodes), _from_tags("udp", "8301", nodes)]
+        return [
+            self._from_admins("22"),
+            _from_tags("tcp", "8301", nodes),
+            _from_tags("udp", "8301", nodes),
+        ]
 
     def _prime_rules(self) -> list[digitalocean.FirewallInboundRuleArgs]:
         """Primes: Nomad's and Consul's HTTPS for administrators, RPC for all machines, gossip among servers."""
         nodes, primes = [self.prime_tag, self.worker_tag], [self.prime_tag]
-        among_primes = [_from_tags(protocol, port, primes) for port in ("4648", "8302") for protocol in ("tcp", "udp")]
+        among_primes = [
+            _from_tags(protocol, port, primes)
+            for port in ("4648", "8302")
+            for protocol in ("tcp", "udp")
+        ]
         return [
             self._from_admins("4646"),
             self._from_admins("8501"),
@@ -121,17 +163,27 @@ class Network(pulumi.ComponentResource):
 
     def _from_admins(self, port: str) -> digitalocean.FirewallInboundRuleArgs:
         sources = [str(cidr) for cidr in self._args.admin_cidrs]
-        return digitalocean.FirewallInboundRuleArgs(protocol="tcp", port_range=port, source_addresses=sources)
+        return digitalocean.FirewallInboundRuleArgs(
+            protocol="tcp", port_range=port, source_addresses=sources
+        )
 
 
-def _from_tags(protocol: Literal["tcp", "udp"], port: str, tags: list[pulumi.Output[str]]) -> digitalocean.FirewallInboundRuleArgs:
-    return digitalocean.FirewallInboundRuleArgs(protocol=protocol, port_range=port, source_tags=list(tags))
+def _from_tags(
+    protocol: Literal["tcp", "udp"], port: str, tags: list[pulumi.Output[str]]
+) -> digitalocean.FirewallInboundRuleArgs:
+    return digitalocean.FirewallInboundRuleArgs(
+        protocol=protocol, port_range=port, source_tags=list(tags)
+    )
 
 
 def _outbound() -> list[digitalocean.FirewallOutboundRuleArgs]:
     """A machine may reach anything."""
     return [
-        digitalocean.FirewallOutboundRuleArgs(protocol="tcp", port_range="all", destination_addresses=EVERYWHERE),
-        digitalocean.FirewallOutboundRuleArgs(protocol="udp", port_range="all", destination_addresses=EVERYWHERE),
+        digitalocean.FirewallOutboundRuleArgs(
+            protocol="tcp", port_range="all", destination_addresses=EVERYWHERE
+        ),
+        digitalocean.FirewallOutboundRuleArgs(
+            protocol="udp", port_range="all", destination_addresses=EVERYWHERE
+        ),
         digitalocean.FirewallOutboundRuleArgs(protocol="icmp", destination_addresses=EVERYWHERE),
     ]

@@ -17,7 +17,7 @@ Role = Literal["prime", "worker"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mould:
+class DropletTemplate:
     """What all machines of a role are made from."""
 
     role: Role
@@ -29,7 +29,7 @@ class Mould:
     tag: pulumi.Input[str]
     image: pulumi.Input[str]
     ssh_keys: Sequence[pulumi.Input[str]]
-    guarded_by: Sequence[pulumi.Resource]
+    depends_on: Sequence[pulumi.Resource]
     """Firewalls that are in force before the first packet can come."""
 
 
@@ -49,39 +49,45 @@ class Machine:
         return self.facts["name"]
 
 
-def machine(mould: Mould, number: int, secrets: Secrets, parent: pulumi.Resource) -> Machine:
+def machine(
+    droplet_template: DropletTemplate, number: int, secrets: Secrets, parent: pulumi.Resource
+) -> Machine:
     """Ask for the machine ``number`` of a role.
 
     It waits for no other machine. What it *is* replaces it, through the trigger; all that does so also brings another
     key for its first boot. The text of that boot and the account's keys count at creation only. The old machine goes
     first, because a cluster cannot have two members of one name.
     """
-    label = f"{mould.role}{number:02d}"
+    label = f"{droplet_template.role}{number:02d}"
     facts = {
-        "name": droplet_name(mould.role, number, mould.region),
-        "role": mould.role,
-        "datacenter": mould.region,
-        "vpc_cidr": str(mould.vpc_cidr),
-        "task_driver": mould.task_driver,
+        "name": droplet_name(droplet_template.role, number, droplet_template.region),
+        "role": droplet_template.role,
+        "datacenter": droplet_template.region,
+        "vpc_cidr": str(droplet_template.vpc_cidr),
+        "task_driver": droplet_template.task_driver,
     }
     trigger = {**facts, "enrolled_by": secrets.enrol.public}
-    own = secrets.of_node(label, {**trigger, "image": mould.image, "vpc_id": mould.vpc_id})
-    known = pulumi.Output.all(own.first_host_key.private, own.first_host_key.public, secrets.enrol.public)
+    own = secrets.of_node(
+        label, {**trigger, "image": droplet_template.image, "vpc_id": droplet_template.vpc_id}
+    )
+    known = pulumi.Output.all(
+        own.first_host_key.private, own.first_host_key.public, secrets.enrol.public
+    )
     told: pulumi.Output[str] = pulumi.Output.secret(known.apply(lambda keys: cloud_config(*keys)))
     droplet = digitalocean.Droplet(
         label,
         name=facts["name"],
-        region=mould.region,
-        size=mould.size,
-        image=mould.image,
+        region=droplet_template.region,
+        size=droplet_template.size,
+        image=droplet_template.image,
         droplet_agent=False,
-        vpc_uuid=mould.vpc_id,
-        ssh_keys=list(mould.ssh_keys),
-        tags=[mould.tag],
+        vpc_uuid=droplet_template.vpc_id,
+        ssh_keys=list(droplet_template.ssh_keys),
+        tags=[droplet_template.tag],
         user_data=told,
         opts=pulumi.ResourceOptions(
             parent=parent,
-            depends_on=list(mould.guarded_by),
+            depends_on=list(droplet_template.depends_on),
             ignore_changes=["user_data", "ssh_keys"],
             replacement_trigger=trigger,
             delete_before_replace=True,
@@ -97,9 +103,19 @@ def members(machines: Sequence[Machine]) -> pulumi.Output[list[Member]]:
 
 def host_keys(machines: Sequence[Machine]) -> pulumi.Output[dict[str, str]]:
     """By which key each machine is known over SSH, by name; public halves."""
-    return pulumi.Output.all(**{one.name: one.secrets.host_key.public for one in machines}).apply(dict)
+    return pulumi.Output.all(**{one.name: one.secrets.host_key.public for one in machines}).apply(
+        dict
+    )
 
 
 def _member(droplet: digitalocean.Droplet) -> pulumi.Output[Member]:
-    known = pulumi.Output.all(droplet.name, droplet.id, droplet.created_at, droplet.ipv4_address_private, droplet.ipv4_address)
-    return known.apply(lambda it: Member(name=it[0], droplet=it[1], created=it[2], address=it[3], public=it[4]))
+    known = pulumi.Output.all(
+        droplet.name,
+        droplet.id,
+        droplet.created_at,
+        droplet.ipv4_address_private,
+        droplet.ipv4_address,
+    )
+    return known.apply(
+        lambda it: Member(name=it[0], droplet=it[1], created=it[2], address=it[3], public=it[4])
+    )

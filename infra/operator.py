@@ -56,18 +56,30 @@ class Operator(pulumi.ComponentResource):
     credentials: pulumi.Output[OperatorCredentials]
     """Secret."""
 
-    def __init__(self, name: str, args: OperatorArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: OperatorArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Operator", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         in_consul = pulumi.ResourceOptions.merge(args.in_consul, child)
         in_nomad = pulumi.ResourceOptions.merge(args.in_nomad, child)
 
-        policy = consul.AclPolicy(f"{name}-consul-policy", name=name, rules=IN_CONSUL, opts=in_consul)
-        token = consul.AclToken(f"{name}-consul-token", description=name, policies=[policy.name], opts=in_consul)
-        told = consul.get_acl_token_secret_id_output(accessor_id=token.accessor_id, opts=pulumi.InvokeOptions(parent=token))
+        policy = consul.AclPolicy(
+            f"{name}-consul-policy", name=name, rules=IN_CONSUL, opts=in_consul
+        )
+        token = consul.AclToken(
+            f"{name}-consul-token", description=name, policies=[policy.name], opts=in_consul
+        )
+        told = consul.get_acl_token_secret_id_output(
+            accessor_id=token.accessor_id, opts=pulumi.InvokeOptions(parent=token)
+        )
 
-        rules = nomad.AclPolicy(f"{name}-nomad-policy", name=name, rules_hcl=IN_NOMAD, opts=in_nomad)
-        client = nomad.AclToken(f"{name}-nomad-token", name=name, type="client", policies=[rules.name], opts=in_nomad)
+        rules = nomad.AclPolicy(
+            f"{name}-nomad-policy", name=name, rules_hcl=IN_NOMAD, opts=in_nomad
+        )
+        client = nomad.AclToken(
+            f"{name}-nomad-token", name=name, type="client", policies=[rules.name], opts=in_nomad
+        )
 
         # Not by its attribute, which has every update warn that there is another way; it asks for more than Pulumi has.
         own: pulumi.Output[str] = pulumi.get(client, "secret_id")

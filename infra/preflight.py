@@ -14,7 +14,7 @@ from infra.settings import Settings
 
 
 @dataclass(frozen=True)
-class Flight:
+class Context:
     """All that the program is told from outside, checked."""
 
     settings: Settings
@@ -26,7 +26,7 @@ class Flight:
     """Where Spaces answers in this stack's region."""
 
 
-def preflight() -> Flight:
+def preflight() -> Context:
     """Read the stack's settings and ask the account.
 
     Raises:
@@ -41,35 +41,57 @@ def preflight() -> Flight:
     if token := _first(cloud.get("token"), "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         try:
             account, more = survey(
-                Api(_first(cloud.get("apiEndpoint"), "DIGITALOCEAN_API_URL") or "https://api.digitalocean.com", token), found, prefix
+                Api(
+                    _first(cloud.get("apiEndpoint"), "DIGITALOCEAN_API_URL")
+                    or "https://api.digitalocean.com",
+                    token,
+                ),
+                found,
+                prefix,
             )
             problems += more
         except AccountError as silent:
             problems.append(str(silent))
     else:
-        problems.append("no API token: set DIGITALOCEAN_TOKEN, or `pulumi config set --secret digitalocean:token`")
+        problems.append(
+            "no API token: set DIGITALOCEAN_TOKEN, or `pulumi config set --secret digitalocean:token`"
+        )
     if account is None or problems:
         raise pulumi.RunError(settings.message(stack, problems))
     bucket = found.artifacts_bucket or addresses.bucket_name(prefix, found.region, account.id)
-    return Flight(found, account, prefix, bucket, _spaces_endpoint(cloud, found.region))
+    return Context(found, account, prefix, bucket, _spaces_endpoint(cloud, found.region))
 
 
 def _config(namespace: str) -> dict[str, str]:
     """All of a namespace: ``pulumi.Config`` finds only what it is asked for, and would never tell an unknown key."""
     everything: Mapping[str, str] = {**get_config_env(), **CONFIG.get()}
     start = f"{namespace}:"
-    return {key.removeprefix(start): value for key, value in everything.items() if key.startswith(start)}
+    return {
+        key.removeprefix(start): value for key, value in everything.items() if key.startswith(start)
+    }
 
 
 def _first(configured: str | None, *variables: str) -> str | None:
     """As the provider reads its own settings: the stack's file, then the environment."""
-    return configured or next((value for variable in variables if (value := os.environ.get(variable))), None)
+    return configured or next(
+        (value for variable in variables if (value := os.environ.get(variable))), None
+    )
 
 
 def _missing_spaces_key(cloud: Mapping[str, str]) -> list[str]:
-    wanted = {"spacesAccessId": "SPACES_ACCESS_KEY_ID", "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY"}
-    missing = [(name, variable) for name, variable in wanted.items() if not _first(cloud.get(name), variable)]
-    return [f"no Spaces key: set {variable}, or `pulumi config set --secret digitalocean:{name}`" for name, variable in missing]
+    wanted = {
+        "spacesAccessId": "SPACES_ACCESS_KEY_ID",
+        "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
+    }
+    missing = [
+        (name, variable)
+        for name, variable in wanted.items()
+        if not _first(cloud.get(name), variable)
+    ]
+    return [
+        f"no Spaces key: set {variable}, or `pulumi config set --secret digitalocean:{name}`"
+        for name, variable in missing
+    ]
 
 
 def _missing_releases_key() -> list[str]:
@@ -79,5 +101,8 @@ def _missing_releases_key() -> list[str]:
 
 def _spaces_endpoint(cloud: Mapping[str, str], region: str) -> str:
     """The provider takes the endpoint as a Go template of the region."""
-    template = _first(cloud.get("spacesEndpoint"), "SPACES_ENDPOINT_URL") or "https://{{.Region}}.digitaloceanspaces.com"
+    template = (
+        _first(cloud.get("spacesEndpoint"), "SPACES_ENDPOINT_URL")
+        or "https://{{.Region}}.digitaloceanspaces.com"
+    )
     return template.replace("{{.Region}}", region).rstrip("/")

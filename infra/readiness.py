@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
-from infra.agent_api import Patience
 from infra.agents import Member, wait
-from infra.consul_api import Consul
+from infra.cluster_api.client import Retrier
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 
 COMPARED = ("primes", "workers", "access", "cluster", "retired")
 """What makes a difference; a changed timeout makes none."""
 
 
-def settle(props: dict[str, Any]) -> dict[str, Any]:
+def wait_and_revoke(props: dict[str, Any]) -> dict[str, Any]:
     """Wait for every member, and revoke what no member uses any more; gives what is declared.
 
     Raises:
@@ -31,7 +31,7 @@ def settle(props: dict[str, Any]) -> dict[str, Any]:
         AgentError: a token cannot be revoked.
     """
     wait(props["access"], props["primes"], props["workers"], props["timeout"])
-    patience = Patience(props["timeout"])
+    patience = Retrier(props["timeout"])
     for api in (Consul(props["access"]), Nomad(props["access"])):
         for token in props["retired"].get(api.kind.lower(), ()):
             patience.until(f"{token} is revoked", partial(api.revoke, token))
@@ -44,13 +44,15 @@ class ReadinessProvider(dynamic.ResourceProvider):
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        return dynamic.CreateResult(props["cluster"], settle(props))
+        return dynamic.CreateResult(props["cluster"], wait_and_revoke(props))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        return dynamic.DiffResult(changes=any(olds.get(name) != news.get(name) for name in COMPARED))
+        return dynamic.DiffResult(
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED)
+        )
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        return dynamic.UpdateResult(settle(news))
+        return dynamic.UpdateResult(wait_and_revoke(news))
 
 
 class Readiness(dynamic.Resource, module="slipway", name="Readiness"):

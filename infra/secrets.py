@@ -8,7 +8,7 @@ import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
-from infra.skipped import unless_skipped
+from infra.targeting import apply_if_created
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +48,19 @@ class Secrets(pulumi.ComponentResource):
         super().__init__("slipway:infra:Secrets", name, None, opts)
         self._name = name
         self.gossip = _both(consul=self._key("gossip-consul"), nomad=self._key("gossip-nomad"))
-        self.bootstrap = _both(consul=self._token("bootstrap-consul"), nomad=self._token("bootstrap-nomad"))
+        self.bootstrap = _both(
+            consul=self._token("bootstrap-consul"), nomad=self._token("bootstrap-nomad")
+        )
         self.dns = self._token("dns")
         self.enrol = self._ssh_key("enrol")
-        self.register_outputs({"gossip": self.gossip, "bootstrap": self.bootstrap, "dns": self.dns, "enrol": self.enrol.public})
+        self.register_outputs(
+            {
+                "gossip": self.gossip,
+                "bootstrap": self.bootstrap,
+                "dns": self.dns,
+                "enrol": self.enrol.public,
+            }
+        )
 
     def of_node(self, node: str, made_of: pulumi.Input[object]) -> NodeSecrets:
         """Args:
@@ -65,10 +74,16 @@ class Secrets(pulumi.ComponentResource):
         )
 
     def _token(self, name: str) -> pulumi.Output[str]:
-        return pulumi.Output.secret(unless_skipped(self._hex(name, 32), lambda digits: str(uuid.UUID(digits))))
+        return pulumi.Output.secret(
+            apply_if_created(self._hex(name, 32), lambda digits: str(uuid.UUID(digits)))
+        )
 
     def _key(self, name: str) -> pulumi.Output[str]:
-        return pulumi.Output.secret(unless_skipped(self._hex(name, 64), lambda digits: base64.b64encode(bytes.fromhex(digits)).decode()))
+        return pulumi.Output.secret(
+            apply_if_created(
+                self._hex(name, 64), lambda digits: base64.b64encode(bytes.fromhex(digits)).decode()
+            )
+        )
 
     def _hex(self, name: str, digits: int) -> pulumi.Output[str]:
         made = random.RandomPassword(
@@ -85,9 +100,14 @@ class Secrets(pulumi.ComponentResource):
 
     def _ssh_key(self, name: str, made_of: pulumi.Input[object] | None = None) -> KeyPair:
         key = tls.PrivateKey(
-            f"{self._name}-{name}", algorithm="ED25519", opts=pulumi.ResourceOptions(parent=self, replacement_trigger=made_of)
+            f"{self._name}-{name}",
+            algorithm="ED25519",
+            opts=pulumi.ResourceOptions(parent=self, replacement_trigger=made_of),
         )
-        return KeyPair(public=unless_skipped(key.public_key_openssh, str.strip), private=pulumi.Output.secret(key.private_key_openssh))
+        return KeyPair(
+            public=apply_if_created(key.public_key_openssh, str.strip),
+            private=pulumi.Output.secret(key.private_key_openssh),
+        )
 
 
 def _both(**parts: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:

@@ -35,7 +35,9 @@ def _number(value: object) -> object:
 Size = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
-PublicKey = Annotated[str, Field(pattern=r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( .*)?$")]
+PublicKey = Annotated[
+    str, Field(pattern=r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( .*)?$")
+]
 
 
 class Settings(BaseModel):
@@ -43,29 +45,57 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    region: Annotated[str, Field(pattern=r"^[a-z]{3}\d$", description="Where everything is: a DigitalOcean region that has Spaces.")] = (
-        "nyc3"
+    region: Annotated[
+        str,
+        Field(
+            pattern=r"^[a-z]{3}\d$",
+            description="Where everything is: a DigitalOcean region that has Spaces.",
+        ),
+    ] = "nyc3"
+    primes: Annotated[
+        Literal[1, 3, 5],
+        BeforeValidator(_number),
+        Field(description="Consul and Nomad servers: 1, 3 or 5."),
+    ] = 1
+    workers: Annotated[
+        int,
+        Field(ge=1, le=1000, description="Machines that run jobs; at least `service_count` + 1."),
+    ] = 4
+    prime_size: Annotated[Size, Field(description="Size of a prime; the region must offer it.")] = (
+        "s-1vcpu-1gb"
     )
-    primes: Annotated[Literal[1, 3, 5], BeforeValidator(_number), Field(description="Consul and Nomad servers: 1, 3 or 5.")] = 1
-    workers: Annotated[int, Field(ge=1, le=1000, description="Machines that run jobs; at least `service_count` + 1.")] = 4
-    prime_size: Annotated[Size, Field(description="Size of a prime; the region must offer it.")] = "s-1vcpu-1gb"
-    worker_size: Annotated[Size, Field(description="Size of a worker; the region must offer it.")] = "s-1vcpu-1gb"
-    vpc_cidr: Annotated[IPv4Network, Field(description="The private network, /16 to /28 and RFC 1918; no other VPC may overlap it.")] = (
-        IPv4Network("10.10.0.0/20")
-    )
+    worker_size: Annotated[
+        Size, Field(description="Size of a worker; the region must offer it.")
+    ] = "s-1vcpu-1gb"
+    vpc_cidr: Annotated[
+        IPv4Network,
+        Field(
+            description="The private network, /16 to /28 and RFC 1918; no other VPC may overlap it."
+        ),
+    ] = IPv4Network("10.10.0.0/20")
     admin_cidrs: Annotated[
         tuple[addresses.Network, ...],
         BeforeValidator(_parts),
-        Field(description="Who may reach SSH, Nomad (4646) and Consul (8501). Required; what the environment names is added."),
+        Field(
+            description="Who may reach SSH, Nomad (4646) and Consul (8501). Required; what the environment names is added."
+        ),
     ] = ()
     ssh_public_key: Annotated[
         PublicKey | None,
-        Field(description="Who may log in over SSH as `ops`, which may do all; nobody if unset. Reaches every machine at the next `up`."),
+        Field(
+            description="Who may log in over SSH as `ops`, which may do all; nobody if unset. Reaches every machine at the next `up`."
+        ),
     ] = None
-    service_count: Annotated[int, Field(ge=1, le=100, description="Instances of frontserve, and of backserve.")] = 2
+    service_count: Annotated[
+        int, Field(ge=1, le=100, description="Instances of frontserve, and of backserve.")
+    ] = 2
     frontserve_port: Annotated[
         int,
-        Field(ge=1024, le=19999, description="Port of frontserve on each worker, open to the load balancer only; not one of an agent's."),
+        Field(
+            ge=1024,
+            le=19999,
+            description="Port of frontserve on each worker, open to the load balancer only; not one of an agent's.",
+        ),
     ] = 8085
     workload: Annotated[
         bool,
@@ -74,7 +104,10 @@ class Settings(BaseModel):
             "in parts (`pulumi up --target`), which providers of a cluster that is not there yet make impossible."
         ),
     ] = True
-    task_driver: Annotated[Literal["exec", "raw_exec"], Field(description="How Nomad runs a service: in a chroot, or as it is.")] = "exec"
+    task_driver: Annotated[
+        Literal["exec", "raw_exec"],
+        Field(description="How Nomad runs a service: in a chroot, or as it is."),
+    ] = "exec"
     greeting: Annotated[
         str,
         Field(
@@ -82,15 +115,24 @@ class Settings(BaseModel):
             description="What backserve answers with: one line without `$`. With none it is unhealthy, and an update to that is reverted.",
         ),
     ] = "hello"
-    consul_version: Annotated[Version, Field(description="Consul in the base image; a change makes a new image.")] = "1.22.3"
-    nomad_version: Annotated[Version, Field(description="Nomad in the base image; a change makes a new image.")] = "1.11.3"
+    consul_version: Annotated[
+        Version, Field(description="Consul in the base image; a change makes a new image.")
+    ] = "1.22.3"
+    nomad_version: Annotated[
+        Version, Field(description="Nomad in the base image; a change makes a new image.")
+    ] = "1.11.3"
     artifacts_bucket: Annotated[
-        Bucket | None, Field(description="Bucket of the packed services; unset, it is named after project, stack, region and account.")
+        Bucket | None,
+        Field(
+            description="Bucket of the packed services; unset, it is named after project, stack, region and account."
+        ),
     ] = None
-    ready_timeout: Annotated[int, Field(ge=30, le=3600, description="Seconds that the agents have to find each other.")] = 600
+    ready_timeout: Annotated[
+        int, Field(ge=30, le=3600, description="Seconds that the agents have to find each other.")
+    ] = 600
 
 
-Fault = tuple[tuple[str, ...], str]
+Problem = tuple[tuple[str, ...], str]
 """The settings that together are wrong, the one to change first, and the words."""
 
 
@@ -98,7 +140,9 @@ class SettingsError(Exception):
     """Every problem of a stack's settings, one a line."""
 
 
-def check(stack: str, values: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
+def check(
+    stack: str, values: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[Settings, list[str]]:
     """Check ``values`` of ``Pulumi.<stack>.yaml`` together with what the environment adds.
 
     Returns:
@@ -116,9 +160,13 @@ def check(stack: str, values: Mapping[str, Any], environment: Mapping[str, str])
                 problems.append(_told(name, values[name], error["msg"]))
             wrong.add(name)
         settings = Settings(**{name: value for name, value in values.items() if name not in wrong})
-    problems += [f"{fields[0]}: {text}" for fields, text in _together(settings) if not wrong & set(fields)]
+    problems += [
+        f"{fields[0]}: {text}" for fields, text in _together(settings) if not wrong & set(fields)
+    ]
     if not addresses.is_slug(stack):
-        problems.append(f"stack name {stack!r} is in every name and tag: use 1 to 30 lower-case letters, digits and single dashes")
+        problems.append(
+            f"stack name {stack!r} is in every name and tag: use 1 to 30 lower-case letters, digits and single dashes"
+        )
     return settings, problems
 
 
@@ -137,7 +185,10 @@ def load(stack: str, values: Mapping[str, Any], environment: Mapping[str, str]) 
 def message(stack: str, problems: list[str]) -> str:
     """What is shown for a stack that cannot be made."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-    return f"Pulumi.{stack}.yaml and its environment have {count}; nothing was touched:\n" + "\n".join(f"  - {p}" for p in problems)
+    return (
+        f"Pulumi.{stack}.yaml and its environment have {count}; nothing was touched:\n"
+        + "\n".join(f"  - {p}" for p in problems)
+    )
 
 
 def _with_environment(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
@@ -145,7 +196,11 @@ def _with_environment(values: Mapping[str, Any], environment: Mapping[str, str])
     merged = dict(values)
     for name, variable in ENVIRONMENT.items():
         if value := environment.get(variable, "").strip():
-            merged[name] = ",".join(map(str, (*_listed(values.get(name)), value))) if name == "admin_cidrs" else values.get(name, value)
+            merged[name] = (
+                ",".join(map(str, (*_listed(values.get(name)), value)))
+                if name == "admin_cidrs"
+                else values.get(name, value)
+            )
     return merged
 
 
@@ -158,18 +213,27 @@ def _told(name: str, value: object, reason: str) -> str:
     """One wrong value in words: what it is, why it will not do, what would."""
     if (field := Settings.model_fields.get(name)) is None:
         near = difflib.get_close_matches(name, Settings.model_fields, n=1)
-        remedy = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(Settings.model_fields)}"
+        remedy = (
+            f"did you mean {near[0]!r}?"
+            if near
+            else f"there are {', '.join(Settings.model_fields)}"
+        )
         return f"{name}: no such setting; {remedy}"
-    return f"{name}: {str(value)!r} will not do ({reason[0].lower()}{reason[1:]}). {field.description}"
+    return (
+        f"{name}: {str(value)!r} will not do ({reason[0].lower()}{reason[1:]}). {field.description}"
+    )
 
 
-def _together(settings: Settings) -> list[Fault]:
+def _together(settings: Settings) -> list[Problem]:
     """What no value alone is guilty of."""
     s = settings
-    found: list[Fault] = []
+    found: list[Problem] = []
     if s.region not in addresses.SPACES_REGIONS:
         found.append(
-            (("region",), f"{s.region} has no Spaces, which hold the services; choose one of {', '.join(addresses.SPACES_REGIONS)}")
+            (
+                ("region",),
+                f"{s.region} has no Spaces, which hold the services; choose one of {', '.join(addresses.SPACES_REGIONS)}",
+            )
         )
     if s.workers < s.service_count + 1:
         found.append(
@@ -180,28 +244,53 @@ def _together(settings: Settings) -> list[Fault]:
             )
         )
     if s.frontserve_port in AGENT_PORTS:
-        found.append((("frontserve_port",), f"{s.frontserve_port} is an agent's; set another, for example 8085"))
+        found.append(
+            (
+                ("frontserve_port",),
+                f"{s.frontserve_port} is an agent's; set another, for example 8085",
+            )
+        )
     found += _networks(s)
     return found
 
 
-def _networks(s: Settings) -> list[Fault]:
-    found: list[Fault] = []
+def _networks(s: Settings) -> list[Problem]:
+    found: list[Problem] = []
     if not (16 <= s.vpc_cidr.prefixlen <= 28 and addresses.is_private(s.vpc_cidr)):
-        found.append((("vpc_cidr",), f"{s.vpc_cidr} is not a private range from /16 to /28; set one, for example 10.10.0.0/20"))
-    elif taken := addresses.overlapping(s.vpc_cidr, addresses.TAKEN):
-        found.append((("vpc_cidr",), f"{s.vpc_cidr} overlaps {taken[0]}, which DigitalOcean keeps for itself; move it"))
+        found.append(
+            (
+                ("vpc_cidr",),
+                f"{s.vpc_cidr} is not a private range from /16 to /28; set one, for example 10.10.0.0/20",
+            )
+        )
+    elif taken := addresses.overlapping(s.vpc_cidr, addresses.RESERVED_RANGES):
+        found.append(
+            (
+                ("vpc_cidr",),
+                f"{s.vpc_cidr} overlaps {taken[0]}, which DigitalOcean keeps for itself; move it",
+            )
+        )
     elif s.primes + s.workers > (room := addresses.capacity(s.vpc_cidr)):
         asked = s.primes + s.workers
         found.append(
-            (("vpc_cidr", "primes", "workers"), f"{s.vpc_cidr} has room for {max(room, 0)} machines, {asked} are asked for; widen it")
+            (
+                ("vpc_cidr", "primes", "workers"),
+                f"{s.vpc_cidr} has room for {max(room, 0)} machines, {asked} are asked for; widen it",
+            )
         )
     if not s.admin_cidrs:
         text = f"required; list the networks that you work from, in Pulumi.<stack>.yaml or in {ENVIRONMENT['admin_cidrs']}"
         found.append((("admin_cidrs",), text))
     elif addresses.is_everyone(s.admin_cidrs):
-        found.append((("admin_cidrs",), "opens SSH, Nomad and Consul to everyone; name the networks that you work from"))
-    for network in addresses.overlapping(s.vpc_cidr, [n for n in s.admin_cidrs if isinstance(n, IPv4Network) and n.prefixlen]):
+        found.append(
+            (
+                ("admin_cidrs",),
+                "opens SSH, Nomad and Consul to everyone; name the networks that you work from",
+            )
+        )
+    for network in addresses.overlapping(
+        s.vpc_cidr, [n for n in s.admin_cidrs if isinstance(n, IPv4Network) and n.prefixlen]
+    ):
         text = f"{network} overlaps vpc_cidr {s.vpc_cidr}, so that every machine of it would count as an administrator; take it out"
         found.append((("admin_cidrs", "vpc_cidr"), text))
     return found

@@ -18,9 +18,9 @@ COMMAND = "tool-enrol"
 
 CONNECTING = 2.0
 """Seconds that a connection may take; a machine that still boots takes none."""
-GREETING = 10.0
+BANNER_TIMEOUT_S = 10.0
 """Seconds for keys and names to be exchanged."""
-WORKING = 120.0
+DELIVERY_TIMEOUT_S = 120.0
 """Seconds of silence in which the machine does what it was asked to."""
 PAUSES = (0.1, 1.0)
 """Seconds between the first two tries, and between later ones at most."""
@@ -35,15 +35,22 @@ class DeliveryError(Exception):
     """The machine did not take what it was given; the message names the cause, and no secret."""
 
 
-class DoubtError(Exception):
+class RejectedError(Exception):
     """Something is wrong that a machine which only boots might mend; the message says what, if it does not."""
 
 
-class BrokenError(Exception):
+class ConnectionLostError(Exception):
     """The machine cannot be reached, or not to the end; the message says why."""
 
 
-def deliver(host: str, key: str, known: Collection[str], content: Callable[[], bytes], timeout: float, tell: Callable[[str], None]) -> str:
+def deliver(
+    host: str,
+    key: str,
+    known: Collection[str],
+    content: Callable[[], bytes],
+    timeout: float,
+    tell: Callable[[str], None],
+) -> str:
     """Run the machine's command with ``content`` on its standard input, trying until it could be reached; gives its output.
 
     Args:
@@ -61,11 +68,13 @@ def deliver(host: str, key: str, known: Collection[str], content: Callable[[], b
     while True:
         try:
             return attempt(host, key, known, content)
-        except BrokenError as broken:
+        except ConnectionLostError as broken:
             why, since = str(broken), None
             if time.monotonic() - start > timeout:
-                raise DeliveryError(f"{host} took nothing within {timeout:.0f} s: {why}") from broken
-        except DoubtError as doubt:
+                raise DeliveryError(
+                    f"{host} took nothing within {timeout:.0f} s: {why}"
+                ) from broken
+        except RejectedError as doubt:
             why, now = str(doubt), time.monotonic()
             since = since or now
             if now - since > min(DOUBT, timeout):
@@ -88,33 +97,40 @@ def attempt(host: str, key: str, known: Collection[str], content: Callable[[], b
     try:
         transport = paramiko.Transport(socket.create_connection((host, PORT), timeout=CONNECTING))
         transport.get_security_options().key_types = ("ssh-ed25519",)
-        transport.banner_timeout = transport.auth_timeout = GREETING
-        transport.start_client(timeout=GREETING)
+        transport.banner_timeout = transport.auth_timeout = BANNER_TIMEOUT_S
+        transport.start_client(timeout=BANNER_TIMEOUT_S)
         shown = transport.get_remote_server_key()
         if shown.get_base64() not in {public.split()[1] for public in known}:
-            raise DoubtError(
+            raise RejectedError(
                 f"{host} shows a host key that is not the machine's ({shown.fingerprint}): somebody else answers at its address, "
                 "or its keys were changed by hand. Nothing was sent"
             )
         transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key(io.StringIO(key)))
-        return _run(transport.open_session(timeout=GREETING), content())
+        return _run(transport.open_session(timeout=BANNER_TIMEOUT_S), content())
     except (OSError, EOFError, paramiko.SSHException) as broken:
-        raise BrokenError(f"{type(broken).__name__}: {broken}".removesuffix(": ")) from broken
+        raise ConnectionLostError(
+            f"{type(broken).__name__}: {broken}".removesuffix(": ")
+        ) from broken
     finally:
         if transport:
             transport.close()
 
 
 def _run(channel: paramiko.Channel, content: bytes) -> str:
-    channel.settimeout(WORKING)
+    channel.settimeout(DELIVERY_TIMEOUT_S)
     channel.exec_command(COMMAND)
     channel.sendall(content)
     channel.shutdown_write()
-    stdout, stderr = (stream.read().decode(errors="replace") for stream in (channel.makefile("rb"), channel.makefile_stderr("rb")))
+    stdout, stderr = (
+        stream.read().decode(errors="replace")
+        for stream in (channel.makefile("rb"), channel.makefile_stderr("rb"))
+    )
     # A machine that reboots may be gone before it says how the command ended; without a limit this would wait for ever.
-    status = channel.recv_exit_status() if channel.status_event.wait(GREETING) else -1
+    status = channel.recv_exit_status() if channel.status_event.wait(BANNER_TIMEOUT_S) else -1
     if status > 0:
-        raise DoubtError("; ".join(stderr.strip().splitlines()[-5:]) or f"{COMMAND} ended with {status}")
+        raise RejectedError(
+            "; ".join(stderr.strip().splitlines()[-5:]) or f"{COMMAND} ended with {status}"
+        )
     if status < 0 and not stdout.endswith("\n"):
-        raise BrokenError("the connection ended too early")
+        raise ConnectionLostError("the connection ended too early")
     return stdout

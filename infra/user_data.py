@@ -20,6 +20,13 @@ def cloud_config(host_private: str, host_public: str, enrol_public: str) -> str:
     config = {
         "disable_root": True,
         "ssh_keys": {"ed25519_private": host_private, "ed25519_public": host_public},
-        "write_files": [{"path": AUTHORIZED, "owner": "root:root", "permissions": "0644", "content": f"{ENROL} {enrol_public}\n"}],
+        "write_files": [
+            {
+                "path": AUTHORIZED,
+                "owner": "root:root",
+                "permissions": "0644",
+                "content": f"{ENROL} {enrol_public}\n",
+            }
+        ],
     }
     return "#cloud-config\n" + json.dumps(config, indent=2) + "\n"

@@ -6,9 +6,9 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.agents import Member
+from infra.cluster import Cluster, ClusterCredentials, enrol_worker
 from infra.enrolment import Enrolment
-from infra.node import Mould, host_keys, machine, members
-from infra.trust import Cluster, Trust, enrol_worker
+from infra.node import DropletTemplate, host_keys, machine, members
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,8 +16,8 @@ class WorkersArgs:
     """How many workers, what they are made from, what they are given, and what they join."""
 
     count: int
-    mould: Mould
-    trust: Trust
+    droplet_template: DropletTemplate
+    credentials: ClusterCredentials
     cluster: Cluster
 
 
@@ -30,11 +30,18 @@ class Workers(pulumi.ComponentResource):
     """Public SSH host keys by machine."""
     enrolments: list[Enrolment]
 
-    def __init__(self, name: str, args: WorkersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: WorkersArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:infra:Workers", name, None, opts)
-        machines = [machine(args.mould, number, args.trust.secrets, parent=self) for number in range(1, args.count + 1)]
+        machines = [
+            machine(args.droplet_template, number, args.credentials.secrets, parent=self)
+            for number in range(1, args.count + 1)
+        ]
         self.droplets = [one.droplet for one in machines]
         self.members = members(machines)
         self.host_keys = host_keys(machines)
-        self.enrolments = [enrol_worker(args.trust, one, args.cluster, parent=self) for one in machines]
+        self.enrolments = [
+            enrol_worker(args.credentials, one, args.cluster, parent=self) for one in machines
+        ]
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -4,7 +4,9 @@ from jobs.jobspec import Artifact, Job
 from jobs.program import Driver, program_job
 
 
-def backserve_job(artifact: Artifact, *, datacenter: str, driver: Driver, count: int, greeting: str) -> Job:
+def backserve_job(
+    artifact: Artifact, *, datacenter: str, driver: Driver, count: int, greeting: str
+) -> Job:
     """``count`` instances that answer with ``greeting``."""
     return program_job(
         name="backserve",

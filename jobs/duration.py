@@ -6,7 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
 
-_UNITS = {"h": timedelta(hours=1), "m": timedelta(minutes=1), "s": timedelta(seconds=1), "ms": timedelta(milliseconds=1)}
+_UNITS = {
+    "h": timedelta(hours=1),
+    "m": timedelta(minutes=1),
+    "s": timedelta(seconds=1),
+    "ms": timedelta(milliseconds=1),
+}
 _PART = re.compile(r"(\d+)(ms|h|m|s)")
 
 
@@ -29,4 +34,6 @@ def _read(value: Any) -> Any:
     return parse(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[timedelta, BeforeValidator(_read), PlainSerializer(nanoseconds, return_type=int)]
+Duration = Annotated[
+    timedelta, BeforeValidator(_read), PlainSerializer(nanoseconds, return_type=int)
+]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_consul as consul
 
-from jobs.tenancy import tenant
+from jobs.child_options import child_options
 
 METHOD = "nomad-workloads"
 """As the agents' configuration names it."""
@@ -27,7 +27,11 @@ CONFIG = {
 
 def policy(*writes: str) -> str:
     """Rules to write the nodes of these names, and the services on them of the same names."""
-    return "".join(f'{kind} "{name}" {{\n  policy = "write"\n}}\n' for name in writes for kind in ("node", "service"))
+    return "".join(
+        f'{kind} "{name}" {{\n  policy = "write"\n}}\n'
+        for name in writes
+        for kind in ("node", "service")
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +47,11 @@ class WorkloadIdentityArgs:
 class WorkloadIdentity(pulumi.ComponentResource):
     """Consul takes Nomad's word for who a workload is, and each job of ``args`` is given its own services and nothing else."""
 
-    def __init__(self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:jobs:WorkloadIdentity", name, None, opts)
-        inside = tenant(self, opts)
+        inside = child_options(self, opts)
         # Without a time to live: Nomad asks once for a token, when an allocation starts, and gives it back at its end.
         # One that ends sooner is never replaced, and its service is lost (ADR 16).
         method = consul.AclAuthMethod(
@@ -62,7 +68,9 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 f"{name}-{rule}",
                 auth_method=method.name,
                 # Literals on both sides: a name that came from a claim would be any that a job chooses.
-                selector=" and ".join(f'value.{claim} == "{value}"' for claim, value in wanted.items()),
+                selector=" and ".join(
+                    f'value.{claim} == "{value}"' for claim, value in wanted.items()
+                ),
                 bind_type=kind,
                 bind_name=to,
                 opts=inside,
@@ -73,6 +81,8 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 own = {} if service == job else {"nomad_service": service}
                 bind(service, "service", service, nomad_job_id=job, **own)
         for job, nodes in args.writes.items():
-            rules = consul.AclPolicy(f"{name}-{job}-policy", name=job, rules=policy(*nodes), opts=inside)
+            rules = consul.AclPolicy(
+                f"{name}-{job}-policy", name=job, rules=policy(*nodes), opts=inside
+            )
             bind(f"{job}-writes", "policy", rules.name, nomad_job_id=job, nomad_task=job)
         self.register_outputs({"method": method.name})

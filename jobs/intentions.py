@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_consul as consul
 
-from jobs.tenancy import tenant
+from jobs.child_options import child_options
 
 PRECEDENCE = 9
 """Consul's own number for one exact name that may speak with another."""
@@ -24,12 +24,17 @@ class IntentionsArgs:
 class Intentions(pulumi.ComponentResource):
     """The intentions of each service that anybody may connect to."""
 
-    def __init__(self, name: str, args: IntentionsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: IntentionsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:jobs:Intentions", name, None, opts)
-        inside = tenant(self, opts)
+        inside = child_options(self, opts)
         for service, sources in args.allowed.items():
             # Precedence and type are there because Consul stores them: without them every update would find a difference.
-            allow = [{"Action": "allow", "Name": source, "Precedence": PRECEDENCE, "Type": "consul"} for source in sources]
+            allow = [
+                {"Action": "allow", "Name": source, "Precedence": PRECEDENCE, "Type": "consul"}
+                for source in sources
+            ]
             consul.ConfigEntry(
                 f"{name}-{service}",
                 kind="service-intentions",

@@ -7,7 +7,15 @@ with the setting's name, before anything is created; of Nomad's many settings th
 import json
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from pydantic.alias_generators import to_pascal
 
 from jobs.duration import Duration, parse
@@ -29,7 +37,13 @@ MINIMUM_CHECK_TIME = parse("1s")
 class Block(BaseModel):
     """A block of a job file. Sent under Nomad's API names, which are the same in Pascal case but for a few."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_pascal, populate_by_name=True, validate_by_alias=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_pascal,
+        populate_by_name=True,
+        validate_by_alias=False,
+    )
 
 
 class CheckRestart(Block):
@@ -126,7 +140,9 @@ class Task(Block):
         if self.cap_drop and self.driver != "exec":
             raise ValueError(f"task {self.name}: {self.driver} knows no cap_drop")
         if bad := [service.name for service in self.services if service.connect]:
-            raise ValueError(f"task {self.name}: connect is for a group's services only, not for {', '.join(bad)}")
+            raise ValueError(
+                f"task {self.name}: connect is for a group's services only, not for {', '.join(bad)}"
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -197,7 +213,9 @@ class Restart(Block):
         if self.interval < MINIMUM_RESTART_INTERVAL:
             raise ValueError("restart interval must be at least 5s")
         if self.attempts * self.delay > self.interval:
-            raise ValueError(f"{self.attempts} restarts with a delay of {self.delay} do not fit into an interval of {self.interval}")
+            raise ValueError(
+                f"{self.attempts} restarts with a delay of {self.delay} do not fit into an interval of {self.interval}"
+            )
         if self.mode == "delay" and not self.attempts:
             raise ValueError("restart mode delay needs attempts")
         return self
@@ -223,8 +241,12 @@ class Reschedule(Block):
             raise ValueError("reschedule delay must be at least 5s")
         if self.delay_function != "constant" and self.max_delay < self.delay:
             raise ValueError("reschedule max_delay must not be shorter than delay")
-        if self.attempts and self.interval < max(MINIMUM_RESCHEDULE_INTERVAL, self.attempts * self.delay):
-            raise ValueError(f"{self.attempts} reschedules with a delay of {self.delay} do not fit into an interval of {self.interval}")
+        if self.attempts and self.interval < max(
+            MINIMUM_RESCHEDULE_INTERVAL, self.attempts * self.delay
+        ):
+            raise ValueError(
+                f"{self.attempts} reschedules with a delay of {self.delay} do not fit into an interval of {self.interval}"
+            )
         return self
 
 
@@ -258,15 +280,29 @@ class TaskGroup(Block):
     @model_validator(mode="after")
     def _refers_to_what_there_is(self) -> Self:
         labels = [port.label for network in self.networks for port in network.ports]
-        problems = [f"port {label} is there twice" for label in sorted({x for x in labels if labels.count(x) > 1})]
-        names = [task.name for task in self.tasks]
-        problems += [f"task {name} is there twice" for name in sorted({x for x in names if names.count(x) > 1})]
-        problems += [
-            f"service {one.name} names the task {one.task}, which the group lacks" for one in self.services if one.task not in names
+        problems = [
+            f"port {label} is there twice"
+            for label in sorted({x for x in labels if labels.count(x) > 1})
         ]
-        for service in (*self.services, *(service for task in self.tasks for service in task.services)):
+        names = [task.name for task in self.tasks]
+        problems += [
+            f"task {name} is there twice"
+            for name in sorted({x for x in names if names.count(x) > 1})
+        ]
+        problems += [
+            f"service {one.name} names the task {one.task}, which the group lacks"
+            for one in self.services
+            if one.task not in names
+        ]
+        for service in (
+            *self.services,
+            *(service for task in self.tasks for service in task.services),
+        ):
             used = {service.port, *(check.port for check in service.checks)}
-            problems += [f"service {service.name} uses the port {label}, which the group lacks" for label in sorted(used - set(labels))]
+            problems += [
+                f"service {service.name} uses the port {label}, which the group lacks"
+                for label in sorted(used - set(labels))
+            ]
         if problems:
             raise ValueError("; ".join(problems))
         return self

@@ -16,7 +16,7 @@ from infra.mtls import Access, session
 PATIENCE = 15
 """Tries, ``PACE`` seconds apart: a node that has just joined does not tell at once all that it has."""
 PACE = 1.0
-ASKING = (2.0, 10.0)
+REQUEST_TIMEOUT_S = (2.0, 10.0)
 """Seconds that a connection and then a plan may take."""
 
 
@@ -46,7 +46,11 @@ def _problem(job: Mapping[str, Any], access: Access) -> str:
     nomad = access["nomad"]
     try:
         with session(access, {"X-Nomad-Token": access["nomad_token"]}) as asked:
-            answer = asked.put(f"{nomad}/v1/job/{job['ID']}/plan", json={"Job": job, "Diff": True}, timeout=ASKING)
+            answer = asked.put(
+                f"{nomad}/v1/job/{job['ID']}/plan",
+                json={"Job": job, "Diff": True},
+                timeout=REQUEST_TIMEOUT_S,
+            )
             if not answer.ok:
                 return f"Nomad says {answer.status_code}: {answer.text.strip()}"
             plan = answer.json()
@@ -56,7 +60,10 @@ def _problem(job: Mapping[str, Any], access: Access) -> str:
         return ""
     nobody = f"no node of {', '.join(job['Datacenters'])} is ready"
     groups = sorted((plan["FailedTGAllocs"] or {}).items())
-    return "; ".join(f"no room for group {group}: {', '.join(_reasons(metric)) or nobody}" for group, metric in groups)
+    return "; ".join(
+        f"no room for group {group}: {', '.join(_reasons(metric)) or nobody}"
+        for group, metric in groups
+    )
 
 
 def _reasons(metric: Mapping[str, Any]) -> Iterator[str]:

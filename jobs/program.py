@@ -63,7 +63,9 @@ RESCHEDULE = Reschedule(attempts=1, interval="1m", delay="5s", unlimited=False)
 """One more try on another node. Nomad fails a deployment early only when an instance has used up its attempts, so a
 version that cannot live needs the limit. The interval is well above what such a version lives (32 s, ADR 13), because in
 steady state the limit counts as well: an instance that lived for a minute is always replaced."""
-ALWAYS_RESCHEDULE = Reschedule(delay="5s", delay_function="exponential", max_delay="1m", unlimited=True)
+ALWAYS_RESCHEDULE = Reschedule(
+    delay="5s", delay_function="exponential", max_delay="1m", unlimited=True
+)
 """For a job that must come back on its own after any trouble, and whose bad version may take until the progress deadline."""
 
 
@@ -85,7 +87,13 @@ def program_job(
     With ``connect`` that port speaks Connect's mutual TLS, and health is asked on another one, of the node alone.
     """
     served, asked = Port(label="server", static=port), Port(label="health", host_network=LOOPBACK)
-    check = Check(name=f"{name} health", path="/health", port=asked.label if connect else served.label, interval="2s", timeout="1s")
+    check = Check(
+        name=f"{name} health",
+        path="/health",
+        port=asked.label if connect else served.label,
+        interval="2s",
+        timeout="1s",
+    )
     watched = check.model_copy(update={"check_restart": CheckRestart(limit=3, grace=START_TIME)})
     task = Task(
         name=name,
@@ -106,11 +114,15 @@ def program_job(
         consul=Consul(),
         artifacts=[artifact],
         # A group's service lives as long as its allocation, and check_restart needs one that lives as long as the task.
-        services=[Service(name=f"{name}-health" if connect else name, port=check.port, checks=[watched])],
+        services=[
+            Service(name=f"{name}-health" if connect else name, port=check.port, checks=[watched])
+        ],
         resources=resources or Resources(cpu=500, memory=100),
         kill_timeout=KILL_TIMEOUT,
     )
-    native = Service(name=name, port=served.label, task=name, connect=Connect(native=True), checks=[check])
+    native = Service(
+        name=name, port=served.label, task=name, connect=Connect(native=True), checks=[check]
+    )
     group = TaskGroup(
         name=name,
         count=count,

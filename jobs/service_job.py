@@ -7,9 +7,9 @@ import pulumi
 import pulumi_nomad as nomad
 
 from infra.mtls import Access
+from jobs.child_options import child_options
 from jobs.jobspec import Artifact, Job
 from jobs.placement import placed
-from jobs.tenancy import tenant
 
 PATIENCE = "20m"
 """How long Pulumi waits for a deployment: longer than the job's own progress_deadline, so that Nomad gives the reason."""
@@ -36,16 +36,24 @@ class ServiceJob(pulumi.ComponentResource):
 
     job_id: pulumi.Output[str]
 
-    def __init__(self, name: str, args: ServiceJobArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, args: ServiceJobArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__("slipway:jobs:ServiceJob", name, None, opts)
 
         def render(url: str, checksum: str) -> str:
-            return args.job(Artifact(source=url, checksum=checksum, destination=f"local/{name}.pyz")).render()
+            return args.job(
+                Artifact(source=url, checksum=checksum, destination=f"local/{name}.pyz")
+            ).render()
 
         jobspec = pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known))
-        if not pulumi.runtime.is_dry_run():  # a preview promises no place, and the cluster may not be there yet
+        if (
+            not pulumi.runtime.is_dry_run()
+        ):  # a preview promises no place, and the cluster may not be there yet
             # What is asked with is secret; what comes back is the jobspec that was given, and holds none of it.
-            jobspec = pulumi.Output.unsecret(pulumi.Output.all(jobspec, args.access).apply(lambda known: placed(*known)))
+            jobspec = pulumi.Output.unsecret(
+                pulumi.Output.all(jobspec, args.access).apply(lambda known: placed(*known))
+            )
         job = nomad.Job(
             name,
             jobspec=jobspec,
@@ -53,8 +61,10 @@ class ServiceJob(pulumi.ComponentResource):
             detach=False,
             purge_on_destroy=True,
             opts=pulumi.ResourceOptions.merge(
-                tenant(self, opts),
-                pulumi.ResourceOptions(custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, update=PATIENCE)),
+                child_options(self, opts),
+                pulumi.ResourceOptions(
+                    custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, update=PATIENCE)
+                ),
             ),
         )
         self.job_id = job.id

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rehearsal import paths
+from rehearsal import atomic_file, paths
 from rehearsal.limits import REAL, Limits
 from rehearsal.times import Times
 
@@ -103,11 +103,7 @@ class CloudConfig(BaseModel):
 
     def save(self) -> None:
         """Write the file that the cloud's processes read, whole or not at all; only its owner may read it, for it holds the keys."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = self.directory / "cloud.json.new"
-        new.touch(mode=0o600)
-        new.write_text(self.model_dump_json(indent=2))
-        new.rename(self.directory / "cloud.json")
+        atomic_file.write(self.directory / "cloud.json", self.model_dump_json(indent=2).encode())
 
     @classmethod
     def load(cls, name: str) -> "CloudConfig":

@@ -46,7 +46,11 @@ def from_http(status: int) -> ApiError:
         case 404:
             return not_found()
         case 405:
-            return ApiError(405, "method_not_allowed", "The method is not allowed for the resource you were accessing.")
+            return ApiError(
+                405,
+                "method_not_allowed",
+                "The method is not allowed for the resource you were accessing.",
+            )
         case 413:
             return ApiError(413, "payload_too_large", "The request body is too large.")
         case _:
@@ -60,7 +64,9 @@ def from_validation(error: RequestValidationError) -> ApiError:
         return not_found()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return bad_request(NOT_JSON)
-    return unprocessable("; ".join(_tell(problem["loc"], problem["type"], problem["msg"]) for problem in problems))
+    return unprocessable(
+        "; ".join(_tell(problem["loc"], problem["type"], problem["msg"]) for problem in problems)
+    )
 
 
 def _tell(location: tuple[str | int, ...], kind: str, message: str) -> str:

@@ -15,48 +15,49 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from rehearsal import authority, discarding, left_out, secrets_service
-from rehearsal.accounts import Accounts
-from rehearsal.bodies import SmallBodies
-from rehearsal.cloud import Cloud, Clouds
+from rehearsal.api import certificate_authority, secrets_service, unsupported
+from rehearsal.api.auth import AuthMiddleware, Startup
+from rehearsal.api.bodies import BodyLimit
+from rehearsal.api.cloud import Cloud, Clouds
 from rehearsal.config import CloudConfig
-from rehearsal.door import Door, Start
 from rehearsal.errors import ApiError, from_http, from_validation, not_found
 from rehearsal.limits import REAL, Limits
 from rehearsal.machines.memory import MemoryMachines
-from rehearsal.machines.protocol import MachineError, Machines
-from rehearsal.rooms.account import routes as account
-from rehearsal.rooms.actions import routes as actions
-from rehearsal.rooms.certificates import routes as certificates
-from rehearsal.rooms.certificates import rules as certificate_rules
-from rehearsal.rooms.domains import routes as domains
-from rehearsal.rooms.droplet_actions import routes as droplet_actions
-from rehearsal.rooms.droplet_actions import steps as droplet_steps
-from rehearsal.rooms.droplets import routes as droplets
-from rehearsal.rooms.droplets import rules as droplet_rules
-from rehearsal.rooms.firewalls import routes as firewalls
-from rehearsal.rooms.image_actions import routes as image_actions
-from rehearsal.rooms.image_actions import rules as image_action_rules
-from rehearsal.rooms.images import routes as images
-from rehearsal.rooms.images import rules as image_rules
-from rehearsal.rooms.keys import routes as keys
-from rehearsal.rooms.load_balancers import routes as load_balancers
-from rehearsal.rooms.load_balancers import rules as load_balancer_rules
-from rehearsal.rooms.projects import routes as projects
-from rehearsal.rooms.regions import routes as regions
-from rehearsal.rooms.reserved_ips import routes as reserved_ips
-from rehearsal.rooms.reserved_ips import rules as reserved_ip_rules
-from rehearsal.rooms.sizes import routes as sizes
-from rehearsal.rooms.snapshots import routes as snapshots
-from rehearsal.rooms.spaces_keys import routes as spaces_keys
-from rehearsal.rooms.spaces_keys import rules as spaces_key_rules
-from rehearsal.rooms.tags import routes as tags
-from rehearsal.rooms.vpcs import routes as vpcs
-from rehearsal.store import Database
+from rehearsal.resources import image_deletion
+from rehearsal.resources.account import routes as account
+from rehearsal.resources.actions import routes as actions
+from rehearsal.resources.certificates import routes as certificates
+from rehearsal.resources.certificates import service as certificate_rules
+from rehearsal.resources.domains import routes as domains
+from rehearsal.resources.droplet_actions import handlers as droplet_steps
+from rehearsal.resources.droplet_actions import routes as droplet_actions
+from rehearsal.resources.droplets import routes as droplets
+from rehearsal.resources.droplets import service as droplet_rules
+from rehearsal.resources.firewalls import routes as firewalls
+from rehearsal.resources.image_actions import routes as image_actions
+from rehearsal.resources.image_actions import service as image_action_rules
+from rehearsal.resources.images import routes as images
+from rehearsal.resources.images import service as image_rules
+from rehearsal.resources.keys import routes as keys
+from rehearsal.resources.load_balancers import routes as load_balancers
+from rehearsal.resources.load_balancers import service as load_balancer_rules
+from rehearsal.resources.projects import routes as projects
+from rehearsal.resources.regions import routes as regions
+from rehearsal.resources.reserved_ips import routes as reserved_ips
+from rehearsal.resources.reserved_ips import service as reserved_ip_rules
+from rehearsal.resources.sizes import routes as sizes
+from rehearsal.resources.snapshots import routes as snapshots
+from rehearsal.resources.spaces_keys import routes as spaces_keys
+from rehearsal.resources.spaces_keys import service as spaces_key_rules
+from rehearsal.resources.tags import routes as tags
+from rehearsal.resources.vpcs import routes as vpcs
+from rehearsal.state.accounts import Accounts
+from rehearsal.state.store import Database
+from rehearsal.topology.protocol import MachineError, Machines
 
 log = logging.getLogger("rehearsal")
 
-ROOMS = [
+ROUTE_MODULES = [
     account,
     actions,
     certificates,
@@ -90,13 +91,16 @@ class Api:
     def __init__(self, config: CloudConfig, machines: Machines, limits: Limits = REAL) -> None:
         self._config = config
         self._machines = machines
-        self._progress = Start()
+        self._progress = Startup()
         self._accounts = Accounts(config)
         app = FastAPI(lifespan=self._live, openapi_url=None, redirect_slashes=False)
         app.add_api_route("/_rehearsal/health", self._health, methods=["GET"])
-        app.include_router(secrets_service.router(secrets_service.key(config.directory), config.token), prefix="/_rehearsal")
-        app.include_router(authority.router(config), prefix="/_rehearsal")
-        for room in ROOMS:
+        app.include_router(
+            secrets_service.router(secrets_service.key(config.directory), config.token),
+            prefix="/_rehearsal",
+        )
+        app.include_router(certificate_authority.router(config), prefix="/_rehearsal")
+        for room in ROUTE_MODULES:
             app.include_router(room.router)
         app.add_exception_handler(ApiError, _answer_refusal)
         app.add_exception_handler(RequestValidationError, _answer_invalid)
@@ -104,7 +108,7 @@ class Api:
         app.add_exception_handler(MachineError, _answer_machine)
         app.add_exception_handler(sqlite3.OperationalError, _answer_full)
         app.add_exception_handler(Exception, _answer_bug)
-        self.app = Door(SmallBodies(app), self._accounts, limits, self._progress)
+        self.app = AuthMiddleware(BodyLimit(app), self._accounts, limits, self._progress)
 
     @asynccontextmanager
     async def _live(self, app: FastAPI) -> AsyncIterator[None]:
@@ -123,7 +127,7 @@ class Api:
         try:
             ready = list(clouds)
             await self._machines.start()
-            await clouds.network.settle()
+            await clouds.network.reconcile()
         except Exception as error:
             log.exception("the cloud does not start")
             self._progress.end(str(error) or repr(error))
@@ -139,14 +143,23 @@ class Api:
     async def _health(self) -> JSONResponse:
         """Whether the machines have started; with the reason if they never will."""
         ready, failure = self._progress.succeeded, self._progress.failure
-        return JSONResponse({"ready": ready} | ({"error": failure} if failure else {}), status_code=200 if ready else 503)
+        return JSONResponse(
+            {"ready": ready} | ({"error": failure} if failure else {}),
+            status_code=200 if ready else 503,
+        )
 
 
 def _prepare(cloud: Cloud) -> None:
     """What an account's cloud needs before its first request."""
-    image_rules.stock(cloud)
-    for room in (droplet_rules, droplet_steps, image_action_rules, reserved_ip_rules, discarding):
-        room.teach(cloud)
+    image_rules.add_stock_images(cloud)
+    for room in (
+        droplet_rules,
+        droplet_steps,
+        image_action_rules,
+        reserved_ip_rules,
+        image_deletion,
+    ):
+        room.register_handlers(cloud)
 
 
 def serve(config: CloudConfig, limits: Limits = REAL) -> None:
@@ -155,7 +168,9 @@ def serve(config: CloudConfig, limits: Limits = REAL) -> None:
     Raises:
         OSError: something listens on the port already
     """
-    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # named, or asyncio leaves Nagle's 40 ms in every answer
+    with socket.socket(
+        proto=socket.IPPROTO_TCP
+    ) as listener:  # named, or asyncio leaves Nagle's 40 ms in every answer
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", config.port))
         _log_to_file(config)
@@ -191,7 +206,11 @@ def _log_to_file(config: CloudConfig) -> None:
 
 async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, ApiError)
-    body = {"id": error.id, "message": error.message, "request_id": getattr(request.state, "request_id", "")}
+    body = {
+        "id": error.id,
+        "message": error.message,
+        "request_id": getattr(request.state, "request_id", ""),
+    }
     return JSONResponse(body, status_code=error.status)
 
 
@@ -212,27 +231,39 @@ async def _answer_http(request: Request, error: Exception) -> JSONResponse:
 
 def _methods(path: str) -> set[str]:
     """All that any room has for a path; the framework would tell those of the first that knows it."""
-    routes = (route for room in ROOMS for route in room.router.routes if isinstance(route, APIRoute) and route.path_regex.match(path))
+    routes = (
+        route
+        for room in ROUTE_MODULES
+        for route in room.router.routes
+        if isinstance(route, APIRoute) and route.path_regex.match(path)
+    )
     return {method for route in routes for method in route.methods or ()}
 
 
 def _left_out(request: Request) -> ApiError | None:
     """The refusal of what the table says is left out: not even its path need be one that a room knows."""
-    message = left_out.refusal(request.method, request.url.path)
+    message = unsupported.refusal(request.method, request.url.path)
     return not_found(message) if message else None
 
 
 async def _answer_machine(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s: %s", request.method, request.url.path, error)
-    return await _answer_refusal(request, ApiError(500, "server_error", f"The rehearsal's network failed: {error}"))
+    return await _answer_refusal(
+        request, ApiError(500, "server_error", f"The rehearsal's network failed: {error}")
+    )
 
 
 async def _answer_full(request: Request, error: Exception) -> JSONResponse:
     """Nothing of the request was kept."""
     log.error("%s %s: %s", request.method, request.url.path, error)
-    return await _answer_refusal(request, ApiError(500, "server_error", f"The rehearsal cloud cannot store anything: {error}."))
+    return await _answer_refusal(
+        request,
+        ApiError(500, "server_error", f"The rehearsal cloud cannot store anything: {error}."),
+    )
 
 
 async def _answer_bug(request: Request, error: Exception) -> JSONResponse:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
-    return await _answer_refusal(request, ApiError(500, "server_error", "Unexpected server-side error"))
+    return await _answer_refusal(
+        request, ApiError(500, "server_error", "Unexpected server-side error")
+    )

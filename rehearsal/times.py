@@ -132,7 +132,9 @@ def read(name: str) -> Times:
     try:
         return Times.model_validate(tomllib.loads(file.read_text()))
     except OSError as error:
-        raise TimesError(f"{file} cannot be read: {error.strerror}; give --times real, or a file as {REAL} is one") from None
+        raise TimesError(
+            f"{file} cannot be read: {error.strerror}; give --times real, or a file as {REAL} is one"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TimesError(f"{file} is not TOML: {error}; {REAL} is an example") from None
     except ValidationError as error:

@@ -70,7 +70,11 @@ def _cache() -> Path:
 def _own(service: str) -> dict[str, bytes]:
     """Our own part: the service, what all services share, and the entry point."""
     folders = [*(HERE / name for name in SHARED), HERE / service]
-    sources = {f"services/{file.relative_to(HERE)}": file.read_bytes() for folder in folders for file in sorted(folder.rglob("*.py"))}
+    sources = {
+        f"services/{file.relative_to(HERE)}": file.read_bytes()
+        for folder in folders
+        for file in sorted(folder.rglob("*.py"))
+    }
     return {
         **sources,
         "services/__init__.py": (HERE / "__init__.py").read_bytes(),
@@ -86,17 +90,40 @@ def _dependencies(service: str) -> Path:
     if folder.exists():
         return folder
     with tempfile.TemporaryDirectory(dir=_cache(), prefix="installing-") as scratch:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps"]
-        command += ["--require-hashes", "--only-binary=:all:", "--platform=any", "--implementation=py", "--abi=none"]
-        command += [f"--python-version={PYTHON}", f"--target={scratch}/packages", f"--requirement={requirements}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--no-deps",
+        ]
+        command += [
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--platform=any",
+            "--implementation=py",
+            "--abi=none",
+        ]
+        command += [
+            f"--python-version={PYTHON}",
+            f"--target={scratch}/packages",
+            f"--requirement={requirements}",
+        ]
         pip = subprocess.run(command, capture_output=True, text=True, check=False)
         if pip.returncode:
-            raise PackError(f"the dependencies of {service} cannot be installed:\n{pip.stderr.strip()}")
+            raise PackError(
+                f"the dependencies of {service} cannot be installed:\n{pip.stderr.strip()}"
+            )
         shutil.rmtree(f"{scratch}/packages/bin", ignore_errors=True)
         try:
             Path(scratch, "packages").rename(folder)
         except OSError:
-            if not folder.exists():  # otherwise another process was quicker, and its folder is as good
+            if (
+                not folder.exists()
+            ):  # otherwise another process was quicker, and its folder is as good
                 raise
     return folder
 

@@ -19,7 +19,7 @@ from typing import Any
 import requests
 
 from infra.settings import Settings
-from tests.floor import Floor, wait
+from tests.baseline import Floor, wait
 from tests.stack.rig import Rig
 
 MIN_HEALTHY_SECONDS = 20.0
@@ -45,7 +45,9 @@ def longest(changes: list[dict[str, Any]]) -> list[str]:
 
 def measure(rig: Rig, rounds: int) -> dict[str, Any]:
     """Each figure ``rounds`` times, in turn; seconds."""
-    figures: dict[str, list[float]] = {name: [] for name in ("floor", "cold_up", "first_answer", "noop_up", "destroy")}
+    figures: dict[str, list[float]] = {
+        name: [] for name in ("floor", "cold_up", "first_answer", "noop_up", "destroy")
+    }
     say("the first up builds the image; it is not counted")
     figures["up_with_image_build"] = [timed(rig.up)]
     image = int(rig.api("/v2/images?private=true")["images"][0]["id"])
@@ -68,7 +70,10 @@ def measure(rig: Rig, rounds: int) -> dict[str, Any]:
         steps = longest(results[0]["changes"])
     told: dict[str, Any] = {"longest_steps": steps}
     for name, values in figures.items():
-        told[name] = {"median": round(statistics.median(values), 1), "all": [round(value, 1) for value in values]}
+        told[name] = {
+            "median": round(statistics.median(values), 1),
+            "all": [round(value, 1) for value in values],
+        }
     return told
 
 
@@ -86,7 +91,10 @@ class FirstAnswer:
         def good() -> bool:
             balancers = self._rig.api("/v2/load_balancers")["load_balancers"]
             time.sleep(0.4)
-            return bool(balancers) and requests.get(f"http://{balancers[0]['ip']}/", timeout=2).status_code == 200
+            return (
+                bool(balancers)
+                and requests.get(f"http://{balancers[0]['ip']}/", timeout=2).status_code == 200
+            )
 
         wait(good)
         self._seconds = time.monotonic() - self._start
@@ -126,7 +134,9 @@ def show(figures: dict[str, Any]) -> None:
         print(f"{text:42}{figures[key]['median']:8.1f} s   {figures[key]['all']}{aim}")
     ratio = figures["cold_up"]["median"] / figures["floor"]["median"]
     print(f"{'cold up / floor':42}{ratio:8.2f}     (goal: at most {RATIO_GOAL})")
-    print("the longest steps of a cold up, side by side:\n  " + "\n  ".join(figures["longest_steps"]))
+    print(
+        "the longest steps of a cold up, side by side:\n  " + "\n  ".join(figures["longest_steps"])
+    )
 
 
 def main() -> int:

@@ -49,7 +49,12 @@ class Project:
 
 
 def _choices(parser: argparse.ArgumentParser) -> frozenset[str]:
-    return frozenset(name for action in parser._actions if isinstance(action, argparse._SubParsersAction) for name in action.choices)
+    return frozenset(
+        name
+        for action in parser._actions
+        if isinstance(action, argparse._SubParsersAction)
+        for name in action.choices
+    )
 
 
 def _rehearsal_parser() -> argparse.ArgumentParser:
@@ -62,7 +67,9 @@ def _rehearsal_parser() -> argparse.ArgumentParser:
 
 @pytest.fixture(scope="module")
 def project() -> Project:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     files = frozenset(name for name in listed.split("\0") if name and (ROOT / name).is_file())
     makefile = (ROOT / "Makefile").read_text()
     code = [name for name in files if not name.startswith(NOT_CODE)]
@@ -72,7 +79,11 @@ def project() -> Project:
         files=files,
         targets=frozenset(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)),
         settings=frozenset(Settings.model_fields),
-        variables=frozenset(name for file in code for name in VARIABLE.findall((ROOT / file).read_text(errors="replace"))),
+        variables=frozenset(
+            name
+            for file in code
+            for name in VARIABLE.findall((ROOT / file).read_text(errors="replace"))
+        ),
         verbs=_choices(_rehearsal_parser()),
         commands=_choices(deploy_parser()),
         packages=frozenset((*stock.PACKAGES, *stock.LATER)),
@@ -81,7 +92,11 @@ def project() -> Project:
 
 def settings_are_documented(project: Project) -> Iterator[str]:
     table = project.documents["docs/settings.md"]
-    yield from (f"docs/settings.md lacks the setting {name}" for name in project.settings if f"| `{name}` |" not in table)
+    yield from (
+        f"docs/settings.md lacks the setting {name}"
+        for name in project.settings
+        if f"| `{name}` |" not in table
+    )
 
 
 def variables_are_documented(project: Project) -> Iterator[str]:
@@ -95,8 +110,14 @@ def stock_image_is_listed(project: Project) -> Iterator[str]:
     page = project.documents["docs/rehearsal.md"]
     section = page.partition("### What the stock image holds")[2].partition("\n#")[0]
     listed = set(re.findall(r"`([\w-]+)`", section)) - {"minbase"}
-    yield from (f"docs/rehearsal.md does not say that the stock image holds {name}" for name in project.packages - listed)
-    yield from (f"docs/rehearsal.md says that the stock image holds {name}" for name in listed - project.packages)
+    yield from (
+        f"docs/rehearsal.md does not say that the stock image holds {name}"
+        for name in project.packages - listed
+    )
+    yield from (
+        f"docs/rehearsal.md says that the stock image holds {name}"
+        for name in listed - project.packages
+    )
 
 
 def _used(project: Project, pattern: str) -> Iterator[tuple[str, str]]:
@@ -107,27 +128,48 @@ def _used(project: Project, pattern: str) -> Iterator[tuple[str, str]]:
 
 def _compare(project: Project, pattern: str, there: frozenset[str], what: str) -> Iterator[str]:
     used = list(_used(project, pattern))
-    yield from (f"no document tells of `{what} {name}`" for name in there - {name for _, name in used})
-    yield from (f"{path} tells of `{what} {name}`, which is not there" for path, name in used if name not in there)
+    yield from (
+        f"no document tells of `{what} {name}`" for name in there - {name for _, name in used}
+    )
+    yield from (
+        f"{path} tells of `{what} {name}`, which is not there"
+        for path, name in used
+        if name not in there
+    )
 
 
 def make_targets(project: Project) -> Iterator[str]:
-    yield from _compare(project, r"(?:^|\(|&& )make (?:-s )?([a-z][a-z-]*)", project.targets, "make")
+    yield from _compare(
+        project, r"(?:^|\(|&& )make (?:-s )?([a-z][a-z-]*)", project.targets, "make"
+    )
 
 
 def rehearsal_verbs(project: Project) -> Iterator[str]:
-    yield from _compare(project, r"python -m rehearsal ([a-z-]+)", project.verbs, "python -m rehearsal")
+    yield from _compare(
+        project, r"python -m rehearsal ([a-z-]+)", project.verbs, "python -m rehearsal"
+    )
 
 
 def deploy_commands(project: Project) -> Iterator[str]:
-    yield from _compare(project, r"python -m deploy ([a-z-]+)", project.commands, "python -m deploy")
+    yield from _compare(
+        project, r"python -m deploy ([a-z-]+)", project.commands, "python -m deploy"
+    )
 
 
 def make_calls_what_is_there(project: Project) -> Iterator[str]:
     """Commands and modules of our own that a recipe runs."""
-    for called, there in ((r"\$\(REHEARSAL\) ([a-z-]+)", project.verbs), (r"-m deploy ([a-z-]+)", project.commands)):
-        yield from (f"Makefile calls {name}, which is no command" for name in re.findall(called, project.makefile) if name not in there)
-    for module in re.findall(r"-m ((?:deploy|rehearsal|toolchain|tests|services)[\w.]*)", project.makefile):
+    for called, there in (
+        (r"\$\(REHEARSAL\) ([a-z-]+)", project.verbs),
+        (r"-m deploy ([a-z-]+)", project.commands),
+    ):
+        yield from (
+            f"Makefile calls {name}, which is no command"
+            for name in re.findall(called, project.makefile)
+            if name not in there
+        )
+    for module in re.findall(
+        r"-m ((?:deploy|rehearsal|toolchain|tests|services)[\w.]*)", project.makefile
+    ):
         path = module.replace(".", "/")
         if not {f"{path}.py", f"{path}/__main__.py"} & project.files:
             yield f"Makefile runs {module}, which is no module to run"
@@ -139,15 +181,23 @@ def files_exist(project: Project) -> Iterator[str]:
     there = project.files | {str(parent) for name in project.files for parent in Path(name).parents}
     names = {Path(name).name for name in project.files}
     for path, code in project.code():
-        for word in re.findall(r"(?<![\w./~$-])(?:\.?[\w-]+/)[\w./-]*[\w/]|^[\w.-]+\.(?:py|md|toml|yaml|in|txt)$", code):
+        for word in re.findall(
+            r"(?<![\w./~$-])(?:\.?[\w-]+/)[\w./-]*[\w/]|^[\w.-]+\.(?:py|md|toml|yaml|in|txt)$", code
+        ):
             name = word.rstrip("/")
             known = name in there if "/" in name else name in names
-            if not known and (name.partition("/")[0] in folders or "/" not in name) and not name.startswith(MADE):
+            if (
+                not known
+                and (name.partition("/")[0] in folders or "/" not in name)
+                and not name.startswith(MADE)
+            ):
                 yield f"{path} names {word}, which is not there"
 
 
 def _anchors(markdown: str) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", markdown, flags=re.DOTALL), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ (.+)$", re.sub(r"```.*?```", "", markdown, flags=re.DOTALL), re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -171,12 +221,24 @@ Rule = Callable[[Project], Iterator[str]]
 
 def _with(extra: str) -> Callable[[Project], Project]:
     """The project with one more line in its README."""
-    return lambda project: replace(project, documents={**project.documents, "README.md": f"{project.documents['README.md']}\n{extra}\n"})
+    return lambda project: replace(
+        project,
+        documents={
+            **project.documents,
+            "README.md": f"{project.documents['README.md']}\n{extra}\n",
+        },
+    )
 
 
 BROKEN: list[tuple[Rule, Callable[[Project], Project]]] = [
-    (settings_are_documented, lambda project: replace(project, settings=project.settings | {"colour"})),
-    (variables_are_documented, lambda project: replace(project, variables=project.variables | {"SLIPWAY_COLOUR"})),
+    (
+        settings_are_documented,
+        lambda project: replace(project, settings=project.settings | {"colour"}),
+    ),
+    (
+        variables_are_documented,
+        lambda project: replace(project, variables=project.variables | {"SLIPWAY_COLOUR"}),
+    ),
     (variables_are_documented, _with("`SLIPWAY_COLOUR`")),
     (make_targets, lambda project: replace(project, targets=project.targets | {"paint"})),
     (make_targets, _with("`make paint`")),
@@ -184,10 +246,26 @@ BROKEN: list[tuple[Rule, Callable[[Project], Project]]] = [
     (rehearsal_verbs, _with("`python -m rehearsal paint`")),
     (deploy_commands, lambda project: replace(project, commands=project.commands | {"paint"})),
     (deploy_commands, _with("`python -m deploy paint`")),
-    (make_calls_what_is_there, lambda project: replace(project, makefile=f"{project.makefile}\tpython -m deploy paint dev\n")),
-    (make_calls_what_is_there, lambda project: replace(project, makefile=f"{project.makefile}\t@$(REHEARSAL) paint\n")),
-    (make_calls_what_is_there, lambda project: replace(project, makefile=f"{project.makefile}\t@$(PYTHON) -m tests.paint\n")),
-    (stock_image_is_listed, lambda project: replace(project, packages=project.packages | {"paint"})),
+    (
+        make_calls_what_is_there,
+        lambda project: replace(
+            project, makefile=f"{project.makefile}\tpython -m deploy paint dev\n"
+        ),
+    ),
+    (
+        make_calls_what_is_there,
+        lambda project: replace(project, makefile=f"{project.makefile}\t@$(REHEARSAL) paint\n"),
+    ),
+    (
+        make_calls_what_is_there,
+        lambda project: replace(
+            project, makefile=f"{project.makefile}\t@$(PYTHON) -m tests.paint\n"
+        ),
+    ),
+    (
+        stock_image_is_listed,
+        lambda project: replace(project, packages=project.packages | {"paint"}),
+    ),
     (stock_image_is_listed, lambda project: replace(project, packages=project.packages - {"curl"})),
     (files_exist, _with("`infra/colour.py`")),
     (files_exist, _with("`Colour.toml`")),
@@ -196,12 +274,16 @@ BROKEN: list[tuple[Rule, Callable[[Project], Project]]] = [
 ]
 
 
-@pytest.mark.parametrize("rule", dict.fromkeys(rule for rule, _ in BROKEN), ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    "rule", dict.fromkeys(rule for rule, _ in BROKEN), ids=lambda rule: rule.__name__
+)
 def test_the_documents_are_true(project: Project, rule: Rule) -> None:
     untrue = sorted(set(rule(project)))
     assert not untrue, "\n".join(untrue)
 
 
 @pytest.mark.parametrize(("rule", "spoil"), BROKEN)
-def test_the_rule_notices_what_is_wrong(project: Project, rule: Rule, spoil: Callable[[Project], Project]) -> None:
+def test_the_rule_notices_what_is_wrong(
+    project: Project, rule: Rule, spoil: Callable[[Project], Project]
+) -> None:
     assert set(rule(spoil(project))) - set(rule(project))

@@ -36,14 +36,32 @@ def _doctor(as_json: bool) -> int:
         )
     for provider in plugins.providers():
         where = "make setup" if provider.origin == "missing" else str(plugins.pulumi_home())
-        report.append({"kind": "plugin", "name": provider.name, "version": provider.version, "origin": provider.origin, "where": where})
+        report.append(
+            {
+                "kind": "plugin",
+                "name": provider.name,
+                "version": provider.version,
+                "origin": provider.origin,
+                "where": where,
+            }
+        )
     for package in debian.missing():
-        report.append({"kind": "debian", "name": package, "version": "-", "origin": "missing", "where": f"apt-get install {package}"})
+        report.append(
+            {
+                "kind": "debian",
+                "name": package,
+                "version": "-",
+                "origin": "missing",
+                "where": f"apt-get install {package}",
+            }
+        )
     if as_json:
         print(json.dumps(report, indent=2))
     else:
         for row in report:
-            print(f"{row['kind']:8}{row['name']:32}{row['version']:12}{row['origin']:10}{row['where']}")
+            print(
+                f"{row['kind']:8}{row['name']:32}{row['version']:12}{row['origin']:10}{row['where']}"
+            )
     return 1 if any(row["origin"] == "missing" for row in report) else 0
 
 

@@ -50,7 +50,13 @@ def providers() -> list[Provider]:
     found = []
     for name, version in plugins().items():
         launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
-        origin = "missing" if not launcher.exists() else "stand-in" if _is_stand_in(launcher) else "official"
+        origin = (
+            "missing"
+            if not launcher.exists()
+            else "stand-in"
+            if _is_stand_in(launcher)
+            else "official"
+        )
         found.append(Provider(name=name, version=version, origin=origin))
     return found
 
@@ -72,7 +78,9 @@ def ensure() -> None:
         return
     with step("provider plugins"):
         if [provider for provider in missing if not (_own(provider) or _download(provider))]:
-            _run([str(python.interpreter()), "-m", "rehearsal", "stand-ins", str(pulumi_home())], {})
+            _run(
+                [str(python.interpreter()), "-m", "rehearsal", "stand-ins", str(pulumi_home())], {}
+            )
 
 
 def _ensure_packer() -> None:
@@ -81,7 +89,14 @@ def _ensure_packer() -> None:
         return
     home.mkdir(parents=True, exist_ok=True)
     tools = bin_dir()
-    command = [str(tools / "packer"), "plugins", "install", "--path", str(tools / "packer-plugin-digitalocean"), PACKER_SOURCE]
+    command = [
+        str(tools / "packer"),
+        "plugins",
+        "install",
+        "--path",
+        str(tools / "packer-plugin-digitalocean"),
+        PACKER_SOURCE,
+    ]
     with step("install Packer's DigitalOcean plugin"):
         _run(command, {"PACKER_PLUGIN_PATH": str(home), "CHECKPOINT_DISABLE": "1"})
 
@@ -100,12 +115,27 @@ def _own(provider: Provider) -> bool:
 def _download(provider: Provider) -> bool:
     """Let the Pulumi CLI fetch the official plugin; where its site is out of reach this fails, and is not tried again for a day."""
     refused = cache_root() / "plugins-out-of-reach"
-    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in" or (refused.exists() and time.time() - refused.stat().st_mtime < DAY_SECONDS):
+    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in" or (
+        refused.exists() and time.time() - refused.stat().st_mtime < DAY_SECONDS
+    ):
         return False
-    command = [str(bin_dir() / "pulumi"), "plugin", "install", "resource", provider.name, f"v{provider.version}"]
-    environment = {**os.environ, "PULUMI_HOME": str(pulumi_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
+    command = [
+        str(bin_dir() / "pulumi"),
+        "plugin",
+        "install",
+        "resource",
+        provider.name,
+        f"v{provider.version}",
+    ]
+    environment = {
+        **os.environ,
+        "PULUMI_HOME": str(pulumi_home()),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
     try:
-        done = subprocess.run(command, env=environment, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False)
+        done = subprocess.run(
+            command, env=environment, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         done = None
     if done is None or done.returncode:
@@ -115,6 +145,15 @@ def _download(provider: Provider) -> bool:
 
 
 def _run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        raise ToolError(f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
+        raise ToolError(
+            f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}"
+        )

@@ -12,13 +12,21 @@ QUICK_SECONDS = 1.0
 
 
 def _colour(code: str, text: str) -> str:
-    return f"\033[{code}m{text}\033[0m" if sys.stderr.isatty() and "NO_COLOR" not in os.environ else text
+    return (
+        f"\033[{code}m{text}\033[0m"
+        if sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        else text
+    )
 
 
 def line(mark: str, text: str, detail: str = "") -> None:
     """Print one line of progress to stderr."""
     colour = {"ok": "32", "fail": "31", "..": "33"}.get(mark, "0")
-    print(f"{_colour(colour, f'{mark:>4}')}  {text}{f'  {detail}' if detail else ''}", file=sys.stderr, flush=True)
+    print(
+        f"{_colour(colour, f'{mark:>4}')}  {text}{f'  {detail}' if detail else ''}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 @contextmanager
@@ -34,7 +42,12 @@ def step(text: str) -> Iterator[None]:
             line("..", text)
             return
         while not done.wait(0.5):
-            print(f"\r  ..  {text}  {time.monotonic() - start:.0f} s ", end="", file=sys.stderr, flush=True)
+            print(
+                f"\r  ..  {text}  {time.monotonic() - start:.0f} s ",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
         print("\r\033[K", end="", file=sys.stderr)
 
     watcher = threading.Thread(target=clock, daemon=True)

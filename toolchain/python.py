@@ -30,9 +30,20 @@ def ensure() -> None:
     with step("install Python packages into .venv"):
         for command in (
             [sys.executable, "-m", "venv", str(VENV)],
-            [str(interpreter()), "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(requirements)],
+            [
+                str(interpreter()),
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--require-hashes",
+                "-r",
+                str(requirements),
+            ],
         ):
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise ToolError(f"{' '.join(command[1:])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}")
+                raise ToolError(
+                    f"{' '.join(command[1:])} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}"
+                )
         stamp.write_text(digest)

@@ -62,7 +62,9 @@ def _installed(tool: Tool, search: str) -> Found | None:
 
 def _search_path() -> str:
     own = str(cache_root())
-    return os.pathsep.join(part for part in os.environ.get("PATH", "").split(os.pathsep) if not part.startswith(own))
+    return os.pathsep.join(
+        part for part in os.environ.get("PATH", "").split(os.pathsep) if not part.startswith(own)
+    )
 
 
 def find(tool: Tool) -> Found | None:
@@ -77,12 +79,18 @@ def find(tool: Tool) -> Found | None:
     elif (found := _installed(tool, search)) is not None and _companions_installed(tool, search):
         return found
     built = _built(tool)
-    return Found(tool=tool, path=built, version=tool.version, origin="built") if built.exists() else None
+    return (
+        Found(tool=tool, path=built, version=tool.version, origin="built")
+        if built.exists()
+        else None
+    )
 
 
 def _companions_installed(tool: Tool, search: str) -> bool:
     """A CLI without its language host would leave the program with a mix of versions."""
-    return all(shutil.which(other.name, path=search) for other in tools() if other.companion == tool.name)
+    return all(
+        shutil.which(other.name, path=search) for other in tools() if other.companion == tool.name
+    )
 
 
 def ensure() -> list[Found]:
@@ -100,7 +108,9 @@ def ensure() -> list[Found]:
             _build(tool)
             entry = find(tool)
         if entry is None:
-            raise ToolError(f"{tool.name} {tool.version} was built but is not there: empty {cache_root()} and try again")
+            raise ToolError(
+                f"{tool.name} {tool.version} was built but is not there: empty {cache_root()} and try again"
+            )
         _link(directory / tool.name, entry.path)
         if tool.scripts is not None:
             _link_scripts(tool, entry, directory)
@@ -136,7 +146,12 @@ def _build(tool: Tool) -> None:
     target = _built(tool)
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f"{target.name}.{os.getpid()}")
-    flags = ["-trimpath", "-ldflags", f"-s -w {tool.ldflags}".strip(), *(["-tags", tool.tags] if tool.tags else [])]
+    flags = [
+        "-trimpath",
+        "-ldflags",
+        f"-s -w {tool.ldflags}".strip(),
+        *(["-tags", tool.tags] if tool.tags else []),
+    ]
     with step(f"build {tool.name} {tool.version}"):
         _go(["build", *flags, "-o", str(new), tool.package], HERE / tool.name, cgo=tool.cgo)
         new.rename(target)
@@ -145,7 +160,11 @@ def _build(tool: Tool) -> None:
 def _require_go(tool: Tool) -> None:
     go = shutil.which("go")
     wanted = ".".join(str(number) for number in GO_AT_LEAST)
-    said = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout if go else "none"
+    said = (
+        subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=False).stdout
+        if go
+        else "none"
+    )
     match = re.match(r"go(\d+)\.(\d+)", said)
     if match is None or (int(match.group(1)), int(match.group(2))) < GO_AT_LEAST:
         need = f"building it needs Go {wanted} or later (found: {said.strip()})"
@@ -154,8 +173,21 @@ def _require_go(tool: Tool) -> None:
 
 
 def _go(arguments: list[str], directory: Path, *, cgo: bool = False) -> str:
-    environment = {**os.environ, "CGO_ENABLED": "1" if cgo else "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
-    done = subprocess.run(["go", *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "1" if cgo else "0",
+        "GOFLAGS": "-mod=readonly -buildvcs=false",
+    }
+    done = subprocess.run(
+        ["go", *arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
-        raise ToolError(f"go {arguments[0]} in toolchain/{directory.name} failed:\n{done.stderr.strip()[-2000:]}")
+        raise ToolError(
+            f"go {arguments[0]} in toolchain/{directory.name} failed:\n{done.stderr.strip()[-2000:]}"
+        )
     return done.stdout

@@ -55,7 +55,11 @@ def tools() -> list[Tool]:
     for name, entry in _read()["tools"].items():
         scripts = entry.pop("scripts", None)
         companion = entry.pop("with", None)
-        beside = Scripts(source=scripts["from"], module=scripts["module"], files=scripts["files"]) if scripts else None
+        beside = (
+            Scripts(source=scripts["from"], module=scripts["module"], files=scripts["files"])
+            if scripts
+            else None
+        )
         found.append(Tool(name=name, companion=companion, scripts=beside, **entry))
     return found
 

@@ -1,25 +1,40 @@
-"""The stock images: only what the rehearsal can really boot."""
+"""The stock images: those that the rehearsal cloud can boot."""
+
+from dataclasses import dataclass, field
 
 from rehearsal.catalog.regions import REGIONS
-from rehearsal.records import Image
-from rehearsal.states import ImageStatus
 
-FIRST_OWN_ID = 180_000_001
-"""Stock images have ids below, snapshots from here on."""
+FIRST_SNAPSHOT_ID = 180_000_001
+"""Ids of stock images are lower."""
 
-STOCK = [
-    Image(
+
+@dataclass(frozen=True, kw_only=True)
+class StockImage:
+    """A public image, with DigitalOcean's attributes."""
+
+    id: int
+    name: str
+    distribution: str
+    slug: str
+    created_at: str
+    min_disk_size: int
+    """GiB."""
+    size_gigabytes: float
+    description: str
+    regions: list[str] = field(
+        default_factory=lambda: [region.slug for region in REGIONS.values() if region.available]
+    )
+
+
+STOCK_IMAGES = [
+    StockImage(
         id=129_211_873,
         name="12 x64",
-        type="base",
         distribution="Debian",
         slug="debian-12-x64",
-        public=True,
-        regions=[region.slug for region in REGIONS.values() if region.available],
         created_at="2023-06-14T15:18:26Z",
         min_disk_size=7,
         size_gigabytes=0.4,
         description="Debian 12 x64",
-        status=ImageStatus.AVAILABLE,
     )
 ]

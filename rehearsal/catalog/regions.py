@@ -45,5 +45,17 @@ REGIONS = {
 }
 """Every region by its slug; those without a size are closed, and say so with ``available``."""
 
-SPACES_REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
+SPACES_REGIONS = (
+    "ams3",
+    "atl1",
+    "blr1",
+    "fra1",
+    "lon1",
+    "nyc3",
+    "sfo2",
+    "sfo3",
+    "sgp1",
+    "syd1",
+    "tor1",
+)
 """Where Spaces is; the API's description has no droplets in atl1."""

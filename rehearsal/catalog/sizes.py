@@ -38,7 +38,9 @@ class Size(BaseModel):
     disk_info: list[DiskInfo]
 
 
-def _size(slug: str, description: str, memory: int, vcpus: int, disk: int, transfer: float, monthly: float) -> Size:
+def _size(
+    slug: str, description: str, memory: int, vcpus: int, disk: int, transfer: float, monthly: float
+) -> Size:
     regions = YOUNG_REGIONS + OLD_REGIONS if description == "Basic" else YOUNG_REGIONS
     return Size(
         slug=slug,

@@ -27,7 +27,9 @@ class Group:
         if self._unified:
             return [ROOT]
         return [
-            entry for entry in sorted(ROOT.iterdir()) if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
+            entry
+            for entry in sorted(ROOT.iterdir())
+            if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
         ]
 
     def make(self, *, memory_mb: int, vcpus: int) -> None:

@@ -9,9 +9,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.commands import run
 from rehearsal.machines import stock
-from rehearsal.machines.protocol import MachineError
+from rehearsal.subprocesses import run
+from rehearsal.topology.protocol import MachineError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,11 @@ class Disks:
         return self._droplets / str(droplet_id)
 
     def droplets(self) -> list[int]:
-        return sorted(int(entry.name) for entry in self._droplets.iterdir()) if self._droplets.exists() else []
+        return (
+            sorted(int(entry.name) for entry in self._droplets.iterdir())
+            if self._droplets.exists()
+            else []
+        )
 
     def _layers(self, image: str) -> list[Path]:
         if image == stock.SLUG:

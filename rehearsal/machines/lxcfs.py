@@ -6,8 +6,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-from rehearsal.commands import CLEAN
-from rehearsal.machines.protocol import MachineError
+from rehearsal.subprocesses import CLEAN
+from rehearsal.topology.protocol import MachineError
 
 FILES = ("cpuinfo", "loadavg", "meminfo", "swaps", "uptime")
 """Not stat: with control groups of version 1 lxcfs counts no time there, and idle processors of this machine beat none."""
@@ -24,7 +24,10 @@ class Lxcfs:
 
     def binds(self) -> list[str]:
         """The options of systemd-nspawn. It binds into /proc from inside, hence the detour over /run."""
-        return [f"--bind-ro={self._mount}:{INSIDE}", *(f"--bind-ro={INSIDE}/proc/{name}:/proc/{name}" for name in FILES)]
+        return [
+            f"--bind-ro={self._mount}:{INSIDE}",
+            *(f"--bind-ro={INSIDE}/proc/{name}:/proc/{name}" for name in FILES),
+        ]
 
     def _mounted(self) -> bool:
         try:
@@ -44,7 +47,13 @@ class Lxcfs:
         self._mount.mkdir(parents=True, exist_ok=True)
         with self._mount.with_name("lxcfs.log").open("ab") as log:
             process = subprocess.Popen(
-                ["lxcfs", "--foreground", "--enable-cfs", f"--pidfile={self._pidfile}", str(self._mount)],
+                [
+                    "lxcfs",
+                    "--foreground",
+                    "--enable-cfs",
+                    f"--pidfile={self._pidfile}",
+                    str(self._mount),
+                ],
                 env=CLEAN,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

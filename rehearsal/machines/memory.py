@@ -1,7 +1,7 @@
 """Droplets with no machine behind them: for tests of the API and large plans."""
 
 from rehearsal.config import CloudConfig
-from rehearsal.machines.protocol import Fabric, MachineSpec
+from rehearsal.topology.protocol import MachineSpec, NetworkState
 
 SNAPSHOT_BYTES = 1_610_612_736
 """What any snapshot weighs: 1.5 GiB."""
@@ -51,5 +51,5 @@ class MemoryMachines:
     async def resize(self, spec: MachineSpec) -> None:
         pass
 
-    async def apply(self, fabric: Fabric) -> None:
+    async def apply(self, network_state: NetworkState) -> None:
         pass

@@ -6,16 +6,16 @@ import signal
 import subprocess
 from pathlib import Path
 
-from rehearsal import firewalls, network
-from rehearsal.balancer import Balancers
-from rehearsal.commands import CLEAN, CommandError
 from rehearsal.config import CloudConfig
 from rehearsal.machines import processors, seed, stock
 from rehearsal.machines.cgroups import Group
 from rehearsal.machines.disks import Disks
-from rehearsal.machines.inside import Inside
+from rehearsal.machines.guest_services import Inside
 from rehearsal.machines.lxcfs import Lxcfs
-from rehearsal.machines.protocol import Fabric, MachineError, MachineSpec
+from rehearsal.network import bridges, firewalls
+from rehearsal.network.load_balancers import Balancers
+from rehearsal.subprocesses import CLEAN, CommandError
+from rehearsal.topology.protocol import MachineError, MachineSpec, NetworkState
 
 BOOT = Path(__file__).with_name("boot")
 SHUTDOWN_SECONDS = 60
@@ -39,7 +39,7 @@ class NspawnMachines:
 
     async def start(self) -> None:
         await stock.ensure()
-        await network.create(self._config)
+        await bridges.create(self._config)
         await self._lxcfs.start()
         await self._inside.start()
 
@@ -50,7 +50,7 @@ class NspawnMachines:
         await self._balancers.stop()
         await self._inside.stop()
         await self._lxcfs.stop()
-        await network.destroy(self._config)
+        await bridges.destroy(self._config)
 
     def _remove_top(self) -> None:
         top = Group(self._top)
@@ -76,7 +76,7 @@ class NspawnMachines:
 
     async def _plug(self, spec: MachineSpec) -> str:
         async with self._plugging:  # two droplets must not both make the bridge of their VPC
-            return await network.plug(self._config, spec)
+            return await bridges.plug(self._config, spec)
 
     async def power_on(self, spec: MachineSpec) -> None:
         if await self.is_on(spec.id):
@@ -100,7 +100,7 @@ class NspawnMachines:
             f"--machine={netns}",
             f"--hostname={seed.hostname(spec.name, spec.id)}",
             f"--directory={disk.root}",
-            f"--network-namespace-path={network.NETNS_DIR / netns}",
+            f"--network-namespace-path={bridges.NETNS_DIR / netns}",
             "--resolv-conf=off",
             "--timezone=off",
             "--link-journal=no",
@@ -133,7 +133,9 @@ class NspawnMachines:
                 break
             await asyncio.sleep(0.05)
         tail = (self._disks.directory(spec.id) / "console.log").read_text(errors="replace")[-500:]
-        raise MachineError(f"droplet {spec.name} does not boot: {tail.strip() or 'no word from systemd-nspawn'}")
+        raise MachineError(
+            f"droplet {spec.name} does not boot: {tail.strip() or 'no word from systemd-nspawn'}"
+        )
 
     def _leader(self, droplet_id: int) -> int | None:
         """The machine's process 1, seen from here, once it is systemd."""
@@ -150,7 +152,9 @@ class NspawnMachines:
     async def power_off(self, droplet_id: int) -> None:
         try:
             await asyncio.to_thread(self._group(droplet_id).remove)
-            await network.unplug(self._config, droplet_id)  # who is off answers nothing, not even with a refusal
+            await bridges.unplug(
+                self._config, droplet_id
+            )  # who is off answers nothing, not even with a refusal
         except (CommandError, TimeoutError, OSError) as error:
             raise MachineError(f"droplet {droplet_id} cannot be powered off: {error}") from error
 
@@ -163,7 +167,9 @@ class NspawnMachines:
                 await self.power_off(droplet_id)
                 return
             await asyncio.sleep(0.1)
-        raise MachineError(f"droplet {droplet_id} is still on {SHUTDOWN_SECONDS} s after it was asked to shut down")
+        raise MachineError(
+            f"droplet {droplet_id} is still on {SHUTDOWN_SECONDS} s after it was asked to shut down"
+        )
 
     async def destroy(self, droplet_id: int) -> None:
         await self.power_off(droplet_id)
@@ -190,20 +196,35 @@ class NspawnMachines:
     async def resize(self, spec: MachineSpec) -> None:
         """Nothing to do now: the group is made from ``spec`` at the next start."""
 
-    async def apply(self, fabric: Fabric) -> None:
+    async def apply(self, network_state: NetworkState) -> None:
         async with self._plugging:
-            for vpc in fabric.networks:
-                await network.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
-        await self._drop_vpcs({network.vpc_bridge(vpc.id) for vpc in fabric.networks})
-        edge = {(network.PUBLIC_BRIDGE, balancer.public, 32) for balancer in fabric.balancers if balancer.within is None}
-        edge |= {(network.vpc_bridge(balancer.vpc_id), balancer.private, 32) for balancer in fabric.balancers}
-        edge |= {(network.PUBLIC_BRIDGE, droplet.reserved, 32) for droplet in fabric.droplets if droplet.reserved}
-        await network.sync_addresses(self._config, edge)
-        self._inside.publish(fabric)
-        await firewalls.apply(self._config, fabric)
-        await self._balancers.apply(fabric)
+            for vpc in network_state.networks:
+                await bridges.ensure_vpc(self._config, vpc.id, vpc.range, vpc.gateway)
+        await self._drop_vpcs({bridges.vpc_bridge(vpc.id) for vpc in network_state.networks})
+        edge = {
+            (bridges.PUBLIC_BRIDGE, balancer.public, 32)
+            for balancer in network_state.balancers
+            if balancer.within is None
+        }
+        edge |= {
+            (bridges.vpc_bridge(balancer.vpc_id), balancer.private, 32)
+            for balancer in network_state.balancers
+        }
+        edge |= {
+            (bridges.PUBLIC_BRIDGE, droplet.reserved, 32)
+            for droplet in network_state.droplets
+            if droplet.reserved
+        }
+        await bridges.sync_addresses(self._config, edge)
+        self._inside.publish(network_state)
+        await firewalls.apply(self._config, network_state)
+        await self._balancers.apply(network_state)
 
     async def _drop_vpcs(self, wanted: set[str]) -> None:
-        present = {link for link in await network.links(self._config) if link.startswith("v") and len(link) == 13}
+        present = {
+            link
+            for link in await bridges.links(self._config)
+            if link.startswith("v") and len(link) == 13
+        }
         for bridge in sorted(present - wanted):
-            await network.remove_vpc(self._config, bridge)
+            await bridges.remove_vpc(self._config, bridge)

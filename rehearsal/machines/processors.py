@@ -12,7 +12,9 @@ def seats(droplet_id: int, vcpus: int) -> str:
     """The processors of this machine that the droplet starts on, spread by its id; as ``taskset`` takes them."""
     online = sorted(os.sched_getaffinity(0))
     count = shown(vcpus)
-    return ",".join(str(online[(droplet_id * count + offset) % len(online)]) for offset in range(count))
+    return ",".join(
+        str(online[(droplet_id * count + offset) % len(online)]) for offset in range(count)
+    )
 
 
 def shown(vcpus: int) -> int:

@@ -10,10 +10,8 @@ import re
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from rehearsal.machines.protocol import MachineSpec
-
-VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
-"""As DigitalOcean's: without it Debian forbids root to log in with the keys."""
+from rehearsal.network.metadata import VENDOR_DATA
+from rehearsal.topology.protocol import MachineSpec
 
 ONLINE = "/run/rehearsal-online"
 """Where the list of the machine's own processors is bound."""
@@ -47,7 +45,11 @@ def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
     seed = upper / "var/lib/cloud/seed/nocloud"
     seed.mkdir(parents=True, exist_ok=True)
     host = hostname(spec.name, spec.id)
-    metadata = {"instance-id": f"droplet-{spec.id}", "local-hostname": host, "public-keys": spec.public_keys}
+    metadata = {
+        "instance-id": f"droplet-{spec.id}",
+        "local-hostname": host,
+        "public-keys": spec.public_keys,
+    }
     for name, text in (
         ("meta-data", json.dumps(metadata)),
         ("user-data", spec.user_data or "#cloud-config\n{}\n"),

@@ -8,7 +8,9 @@ from rehearsal.plugins import VERSIONS
 
 def main() -> None:
     """Serve the package named on the command line."""
-    parser = argparse.ArgumentParser(description="A stand-in for an official Pulumi provider plugin.")
+    parser = argparse.ArgumentParser(
+        description="A stand-in for an official Pulumi provider plugin."
+    )
     parser.add_argument("name", choices=sorted(VERSIONS))
     parser.add_argument("engine", help="address of the Pulumi engine")
     known, _ = parser.parse_known_args()

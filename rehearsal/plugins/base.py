@@ -54,8 +54,12 @@ class StandIn(engine.Provider, Generic[C]):
         self._stopped.set()
 
     async def check_config(self, request: engine.CheckRequest) -> engine.CheckResponse:
-        failures = read_config(self._package.config, values.from_engine(request.new_inputs)).failures
-        return engine.CheckResponse(request.new_inputs, [engine.CheckFailure(item.path, item.reason) for item in failures])
+        failures = read_config(
+            self._package.config, values.from_engine(request.new_inputs)
+        ).failures
+        return engine.CheckResponse(
+            request.new_inputs, [engine.CheckFailure(item.path, item.reason) for item in failures]
+        )
 
     async def diff_config(self, request: engine.DiffRequest) -> engine.DiffResponse:
         """Leaves the comparison to the engine: changed configuration is an update, never a replacement."""
@@ -72,7 +76,9 @@ class StandIn(engine.Provider, Generic[C]):
         kind = self._kind(request.type)
         olds, news = values.from_engine(request.old_inputs), values.from_engine(request.new_inputs)
         checked = check(kind.properties, news, olds, request.name, request.random_seed)
-        failures = checked.failures or (self._resource(request.type).check(checked.inputs) if self._client is not None else [])
+        failures = checked.failures or (
+            self._resource(request.type).check(checked.inputs) if self._client is not None else []
+        )
         return engine.CheckResponse(
             values.to_engine(checked.inputs, kind.properties),
             [engine.CheckFailure(item.path, f"{request.name}: {item.reason}") for item in failures],
@@ -90,14 +96,24 @@ class StandIn(engine.Provider, Generic[C]):
             replaces=replaces,
             delete_before_replace=bool(replaces) and _named_by_program(resource.properties, inputs),
             diffs=sorted({item.key for item in found}),
-            detailed_diff={item.path: engine.PropertyDiff(_KINDS[item.change, item.replaces], False) for item in found},
+            detailed_diff={
+                item.path: engine.PropertyDiff(_KINDS[item.change, item.replaces], False)
+                for item in found
+            },
         )
 
     async def create(self, request: engine.CreateRequest) -> engine.CreateResponse:
         resource = self._resource(request.type)
         inputs = values.from_engine(request.properties)
-        change = self._change("", {}, _complete(resource.properties, inputs), request.timeout or resource.timeouts.create)
-        state = await self._in_thread(lambda: self._create(resource, change, inputs, request.preview))
+        change = self._change(
+            "",
+            {},
+            _complete(resource.properties, inputs),
+            request.timeout or resource.timeouts.create,
+        )
+        state = await self._in_thread(
+            lambda: self._create(resource, change, inputs, request.preview)
+        )
         return engine.CreateResponse(change.id, values.to_engine(state, resource.properties))
 
     def _create(self, resource: Resource[C], change: Change, inputs: State, preview: bool) -> State:
@@ -105,26 +121,56 @@ class StandIn(engine.Provider, Generic[C]):
         resource.plan({}, change.new, [])
         if preview:
             return plan
-        return self._applied(resource, change, inputs, _known(plan), lambda: resource.create(change))
+        return self._applied(
+            resource, change, inputs, _known(plan), lambda: resource.create(change)
+        )
 
     async def update(self, request: engine.UpdateRequest) -> engine.UpdateResponse:
         resource = self._resource(request.type)
         inputs = values.from_engine(request.news)
         old, new = values.from_engine(request.olds), _complete(resource.properties, inputs)
-        change = self._change(request.resource_id, old, new, request.timeout or resource.timeouts.update)
+        change = self._change(
+            request.resource_id, old, new, request.timeout or resource.timeouts.update
+        )
         ignored = list(request.ignore_changes)
-        state = await self._in_thread(lambda: self._update(resource, change, inputs, ignored, request.preview))
+        state = await self._in_thread(
+            lambda: self._update(resource, change, inputs, ignored, request.preview)
+        )
         return engine.UpdateResponse(values.to_engine(state, resource.properties))
 
-    def _update(self, resource: Resource[C], change: Change, inputs: State, ignored: list[str], preview: bool) -> State:
-        found = resource.plan(change.old, change.new, differences(resource.properties, change.old, change.new, ignored))
+    def _update(
+        self,
+        resource: Resource[C],
+        change: Change,
+        inputs: State,
+        ignored: list[str],
+        preview: bool,
+    ) -> State:
+        found = resource.plan(
+            change.old,
+            change.new,
+            differences(resource.properties, change.old, change.new, ignored),
+        )
         change.changed = frozenset(item.key for item in found)
         plan = _planned(resource.properties, change.old, change.new, found)
         if preview:
             return plan
-        return self._applied(resource, change, inputs, {**change.old, **_known(plan)}, lambda: resource.update(change))
+        return self._applied(
+            resource,
+            change,
+            inputs,
+            {**change.old, **_known(plan)},
+            lambda: resource.update(change),
+        )
 
-    def _applied(self, resource: Resource[C], change: Change, inputs: State, state: State, apply: Callable[[], None]) -> State:
+    def _applied(
+        self,
+        resource: Resource[C],
+        change: Change,
+        inputs: State,
+        state: State,
+        apply: Callable[[], None],
+    ) -> State:
         """The state after ``apply``; once the resource exists, a failure keeps what is known of it."""
         try:
             apply()
@@ -149,12 +195,16 @@ class StandIn(engine.Provider, Generic[C]):
         state = state | {"id": request.resource_id} | found
         inputs = inputs_after_read(resource.properties, values.from_engine(request.inputs), state)
         properties = resource.properties
-        return engine.ReadResponse(state["id"], values.to_engine(state, properties), values.to_engine(inputs, properties))
+        return engine.ReadResponse(
+            state["id"], values.to_engine(state, properties), values.to_engine(inputs, properties)
+        )
 
     async def delete(self, request: engine.DeleteRequest) -> None:
         resource = self._resource(request.type)
         old = values.from_engine(request.properties)
-        change = self._change(request.resource_id, old, {}, request.timeout or resource.timeouts.delete)
+        change = self._change(
+            request.resource_id, old, {}, request.timeout or resource.timeouts.delete
+        )
         await self._in_thread(lambda: resource.delete(change))
 
     async def invoke(self, request: engine.InvokeRequest) -> engine.InvokeResponse:
@@ -164,7 +214,9 @@ class StandIn(engine.Provider, Generic[C]):
         checked = check(function.inputs, values.from_engine(request.args), {}, "", b"")
         checked.inputs.pop(DEFAULTS)
         if checked.failures:
-            return engine.InvokeResponse(failures=[engine.CheckFailure(item.path, item.reason) for item in checked.failures])
+            return engine.InvokeResponse(
+                failures=[engine.CheckFailure(item.path, item.reason) for item in checked.failures]
+            )
         result = await self._in_thread(lambda: function.call(self._connected(), checked.inputs))
         return engine.InvokeResponse(values.to_engine(result, secrets=function.secrets))
 
@@ -174,7 +226,9 @@ class StandIn(engine.Provider, Generic[C]):
         return self._client
 
     def _kind(self, token: str) -> type[Resource[C]]:
-        kind = self._resources.get(token.rpartition("$")[2])  # a child's type in its URN begins with its parents'
+        kind = self._resources.get(
+            token.rpartition("$")[2]
+        )  # a child's type in its URN begins with its parents'
         if kind is None:
             raise PluginError(f"resource {token} is not supported by this stand-in plugin")
         return kind
@@ -191,14 +245,24 @@ class StandIn(engine.Provider, Generic[C]):
 
 def _complete(properties: Properties, inputs: State) -> State:
     """The inputs without the engine's keys and with the defaults that the official plugins keep to themselves."""
-    defaults = {key: item.default for key, item in properties.items() if item.default is not None and item.input}
+    defaults = {
+        key: item.default
+        for key, item in properties.items()
+        if item.default is not None and item.input
+    }
     chosen: State = select(object_of(properties), inputs)
     return defaults | chosen
 
 
-def _planned(properties: Properties, old: State, new: State, found: list[Difference] | None = None) -> State:
+def _planned(
+    properties: Properties, old: State, new: State, found: list[Difference] | None = None
+) -> State:
     """The state to come, as far as it is known before anything is done."""
-    kept = {key: old.get(key, values.UNKNOWN) for key, item in properties.items() if not item.input or item.computed}
+    kept = {
+        key: old.get(key, values.UNKNOWN)
+        for key, item in properties.items()
+        if not item.input or item.computed
+    }
     unknown = {item.key: values.UNKNOWN for item in found or [] if not properties[item.key].input}
     stored = {key: _stored(properties, key, value) for key, value in new.items()}
     return kept | unknown | stored
@@ -223,4 +287,6 @@ def _facts(resource: Resource[C], resource_id: str, state: State) -> State:
 
 def _named_by_program(properties: Properties, inputs: Mapping[str, Any]) -> bool:
     """Two resources of one explicit name cannot exist side by side, so the old one goes first."""
-    return any(item.auto_named and key not in inputs.get(DEFAULTS, []) for key, item in properties.items())
+    return any(
+        item.auto_named and key not in inputs.get(DEFAULTS, []) for key, item in properties.items()
+    )

@@ -43,7 +43,9 @@ def check(properties: Properties, news: State, olds: State, name: str, seed: byt
 
 def _suffix(seed: bytes, name: str) -> str:
     """Seven hexadecimal digits, the same for one seed."""
-    return hashlib.sha256(seed + name.encode()).hexdigest()[:7] if seed else secrets.token_hex(4)[:7]
+    return (
+        hashlib.sha256(seed + name.encode()).hexdigest()[:7] if seed else secrets.token_hex(4)[:7]
+    )
 
 
 def _object(properties: Properties, value: State, path: str, failures: list[Failure]) -> State:
@@ -56,15 +58,27 @@ def _object(properties: Properties, value: State, path: str, failures: list[Fail
         if known is None:
             failures.append(Failure(where, f"'{key}' is not in schema"))
         elif not known.input:
-            failures.append(Failure(where, f"'{key}' is set by the service; the program cannot set it"))
+            failures.append(
+                Failure(where, f"'{key}' is set by the service; the program cannot set it")
+            )
         elif not known.supported:
-            failures.append(Failure(where, f"'{key}' is in the official schema, but this stand-in plugin does not support it yet"))
+            failures.append(
+                Failure(
+                    where,
+                    f"'{key}' is in the official schema, but this stand-in plugin does not support it yet",
+                )
+            )
         else:
             result[key] = _conform(known.kind, item, where, failures)
     for key, known in properties.items():
         if known.required and value.get(key) is None:
             where = f"{path}.{key}" if path else key
-            failures.append(Failure(where, f"Missing required argument: the argument '{key}' is required, but no definition was found"))
+            failures.append(
+                Failure(
+                    where,
+                    f"Missing required argument: the argument '{key}' is required, but no definition was found",
+                )
+            )
     filled = [key for key, item in properties.items() if item.default and key not in result]
     result.update((key, properties[key].default) for key in filled)
     result[DEFAULTS] = sorted(filled)
@@ -78,9 +92,16 @@ def _conform(kind: Kind, value: Any, path: str, failures: list[Failure]) -> Any:
     if kind.name == "object" and isinstance(value, dict):
         return _object(kind.fields, value, path, failures)
     if kind.name == "map" and isinstance(value, dict) and kind.items:
-        return {key: _conform(kind.items, item, f"{path}.{key}", failures) for key, item in value.items() if item is not None}
+        return {
+            key: _conform(kind.items, item, f"{path}.{key}", failures)
+            for key, item in value.items()
+            if item is not None
+        }
     if kind.name in ("list", "set") and isinstance(value, list) and kind.items:
-        return [_conform(kind.items, item, f"{path}[{index}]", failures) for index, item in enumerate(value)]
+        return [
+            _conform(kind.items, item, f"{path}[{index}]", failures)
+            for index, item in enumerate(value)
+        ]
     scalar = _scalar(kind, value)
     if scalar is None:
         failures.append(Failure(path, f"expected {kind.name} value, got {_type_name(value)}"))
@@ -95,8 +116,18 @@ def _scalar(kind: Kind, value: Any) -> Any:
             return "true" if value else "false"
         return str(value) if isinstance(value, str | int | float) else None
     if kind.name == "boolean":
-        return {"true": True, "false": False}.get(value) if isinstance(value, str) else value if isinstance(value, bool) else None
-    if kind.name in ("integer", "number") and not isinstance(value, bool) and isinstance(value, str | int | float):
+        return (
+            {"true": True, "false": False}.get(value)
+            if isinstance(value, str)
+            else value
+            if isinstance(value, bool)
+            else None
+        )
+    if (
+        kind.name in ("integer", "number")
+        and not isinstance(value, bool)
+        and isinstance(value, str | int | float)
+    ):
         try:
             number = float(value)
         except ValueError:
@@ -108,5 +139,12 @@ def _scalar(kind: Kind, value: Any) -> Any:
 
 
 def _type_name(value: Any) -> str:
-    names = {bool: "boolean", int: "integer", float: "number", str: "string", list: "list", dict: "object"}
+    names = {
+        bool: "boolean",
+        int: "integer",
+        float: "number",
+        str: "string",
+        list: "list",
+        dict: "object",
+    }
     return names.get(type(value), type(value).__name__)

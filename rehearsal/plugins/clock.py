@@ -32,7 +32,9 @@ class Clock:
         if self._stopped.wait(PAUSE):
             raise PluginError(f"cancelled while waiting for {what}")
 
-    def until(self, look: Callable[[], tuple[str, T]], pending: Collection[str], target: str, what: str) -> T:
+    def until(
+        self, look: Callable[[], tuple[str, T]], pending: Collection[str], target: str, what: str
+    ) -> T:
         """Look until the state is ``target``; a state that is neither that nor ``pending`` is an error at once."""
         while True:
             state, found = look()

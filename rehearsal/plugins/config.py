@@ -13,7 +13,11 @@ ENGINE_KEYS = ("version", "pluginDownloadURL", "pluginChecksums")
 
 def read_config(properties: Properties, args: State) -> Checked:
     """The configuration with its failures; the engine passes everything but strings as JSON text."""
-    given = {key: _parsed(properties, key, value) for key, value in args.items() if key not in ENGINE_KEYS}
+    given = {
+        key: _parsed(properties, key, value)
+        for key, value in args.items()
+        if key not in ENGINE_KEYS
+    }
     return check(properties, given, {}, "", b"")
 
 

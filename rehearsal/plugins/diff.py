@@ -24,7 +24,9 @@ class Difference:
         return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
-def differences(properties: Properties, state: State, inputs: State, ignored: Iterable[str] = ()) -> list[Difference]:
+def differences(
+    properties: Properties, state: State, inputs: State, ignored: Iterable[str] = ()
+) -> list[Difference]:
     """Every change from ``state`` to ``inputs``, but for the paths that the program ignores."""
     patterns = [_pattern(path) for path in ignored]
     found = _object(properties, state, inputs, "")
@@ -91,14 +93,21 @@ def _canonical_set(kind: Kind, values: list[Any], wanted: list[Any]) -> list[str
     left_out = {
         key
         for key, item in items.fields.items()
-        if item.computed and not any(isinstance(member, dict) and member.get(key) is not None for member in wanted)
+        if item.computed
+        and not any(isinstance(member, dict) and member.get(key) is not None for member in wanted)
     }
-    return sorted(json.dumps(_canonical(items, value, left_out), sort_keys=True) for value in values)
+    return sorted(
+        json.dumps(_canonical(items, value, left_out), sort_keys=True) for value in values
+    )
 
 
 def _canonical(kind: Kind, value: Any, left_out: set[str]) -> Any:
     if kind.name == "object" and isinstance(value, dict):
-        members = {key: _canonical(kind.fields[key].kind, item, set()) for key, item in select(kind, value).items() if key not in left_out}
+        members = {
+            key: _canonical(kind.fields[key].kind, item, set())
+            for key, item in select(kind, value).items()
+            if key not in left_out
+        }
         return {key: item for key, item in members.items() if not is_zero(item)}
     if kind.name == "set" and isinstance(value, list):
         return _canonical_set(kind, value, value)

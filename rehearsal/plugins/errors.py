@@ -12,7 +12,9 @@ class PluginError(Exception):
 class PartialFailureError(PluginError):
     """A resource exists, but not as it was asked for: the engine keeps ``state`` and tries again at the next update."""
 
-    def __init__(self, message: str, resource_id: str, state: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    def __init__(
+        self, message: str, resource_id: str, state: Mapping[str, Any], inputs: Mapping[str, Any]
+    ) -> None:
         super().__init__(message)
         self.resource_id = resource_id
         self.state = state

@@ -14,7 +14,9 @@ def install(pulumi_home: Path, python: Path) -> list[str]:
 
     ``python`` must have the packages of this checkout's requirements. Installing again is harmless.
     """
-    return [name for name, version in VERSIONS.items() if _install(pulumi_home, python, name, version)]
+    return [
+        name for name, version in VERSIONS.items() if _install(pulumi_home, python, name, version)
+    ]
 
 
 def is_stand_in(pulumi_home: Path, name: str) -> bool:

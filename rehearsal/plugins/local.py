@@ -14,7 +14,9 @@ class LocalResource(Resource[C], Generic[C]):
 
     def read(self, resource_id: str, state: State) -> State | None:
         if not state:
-            raise PluginError("Resource Import Not Implemented: this resource does not support import")
+            raise PluginError(
+                "Resource Import Not Implemented: this resource does not support import"
+            )
         return {}
 
     def update(self, change: Change) -> None:

@@ -11,7 +11,11 @@ def inputs_after_read(properties: Properties, inputs: State, state: State) -> St
     """The old inputs with their drifted values replaced; without old inputs (an import), all that can be set."""
     if inputs:
         return _refreshed(properties, inputs, state)
-    settable = {key: item for key, item in properties.items() if item.input and item.supported and not is_zero(state.get(key))}
+    settable = {
+        key: item
+        for key, item in properties.items()
+        if item.input and item.supported and not is_zero(state.get(key))
+    }
     return {key: select(item.kind, state[key]) for key, item in settable.items()} | {DEFAULTS: []}
 
 
@@ -29,6 +33,12 @@ def _refreshed(properties: Properties, inputs: State, state: State) -> State:
 def _value(kind: Kind, value: Any, found: Any) -> Any:
     if kind.name == "object" and isinstance(value, dict) and isinstance(found, dict):
         return _refreshed(kind.fields, value, found)
-    if kind.name == "list" and kind.items and isinstance(value, list) and isinstance(found, list) and len(value) == len(found):
+    if (
+        kind.name == "list"
+        and kind.items
+        and isinstance(value, list)
+        and isinstance(found, list)
+        and len(value) == len(found)
+    ):
         return [_value(kind.items, *pair) for pair in zip(value, found, strict=True)]
     return select(kind, found)

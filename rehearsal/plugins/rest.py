@@ -71,7 +71,9 @@ class Tls:
         if bool(self.cert_file) != bool(self.key_file) or bool(self.cert_pem) != bool(self.key_pem):
             raise PluginError("both client cert and client key must be provided")
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None, capath=self.ca_path or None, cadata=self.ca_pem or None)
+            context = ssl.create_default_context(
+                cafile=self.ca_file or None, capath=self.ca_path or None, cadata=self.ca_pem or None
+            )
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file, NO_PASSWORD)
             elif self.cert_pem:
@@ -103,9 +105,18 @@ class Rest:
 
     def __post_init__(self) -> None:
         context = self.tls.context() if self.base.startswith("https") else None
-        self._pool = urllib3.PoolManager(maxsize=CONNECTIONS, retries=False, timeout=TIMEOUT, ssl_context=context)
+        self._pool = urllib3.PoolManager(
+            maxsize=CONNECTIONS, retries=False, timeout=TIMEOUT, ssl_context=context
+        )
 
-    def call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None, raw: bool = False) -> Answer:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        raw: bool = False,
+    ) -> Answer:
         """One request, without retry. ``body`` goes as JSON, or as it is when ``raw``.
 
         Raises:
@@ -114,13 +125,20 @@ class Rest:
         """
         url = self.base + quote(path) + (f"?{urlencode(query)}" if query else "")
         data = body if raw or body is None else json.dumps(body).encode()
-        headers = {**self.headers, **({"Content-Type": "application/json"} if body is not None and not raw else {})}
+        headers = {
+            **self.headers,
+            **({"Content-Type": "application/json"} if body is not None and not raw else {}),
+        }
         try:
             answer = self._pool.request(method, url, body=data, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise PluginError(f"{method} {url}: {error}") from error
         if answer.status >= 400:
-            raise RestError(answer.status, f"{method} {url}: {answer.status} {self.reason(answer.data)}", answer.headers)
+            raise RestError(
+                answer.status,
+                f"{method} {url}: {answer.status} {self.reason(answer.data)}",
+                answer.headers,
+            )
         return Answer(answer.status, answer.headers, answer.data)
 
     def reason(self, body: bytes) -> str:

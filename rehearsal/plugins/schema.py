@@ -10,11 +10,18 @@ from rehearsal.plugins.tables import Kind, Properties
 def render(package: Package[C], version: str) -> str:
     """The schema as JSON; it describes only what the stand-in supports."""
     types: dict[str, Any] = {}
-    resources = {kind.token: _resource(package.name, kind.token, kind.properties, types) for kind in package.resources}
-    return json.dumps({"name": package.name, "version": version, "resources": resources, "types": types})
+    resources = {
+        kind.token: _resource(package.name, kind.token, kind.properties, types)
+        for kind in package.resources
+    }
+    return json.dumps(
+        {"name": package.name, "version": version, "resources": resources, "types": types}
+    )
 
 
-def _resource(package: str, token: str, properties: Properties, types: dict[str, Any]) -> dict[str, Any]:
+def _resource(
+    package: str, token: str, properties: Properties, types: dict[str, Any]
+) -> dict[str, Any]:
     prefix = token.rpartition(":")[2]
     inputs = {key: item for key, item in properties.items() if item.input and item.supported}
     return {
@@ -25,9 +32,12 @@ def _resource(package: str, token: str, properties: Properties, types: dict[str,
     }
 
 
-def _fields(package: str, prefix: str, properties: Properties, types: dict[str, Any]) -> dict[str, Any]:
+def _fields(
+    package: str, prefix: str, properties: Properties, types: dict[str, Any]
+) -> dict[str, Any]:
     return {
-        key: _type(package, prefix + key[0].upper() + key[1:], item.kind, types) | ({"secret": True} if item.secret else {})
+        key: _type(package, prefix + key[0].upper() + key[1:], item.kind, types)
+        | ({"secret": True} if item.secret else {})
         for key, item in properties.items()
     }
 

@@ -24,12 +24,16 @@ Method = Callable[[Any, Any], Awaitable[Any]]
 class Telling(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Errors of a stand-in become plain messages, and a partial failure keeps its resource in the state."""
 
-    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
+    async def intercept_service(
+        self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
+    ) -> Any:
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
         told = _telling(handler.unary_unary)
-        return grpc.unary_unary_rpc_method_handler(told, handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(
+            told, handler.request_deserializer, handler.response_serializer
+        )
 
 
 def _telling(method: Method) -> Method:
@@ -37,7 +41,11 @@ def _telling(method: Method) -> Method:
         try:
             return await method(request, context)
         except PartialFailureError as failure:
-            await context.abort(grpc.StatusCode.UNKNOWN, str(failure), (("grpc-status-details-bin", _details(failure)),))
+            await context.abort(
+                grpc.StatusCode.UNKNOWN,
+                str(failure),
+                (("grpc-status-details-bin", _details(failure)),),
+            )
         except PluginError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
@@ -75,4 +83,6 @@ def serve(provider: Provider, version: str, engine_address: str) -> NoReturn:
         await server.stop(None)
 
     asyncio.run(run())
-    os._exit(0)  # A thread that still waits for a service would keep the process; the engine is through with it.
+    os._exit(
+        0
+    )  # A thread that still waits for a service would keep the process; the engine is through with it.

@@ -86,7 +86,11 @@ def name(*, replaces: bool = False) -> Property:
 def select(kind: Kind, value: Any) -> Any:
     """``value`` without the engine's own keys, such as ``__defaults``."""
     if kind.name == "object" and isinstance(value, dict):
-        return {key: select(kind.fields[key].kind, item) for key, item in value.items() if key in kind.fields}
+        return {
+            key: select(kind.fields[key].kind, item)
+            for key, item in value.items()
+            if key in kind.fields
+        }
     if kind.name in ("list", "set") and kind.items and isinstance(value, list):
         return [select(kind.items, item) for item in value]
     return value

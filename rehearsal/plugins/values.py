@@ -16,10 +16,15 @@ def from_engine(values: Mapping[str, PropertyValue]) -> State:
     return {key: _plain(value) for key, value in values.items()}
 
 
-def to_engine(values: Mapping[str, Any], properties: Properties | None = None, secrets: Collection[str] = ()) -> dict[str, PropertyValue]:
+def to_engine(
+    values: Mapping[str, Any], properties: Properties | None = None, secrets: Collection[str] = ()
+) -> dict[str, PropertyValue]:
     """The engine's form of ``values``; what ``properties`` call secret is marked, and so are ``secrets``."""
     secret = {key for key, item in (properties or {}).items() if item.secret} | set(secrets)
-    return {key: _wrapped(value).with_secret(key in secret and value is not None) for key, value in values.items()}
+    return {
+        key: _wrapped(value).with_secret(key in secret and value is not None)
+        for key, value in values.items()
+    }
 
 
 def has_unknown(value: Any) -> bool:

@@ -5,7 +5,7 @@ import os
 import sys
 
 from services.connect import Agent, Mesh
-from services.serving import Gate, Identity, Reply, Serving
+from services.serving import Authorizer, Identity, Reply, Serving
 
 
 def build() -> Serving:
@@ -17,10 +17,14 @@ def build() -> Serving:
     async def answer() -> Reply:
         return Reply(200, {**identity.as_dict(), "message": greeting})
 
-    def ailment() -> str | None:
-        return mesh.ailment() if greeting else "BACKSERVE_GREETING is empty: there is nothing to answer with"
+    def health_problem() -> str | None:
+        return (
+            mesh.health_problem()
+            if greeting
+            else "BACKSERVE_GREETING is empty: there is nothing to answer with"
+        )
 
-    return Serving(answer, ailment, mesh.run, Gate(mesh.server, mesh.admits))
+    return Serving(answer, health_problem, mesh.run, Authorizer(mesh.server, mesh.admits))
 
 
 def main() -> None:

@@ -45,10 +45,18 @@ class Agent:
     @classmethod
     def of_environment(cls) -> "Agent":
         """The agent of Consul's own settings ``CONSUL_HTTP_ADDR`` and ``CONSUL_HTTP_TOKEN_FILE``; without the second, no token."""
-        return cls(os.environ.get("CONSUL_HTTP_ADDR", CONSUL_HTTP_ADDR), os.environ.get("CONSUL_HTTP_TOKEN_FILE", ""))
+        return cls(
+            os.environ.get("CONSUL_HTTP_ADDR", CONSUL_HTTP_ADDR),
+            os.environ.get("CONSUL_HTTP_TOKEN_FILE", ""),
+        )
 
     async def ask(
-        self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None, timeout: float = TIMEOUT
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        timeout: float = TIMEOUT,
     ) -> Answer:
         """One question; ``timeout`` in seconds is for each part of it.
 
@@ -57,7 +65,9 @@ class Agent:
         """
         headers = {"X-Consul-Token": self._token()} if self._token_file else {}
         try:
-            response = await self._client.request(method, path, params=query, json=body, headers=headers, timeout=timeout)
+            response = await self._client.request(
+                method, path, params=query, json=body, headers=headers, timeout=timeout
+            )
             if response.is_success:
                 return Answer(response.json(), int(response.headers.get("X-Consul-Index", 0)))
         except (httpx.HTTPError, ValueError) as error:
@@ -70,7 +80,12 @@ class Agent:
         Raises:
             AgentError: as for ``ask``.
         """
-        answer = await self.ask("GET", path, {**(query or {}), "index": index, "wait": f"{WAIT}s"}, timeout=WAIT + TIMEOUT)
+        answer = await self.ask(
+            "GET",
+            path,
+            {**(query or {}), "index": index, "wait": f"{WAIT}s"},
+            timeout=WAIT + TIMEOUT,
+        )
         # An index that goes back means that Consul's state was made anew: waiting for the old one would take for ever.
         return answer if answer.index >= index else replace(answer, index=0)
 

@@ -27,7 +27,11 @@ class Leaf:
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> "Leaf":
         """From ``/v1/agent/connect/ca/leaf``."""
-        return cls(answer["CertPEM"], answer["PrivateKeyPEM"], datetime.fromisoformat(answer["ValidBefore"]))
+        return cls(
+            answer["CertPEM"],
+            answer["PrivateKeyPEM"],
+            datetime.fromisoformat(answer["ValidBefore"]),
+        )
 
     def expired(self) -> bool:
         return datetime.now(UTC) >= self.expires
@@ -72,14 +76,18 @@ def context(purpose: int, leaf: Leaf, roots: Roots, service: str | None = None) 
     result.minimum_version = ssl.TLSVersion.TLSv1_3
     if purpose == ssl.PROTOCOL_TLS_SERVER:
         result.num_tickets = 0
-    result.check_hostname = False  # a member of the mesh has no host name: its URI is checked instead
+    result.check_hostname = (
+        False  # a member of the mesh has no host name: its URI is checked instead
+    )
     result.verify_mode = ssl.CERT_REQUIRED
     result.load_verify_locations(cadata="\n".join(roots.certificates))
     with _file(f"{leaf.certificate}\n{leaf.key}") as path:
         result.load_cert_chain(path)
     name = re.escape(service) if service else "[^/]+"
     wanted = re.compile(f"spiffe://{re.escape(roots.trust_domain)}/ns/default/dc/[^/]+/svc/{name}")
-    result.sslobject_class = _checking(lambda certificate: wanted.fullmatch(identity(certificate)) is not None)
+    result.sslobject_class = _checking(
+        lambda certificate: wanted.fullmatch(identity(certificate)) is not None
+    )
     return result
 
 
@@ -109,7 +117,10 @@ def _checking(accepts: Callable[[Certificate], bool]) -> type[ssl.SSLObject]:
                 super().do_handshake()
                 certificate = self.getpeercert() or {}
                 if not accepts(certificate):
-                    raise ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, f"the peer is {identity(certificate) or 'nobody of the mesh'}")
+                    raise ssl.SSLCertVerificationError(
+                        ssl.SSL_ERROR_SSL,
+                        f"the peer is {identity(certificate) or 'nobody of the mesh'}",
+                    )
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:

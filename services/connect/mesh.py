@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from services.connect.agent import Agent, AgentError
-from services.connect.certificates import Certificate, Latest, Leaf, Roots, context, identity, serial
+from services.connect.certificates import (
+    Certificate,
+    Latest,
+    Leaf,
+    Roots,
+    context,
+    identity,
+    serial,
+)
 from services.serving.log import log
 
 RETRY = 1.0
@@ -37,7 +45,7 @@ class Mesh:
         """For connections to ``service``, and to nobody else; to be had before ``run``."""
         return self._clients.setdefault(service, Latest(ssl.PROTOCOL_TLS_CLIENT))
 
-    def ailment(self) -> str | None:
+    def health_problem(self) -> str | None:
         """Why no connection can be made now, or None."""
         if self._leaf is None or self._roots is None:
             return f"{self._service} has no certificate yet: {self._problem}"
@@ -50,13 +58,21 @@ class Mesh:
         peer = {"ClientCertURI": identity(certificate), "ClientCertSerial": serial(certificate)}
         try:
             body = {"Target": self._service, **peer}
-            answer = await self._agent.ask("POST", "/v1/agent/connect/authorize", body=body, timeout=AUTHORIZE_TIMEOUT)
+            answer = await self._agent.ask(
+                "POST", "/v1/agent/connect/authorize", body=body, timeout=AUTHORIZE_TIMEOUT
+            )
             if answer.body["Authorized"] is True:
                 return True
             reason = str(answer.body["Reason"])
         except (AgentError, LookupError, TypeError) as error:
             reason = f"the authorisation cannot be asked: {error!r}"
-        log("warning", "refused", peer=peer["ClientCertURI"], serial=peer["ClientCertSerial"], reason=reason)
+        log(
+            "warning",
+            "refused",
+            peer=peer["ClientCertURI"],
+            serial=peer["ClientCertSerial"],
+            reason=reason,
+        )
         return False
 
     async def run(self) -> None:
@@ -96,9 +112,18 @@ class Mesh:
             return
         if leaf is not None and roots is not None:
             server = context(ssl.PROTOCOL_TLS_SERVER, leaf, roots)
-            clients = {service: context(ssl.PROTOCOL_TLS_CLIENT, leaf, roots, service) for service in self._clients}
+            clients = {
+                service: context(ssl.PROTOCOL_TLS_CLIENT, leaf, roots, service)
+                for service in self._clients
+            }
             self._server.latest = server
             for service, client in clients.items():
                 self._clients[service].latest = client
-            log("info", "certificates taken", service=self._service, expires=leaf.expires, roots=len(roots.certificates))
+            log(
+                "info",
+                "certificates taken",
+                service=self._service,
+                expires=leaf.expires,
+                roots=len(roots.certificates),
+            )
         self._leaf, self._roots = leaf, roots

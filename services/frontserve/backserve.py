@@ -25,10 +25,14 @@ class NoAnswerError(Exception):
 class Backserve:
     """Asks the instances in turn; an instance that fails is passed over for the next. ``context`` connects to backserve alone."""
 
-    def __init__(self, find: Callable[[], Awaitable[list[Instance]]], context: ssl.SSLContext) -> None:
+    def __init__(
+        self, find: Callable[[], Awaitable[list[Instance]]], context: ssl.SSLContext
+    ) -> None:
         self._find = find
         self._turn = itertools.count()
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, verify=context, trust_env=False)
+        self._client = httpx.AsyncClient(
+            timeout=TIMEOUT, limits=LIMITS, verify=context, trust_env=False
+        )
 
     async def ask(self) -> dict[str, Any]:
         """The reply of the first instance that gives one.
@@ -50,8 +54,15 @@ class Backserve:
                 response.raise_for_status()
                 reply = response.json()
             except (httpx.HTTPError, ValueError) as error:
-                problem = f"{instance.address}:{instance.port}: {str(error) or type(error).__name__}"
-                log("warning", "instance failed", instance=f"{instance.address}:{instance.port}", error=repr(error))
+                problem = (
+                    f"{instance.address}:{instance.port}: {str(error) or type(error).__name__}"
+                )
+                log(
+                    "warning",
+                    "instance failed",
+                    instance=f"{instance.address}:{instance.port}",
+                    error=repr(error),
+                )
                 problems.append(problem)
             else:
                 return dict(reply)

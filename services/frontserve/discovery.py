@@ -43,7 +43,12 @@ async def instances(service: str, server: str, port: int) -> list[Instance]:
         DiscoveryError: no answer, or one that is an error.
     """
     answer = await _ask(f"{service}.service.consul.", dns.rdatatype.SRV, server, port)
-    addresses = {str(rrset.name): rdata.address for rrset in answer.additional for rdata in rrset if isinstance(rdata, A)}
+    addresses = {
+        str(rrset.name): rdata.address
+        for rrset in answer.additional
+        for rdata in rrset
+        if isinstance(rdata, A)
+    }
     found = set[Instance]()
     for srv in (rdata for rrset in answer.answer for rdata in rrset if isinstance(rdata, SRV)):
         target = str(srv.target)
@@ -61,7 +66,9 @@ async def _address(name: str, server: str, port: int) -> str:
     return str(random.choice(known))
 
 
-async def _ask(name: str, kind: dns.rdatatype.RdataType, server: str, port: int) -> dns.message.Message:
+async def _ask(
+    name: str, kind: dns.rdatatype.RdataType, server: str, port: int
+) -> dns.message.Message:
     """One question, asked again as long as the server fails for a moment only."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + PATIENCE
@@ -70,11 +77,15 @@ async def _ask(name: str, kind: dns.rdatatype.RdataType, server: str, port: int)
         if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             return answer
         if answer.rcode() != dns.rcode.SERVFAIL or clock() > deadline:
-            raise DiscoveryError(f"DNS at {server}:{port} answered {dns.rcode.to_text(answer.rcode())} for {name}")
+            raise DiscoveryError(
+                f"DNS at {server}:{port} answered {dns.rcode.to_text(answer.rcode())} for {name}"
+            )
         await asyncio.sleep(PAUSE)
 
 
-async def _exchange(name: str, kind: dns.rdatatype.RdataType, server: str, port: int) -> dns.message.Message:
+async def _exchange(
+    name: str, kind: dns.rdatatype.RdataType, server: str, port: int
+) -> dns.message.Message:
     """Over UDP, over TCP if the answer is too long, again if it is lost."""
     query = dns.message.make_query(name, kind, use_edns=0, payload=4096)
     problem: Exception | None = None
@@ -85,4 +96,6 @@ async def _exchange(name: str, kind: dns.rdatatype.RdataType, server: str, port:
             problem = error
         else:
             return answer
-    raise DiscoveryError(f"DNS at {server}:{port} did not answer for {name}: {problem or 'timeout'}")
+    raise DiscoveryError(
+        f"DNS at {server}:{port} did not answer for {name}: {problem or 'timeout'}"
+    )

@@ -27,13 +27,13 @@ def build() -> Serving:
 
     async def answer() -> Reply:
         try:
-            if reason := mesh.ailment():
+            if reason := mesh.health_problem():
                 raise NoAnswerError(reason)
             return Reply(200, {**identity.as_dict(), "backserve": await backserve.ask()})
         except NoAnswerError as error:
             return Reply(503, {**identity.as_dict(), "backserve": None, "reason": str(error)})
 
-    return Serving(answer, mesh.ailment, mesh.run)
+    return Serving(answer, mesh.health_problem, mesh.run)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ def build() -> Serving:
     async def answer() -> Reply:
         return Reply(200, dict(identity.as_dict()))
 
-    return Serving(answer, prober.ailment, prober.run)
+    return Serving(answer, prober.health_problem, prober.run)
 
 
 def main() -> None:

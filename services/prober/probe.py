@@ -59,14 +59,26 @@ async def reach(address: str, ports: list[int], timeout: float = 5.0) -> bool:
 
 async def _http(definition: Mapping[str, Any]) -> Finding:
     url, method = definition["HTTP"], definition.get("Method") or "GET"
-    headers = [(name, value) for name, values in (definition.get("Header") or {}).items() for value in values]
+    headers = [
+        (name, value)
+        for name, values in (definition.get("Header") or {}).items()
+        for value in values
+    ]
     context = _tls(bool(definition.get("TLSSkipVerify")))
-    async with httpx.AsyncClient(verify=context, trust_env=False, follow_redirects=True, timeout=None) as client:
-        response = await client.request(method, url, headers=headers, content=definition.get("Body") or None)
-    output = f"HTTP {method} {url}: {response.status_code} {response.reason_phrase} Output: {response.text}"[:OUTPUT_LIMIT]
+    async with httpx.AsyncClient(
+        verify=context, trust_env=False, follow_redirects=True, timeout=None
+    ) as client:
+        response = await client.request(
+            method, url, headers=headers, content=definition.get("Body") or None
+        )
+    output = f"HTTP {method} {url}: {response.status_code} {response.reason_phrase} Output: {response.text}"[
+        :OUTPUT_LIMIT
+    ]
     if response.is_success:
         return Finding("passing", output)
-    return Finding("warning" if response.status_code == httpx.codes.TOO_MANY_REQUESTS else "critical", output)
+    return Finding(
+        "warning" if response.status_code == httpx.codes.TOO_MANY_REQUESTS else "critical", output
+    )
 
 
 async def _tcp(target: str) -> Finding:

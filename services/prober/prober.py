@@ -33,7 +33,7 @@ class Prober:
         self._running: dict[Key, tuple[object, asyncio.Task[None]]] = {}
         self._heard = time.monotonic()
 
-    def ailment(self) -> str | None:
+    def health_problem(self) -> str | None:
         silent = time.monotonic() - self._heard
         return f"Consul has not answered for {silent:.0f} s" if silent >= SILENCE else None
 
@@ -73,7 +73,9 @@ class Prober:
                 self._running[key] = (what, asyncio.ensure_future(watch()))
 
     async def _watch_check(self, key: Key, definition: dict[str, Any]) -> None:
-        interval = max(seconds(definition.get("Interval", "")) or DEFAULT_INTERVAL, MINIMUM_INTERVAL)
+        interval = max(
+            seconds(definition.get("Interval", "")) or DEFAULT_INTERVAL, MINIMUM_INTERVAL
+        )
         reap = seconds(definition.get("DeregisterCriticalServiceAfter", ""))
         bad = 0
         critical_since: float | None = None
@@ -89,12 +91,31 @@ class Prober:
             check = self._seen.get(key)
             if check is None:
                 return
-            if finding.status != check["Status"] and (finding.status != "critical" or bad >= BAD_LOOKS):
+            if finding.status != check["Status"] and (
+                finding.status != "critical" or bad >= BAD_LOOKS
+            ):
                 await self._catalog.update(check, finding)
-                log("info", "status changed", node=key[0], check=key[2], status=finding.status, output=finding.output)
-            if reap and key[1] and critical_since is not None and time.monotonic() - critical_since > reap:
+                log(
+                    "info",
+                    "status changed",
+                    node=key[0],
+                    check=key[2],
+                    status=finding.status,
+                    output=finding.output,
+                )
+            if (
+                reap
+                and key[1]
+                and critical_since is not None
+                and time.monotonic() - critical_since > reap
+            ):
                 await self._catalog.deregister(key[0], key[1])
-                log("warning", "service deregistered: critical for too long", node=key[0], service=key[1])
+                log(
+                    "warning",
+                    "service deregistered: critical for too long",
+                    node=key[0],
+                    service=key[1],
+                )
 
         await _repeat(look, interval)
 
@@ -104,11 +125,21 @@ class Prober:
             if not ports:
                 return  # nothing there to reach yet
             alive = await reach(node.address, ports)
-            finding = Finding("passing", "Node alive or reachable") if alive else Finding("critical", "Node not live or unreachable")
+            finding = (
+                Finding("passing", "Node alive or reachable")
+                if alive
+                else Finding("critical", "Node not live or unreachable")
+            )
             check = self._seen.get((node.name, "", NODE_CHECK))
             if check is None or check["Status"] != finding.status:
                 await self._catalog.update_node(node.name, finding)
-                log("info", "status changed", node=node.name, check=NODE_CHECK, status=finding.status)
+                log(
+                    "info",
+                    "status changed",
+                    node=node.name,
+                    check=NODE_CHECK,
+                    status=finding.status,
+                )
 
         await _repeat(look, NODE_INTERVAL)
 

@@ -21,7 +21,7 @@ Certificate = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Gate:
+class Authorizer:
     """Who may come in."""
 
     context: ssl.SSLContext
@@ -44,7 +44,12 @@ class Gate:
 class Guard:
     """The application as one connection reaches it: no request is answered on a permission older than ``PERMISSION_SECONDS``."""
 
-    def __init__(self, app: Application, admits: Callable[[Certificate], Awaitable[bool]], certificate: Certificate) -> None:
+    def __init__(
+        self,
+        app: Application,
+        admits: Callable[[Certificate], Awaitable[bool]],
+        certificate: Certificate,
+    ) -> None:
         self._app = app
         self._admits = admits
         self._certificate = certificate

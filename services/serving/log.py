@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 
 def log(level: str, event: str, **facts: object) -> None:
     """Write one line: when, how grave, what happened, and the facts about it."""
-    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "event": event, **facts}
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "level": level,
+        "event": event,
+        **facts,
+    }
     sys.stdout.write(json.dumps(line, default=str) + "\n")
     sys.stdout.flush()
 

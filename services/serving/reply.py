@@ -37,7 +37,9 @@ async def send_reply(reply: Reply, scope: Scope, send: Send, *, last: bool) -> N
 class Paths:
     """The ASGI application of one listener: each path has its answer. Once it is ``leaving``, each answer is a connection's last."""
 
-    def __init__(self, answers: Mapping[str, Callable[[], Awaitable[Reply]]], leaving: Callable[[], bool]) -> None:
+    def __init__(
+        self, answers: Mapping[str, Callable[[], Awaitable[Reply]]], leaving: Callable[[], bool]
+    ) -> None:
         self._answers = answers
         self._leaving = leaving
 
@@ -47,7 +49,9 @@ class Paths:
         if path in self._answers:
             try:
                 reply = await self._answers[path]()
-            except Exception as error:  # the caller gets an answer, whatever it was; the log gets the cause
+            except (
+                Exception
+            ) as error:  # the caller gets an answer, whatever it was; the log gets the cause
                 log("error", "answer failed", error=repr(error))
                 reply = Reply(500, {"error": type(error).__name__})
         else:
@@ -55,4 +59,10 @@ class Paths:
         await send_reply(reply, scope, send, last=self._leaving())
         if reply.remarkable:
             level = "info" if reply.status < 400 else "warning"
-            log(level, "request", path=path, status=reply.status, ms=round(1000 * (time.monotonic() - start), 1))
+            log(
+                level,
+                "request",
+                path=path,
+                status=reply.status,
+                ms=round(1000 * (time.monotonic() - start), 1),
+            )

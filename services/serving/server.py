@@ -43,7 +43,10 @@ class Server(uvicorn.Server):
     """Except for SIGINT a signal calls ``end`` instead of ending. What listens ``beside`` lives and ends with the server."""
 
     def __init__(
-        self, config: uvicorn.Config, end: Callable[[uvicorn.Server], None], beside: Sequence[tuple[Paths, socket.socket]] = ()
+        self,
+        config: uvicorn.Config,
+        end: Callable[[uvicorn.Server], None],
+        beside: Sequence[tuple[Paths, socket.socket]] = (),
     ) -> None:
         super().__init__(config)
         self._end = end
@@ -61,7 +64,9 @@ class Server(uvicorn.Server):
             config = configuration(paths)
             config.load()
             protocol = partial(H11Protocol, config, self.server_state, {})
-            self.servers.append(await asyncio.get_running_loop().create_server(protocol, sock=listener))
+            self.servers.append(
+                await asyncio.get_running_loop().create_server(protocol, sock=listener)
+            )
 
 
 async def listen(host: str, port: int) -> socket.socket:

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from services.serving.gate import Gate
+from services.serving.gate import Authorizer
 from services.serving.log import capture_libraries, log
 from services.serving.reply import Paths, Reply
 from services.serving.server import Server, configuration, listen
@@ -25,7 +25,7 @@ LOOPBACK = "127.0.0.1"
 class Serving:
     """Serves one program until SIGTERM or SIGINT.
 
-    ``answer`` replies to ``/``. ``ailment`` tells why the service is unhealthy, or None when it is well.
+    ``answer`` replies to ``/``. ``health_problem`` tells why the service is unhealthy, or None when it is well.
     ``work``, if given, runs beside the server for as long as it lives; if it ends, so does the service, with status 1.
     With a ``gate``, ``/`` is only for whom that lets in; ``/health`` is elsewhere then, for this machine alone.
     """
@@ -33,12 +33,12 @@ class Serving:
     def __init__(
         self,
         answer: Callable[[], Awaitable[Reply]],
-        ailment: Callable[[], str | None] = lambda: None,
+        health_problem: Callable[[], str | None] = lambda: None,
         work: Callable[[], Awaitable[None]] | None = None,
-        gate: Gate | None = None,
+        gate: Authorizer | None = None,
     ) -> None:
         self._answer = answer
-        self._ailment = ailment
+        self._ailment = health_problem
         self._work = work
         self._gate = gate
         self._draining = False
@@ -77,9 +77,15 @@ class Serving:
             return Paths(answers, lambda: self._draining)
 
         if self._gate is None:
-            return Server(configuration(paths({"/": self._answer, "/health": self._health})), self._end)
+            return Server(
+                configuration(paths({"/": self._answer, "/health": self._health})), self._end
+            )
         context = self._gate.context
-        gated = configuration(paths({"/": self._answer}), http=self._gate.protocol(), ssl_context_factory=lambda *_: context)
+        gated = configuration(
+            paths({"/": self._answer}),
+            http=self._gate.protocol(),
+            ssl_context_factory=lambda *_: context,
+        )
         health = await listen(LOOPBACK, int(os.environ["HEALTH_PORT"]))
         return Server(gated, self._end, [(paths({"/health": self._health}), health)])
 

@@ -23,18 +23,36 @@ class Authority:
         self._name = _name(name)
         self._key = ec.generate_private_key(ec.SECP256R1())
         ca = x509.BasicConstraints(ca=True, path_length=None)
-        signed = _begun(self._name, self._name, self._key).add_extension(ca, critical=True).sign(self._key, hashes.SHA256())
+        signed = (
+            _begun(self._name, self._name, self._key)
+            .add_extension(ca, critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
         self.pem = _pem(signed)
 
-    def credentials(self, addresses: Sequence[str] = ("127.0.0.1",), names: Sequence[str] = ()) -> Credentials:
+    def credentials(
+        self, addresses: Sequence[str] = ("127.0.0.1",), names: Sequence[str] = ()
+    ) -> Credentials:
         """A certificate of both uses for a server at ``addresses`` that bears ``names``, or for any client."""
         key = ec.generate_private_key(ec.SECP256R1())
-        both = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH])
-        known = x509.SubjectAlternativeName([*map(x509.DNSName, names), *(x509.IPAddress(IPv4Address(one)) for one in addresses)])
-        begun = _begun(_name("leaf"), self._name, key).add_extension(both, critical=False).add_extension(known, critical=False)
+        both = x509.ExtendedKeyUsage(
+            [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+        )
+        known = x509.SubjectAlternativeName(
+            [*map(x509.DNSName, names), *(x509.IPAddress(IPv4Address(one)) for one in addresses)]
+        )
+        begun = (
+            _begun(_name("leaf"), self._name, key)
+            .add_extension(both, critical=False)
+            .add_extension(known, critical=False)
+        )
         form = serialization.PrivateFormat.TraditionalOpenSSL
-        secret = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
-        return Credentials(authority=self.pem, certificate=_pem(begun.sign(self._key, hashes.SHA256())), key=secret)
+        secret = key.private_bytes(
+            serialization.Encoding.PEM, form, serialization.NoEncryption()
+        ).decode()
+        return Credentials(
+            authority=self.pem, certificate=_pem(begun.sign(self._key, hashes.SHA256())), key=secret
+        )
 
     def server(self, scratch: Path, address: str = "127.0.0.1") -> ssl.SSLContext:
         """TLS of a server that takes only clients with a certificate of this authority."""
@@ -52,10 +70,21 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _begun(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+def _begun(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
-    begun = x509.CertificateBuilder().subject_name(subject).issuer_name(issuer).public_key(key.public_key())
-    return begun.serial_number(x509.random_serial_number()).not_valid_before(now - HOUR).not_valid_after(now + HOUR)
+    begun = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+    )
+    return (
+        begun.serial_number(x509.random_serial_number())
+        .not_valid_before(now - HOUR)
+        .not_valid_after(now + HOUR)
+    )
 
 
 def _pem(certificate: x509.Certificate) -> str:

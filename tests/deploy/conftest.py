@@ -13,7 +13,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from infra.mtls import Access
-from rehearsal import environment, secrets_service
+from rehearsal.api import secrets_service
+from rehearsal.lifecycle import environment
 from tests.deploy.answers import Answers
 from tests.deploy.certificates import Authority
 from tests.deploy.throwaway import Project
@@ -49,13 +50,17 @@ def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, secrets_url: str, tools_on_path: None, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(
+    tmp_path: Path, secrets_url: str, tools_on_path: None, monkeypatch: pytest.MonkeyPatch
+) -> Project:
     """A project without a stack, in the environment that a rehearsal gives."""
     for name in ("home", "state", "credentials", "project", "modules"):
         (tmp_path / name).mkdir()
     # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
     (tmp_path / "modules/pip.py").write_text("print([])\n")
-    (tmp_path / "credentials/credentials.json").write_text(environment.credentials(secrets_url, TOKEN))
+    (tmp_path / "credentials/credentials.json").write_text(
+        environment.credentials(secrets_url, TOKEN)
+    )
     (tmp_path / "passphrase").write_text("only for stacks that `pulumi stack init` makes")
     for name, value in {
         "PULUMI_HOME": tmp_path / "home",
@@ -97,7 +102,11 @@ def agents(authority: Authority, tmp_path: Path) -> Iterator[Answers]:
 def access(agents: Answers, authority: Authority) -> Access:
     """What the stack's operator has."""
     return Access(
-        consul=agents.url, nomad=agents.url, **authority.credentials(), consul_token="token-of-consul", nomad_token="token-of-nomad"
+        consul=agents.url,
+        nomad=agents.url,
+        **authority.credentials(),
+        consul_token="token-of-consul",
+        nomad_token="token-of-nomad",
     )
 
 
@@ -105,4 +114,8 @@ def access(agents: Answers, authority: Authority) -> Access:
 def outputs(access: Access) -> dict[str, Any]:
     """A stack's outputs as far as they tell of its cluster."""
     operator = {name: value for name, value in access.items() if name not in ("consul", "nomad")}
-    return {"consul_address": access["consul"], "nomad_address": access["nomad"], "operator": operator}
+    return {
+        "consul_address": access["consul"],
+        "nomad_address": access["nomad"],
+        "operator": operator,
+    }

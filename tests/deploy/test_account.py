@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from deploy import remains
-from deploy.account import Account, AccountError, Thing
+from deploy import orphans
+from deploy.account import Account, AccountError, CloudResource
 from tests.deploy.answers import Answers
 
 DROPLET: dict[str, Any] = {
@@ -15,7 +15,12 @@ DROPLET: dict[str, Any] = {
     "size_slug": "s-1vcpu-1gb",
     "size": {"price_monthly": 6.0},
     "region": {"slug": "nyc3"},
-    "networks": {"v4": [{"type": "public", "ip_address": "198.51.100.7"}, {"type": "private", "ip_address": "10.10.0.3"}]},
+    "networks": {
+        "v4": [
+            {"type": "public", "ip_address": "198.51.100.7"},
+            {"type": "private", "ip_address": "10.10.0.3"},
+        ]
+    },
 }
 HAD = [
     {"type": "digitalocean:index/droplet:Droplet", "id": "7"},
@@ -30,12 +35,15 @@ def account(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Answers:
     """An account in which nothing is left."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
-    answers.by_path |= {f"/v2/{name}": {name: [], "links": {}} for name in ("droplets", "load_balancers", "volumes", "snapshots")}
+    answers.by_path |= {
+        f"/v2/{name}": {name: [], "links": {}}
+        for name in ("droplets", "load_balancers", "volumes", "snapshots")
+    }
     return answers
 
 
 def test_nothing_left_is_nothing_found() -> None:
-    assert remains.search(HAD, ["slipway-dev-worker"]) == []
+    assert orphans.search(HAD, ["slipway-dev-worker"]) == []
 
 
 def test_what_is_left_is_found_once_with_its_price(account: Answers) -> None:
@@ -43,19 +51,24 @@ def test_what_is_left_is_found_once_with_its_price(account: Answers) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     account.by_path["/v2/vpcs/abc"] = {"vpc": {"id": "abc", "name": "slipway-dev"}}
     account.by_path["/v2/load_balancers"] = {
-        "load_balancers": [{"id": "lb", "name": "edge", "tag": "slipway-dev-worker"}, {"id": "x", "name": "y"}]
+        "load_balancers": [
+            {"id": "lb", "name": "edge", "tag": "slipway-dev-worker"},
+            {"id": "x", "name": "y"},
+        ]
     }
-    assert remains.search(HAD, ["slipway-dev-worker"]) == [
-        Thing("droplet", "7", "worker01nyc3", 6.0),
-        Thing("load balancer", "lb", "edge", 12.0),
-        Thing("vpc", "abc", "slipway-dev", 0.0),
+    assert orphans.search(HAD, ["slipway-dev-worker"]) == [
+        CloudResource("droplet", "7", "worker01nyc3", 6.0),
+        CloudResource("load balancer", "lb", "edge", 12.0),
+        CloudResource("vpc", "abc", "slipway-dev", 0.0),
     ]
 
 
-def test_an_account_that_cannot_be_asked_proves_nothing(account: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_that_cannot_be_asked_proves_nothing(
+    account: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account.close()
     with pytest.raises(AccountError, match="did not answer"):
-        remains.search(HAD, [])
+        orphans.search(HAD, [])
     monkeypatch.delenv("DIGITALOCEAN_TOKEN")
     monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN", raising=False)
     with pytest.raises(AccountError, match="DIGITALOCEAN_TOKEN is not set"):
@@ -65,11 +78,18 @@ def test_an_account_that_cannot_be_asked_proves_nothing(account: Answers, monkey
 def test_droplets_are_told_with_both_addresses(account: Answers) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
-    assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == ("worker01nyc3", "198.51.100.7", "10.10.0.3", 6.0)
+    assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == (
+        "worker01nyc3",
+        "198.51.100.7",
+        "10.10.0.3",
+        6.0,
+    )
 
 
 def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: Answers) -> None:
-    networks = {"v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]}
+    networks = {
+        "v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]
+    }
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET | {"networks": networks}]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
     assert droplet.public == "198.51.100.7"
@@ -77,5 +97,7 @@ def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: Answe
 
 def test_base_images_are_told_with_their_price(account: Answers) -> None:
     image = {"id": "9", "name": "base.2026.01.02.1", "size_gigabytes": 2.5}
-    account.by_path["/v2/snapshots"] = {"snapshots": [image, {"id": "10", "name": "mine.2026.01.02.1", "size_gigabytes": 9}]}
-    assert remains.base_images() == [Thing("snapshot", "9", "base.2026.01.02.1", 0.15)]
+    account.by_path["/v2/snapshots"] = {
+        "snapshots": [image, {"id": "10", "name": "mine.2026.01.02.1", "size_gigabytes": 9}]
+    }
+    assert orphans.base_images() == [CloudResource("snapshot", "9", "base.2026.01.02.1", 0.15)]

@@ -43,7 +43,9 @@ def test_each_is_shown_its_own_token_and_no_other(agents: Answers, access: Acces
 
 
 @pytest.mark.parametrize("server", ["impostor", "elsewhere"])
-def test_a_server_that_is_not_the_stacks_is_told_nothing(server: str, access: Access, request: pytest.FixtureRequest) -> None:
+def test_a_server_that_is_not_the_stacks_is_told_nothing(
+    server: str, access: Access, request: pytest.FixtureRequest
+) -> None:
     serving: Answers = request.getfixturevalue(server)
     serving.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="certificate verify failed"):
@@ -51,7 +53,9 @@ def test_a_server_that_is_not_the_stacks_is_told_nothing(server: str, access: Ac
     assert serving.asked == {}
 
 
-def test_who_shows_another_authoritys_certificate_is_refused(agents: Answers, access: Access) -> None:
+def test_who_shows_another_authoritys_certificate_is_refused(
+    agents: Answers, access: Access
+) -> None:
     own = Authority("a stranger").credentials()
     agents.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="did not answer as it should"):
@@ -59,8 +63,12 @@ def test_who_shows_another_authoritys_certificate_is_refused(agents: Answers, ac
     assert agents.asked == {}
 
 
-def test_a_key_of_another_certificate_is_told_without_it(access: Access, authority: Authority) -> None:
+def test_a_key_of_another_certificate_is_told_without_it(
+    access: Access, authority: Authority
+) -> None:
     key = authority.credentials()["key"]
-    with pytest.raises(ClusterError, match="no certificate that can be used: KEY_VALUES_MISMATCH") as told:
+    with pytest.raises(
+        ClusterError, match="no certificate that can be used: KEY_VALUES_MISMATCH"
+    ) as told:
         Cluster(but(access, key=key))
     assert "PRIVATE KEY" not in str(told.value)

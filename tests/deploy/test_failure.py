@@ -15,12 +15,23 @@ def error(message: str, urn: str | None = None, severity: str = "error") -> Diag
 
 
 def test_a_resources_error_carries_its_name_and_type() -> None:
-    event = error("<{%reset%}>POST /v2/droplets: 422 You specified an invalid size<{%reset%}>\n", DROPLET)
-    assert failure.of_event(event) == Failure("worker01nyc3", "Droplet", "POST /v2/droplets: 422 You specified an invalid size")
+    event = error(
+        "<{%reset%}>POST /v2/droplets: 422 You specified an invalid size<{%reset%}>\n", DROPLET
+    )
+    assert failure.of_event(event) == Failure(
+        "worker01nyc3", "Droplet", "POST /v2/droplets: 422 You specified an invalid size"
+    )
 
 
 @pytest.mark.parametrize(
-    "noise", ["update failed", "error: preview failed", "resource worker01nyc3 has 2 errors", "update canceled", " \n"]
+    "noise",
+    [
+        "update failed",
+        "error: preview failed",
+        "resource worker01nyc3 has 2 errors",
+        "update canceled",
+        " \n",
+    ],
 )
 def test_what_only_repeats_that_it_failed_is_left_out(noise: str) -> None:
     assert failure.of_event(error(noise)) is None
@@ -54,20 +65,33 @@ def test_a_lock_is_told_with_its_remedy() -> None:
         "with `pulumi cancel`.\n  file:///state/lock.json: created by me@here (pid 7) at 2026-01-02T03:04:05Z"
     )
     told = failure.of_command(CommandError(CommandResult(stdout="", stderr=stderr, code=255)))
-    assert told.message.startswith("another update holds the stack's lock (created by me@here (pid 7)")
+    assert told.message.startswith(
+        "another update holds the stack's lock (created by me@here (pid 7)"
+    )
     assert "pulumi cancel" in told.message
 
 
 def test_a_missing_backend_is_told_with_what_to_set() -> None:
     stderr = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
-    assert "PULUMI_BACKEND_URL" in failure.of_command(CommandError(CommandResult(stdout="", stderr=stderr, code=255))).message
+    assert (
+        "PULUMI_BACKEND_URL"
+        in failure.of_command(
+            CommandError(CommandResult(stdout="", stderr=stderr, code=255))
+        ).message
+    )
 
 
 @pytest.mark.parametrize(
     ("message", "wrong"),
     [
-        ("Pulumi.dev.yaml and its environment have 1 problem; nothing was touched:\n  - region: no", True),
-        ("SettingsError: Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:", True),
+        (
+            "Pulumi.dev.yaml and its environment have 1 problem; nothing was touched:\n  - region: no",
+            True,
+        ),
+        (
+            "SettingsError: Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:",
+            True,
+        ),
         ("Pulumi could not reach the API", False),
     ],
 )

@@ -17,15 +17,23 @@ from deploy.ssh import UnknownHostError
 from infra.mtls import Access
 from tests.deploy.answers import Answers
 
-DROPLET = Droplet(7, "worker01nyc3", "active", "s-1vcpu-1gb", "nyc3", "198.51.100.7", "10.10.0.3", 6.0)
+DROPLET = Droplet(
+    7, "worker01nyc3", "active", "s-1vcpu-1gb", "nyc3", "198.51.100.7", "10.10.0.3", 6.0
+)
 
 
 def resolved(words: list[str]) -> list[str]:
     """The settings with which ssh itself would connect."""
-    return subprocess.run([words[0], "-G", *words[1:]], capture_output=True, text=True, check=True).stdout.lower().splitlines()
+    return (
+        subprocess.run([words[0], "-G", *words[1:]], capture_output=True, text=True, check=True)
+        .stdout.lower()
+        .splitlines()
+    )
 
 
-def test_ssh_takes_no_host_key_but_the_stacks_and_uses_the_key_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ssh_takes_no_host_key_but_the_stacks_and_uses_the_key_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     key = tmp_path / "key of mine"
     key.touch()
     monkeypatch.setenv("SLIPWAY_SSH_KEY", str(key))
@@ -46,7 +54,9 @@ def test_ssh_takes_no_host_key_but_the_stacks_and_uses_the_key_given(tmp_path: P
     assert wanted <= set(resolved(words))
 
 
-def test_without_a_key_ssh_takes_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_ssh_takes_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SLIPWAY_SSH_KEY", raising=False)
     words = ssh.command(DROPLET, tmp_path / "hosts")
     assert words[-1] == "ops@198.51.100.7"
@@ -55,11 +65,18 @@ def test_without_a_key_ssh_takes_the_users_own(tmp_path: Path, monkeypatch: pyte
 
 def host_key(name: str, public: str) -> dict[str, Any]:
     urn = f"urn:pulumi:dev::slipway::slipway:infra:Secrets$tls:index/privateKey:PrivateKey::{name}"
-    return {"type": "tls:index/privateKey:PrivateKey", "urn": urn, "outputs": {"publicKeyOpenssh": f"ssh-ed25519 {public}\n"}}
+    return {
+        "type": "tls:index/privateKey:PrivateKey",
+        "urn": urn,
+        "outputs": {"publicKeyOpenssh": f"ssh-ed25519 {public}\n"},
+    }
 
 
 STATE = [
-    {"type": "pulumi:pulumi:Stack", "urn": "urn:pulumi:dev::slipway::pulumi:pulumi:Stack::slipway-dev"},
+    {
+        "type": "pulumi:pulumi:Stack",
+        "urn": "urn:pulumi:dev::slipway::pulumi:pulumi:Stack::slipway-dev",
+    },
     host_key("secrets-worker01-host-first", "AAAAfirst"),
     host_key("secrets-worker01-host", "AAAAlasting"),
     host_key("secrets-worker02-host", "AAAAother"),
@@ -78,12 +95,21 @@ def account(answers: Answers, tools_on_path: None, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
     networks = [{"type": "public", "ip_address": "198.51.100.7"}]
-    one = {"id": 7, "name": "worker01nyc3", "status": "active", "size_slug": "s", "region": {"slug": "nyc3"}, "networks": {"v4": networks}}
+    one = {
+        "id": 7,
+        "name": "worker01nyc3",
+        "status": "active",
+        "size_slug": "s",
+        "region": {"slug": "nyc3"},
+        "networks": {"v4": networks},
+    }
     answers.by_path["/v2/droplets"] = {"droplets": [one]}
     return answers
 
 
-def test_an_unknown_droplet_is_told_with_those_there_are(account: Answers, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_droplet_is_told_with_those_there_are(
+    account: Answers, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["ssh", "dev", "worker09nyc3", "ls", "-l"]) == 2
     assert "there is no droplet worker09nyc3; there are: worker01nyc3" in capsys.readouterr().err
     assert main(["ssh", "dev"]) == 2
@@ -96,7 +122,9 @@ def called(tools_on_path: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     fake, told = tmp_path / "bin/ssh", tmp_path / "called"
     fake.parent.mkdir()
     known = '"$(echo "$2" | cut -d= -f2 | tr -d \\")"'
-    fake.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}\necho known: >> {told}\ncat {known} >> {told}\nexit 7\n')
+    fake.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}\necho known: >> {told}\ncat {known} >> {told}\nexit 7\n'
+    )
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     monkeypatch.setattr("deploy.stack.resources", lambda *_: STATE)
@@ -122,8 +150,16 @@ def test_ssh_is_given_the_droplets_key_for_as_long_as_it_runs(called: Path) -> N
     assert not Path(hosts).exists()
 
 
-def allocation(number: str, status: str = "running", tasks: tuple[str, ...] = ("backserve",)) -> dict[str, Any]:
-    return {"ID": f"{number}-9297", "NodeName": "worker01nyc3", "ClientStatus": status, "CreateTime": 1, "TaskStates": dict.fromkeys(tasks)}
+def allocation(
+    number: str, status: str = "running", tasks: tuple[str, ...] = ("backserve",)
+) -> dict[str, Any]:
+    return {
+        "ID": f"{number}-9297",
+        "NodeName": "worker01nyc3",
+        "ClientStatus": status,
+        "CreateTime": 1,
+        "TaskStates": dict.fromkeys(tasks),
+    }
 
 
 Written = tuple[list[str], list[str], JobLogs]
@@ -147,11 +183,15 @@ def written(agents: Answers, access: Access) -> Written:
 def test_a_jobs_logs_are_the_last_lines_of_each_instance(agents: Answers, written: Written) -> None:
     told, warned, of_job = written
     of_job.show(2)
-    assert told == ["aaaaaaaa worker01nyc3  two", "aaaaaaaa worker01nyc3  three"] * 2  # of stderr, then of stdout
+    assert (
+        told == ["aaaaaaaa worker01nyc3  two", "aaaaaaaa worker01nyc3  three"] * 2
+    )  # of stderr, then of stdout
     assert warned == []
 
 
-def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(agents: Answers, written: Written) -> None:
+def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(
+    agents: Answers, written: Written
+) -> None:
     told, warned, of_job = written
     agents.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = 500
     agents.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"last words\n"
@@ -165,7 +205,10 @@ def test_following_goes_on_with_instances_that_start_later_until_interrupted(
 ) -> None:
     told, _, _ = written
     looks = itertools.count()
-    agents.by_path["/v1/job/backserve/allocations"] = lambda: [allocation("aaaaaaaa"), allocation("bbbbbbbb")][: next(looks) + 1]
+    agents.by_path["/v1/job/backserve/allocations"] = lambda: [
+        allocation("aaaaaaaa"),
+        allocation("bbbbbbbb"),
+    ][: next(looks) + 1]
     agents.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"new\n"
     monkeypatch.setattr("deploy.logs.LOOK_SECONDS", 0.05)
 
@@ -176,5 +219,7 @@ def test_following_goes_on_with_instances_that_start_later_until_interrupted(
 
     with pytest.raises(KeyboardInterrupt):
         JobLogs(Cluster(access), "backserve", tell, print).follow(2)
-    lines = [f"aaaaaaaa worker01nyc3  {word}" for word in ("one", "two", "three")] + ["bbbbbbbb worker01nyc3  new"]
+    lines = [f"aaaaaaaa worker01nyc3  {word}" for word in ("one", "two", "three")] + [
+        "bbbbbbbb worker01nyc3  new"
+    ]
     assert sorted(told) == sorted(lines * 2)

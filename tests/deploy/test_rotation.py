@@ -52,12 +52,18 @@ def urn(of: tuple[str, str]) -> str:
 
 
 def state() -> list[dict[str, str]]:
-    return [{"type": one[0], "urn": urn(one)} for one in sorted(GOSSIP | TOKENS | CERTIFICATES | STAY)]
+    return [
+        {"type": one[0], "urn": urn(one)} for one in sorted(GOSSIP | TOKENS | CERTIFICATES | STAY)
+    ]
 
 
-@pytest.mark.parametrize(("kind", "wanted"), [("gossip", GOSSIP), ("tokens", TOKENS), ("certificates", CERTIFICATES)])
+@pytest.mark.parametrize(
+    ("kind", "wanted"), [("gossip", GOSSIP), ("tokens", TOKENS), ("certificates", CERTIFICATES)]
+)
 def test_a_kind_is_all_of_its_own_and_nothing_else(kind: str, wanted: set[tuple[str, str]]) -> None:
-    assert {part: set(urns) for part, urns in rotation.chosen(kind, state()).items()} == {kind: set(map(urn, wanted))}
+    assert {part: set(urns) for part, urns in rotation.chosen(kind, state()).items()} == {
+        kind: set(map(urn, wanted))
+    }
 
 
 def test_all_are_all_kinds_each_resource_once() -> None:
@@ -89,8 +95,14 @@ def test_an_update_makes_it_anew_and_says_so(rotating: Project) -> None:
     done = rotating.deploy("rotate", "gossip", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert (result["operation"], result["result"], result["rotated"]) == ("rotate", "succeeded", {"gossip": ["thing01"]})
-    assert [(change["action"], change["name"]) for change in result["changes"]] == [("replaced", "thing01")]
+    assert (result["operation"], result["result"], result["rotated"]) == (
+        "rotate",
+        "succeeded",
+        {"gossip": ["thing01"]},
+    )
+    assert [(change["action"], change["name"]) for change in result["changes"]] == [
+        ("replaced", "thing01")
+    ]
     assert "rotated gossip: 1 of 1 made anew" in done.stderr
     assert rotating.deploy("preview", "--expect-no-changes").returncode == 0
 
@@ -100,17 +112,25 @@ def test_one_that_fails_tells_what_is_not_done_and_how_to_go_on(rotating: Projec
     done = rotating.deploy("rotate", "--yes", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["rotated"] == {"gossip": [], "tokens": [], "certificates": []}
-    assert "rotated gossip: 0 of 1 made anew" in done.stderr and "`up` hands on what was made anew" in done.stderr
+    assert (
+        "rotated gossip: 0 of 1 made anew" in done.stderr
+        and "`up` hands on what was made anew" in done.stderr
+    )
     rotating.mode("good")
     assert rotating.deploy("rotate", "--yes").returncode == 0
 
 
-def test_who_says_no_has_seen_what_it_would_do_and_changed_nothing(rotating: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_says_no_has_seen_what_it_would_do_and_changed_nothing(
+    rotating: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: "no")
     refused = rotating.deploy("rotate")
     assert refused.returncode == 2
-    assert "replace      Resource thing01" in refused.stderr and "nothing was rotated" in refused.stderr
+    assert (
+        "replace      Resource thing01" in refused.stderr
+        and "nothing was rotated" in refused.stderr
+    )
     assert rotating.thing.exists()
 
 
@@ -143,7 +163,9 @@ def made(project: Project) -> dict[str, str]:
     resources = stack.resources("dev", Engine(print), project.directory, secrets=True)
     told = ("result", "privateKeyPem", "certPem", "certRequestPem")
     return {
-        one["urn"].rpartition("::")[2]: next(one["outputs"][name] for name in told if name in one["outputs"])
+        one["urn"].rpartition("::")[2]: next(
+            one["outputs"][name] for name in told if name in one["outputs"]
+        )
         for one in resources
         if one["type"].startswith(("random:", "tls:"))
     }
@@ -154,13 +176,26 @@ def test_the_stacks_own_secrets_are_found_by_their_names(secretive: Project) -> 
     done = secretive.deploy("rotate", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     after = made(secretive)
-    stayed = {"authority-key", "authority-certificate", "secrets-enrol", "secrets-worker01-host", "secrets-worker01-host-first"}
+    stayed = {
+        "authority-key",
+        "authority-certificate",
+        "secrets-enrol",
+        "secrets-worker01-host",
+        "secrets-worker01-host-first",
+    }
     assert {name for name in before if before[name] == after[name]} == stayed
     rotated = json.loads(done.stdout)["rotated"]
     assert {name for names in rotated.values() for name in names} == before.keys() - stayed
-    assert len(rotated["gossip"]) == 2 and len(rotated["tokens"]) == 5 and len(rotated["certificates"]) == 6
+    assert (
+        len(rotated["gossip"]) == 2
+        and len(rotated["tokens"]) == 5
+        and len(rotated["certificates"]) == 6
+    )
     said = done.stdout + done.stderr
-    assert not any(value in said or value.replace("\n", "\\n") in said for value in {*before.values(), *after.values()})
+    assert not any(
+        value in said or value.replace("\n", "\\n") in said
+        for value in {*before.values(), *after.values()}
+    )
     assert secretive.deploy("preview", "--expect-no-changes").returncode == 0
 
 

@@ -41,7 +41,9 @@ def stack(outputs: dict[str, Any], tools_on_path: None, monkeypatch: pytest.Monk
     monkeypatch.setattr("deploy.stack.outputs", lambda *_: outputs)
 
 
-def test_the_clients_find_all_that_they_look_at(memory: Path, access: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_clients_find_all_that_they_look_at(
+    memory: Path, access: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("NOMAD_SKIP_VERIFY", "true")
     monkeypatch.setenv("CONSUL_HTTP_TOKEN_FILE", "another cluster's")
     seen = tmp_path / "seen"
@@ -73,7 +75,9 @@ curl --silent --fail --noproxy '*' --cacert $CONSUL_CACERT --cert $CONSUL_CLIENT
 
 
 @pytest.mark.usefixtures("memory", "stack")
-def test_curl_may_ask_as_the_page_on_operations_says(agents: Answers, capfd: pytest.CaptureFixture[str]) -> None:
+def test_curl_may_ask_as_the_page_on_operations_says(
+    agents: Answers, capfd: pytest.CaptureFixture[str]
+) -> None:
     agents.by_path["/v1/status/leader"] = "10.10.0.2:8300"
     assert main(["shell", "dev", "--", "bash", "-c", CURL]) == 0
     assert capfd.readouterr().out == '"10.10.0.2:8300"'
@@ -88,7 +92,9 @@ def test_what_is_not_there_is_told(memory: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.usefixtures("stack")
-def test_without_a_command_it_is_the_users_shell(memory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_command_it_is_the_users_shell(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     own = tmp_path / "my-shell"
     own.write_text("#!/bin/sh\nexit 9\n")
     own.chmod(0o700)
@@ -109,7 +115,12 @@ sys.exit(shell.run(json.loads(sys.stdin.read()), ["sh", "-c", sys.argv[2]]))
 @pytest.mark.parametrize(
     ("number", "to_all", "script", "code"),
     [
-        (signal.SIGINT, True, "exec sleep 60", 130),  # as a terminal does; a dash that is just starting something may miss it
+        (
+            signal.SIGINT,
+            True,
+            "exec sleep 60",
+            130,
+        ),  # as a terminal does; a dash that is just starting something may miss it
         (signal.SIGINT, True, "trap 'exit 3' INT; sleep 60 & wait", 3),
         (signal.SIGTERM, False, "trap 'exit 4' TERM; sleep 60 & wait", 4),
         (signal.SIGHUP, False, "exec sleep 60", 129),
@@ -119,7 +130,9 @@ def test_an_interruption_is_the_commands_and_leaves_nothing(
     memory: Path, access: Access, number: int, to_all: bool, script: str, code: int
 ) -> None:
     words = [sys.executable, "-c", RUNS, str(memory), f"touch {memory}/began; {script}"]
-    running = subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    running = subprocess.Popen(
+        words, cwd=ROOT, stdin=subprocess.PIPE, text=True, start_new_session=True
+    )
     try:
         assert running.stdin
         running.stdin.write(json.dumps(access))
@@ -138,6 +151,8 @@ def test_an_interruption_is_the_commands_and_leaves_nothing(
 def test_an_interruption_that_reaches_us_after_the_command(memory: Path, access: Access) -> None:
     script = "(sleep 0.1; kill -INT $PPID) & kill -INT $$"
     words = [sys.executable, "-c", RUNS, str(memory), script]
-    done = subprocess.run(words, cwd=ROOT, input=json.dumps(access), text=True, timeout=30, check=False)
+    done = subprocess.run(
+        words, cwd=ROOT, input=json.dumps(access), text=True, timeout=30, check=False
+    )
     assert done.returncode == 130
     assert list(memory.iterdir()) == []

@@ -17,7 +17,10 @@ def state(project: Project) -> str:
 def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project: Project) -> None:
     assert project.deploy("up").returncode == 0
     assert "correct-horse-battery" not in state(project)
-    assert project.pulumi("stack", "output", "password", "--show-secrets", "--stack", "dev").strip() == "correct-horse-battery"
+    assert (
+        project.pulumi("stack", "output", "password", "--show-secrets", "--stack", "dev").strip()
+        == "correct-horse-battery"
+    )
     project.pulumi("preview", "--expect-no-changes", "--stack", "dev")
     assert project.settings.read_text() == SETTINGS
     project.mode("other")
@@ -32,8 +35,11 @@ def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project
 def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
     assert project.deploy("up").returncode == 0
     engine = Engine(print)
-    assert stack.outputs("dev", engine, project.directory) == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
-    [sealed], [opened] = (
+    assert stack.outputs("dev", engine, project.directory) == {
+        "url": "http://198.51.100.7/",
+        "password": "correct-horse-battery",
+    }
+    [sealed], [reveal_secrets] = (
         [
             one["outputs"]
             for one in stack.resources("dev", engine, project.directory, secrets=secrets)
@@ -41,8 +47,8 @@ def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
         ]
         for secrets in (False, True)
     )
-    assert opened == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
-    assert sealed["url"] == opened["url"] and "correct-horse-battery" not in str(sealed)
+    assert reveal_secrets == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
+    assert sealed["url"] == reveal_secrets["url"] and "correct-horse-battery" not in str(sealed)
 
 
 def test_a_stack_that_is_not_there_has_neither_outputs_nor_resources(project: Project) -> None:
@@ -71,7 +77,9 @@ def test_a_stack_without_settings_is_refused(project: Project) -> None:
 
 def test_what_is_no_name_of_a_stack_is_refused(project: Project) -> None:
     for command in (["preview"], ["status"], ["destroy", "--yes"]):
-        assert main([command[0], "a b/../c", *command[1:], "--directory", str(project.directory)]) == 2
+        assert (
+            main([command[0], "a b/../c", *command[1:], "--directory", str(project.directory)]) == 2
+        )
     assert not list(Path(project.directory.parent, "state").iterdir())
 
 

@@ -39,4 +39,6 @@ def test_secrets_of_the_environment_are_never_written(monkeypatch: pytest.Monkey
 def test_tables_line_up() -> None:
     file = io.StringIO()
     Terminal(file).table(("name", "status"), [("worker01nyc3", "alive"), ("prime01nyc3", "left")])
-    assert file.getvalue() == "  name          status\n  worker01nyc3  alive\n  prime01nyc3   left\n"
+    assert (
+        file.getvalue() == "  name          status\n  worker01nyc3  alive\n  prime01nyc3   left\n"
+    )

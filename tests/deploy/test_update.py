@@ -26,7 +26,9 @@ def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project
     project.thing.write_text("changed by hand")
     drifted = project.deploy("drift", "--json")
     assert drifted.returncode == 3
-    assert [(one["action"], one["name"]) for one in json.loads(drifted.stdout)["changes"]] == [("updated", "thing01")]
+    assert [(one["action"], one["name"]) for one in json.loads(drifted.stdout)["changes"]] == [
+        ("updated", "thing01")
+    ]
     assert project.deploy("refresh").returncode == 0
     assert project.deploy("preview", "--expect-no-changes").returncode == 3
     assert project.deploy("up").returncode == 0
@@ -40,7 +42,11 @@ def test_a_failure_names_the_resource_and_its_cause_and_no_more(project: Project
     failed = project.deploy("up", "--json")
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["failures"] == [
-        {"resource": "thing01", "type": "Resource", "message": "the API answered 422: the size is not offered in nyc3"}
+        {
+            "resource": "thing01",
+            "type": "Resource",
+            "message": "the API answered 422: the size is not offered in nyc3",
+        }
     ]
     assert len(failed.stderr.splitlines()) <= 6
     project.mode("good")
@@ -51,7 +57,9 @@ def test_a_broken_program_is_told_without_its_stack_trace(project: Project) -> N
     project.mode("broken")
     failed = project.deploy("preview", "--json")
     assert failed.returncode == 1
-    assert [one["message"] for one in json.loads(failed.stdout)["failures"]] == ["ValueError: the program itself is wrong"]
+    assert [one["message"] for one in json.loads(failed.stdout)["failures"]] == [
+        "ValueError: the program itself is wrong"
+    ]
 
 
 def test_wrong_settings_are_a_usage_error_with_all_problems(project: Project) -> None:
@@ -62,7 +70,9 @@ def test_wrong_settings_are_a_usage_error_with_all_problems(project: Project) ->
     assert "  - workers: no" in refused.stderr
 
 
-def test_an_update_in_progress_refuses_another_and_ends_in_good_order_when_interrupted(project: Project) -> None:
+def test_an_update_in_progress_refuses_another_and_ends_in_good_order_when_interrupted(
+    project: Project,
+) -> None:
     project.mode("slow")
     running = project.start("up", "--json")
     assert running.stderr

@@ -13,22 +13,41 @@ MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
 
 
 def member(name: str, status: int = 1) -> dict[str, Any]:
-    return {"Name": name, "Addr": "10.10.0.2", "Status": status, "Tags": {"role": "consul" if name.startswith("prime") else "node"}}
+    return {
+        "Name": name,
+        "Addr": "10.10.0.2",
+        "Status": status,
+        "Tags": {"role": "consul" if name.startswith("prime") else "node"},
+    }
 
 
 def node(name: str, status: str = "ready") -> dict[str, Any]:
-    return {"Name": name, "Address": "10.10.0.3", "Status": status, "SchedulingEligibility": "eligible"}
+    return {
+        "Name": name,
+        "Address": "10.10.0.3",
+        "Status": status,
+        "SchedulingEligibility": "eligible",
+    }
 
 
 def check(name: str, status: str = "passing") -> dict[str, Any]:
-    return {"Node": "worker01nyc3", "ServiceName": "backserve", "Name": name, "Status": status, "Output": ""}
+    return {
+        "Node": "worker01nyc3",
+        "ServiceName": "backserve",
+        "Name": name,
+        "Status": status,
+        "Output": "",
+    }
 
 
 @pytest.fixture
 def edge(answers: Answers) -> Answers:
     """A load balancer behind which both instances are well."""
     turn = itertools.cycle(["aaaa", "bbbb"])
-    answers.by_path["/"] = lambda: {"service": "frontserve", "backserve": {"instance": next(turn), "node": "worker01nyc3"}}
+    answers.by_path["/"] = lambda: {
+        "service": "frontserve",
+        "backserve": {"instance": next(turn), "node": "worker01nyc3"},
+    }
     return answers
 
 
@@ -42,8 +61,15 @@ def cluster(agents: Answers, edge: Answers, outputs: dict[str, Any]) -> Answers:
         "/v1/health/state/any": [check("alive"), check("health")],
         "/v1/jobs": [{"ID": "backserve"}],
         "/v1/job/backserve": {"TaskGroups": [{"Count": 2}], "Version": 3},
-        "/v1/job/backserve/allocations": [{"ClientStatus": "running"}, {"ClientStatus": "running"}, {"ClientStatus": "complete"}],
-        "/v1/job/backserve/deployment": {"Status": "successful", "StatusDescription": "Deployment completed successfully"},
+        "/v1/job/backserve/allocations": [
+            {"ClientStatus": "running"},
+            {"ClientStatus": "running"},
+            {"ClientStatus": "complete"},
+        ],
+        "/v1/job/backserve/deployment": {
+            "Status": "successful",
+            "StatusDescription": "Deployment completed successfully",
+        },
     }
     return agents
 
@@ -68,12 +94,19 @@ def test_a_whole_cluster_is_proven(outputs: Outputs) -> None:
 
 
 def test_a_missing_member_is_named(cluster: Answers, outputs: Outputs) -> None:
-    cluster.by_path["/v1/agent/members"] = [member("prime01nyc3"), member("worker01nyc3"), member("worker02nyc3", status=4)]
+    cluster.by_path["/v1/agent/members"] = [
+        member("prime01nyc3"),
+        member("worker01nyc3"),
+        member("worker02nyc3", status=4),
+    ]
     assert wrong(outputs) == {"consul members": "2 alive; missing: worker02nyc3"}
 
 
 def test_a_node_that_is_not_ready_is_named(cluster: Answers, outputs: Outputs) -> None:
-    cluster.by_path["/v1/nodes"] = [node("worker01nyc3"), node("worker02nyc3", status="initializing")]
+    cluster.by_path["/v1/nodes"] = [
+        node("worker01nyc3"),
+        node("worker02nyc3", status="initializing"),
+    ]
     assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
 
 
@@ -83,8 +116,13 @@ def test_a_worker_that_nomad_does_not_know_is_named(cluster: Answers, outputs: O
 
 
 def test_a_failed_deployment_is_told_with_its_reason(cluster: Answers, outputs: Outputs) -> None:
-    cluster.by_path["/v1/job/backserve/deployment"] = {"Status": "failed", "StatusDescription": "Failed due to unhealthy allocations"}
-    assert wrong(outputs) == {"nomad jobs": "backserve v3 2/2, deployment failed: Failed due to unhealthy allocations"}
+    cluster.by_path["/v1/job/backserve/deployment"] = {
+        "Status": "failed",
+        "StatusDescription": "Failed due to unhealthy allocations",
+    }
+    assert wrong(outputs) == {
+        "nomad jobs": "backserve v3 2/2, deployment failed: Failed due to unhealthy allocations"
+    }
 
 
 def test_a_critical_check_is_named(cluster: Answers, outputs: Outputs) -> None:
@@ -92,9 +130,19 @@ def test_a_critical_check_is_named(cluster: Answers, outputs: Outputs) -> None:
     assert wrong(outputs) == {"consul checks": "backserve: health is critical"}
 
 
-@pytest.mark.parametrize(("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])])
-def test_a_machine_that_is_no_longer_wanted_may_have_failed(cluster: Answers, outputs: Outputs, gone: str, told: list[str]) -> None:
-    serf = {"Node": gone, "ServiceName": "", "Name": "Serf Health Status", "Status": "critical", "Output": ""}
+@pytest.mark.parametrize(
+    ("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])]
+)
+def test_a_machine_that_is_no_longer_wanted_may_have_failed(
+    cluster: Answers, outputs: Outputs, gone: str, told: list[str]
+) -> None:
+    serf = {
+        "Node": gone,
+        "ServiceName": "",
+        "Name": "Serf Health Status",
+        "Status": "critical",
+        "Output": "",
+    }
     own = serf | {"Name": "disk, memory and agents", "Status": "warning"}
     cluster.by_path["/v1/health/state/any"] = [check("alive"), serf, own]
     assert list(wrong(outputs)) == told
@@ -113,7 +161,9 @@ def test_a_consul_that_is_away_is_told_not_raised(cluster: Answers, outputs: Out
 
 def test_what_turns_right_in_time_is_right(cluster: Answers, outputs: Outputs) -> None:
     asked = itertools.count()
-    cluster.by_path["/v1/health/state/any"] = lambda: [check("alive", "passing" if next(asked) else "critical")]
+    cluster.by_path["/v1/health/state/any"] = lambda: [
+        check("alive", "passing" if next(asked) else "critical")
+    ]
     assert all(proof.ok for proof in verify(outputs, patience=30))
 
 

@@ -31,12 +31,17 @@ def test_a_pull_request_is_previewed_and_main_is_made_so() -> None:
     triggers = WORKFLOW[True]  # YAML 1.1 reads the key `on` so
     assert triggers["push"]["branches"] == triggers["pull_request"]["branches"] == ["main"]
     by_job = {
-        name: [step["run"].split()[3] for step in job["steps"] if "-m deploy" in step.get("run", "")]
+        name: [
+            step["run"].split()[3] for step in job["steps"] if "-m deploy" in step.get("run", "")
+        ]
         for name, job in WORKFLOW["jobs"].items()
     }
     assert by_job == {"preview": ["preview"], "up": ["up", "verify"]}
     assert "pull_request" in WORKFLOW["jobs"]["preview"]["if"]
-    assert WORKFLOW["jobs"]["up"]["if"] == "github.event_name == 'push' || github.event_name == 'schedule'"
+    assert (
+        WORKFLOW["jobs"]["up"]["if"]
+        == "github.event_name == 'push' || github.event_name == 'schedule'"
+    )
 
 
 def test_certificates_are_renewed_every_month_and_no_secret_is_without_rules() -> None:
@@ -53,12 +58,23 @@ def test_it_may_only_read_the_repository_and_pins_what_it_uses() -> None:
 
 
 def test_an_update_is_never_cut_off_by_the_next() -> None:
-    assert WORKFLOW["concurrency"]["cancel-in-progress"] == "${{ github.event_name == 'pull_request' }}"
+    assert (
+        WORKFLOW["concurrency"]["cancel-in-progress"]
+        == "${{ github.event_name == 'pull_request' }}"
+    )
 
 
 def test_versions_are_those_of_the_toolchain() -> None:
-    asked = {key: step["with"][key] for step in STEPS for key in ("pulumi-version", "version") if key in step.get("with", {})}
-    assert asked == {"pulumi-version": TOOLS["pulumi"]["version"], "version": TOOLS["packer"]["version"]}
+    asked = {
+        key: step["with"][key]
+        for step in STEPS
+        for key in ("pulumi-version", "version")
+        if key in step.get("with", {})
+    }
+    assert asked == {
+        "pulumi-version": TOOLS["pulumi"]["version"],
+        "version": TOOLS["packer"]["version"],
+    }
     plugin = next(run for run in RUNS if "packer plugins" in run)
     assert plugin.endswith(f" v{TOOLS['packer-plugin-digitalocean']['version']}")
     assert any("requirements.txt" in run for run in RUNS)

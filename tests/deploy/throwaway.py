@@ -77,7 +77,16 @@ class Project:
     def start(self, command: str, *options: str) -> subprocess.Popen[str]:
         """``python -m deploy COMMAND dev`` in the background."""
         return subprocess.Popen(
-            [sys.executable, "-m", "deploy", command, "dev", "--directory", str(self.directory), *options],
+            [
+                sys.executable,
+                "-m",
+                "deploy",
+                command,
+                "dev",
+                "--directory",
+                str(self.directory),
+                *options,
+            ],
             cwd=CHECKOUT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -95,7 +104,12 @@ class Project:
     def pulumi(self, *arguments: str) -> str:
         """A plain ``pulumi`` command, which must succeed."""
         done = subprocess.run(
-            ["pulumi", "--non-interactive", *arguments], cwd=self.directory, capture_output=True, text=True, timeout=120, check=False
+            ["pulumi", "--non-interactive", *arguments],
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -42,7 +42,9 @@ def after_shutdown(tool: Tool) -> Any:
 def nomad(after_shutdown: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nomad]:
     server = Nomad(("127.0.0.1", 0), Handler)
     server.asked = []
-    monkeypatch.setattr(after_shutdown, "dial", lambda: http.client.HTTPConnection("127.0.0.1", server.server_port))
+    monkeypatch.setattr(
+        after_shutdown, "dial", lambda: http.client.HTTPConnection("127.0.0.1", server.server_port)
+    )
     monkeypatch.setattr(after_shutdown, "DRAINED", tmp_path / "drained")
     monkeypatch.setattr(after_shutdown, "CLIENT", tmp_path / "client")
     (tmp_path / "drained").touch()
@@ -62,14 +64,20 @@ def worker(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_worker_ends_its_own_drain_once(after_shutdown: Any, nomad: Nomad, tmp_path: Path) -> None:
+def test_a_worker_ends_its_own_drain_once(
+    after_shutdown: Any, nomad: Nomad, tmp_path: Path
+) -> None:
     assert after_shutdown.main() == 0
-    assert nomad.asked == [("/v1/node/the-node/drain", "its-secret", {"DrainSpec": None, "MarkEligible": True})]
+    assert nomad.asked == [
+        ("/v1/node/the-node/drain", "its-secret", {"DrainSpec": None, "MarkEligible": True})
+    ]
     assert not (tmp_path / "drained").exists()
 
 
 @pytest.mark.usefixtures("worker")
-def test_one_that_was_not_heard_asks_again(after_shutdown: Any, nomad: Nomad, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_that_was_not_heard_asks_again(
+    after_shutdown: Any, nomad: Nomad, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nomad.status = 500
     assert after_shutdown.main() == 1
     assert (tmp_path / "drained").exists()

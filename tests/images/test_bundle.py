@@ -20,7 +20,12 @@ def told(authority: Authority) -> dict[str, Any]:
 
 def test_a_whole_bundle_is_taken(tool: Tool, told: dict[str, Any]) -> None:
     taken = tool("bundle").parse(json.dumps(told))
-    assert (taken.node.name, taken.node.prime, str(taken.node.vpc), taken.node.cluster) == ("worker01nyc3", False, "10.10.0.0/20", "101")
+    assert (taken.node.name, taken.node.prime, str(taken.node.vpc), taken.node.cluster) == (
+        "worker01nyc3",
+        False,
+        "10.10.0.0/20",
+        "101",
+    )
     assert taken.node.primes == ["10.10.0.2"] and taken.node.bootstrap_expect == 1
     assert vars(taken.gossip) == {**told["gossip"], "nomad": None}
     assert vars(taken.tokens) == told["tokens"] and vars(taken.identity) == told["identity"]
@@ -31,11 +36,16 @@ def test_a_node_needs_no_operator(tool: Tool, told: dict[str, Any]) -> None:
     assert tool("bundle").parse(json.dumps({**told, "operator_key": None})).operator_key is None
 
 
-def test_nomad_s_gossip_is_between_primes(tool: Tool, told: dict[str, Any], authority: Authority) -> None:
+def test_nomad_s_gossip_is_between_primes(
+    tool: Tool, told: dict[str, Any], authority: Authority
+) -> None:
     module, prime = tool("bundle"), bundle("prime", authority)
     assert vars(module.parse(json.dumps(prime)).gossip) == prime["gossip"]
     assert module.parse(json.dumps({**told, "gossip": prime["gossip"]})).gossip.nomad is None
-    for gossip, complaint in (({**prime["gossip"], "nomad": "c2hvcnQ="}, "the key of nomad"), (told["gossip"], "nomad is missing")):
+    for gossip, complaint in (
+        ({**prime["gossip"], "nomad": "c2hvcnQ="}, "the key of nomad"),
+        (told["gossip"], "nomad is missing"),
+    ):
         with pytest.raises((module.BundleError), match=complaint):
             module.parse(json.dumps({**prime, "gossip": gossip}))
 
@@ -63,24 +73,40 @@ Break = Callable[[dict[str, Any]], object]
         (lambda told: told.update(bootstrap_expect=True), "bootstrap_expect must be 1 or more"),
         (lambda told: told.update(cluster=None), "cluster is missing"),
         (lambda told: told.pop("identity"), "identity is missing"),
-        (lambda told: told["identity"].update(key=Authority().identity()["key"]), "do not belong together"),
+        (
+            lambda told: told["identity"].update(key=Authority().identity()["key"]),
+            "do not belong together",
+        ),
         (lambda told: told["identity"].update(authority="me"), "authority is no certificate"),
         (lambda told: told["gossip"].update(consul="c2hvcnQ="), "gossip: the key of consul"),
         (lambda told: told["gossip"].update(consul="?"), "gossip: the key of consul"),
         (lambda told: told["tokens"].update(dns="root"), "tokens must be UUIDs"),
         (lambda told: told.update(introduction="me"), "introduction is no JWT"),
         (lambda told: told.update(host_key="me"), "the host key is no OpenSSH private key"),
-        (lambda told: told.update(operator_key=f"{host_key()[1]}\nssh-rsa AAAA"), "operator_key is no public key"),
-        (lambda told: told.update(operator_key=f'command="sh" {host_key()[1]}'), "operator_key is no public key"),
+        (
+            lambda told: told.update(operator_key=f"{host_key()[1]}\nssh-rsa AAAA"),
+            "operator_key is no public key",
+        ),
+        (
+            lambda told: told.update(operator_key=f'command="sh" {host_key()[1]}'),
+            "operator_key is no public key",
+        ),
     ],
 )
-def test_a_bundle_with_something_wrong_is_refused(tool: Tool, told: dict[str, Any], broken: Break, complaint: str) -> None:
+def test_a_bundle_with_something_wrong_is_refused(
+    tool: Tool, told: dict[str, Any], broken: Break, complaint: str
+) -> None:
     module, secret = tool("bundle"), copy.deepcopy(told)
     broken(told)
     with pytest.raises(module.BundleError, match=complaint.replace("(", "\\(")) as refused:
         module.parse(json.dumps(told))
     shown = str(refused.value)
-    for value in (*secret["tokens"].values(), *secret["gossip"].values(), secret["introduction"], secret["host_key"]):
+    for value in (
+        *secret["tokens"].values(),
+        *secret["gossip"].values(),
+        secret["introduction"],
+        secret["host_key"],
+    ):
         assert value not in shown
 
 
@@ -102,10 +128,15 @@ def test_the_public_half_is_read_out_of_a_host_key(tool: Tool) -> None:
     [
         (openssh(ec.generate_private_key(ec.SECP256R1()))[0], "not of the kind"),
         (openssh(ed25519.Ed25519PrivateKey.generate(), b"secret")[0], "passphrase"),
-        ("\n".join([*host_key()[0].splitlines()[:3], "-----END OPENSSH PRIVATE KEY-----"]), "cut off|cannot be read"),
+        (
+            "\n".join([*host_key()[0].splitlines()[:3], "-----END OPENSSH PRIVATE KEY-----"]),
+            "cut off|cannot be read",
+        ),
     ],
 )
-def test_a_host_key_that_sshd_would_not_take_is_refused(tool: Tool, key: str, complaint: str) -> None:
+def test_a_host_key_that_sshd_would_not_take_is_refused(
+    tool: Tool, key: str, complaint: str
+) -> None:
     module = tool("host_key")
     with pytest.raises(module.HostKeyError, match=complaint):
         module.parse(key)

@@ -49,14 +49,23 @@ def test_consul_resolves_first_and_the_first_boot_s_resolvers_when_it_is_down(
     )
     conf = tmp_path / "resolv.conf"
     conf.symlink_to(managed)
-    for name, path in (("RESOLV_CONF", conf), ("KEPT", tmp_path / "kept"), ("UPSTREAM_OF_RESOLVED", tmp_path / "none")):
+    for name, path in (
+        ("RESOLV_CONF", conf),
+        ("KEPT", tmp_path / "kept"),
+        ("UPSTREAM_OF_RESOLVED", tmp_path / "none"),
+    ):
         monkeypatch.setattr(resolver, name, path)
     upstream = resolver.original()
     assert upstream == ["192.0.2.1", "2001:db8::1%eth0", "192.0.2.3"]
     resolver.use_consul(upstream)
     lines = conf.read_text().splitlines()
     assert not conf.is_symlink() and "192.0.2.3" in managed.read_text()
-    assert lines[1:5] == ["search example.org", "nameserver 127.0.0.1", "nameserver 192.0.2.1", "nameserver 2001:db8::1%eth0"]
+    assert lines[1:5] == [
+        "search example.org",
+        "nameserver 127.0.0.1",
+        "nameserver 192.0.2.1",
+        "nameserver 2001:db8::1%eth0",
+    ]
     assert resolver.original() == upstream, "after that resolv.conf no longer tells"
     before = conf.stat().st_ino
     resolver.use_consul(upstream)
@@ -71,7 +80,11 @@ def test_health_is_judged_as_a_script_check(
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 500 kB\n") == (0, "memory 50% free")
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 70 kB\n")[0] == 1
     assert check.memory("MemTotal: 1000 kB\nMemAvailable: 20 kB\n")[0] == 2
-    monkeypatch.setattr(check, "findings", lambda: iter([(0, "disk / 50% free"), (2, "memory 1% free"), (1, "nomad does not answer")]))
+    monkeypatch.setattr(
+        check,
+        "findings",
+        lambda: iter([(0, "disk / 50% free"), (2, "memory 1% free"), (1, "nomad does not answer")]),
+    )
     assert check.main() == 2
     assert capsys.readouterr().out == "memory 1% free; nomad does not answer; disk / 50% free\n"
     (tmp_path / "leaving").touch()
@@ -114,7 +127,12 @@ NO_KEYS = b"\x82\xaaPublicKeys\x90"
 
 @pytest.mark.parametrize(("answer", "ready"), [(KEYS, True), (NO_KEYS, False)])
 def test_a_server_without_its_first_key_takes_no_registrations(
-    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bytes, ready: bool
+    tool: Tool,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: bytes,
+    ready: bool,
 ) -> None:
     rpc = tool("nomad_rpc")
     install(tool("node_tls"), tmp_path, authority.identity("client.global.nomad"))
@@ -130,7 +148,11 @@ def test_only_a_server_of_our_own_authority_is_believed(
 ) -> None:
     rpc = tool("nomad_rpc")
     install(tool("node_tls"), tmp_path, authority.identity("client.global.nomad"))
-    certificate = Authority().identity(LEADER) if impostor == "another's" else authority.identity("client.global.nomad")
+    certificate = (
+        Authority().identity(LEADER)
+        if impostor == "another's"
+        else authority.identity("client.global.nomad")
+    )
     with Prime(mutual(tmp_path, certificate), KEYS) as prime:
         monkeypatch.setattr(rpc, "PORT", prime.port)
         assert rpc.takes_registrations("127.0.0.1") is False
@@ -178,7 +200,9 @@ def test_an_agent_that_shows_another_s_certificate_does_not_answer(
     tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     check = tool("tool_hc")
-    assert [level for level, _ in check.agent("nomad", check.nomad, "/v1/agent/health")] == [1], "not enrolled"
+    assert [level for level, _ in check.agent("nomad", check.nomad, "/v1/agent/health")] == [1], (
+        "not enrolled"
+    )
     install(tool("node_tls"), tmp_path, authority.identity("localhost"))
     with nomad(tmp_path, authority.identity("localhost")) as server:
         monkeypatch.setattr(check, "NOMAD", server.server_address)
@@ -191,7 +215,12 @@ def test_an_agent_that_shows_another_s_certificate_does_not_answer(
 
 @pytest.mark.parametrize(("days", "level"), [(21, 0), (19, 1)])
 def test_a_certificate_that_was_not_renewed_is_a_warning(
-    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, level: int
+    tool: Tool,
+    authority: Authority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    days: int,
+    level: int,
 ) -> None:
     check, shown = tool("tool_hc"), authority.identity("localhost", lasts=timedelta(days=days))
     install(tool("node_tls"), tmp_path, shown)
@@ -210,7 +239,9 @@ def test_plain_http_shows_no_certificate(tool: Tool, monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def relay(tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def relay(
+    tool: Tool, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The relay's URL, of a node whose Nomad is yet to come."""
     jwks = tool("nomad_jwks")
     install(tool("node_tls"), tmp_path, authority.identity("server.global.nomad"))
@@ -227,14 +258,29 @@ def test_nomad_s_keys_are_told_and_nothing_else(
     with nomad(tmp_path, authority.identity("localhost")) as server:
         monkeypatch.setattr(tool("nomad_jwks"), "NOMAD", server.server_address)
         told = requests.get(f"{relay}/.well-known/jwks.json", timeout=10)
-        assert (told.status_code, told.json(), told.headers["Content-Type"]) == (200, {"keys": []}, "application/json")
-        assert requests.head(f"{relay}/.well-known/jwks.json", timeout=10).headers["Content-Length"] == "12"
-        for path in ("/", "/v1/agent/health", "/.well-known/jwks.json/", "/.well-known/jwks.json?x=1", "/.well-known/openid-configuration"):
+        assert (told.status_code, told.json(), told.headers["Content-Type"]) == (
+            200,
+            {"keys": []},
+            "application/json",
+        )
+        assert (
+            requests.head(f"{relay}/.well-known/jwks.json", timeout=10).headers["Content-Length"]
+            == "12"
+        )
+        for path in (
+            "/",
+            "/v1/agent/health",
+            "/.well-known/jwks.json/",
+            "/.well-known/jwks.json?x=1",
+            "/.well-known/openid-configuration",
+        ):
             assert requests.get(f"{relay}{path}", timeout=10).status_code == 404, path
         assert requests.post(f"{relay}/.well-known/jwks.json", timeout=10).status_code == 501
 
 
-def test_keys_that_cannot_be_had_are_no_keys(tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: str) -> None:
+def test_keys_that_cannot_be_had_are_no_keys(
+    tool: Tool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relay: str
+) -> None:
     silent = requests.get(f"{relay}/.well-known/jwks.json", timeout=10)
     assert silent.status_code == 502 and "Nomad does not answer" in silent.text
     with nomad(tmp_path, Authority().identity("localhost")) as server:
@@ -243,7 +289,9 @@ def test_keys_that_cannot_be_had_are_no_keys(tool: Tool, tmp_path: Path, monkeyp
         assert impostor.status_code == 502 and "CERTIFICATE_VERIFY_FAILED" in impostor.text
 
 
-def test_nomad_starts_after_a_bound_all_the_same(tool: Tool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nomad_starts_after_a_bound_all_the_same(
+    tool: Tool, capsys: pytest.CaptureFixture[str]
+) -> None:
     before = tool("before_nomad")
     before.wait("the moon", 0.2, lambda: False)
     assert "the moon still not there" in capsys.readouterr().err

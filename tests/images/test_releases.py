@@ -19,7 +19,10 @@ BASE = Path(__file__).parents[2] / "images/base"
 
 def gpg(home: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["gpg", "--batch", "--quiet", "--homedir", str(home), *arguments], check=True, capture_output=True, text=True
+        ["gpg", "--batch", "--quiet", "--homedir", str(home), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
     ).stdout
 
 
@@ -47,7 +50,9 @@ class Releases:
             zipped.writestr("consul", "#!/bin/sh\n")
             zipped.writestr("LICENSE.txt", "ours")
         sums = folder / "consul_1.0.0_SHA256SUMS"
-        sums.write_text(f"{'0' * 64}  consul_1.0.0_darwin_arm64.zip\n{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n")
+        sums.write_text(
+            f"{'0' * 64}  consul_1.0.0_darwin_arm64.zip\n{hashlib.sha256(archive.read_bytes()).hexdigest()}  {archive.name}\n"
+        )
         gpg(self._home, "--output", f"{sums}.sig", "--detach-sign", str(sums))
         return folder
 
@@ -67,12 +72,16 @@ def releases(tmp_path: Path) -> Iterator[Releases]:
         server.shutdown()
         server.server_close()
         thread.join()
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+        subprocess.run(
+            ["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True
+        )
 
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("install_releases", BASE / "scripts/install-releases.py")
+    spec = importlib.util.spec_from_file_location(
+        "install_releases", BASE / "scripts/install-releases.py"
+    )
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -93,7 +102,9 @@ def install(script: ModuleType, releases: Releases, tmp_path: Path) -> Callable[
     return run
 
 
-def test_a_good_release_is_installed_again_over_itself(install: Callable[[], str], releases: Releases, tmp_path: Path) -> None:
+def test_a_good_release_is_installed_again_over_itself(
+    install: Callable[[], str], releases: Releases, tmp_path: Path
+) -> None:
     releases.release()
     for _ in range(2):
         assert install() == "consul 1.0.0 installed: signature and checksum are good"
@@ -112,13 +123,27 @@ def append(file: Path) -> None:
             lambda folder: append(folder / "consul_1.0.0_linux_amd64.zip"),
             r"consul_1\.0\.0_linux_amd64\.zip has SHA-256 [0-9a-f]{64}, but .* says",
         ),
-        (lambda folder: append(folder / "consul_1.0.0_SHA256SUMS"), r"the signature of consul_1\.0\.0_SHA256SUMS is not by the given key"),
-        (lambda folder: (folder / "consul_1.0.0_SHA256SUMS.sig").unlink(), r"SHA256SUMS\.sig: HTTP Error 404"),
-        (lambda folder: (folder / "consul_1.0.0_linux_amd64.zip").unlink(), r"amd64\.zip: HTTP Error 404"),
+        (
+            lambda folder: append(folder / "consul_1.0.0_SHA256SUMS"),
+            r"the signature of consul_1\.0\.0_SHA256SUMS is not by the given key",
+        ),
+        (
+            lambda folder: (folder / "consul_1.0.0_SHA256SUMS.sig").unlink(),
+            r"SHA256SUMS\.sig: HTTP Error 404",
+        ),
+        (
+            lambda folder: (folder / "consul_1.0.0_linux_amd64.zip").unlink(),
+            r"amd64\.zip: HTTP Error 404",
+        ),
     ],
 )
 def test_a_spoilt_release_is_refused(
-    install: Callable[[], str], script: ModuleType, releases: Releases, tmp_path: Path, spoil: Callable[[Path], None], complaint: str
+    install: Callable[[], str],
+    script: ModuleType,
+    releases: Releases,
+    tmp_path: Path,
+    spoil: Callable[[Path], None],
+    complaint: str,
 ) -> None:
     spoil(releases.release())
     with pytest.raises(script.RefusedError, match=complaint):
@@ -126,7 +151,9 @@ def test_a_spoilt_release_is_refused(
     assert list((tmp_path / "bin").iterdir()) == []
 
 
-def test_another_s_signature_is_refused(install: Callable[[], str], script: ModuleType, releases: Releases, tmp_path: Path) -> None:
+def test_another_s_signature_is_refused(
+    install: Callable[[], str], script: ModuleType, releases: Releases, tmp_path: Path
+) -> None:
     releases.release()
     releases.key = (BASE / "keys/hashicorp.asc").read_text()
     with pytest.raises(script.RefusedError, match="is not by the given key"):

@@ -20,10 +20,24 @@ class AccountApi:
         self.page = 200
         self.things: dict[str, list[dict[str, Any]]] = {
             "sizes": [
-                {"slug": "s-1vcpu-1gb", "price_monthly": 6, "available": True, "regions": ["nyc3", "ams3"]},
-                {"slug": "s-8vcpu-16gb", "price_monthly": 96, "available": True, "regions": ["ams3"]},
+                {
+                    "slug": "s-1vcpu-1gb",
+                    "price_monthly": 6,
+                    "available": True,
+                    "regions": ["nyc3", "ams3"],
+                },
+                {
+                    "slug": "s-8vcpu-16gb",
+                    "price_monthly": 96,
+                    "available": True,
+                    "regions": ["ams3"],
+                },
             ],
-            "regions": [{"slug": "nyc3", "available": True}, {"slug": "ams3", "available": True}, {"slug": "sfo2", "available": False}],
+            "regions": [
+                {"slug": "nyc3", "available": True},
+                {"slug": "ams3", "available": True},
+                {"slug": "sfo2", "available": False},
+            ],
             "droplets": [],
             "vpcs": [],
         }
@@ -42,7 +56,10 @@ class AccountApi:
         page = int(parse_qs(url.query)["page"][0])
         start, everything = (page - 1) * self.page, self.things[key]
         pages = {"next": "http://elsewhere"} if start + self.page < len(everything) else {}
-        return 200, {key: everything[start : start + self.page], "links": {"pages": pages} if pages else {}}
+        return 200, {
+            key: everything[start : start + self.page],
+            "links": {"pages": pages} if pages else {},
+        }
 
 
 @contextmanager

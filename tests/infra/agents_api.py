@@ -73,12 +73,21 @@ class Agents:
         own = next((one for one in self.tokens[kind].values() if one["SecretID"] == token), None)
         if own is None:
             return FORBIDDEN
-        return 200, own if path == "/v1/acl/token/self" else getattr(self, f"_{kind}")(method, path, body)
+        return 200, own if path == "/v1/acl/token/self" else getattr(self, f"_{kind}")(
+            method, path, body
+        )
 
     def _begin(self, kind: str, secret: str) -> Answer:
         if self.tokens[kind]:
-            return (403, "ACL bootstrap no longer allowed (reset index: 9)") if kind == "consul" else (400, "ACL bootstrap already done")
-        return 200, self._make(kind, {"SecretID": secret, "Policies": [{"Name": "global-management"}], "Type": "management"})
+            return (
+                (403, "ACL bootstrap no longer allowed (reset index: 9)")
+                if kind == "consul"
+                else (400, "ACL bootstrap already done")
+            )
+        return 200, self._make(
+            kind,
+            {"SecretID": secret, "Policies": [{"Name": "global-management"}], "Type": "management"},
+        )
 
     def _make(self, kind: str, told: dict[str, Any]) -> dict[str, Any]:
         made = {"AccessorID": str(uuid.uuid4()), "SecretID": str(uuid.uuid4()), **told}
@@ -88,15 +97,30 @@ class Agents:
     def _consul(self, method: str, path: str, body: Any) -> Any:
         last = path.rpartition("/")[2]
         if path == "/v1/agent/members":
-            return [{"Name": m["name"], "Addr": m["address"], "Status": status} for m, status in self.consul]
+            return [
+                {"Name": m["name"], "Addr": m["address"], "Status": status}
+                for m, status in self.consul
+            ]
         if path == "/v1/operator/keyring":
-            return self._keyring("consul", {"GET": "list", "POST": "install", "PUT": "use", "DELETE": "remove"}[method], body)
+            return self._keyring(
+                "consul",
+                {"GET": "list", "POST": "install", "PUT": "use", "DELETE": "remove"}[method],
+                body,
+            )
         if path.startswith("/v1/acl/policy"):
             if method == "PUT":
                 self.policies[body["Name"]] = {"ID": body["Name"], **body}
-            return self.policies.get(last, Refusal(404, "policy does not exist")) if method == "GET" else body
+            return (
+                self.policies.get(last, Refusal(404, "policy does not exist"))
+                if method == "GET"
+                else body
+            )
         if path == "/v1/acl/token":
-            return self._make("consul", body) if body["AccessorID"] not in self.tokens["consul"] else Refusal(500, "already in use")
+            return (
+                self._make("consul", body)
+                if body["AccessorID"] not in self.tokens["consul"]
+                else Refusal(500, "already in use")
+            )
         return self._token("consul", method, last, body)
 
     def _nomad(self, method: str, path: str, body: Any) -> Any:
@@ -108,12 +132,19 @@ class Agents:
                     "Name": m["name"],
                     "Address": m["address"],
                     "Status": status,
-                    "SchedulingEligibility": "ineligible" if m["droplet"] in self.drained else "eligible",
+                    "SchedulingEligibility": "ineligible"
+                    if m["droplet"] in self.drained
+                    else "eligible",
                 }
                 for m, status in self.nodes
             ]
         if path == "/v1/agent/members":
-            return {"Members": [{"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"} for m in self.servers]}
+            return {
+                "Members": [
+                    {"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"}
+                    for m in self.servers
+                ]
+            }
         if path.startswith("/v1/agent/keyring/"):
             return self._keyring("nomad", last, body)
         if path.endswith("/drain"):
@@ -125,7 +156,10 @@ class Agents:
         if path == "/v1/acl/identity/client-introduction-token":
             return {"JWT": f"introduces {body['NodeName']}"}
         if path == "/v1/acl/tokens":
-            return [{"AccessorID": one, "Name": token.get("Name")} for one, token in self.tokens["nomad"].items()]
+            return [
+                {"AccessorID": one, "Name": token.get("Name")}
+                for one, token in self.tokens["nomad"].items()
+            ]
         if path == "/v1/acl/token":
             return self._make("nomad", body)
         return self._token("nomad", method, last, body)
@@ -159,11 +193,16 @@ class Refusal(tuple[int, str]):
 
 
 @contextmanager
-def serving(agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = "") -> Iterator[Access]:
+def serving(
+    agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = ""
+) -> Iterator[Access]:
     """``agents`` behind two ports of their own, for clients of one authority; gives access to them."""
     authority = Authority("cluster")
     with ExitStack() as open_ones:
-        ports = [open_ones.enter_context(_one(agents, kind, authority, scratch)) for kind in ("consul", "nomad")]
+        ports = [
+            open_ones.enter_context(_one(agents, kind, authority, scratch))
+            for kind in ("consul", "nomad")
+        ]
         yield Access(
             consul=f"https://127.0.0.1:{ports[0]}",
             nomad=f"https://127.0.0.1:{ports[1]}",
@@ -182,7 +221,9 @@ def _one(agents: Agents, kind: str, authority: Authority, scratch: Path) -> Iter
         def _answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             token = self.headers.get(f"X-{kind.title()}-Token", "")
-            status, told = agents.answer(kind, self.command, self.path, token, json.loads(sent) if sent else None)
+            status, told = agents.answer(
+                kind, self.command, self.path, token, json.loads(sent) if sent else None
+            )
             if isinstance(told, Refusal):
                 status, told = told
             content = json.dumps(told).encode() if status == 200 else str(told).encode()
@@ -203,7 +244,9 @@ def _one(agents: Agents, kind: str, authority: Authority, scratch: Path) -> Iter
             """Quiet: who is refused ends the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    server.socket = authority.server(scratch).wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server.socket = authority.server(scratch).wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

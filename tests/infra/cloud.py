@@ -19,8 +19,16 @@ ENROL_KEY = "ssh-ed25519 AAAA the-stack"
 
 
 def _machine(name: str, number: int, _inputs: dict[str, Any]) -> dict[str, Any]:
-    addresses = {"ip": f"198.18.1.{number}", "ipv4Address": f"198.18.0.{number}", "ipv4AddressPrivate": f"10.10.0.{number}"}
-    return {**addresses, "createdAt": f"2026-01-01T00:00:{number % 60:02d}Z", "dropletUrn": f"do:droplet:{name}"}
+    addresses = {
+        "ip": f"198.18.1.{number}",
+        "ipv4Address": f"198.18.0.{number}",
+        "ipv4AddressPrivate": f"10.10.0.{number}",
+    }
+    return {
+        **addresses,
+        "createdAt": f"2026-01-01T00:00:{number % 60:02d}Z",
+        "dropletUrn": f"do:droplet:{name}",
+    }
 
 
 def _password(name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
@@ -40,9 +48,18 @@ def _certificate(name: str, _number: int, _inputs: dict[str, Any]) -> dict[str, 
 
 
 def _begun(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
-    urls = {"consul": f"https://{inputs['address']}:8501", "nomad": f"https://{inputs['address']}:4646"}
-    tokens = {"consul_token": inputs["secrets"]["consul"], "nomad_token": inputs["secrets"]["nomad"]}
-    return {"access": {**urls, **inputs["credentials"], **tokens}, "retired": {"consul": [], "nomad": []}}
+    urls = {
+        "consul": f"https://{inputs['address']}:8501",
+        "nomad": f"https://{inputs['address']}:4646",
+    }
+    tokens = {
+        "consul_token": inputs["secrets"]["consul"],
+        "nomad_token": inputs["secrets"]["nomad"],
+    }
+    return {
+        "access": {**urls, **inputs["credentials"], **tokens},
+        "retired": {"consul": [], "nomad": []},
+    }
 
 
 ADDED: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
@@ -82,7 +99,10 @@ class FakeCloud(mocks.Mocks):
         added = ADDED[args.typ](args.name, next(self._numbers), inputs) if args.typ in ADDED else {}
         hidden = self.secret[args.name] | set(self.asked[args.name].additionalSecretOutputs)
         outputs = {**inputs, **added}
-        return f"{args.name}-id", {key: pulumi.Output.secret(value) if key in hidden else value for key, value in outputs.items()}
+        return f"{args.name}-id", {
+            key: pulumi.Output.secret(value) if key in hidden else value
+            for key, value in outputs.items()
+        }
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         if args.token == "consul:index/getAclTokenSecretId:getAclTokenSecretId":
@@ -91,7 +111,11 @@ class FakeCloud(mocks.Mocks):
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
         """What was made of a kind, by name: ``Droplet``."""
-        return {name: made for name, made in self.created.items() if self.kinds[name].endswith(f":{kind}")}
+        return {
+            name: made
+            for name, made in self.created.items()
+            if self.kinds[name].endswith(f":{kind}")
+        }
 
     def waits_for(self, name: str) -> set[str]:
         """All that has to be there first, near and far."""
@@ -105,7 +129,10 @@ class FakeCloud(mocks.Mocks):
     def _next(self, name: str) -> Iterator[str]:
         """A component stands for nothing: whoever depends on it depends on its children, which are listed too."""
         request = self.asked[name]
-        for urn in (*request.dependencies, *([request.provider.rpartition("::")[0]] if request.provider else [])):
+        for urn in (
+            *request.dependencies,
+            *([request.provider.rpartition("::")[0]] if request.provider else []),
+        ):
             yield urn.rpartition("::")[2]
 
 

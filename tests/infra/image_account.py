@@ -70,7 +70,9 @@ class FakeAccount:
 
     def add_image(self, name: str, regions: list[str], tags: list[str]) -> int:
         self._ids += 1
-        self.images.append({"id": self._ids, "name": name, "regions": regions, "tags": tags, "status": "available"})
+        self.images.append(
+            {"id": self._ids, "name": name, "regions": regions, "tags": tags, "status": "available"}
+        )
         self.tags.update(tags)
         return self._ids
 
@@ -85,8 +87,14 @@ class FakeAccount:
                 return self.refuse[method, path], {"id": "refused", "message": "not today"}
             for pattern, handler in self._routes(body).items():
                 if found := re.fullmatch(pattern, f"{method} {path}"):
-                    status, told = handler(*(int(group) if group.isdigit() else group for group in found.groups()))
-                    return (404, {"id": "not_found", "message": "no such thing"}) if status == 404 else (status, told)
+                    status, told = handler(
+                        *(int(group) if group.isdigit() else group for group in found.groups())
+                    )
+                    return (
+                        (404, {"id": "not_found", "message": "no such thing"})
+                        if status == 404
+                        else (status, told)
+                    )
             raise AssertionError(f"no answer prepared for {method} {path}")
 
     def _routes(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -96,16 +104,24 @@ class FakeAccount:
             "GET /v2/account/keys": lambda: (200, {"ssh_keys": self.keys}),
             "POST /v2/account/keys": lambda: (201, {"ssh_key": self.add(self.keys, body["name"])}),
             "POST /v2/droplets": lambda: (202, {"droplet": self.add(self.droplets, body["name"])}),
-            "POST /test/images": lambda: (201, {"image": self.add_image(body["name"], [body["region"]], [])}),
+            "POST /test/images": lambda: (
+                201,
+                {"image": self.add_image(body["name"], [body["region"]], [])},
+            ),
             "GET /v2/images/(\\d+)": lambda id_: self._image(id_),
             "PUT /v2/images/(\\d+)": lambda id_: self._image(id_, name=body["name"]),
             "POST /v2/images/(\\d+)/actions": lambda id_: self._transfer(id_, body["region"]),
-            "GET /v2/images/(\\d+)/actions/1": lambda id_: (200, {"action": {"id": 1, "status": "completed"}}),
+            "GET /v2/images/(\\d+)/actions/1": lambda id_: (
+                200,
+                {"action": {"id": 1, "status": "completed"}},
+            ),
             "DELETE /v2/account/keys/(\\d+)": lambda id_: self._drop(self.keys, id_),
             "DELETE /v2/images/(\\d+)": lambda id_: self._drop(self.images, id_),
             "DELETE /v2/droplets/(\\d+)": lambda id_: self._destroy(id_),
             "POST /v2/tags": lambda: self._make_tag(body["name"]),
-            "POST /v2/tags/([^/]+)/resources": lambda tag: self._tag(tag, int(body["resources"][0]["resource_id"])),
+            "POST /v2/tags/([^/]+)/resources": lambda tag: self._tag(
+                tag, int(body["resources"][0]["resource_id"])
+            ),
             "DELETE /v2/tags/([^/]+)": lambda tag: self._untag(tag),
         }
 
@@ -156,7 +172,9 @@ def serve() -> Iterator[FakeAccount]:
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+            body = json.loads(
+                self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}"
+            )
             status, told = 401, {"id": "unauthorized", "message": "Unable to authenticate you"}
             if self.headers["Authorization"] == f"Bearer {TOKEN}":
                 status, told = account.answer(self.command, unquote(urlsplit(self.path).path), body)

@@ -33,13 +33,28 @@ def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
     ("values", "told"),
     [
         ({"region": "tor1"}, ["region: tor1 does not exist; there are ams3, nyc3"]),
-        ({"region": "sfo2"}, ["region: sfo2 takes nothing new", "prime_size: sfo2 does not offer", "worker_size: sfo2 does not offer"]),
-        ({"worker_size": "s-8vcpu-16gb"}, ["worker_size: nyc3 does not offer s-8vcpu-16gb; nyc3 offers s-1vcpu-1gb"]),
-        ({"prime_size": "s-none"}, ["prime_size: there is no size s-none; nyc3 offers s-1vcpu-1gb"]),
+        (
+            {"region": "sfo2"},
+            [
+                "region: sfo2 takes nothing new",
+                "prime_size: sfo2 does not offer",
+                "worker_size: sfo2 does not offer",
+            ],
+        ),
+        (
+            {"worker_size": "s-8vcpu-16gb"},
+            ["worker_size: nyc3 does not offer s-8vcpu-16gb; nyc3 offers s-1vcpu-1gb"],
+        ),
+        (
+            {"prime_size": "s-none"},
+            ["prime_size: there is no size s-none; nyc3 offers s-1vcpu-1gb"],
+        ),
         ({"workers": "25"}, ["workers: 26 machines are asked for, the account may have 25"]),
     ],
 )
-def test_what_the_account_lacks_is_told(cloud: AccountApi, values: dict[str, str], told: list[str]) -> None:
+def test_what_the_account_lacks_is_told(
+    cloud: AccountApi, values: dict[str, str], told: list[str]
+) -> None:
     found = problems(cloud, **values)
     assert len(found) == len(told)
     assert all(problem.startswith(start) for problem, start in zip(found, told, strict=True))
@@ -47,7 +62,10 @@ def test_what_the_account_lacks_is_told(cloud: AccountApi, values: dict[str, str
 
 def test_other_droplets_take_room_and_its_own_do_not(cloud: AccountApi) -> None:
     cloud.account["droplet_limit"] = 7
-    cloud.things["droplets"] = [{"tags": [tag]} for tag in ["slipway-test-prime", *["slipway-test-worker"] * 4, "slipway-test-2-worker"]]
+    cloud.things["droplets"] = [
+        {"tags": [tag]}
+        for tag in ["slipway-test-prime", *["slipway-test-worker"] * 4, "slipway-test-2-worker"]
+    ]
     cloud.things["droplets"].append({"tags": []})
     assert problems(cloud) == []
     assert problems(cloud, workers="5") == [
@@ -62,7 +80,9 @@ def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
         {"name": "old", "ip_range": "10.10.8.0/24", "region": "ams3"},
         {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
     ]
-    assert problems(cloud) == ["vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; move it"]
+    assert problems(cloud) == [
+        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; move it"
+    ]
 
 
 def test_lists_are_read_to_their_last_page(cloud: AccountApi) -> None:
@@ -86,7 +106,9 @@ def test_a_wrong_token_is_told(cloud: AccountApi) -> None:
         survey(Api(cloud.url, "wrong"), settings(), "slipway-test")
 
 
-def test_an_api_that_is_not_there_is_told(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_api_that_is_not_there_is_told(
+    cloud: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("infra.account.PATIENCE", 0)
     with pytest.raises(AccountError, match="cannot be reached"):
         survey(Api("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")

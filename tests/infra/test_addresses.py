@@ -16,7 +16,10 @@ def test_a_name_tells_role_number_and_region() -> None:
 
 
 def test_a_bucket_is_named_after_its_account_and_fits_a_dns_label() -> None:
-    names = {addresses.bucket_name(addresses.prefix("slipway", "s" * 30), "nyc3", account) for account in ("mine", "yours")}
+    names = {
+        addresses.bucket_name(addresses.prefix("slipway", "s" * 30), "nyc3", account)
+        for account in ("mine", "yours")
+    }
     assert len(names) == 2
     assert all(len(name) <= 63 and addresses.is_slug(name[:30].strip("-")) for name in names)
     assert addresses.bucket_name("a", "nyc3", "mine") == addresses.bucket_name("a", "nyc3", "mine")
@@ -47,7 +50,16 @@ def test_a_vpc_has_fewer_places_than_addresses() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "slug"), [("dev", True), ("team-1", True), ("Dev", False), ("a--b", False), ("-a", False), ("a.b", False), ("a" * 31, False)]
+    ("name", "slug"),
+    [
+        ("dev", True),
+        ("team-1", True),
+        ("Dev", False),
+        ("a--b", False),
+        ("-a", False),
+        ("a.b", False),
+        ("a" * 31, False),
+    ],
 )
 def test_a_stack_name_fits_wherever_it_goes(name: str, slug: bool) -> None:
     assert addresses.is_slug(name) is slug

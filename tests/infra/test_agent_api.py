@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from infra import agent_api
-from infra.agent_api import AgentError, Patience
-from infra.consul_api import Consul, accessor
+from infra.cluster_api import client
+from infra.cluster_api.client import AgentError, Retrier
+from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 from tests.deploy.certificates import Authority
 from tests.infra.agents_api import Agents, member, serving
 
@@ -23,7 +23,7 @@ def agents() -> Agents:
 
 @pytest.fixture
 def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
-    monkeypatch.setattr(agent_api, "PACE", 0.01)
+    monkeypatch.setattr(client, "PACE", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
         Consul(found).bootstrap()
         Nomad(found).bootstrap()
@@ -35,15 +35,23 @@ def test_an_accessor_tells_nothing_of_its_secret_and_is_always_the_same() -> Non
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
-def test_a_token_that_is_not_there_is_revoked_already(access: Access, agents: Agents, kind: type[Consul] | type[Nomad]) -> None:
-    said = (403, "token does not exist: ACL not found") if kind is Consul else (400, "Cannot delete nonexistent tokens: x")
+def test_a_token_that_is_not_there_is_revoked_already(
+    access: Access, agents: Agents, kind: type[Consul] | type[Nomad]
+) -> None:
+    said = (
+        (403, "token does not exist: ACL not found")
+        if kind is Consul
+        else (400, "Cannot delete nonexistent tokens: x")
+    )
     agents.fault = lambda kind, method, path: said if method == "DELETE" else None
     kind(access).revoke("x")
     assert not kind(access).knows("x")
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
-def test_a_token_that_may_not_be_revoked_is_told(access: Access, kind: type[Consul] | type[Nomad]) -> None:
+def test_a_token_that_may_not_be_revoked_is_told(
+    access: Access, kind: type[Consul] | type[Nomad]
+) -> None:
     with pytest.raises(AgentError, match="403: Permission denied"):
         kind({**access, "consul_token": "", "nomad_token": ""}).revoke("x")
 
@@ -55,7 +63,9 @@ def test_who_is_no_manager_is_told_so(access: Access) -> None:
     assert not Nomad(other).manages()
 
 
-def test_a_token_is_made_once_and_keeps_the_rights_that_are_declared(access: Access, agents: Agents) -> None:
+def test_a_token_is_made_once_and_keeps_the_rights_that_are_declared(
+    access: Access, agents: Agents
+) -> None:
     for policy in ("former", "present"):
         Consul(access).ensure_token("secret", "Nomad on worker01", policies=[policy])
     assert agents.tokens["consul"][accessor("secret")]["Policies"] == [{"Name": "present"}]
@@ -66,7 +76,10 @@ def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agent
     for rules in ("former", "present", "present"):
         consul.ensure_policy("dns", rules)
     assert agents.policies["dns"]["Rules"] == "present"
-    assert [path for _, method, path in agents.asked if method == "PUT"][1:] == ["/v1/acl/policy", "/v1/acl/policy/dns"]
+    assert [path for _, method, path in agents.asked if method == "PUT"][1:] == [
+        "/v1/acl/policy",
+        "/v1/acl/policy/dns",
+    ]
 
 
 def test_nomad_makes_one_further_manager_of_a_name(access: Access) -> None:
@@ -75,35 +88,46 @@ def test_nomad_makes_one_further_manager_of_a_name(access: Access) -> None:
 
 
 def test_only_nodes_that_are_up_are_drained(access: Access, agents: Agents) -> None:
-    agents.nodes = [(member("worker01", 3), "ready"), (member("worker01", 2), "down"), (member("worker02", 4), "ready")]
+    agents.nodes = [
+        (member("worker01", 3), "ready"),
+        (member("worker01", 2), "down"),
+        (member("worker02", 4), "ready"),
+    ]
     assert Nomad(access).drain("worker01", 45) == agents.drained == ["3"]
 
 
-def test_what_an_agent_cannot_do_yet_is_tried_again(access: Access, agents: Agents, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_an_agent_cannot_do_yet_is_tried_again(
+    access: Access, agents: Agents, capsys: pytest.CaptureFixture[str]
+) -> None:
     faults = iter([(500, "No cluster leader"), (500, "No cluster leader"), (429, "slow")])
     agents.fault = lambda kind, method, path: next(faults, None)
-    assert Patience(10).until("asked", Consul(access).leader) is True
+    assert Retrier(10).until("asked", Consul(access).leader) is True
     told = capsys.readouterr().out.splitlines()
-    assert [line.partition(": ")[2].rpartition(" (")[2] for line in told] == ["500: No cluster leader)", "429: slow)"]
+    assert [line.partition(": ")[2].rpartition(" (")[2] for line in told] == [
+        "500: No cluster leader)",
+        "429: slow)",
+    ]
 
 
 def test_what_an_agent_refuses_is_not_tried_again(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (403, "no")
     before = len(agents.asked)
     with pytest.raises(AgentError, match=r"asked: Consul at .* \(403: no\)"):
-        Patience(10).until("asked", Consul(access).leader)
+        Retrier(10).until("asked", Consul(access).leader)
     assert len(agents.asked) == before + 1
 
 
 def test_patience_ends(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (500, "No cluster leader")
     with pytest.raises(AgentError, match="No cluster leader"):
-        Patience(0).until("asked", Consul(access).leader)
+        Retrier(0).until("asked", Consul(access).leader)
 
 
 def test_silence_and_a_wrong_authority_are_told_apart(access: Access) -> None:
-    with pytest.raises(AgentError, match=r"Consul at https://127.0.0.1:9 \(ConnectionError\)") as silent:
+    with pytest.raises(
+        AgentError, match=r"Consul at https://127.0.0.1:9 \(ConnectionError\)"
+    ) as silent:
         Consul({**access, "consul": "https://127.0.0.1:9"}).leader()
     with pytest.raises(AgentError, match="CERTIFICATE_VERIFY_FAILED") as wrong:
         Consul({**access, "authority": Authority("stranger").pem}).leader()
-    assert silent.value.passing and wrong.value.passing
+    assert silent.value.is_transient and wrong.value.is_transient

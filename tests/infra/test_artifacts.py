@@ -17,7 +17,10 @@ class Packed:
     sha256: str
 
 
-PACKED = [Packed("backserve", Path("/a/backserve.pyz"), "b" * 64), Packed("frontserve", Path("/a/frontserve.pyz"), "f" * 64)]
+PACKED = [
+    Packed("backserve", Path("/a/backserve.pyz"), "b" * 64),
+    Packed("frontserve", Path("/a/frontserve.pyz"), "f" * 64),
+]
 
 
 @pytest.fixture
@@ -26,14 +29,20 @@ def cloud() -> FakeCloud:
 
 
 def program() -> Artifacts:
-    args = ArtifactsArgs(region="nyc3", bucket="ours", endpoint="http://nyc3.spaces.test", packages=PACKED)
+    args = ArtifactsArgs(
+        region="nyc3", bucket="ours", endpoint="http://nyc3.spaces.test", packages=PACKED
+    )
     return Artifacts("artifacts", args)
 
 
 def test_an_object_is_named_by_its_content_and_readable_by_all(cloud: FakeCloud) -> None:
     run(lambda: pulumi.Output.from_input(program().artifacts["backserve"].url))
     stored = cloud.created["artifacts-backserve"]
-    assert (stored["key"], stored["acl"], stored["bucket"]) == (f"backserve/{'b' * 64}.pyz", "public-read", "ours")
+    assert (stored["key"], stored["acl"], stored["bucket"]) == (
+        f"backserve/{'b' * 64}.pyz",
+        "public-read",
+        "ours",
+    )
     assert stored["source"] == "/a/backserve.pyz"
     assert cloud.created["artifacts-bucket"]["acl"] == "private"
 

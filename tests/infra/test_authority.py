@@ -5,7 +5,13 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.authority import AUTHORITY_HOURS, CERTIFICATE_HOURS, CERTIFICATE_RENEWAL_HOURS, Authority, AuthorityArgs
+from infra.authority import (
+    AUTHORITY_HOURS,
+    CERTIFICATE_HOURS,
+    CERTIFICATE_RENEWAL_HOURS,
+    Authority,
+    AuthorityArgs,
+)
 from infra.mtls import Credentials
 from tests.infra.cloud import FakeCloud, is_secret, run, start
 
@@ -17,23 +23,36 @@ def cloud() -> FakeCloud:
 
 def signed() -> tuple[Authority, pulumi.Output[Credentials]]:
     authority = Authority("authority", AuthorityArgs(prefix="slipway-test"))
-    return authority, authority.certificate("worker01", dns_names=["client.nyc3.consul"], uses=["server_auth"], ip_addresses=["127.0.0.1"])
+    return authority, authority.certificate(
+        "worker01",
+        dns_names=["client.nyc3.consul"],
+        uses=["server_auth"],
+        ip_addresses=["127.0.0.1"],
+    )
 
 
 def test_it_signs_itself_and_nobody_signs_below_those_whom_it_signs(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
     (own,) = cloud.of("SelfSignedCert").values()
-    assert own["isCaCertificate"] is True and set(own["allowedUses"]) == {"cert_signing", "crl_signing"}
+    assert own["isCaCertificate"] is True and set(own["allowedUses"]) == {
+        "cert_signing",
+        "crl_signing",
+    }
     for certificate in cloud.of("LocallySignedCert").values():
         assert "isCaCertificate" not in certificate
         assert certificate["caPrivateKeyPem"] == own["privateKeyPem"]
         assert not {"cert_signing", "crl_signing"} & set(certificate["allowedUses"])
 
 
-def test_a_certificate_is_renewed_well_before_its_end_and_does_not_outlive_the_authority(cloud: FakeCloud) -> None:
+def test_a_certificate_is_renewed_well_before_its_end_and_does_not_outlive_the_authority(
+    cloud: FakeCloud,
+) -> None:
     run(lambda: signed()[1])
     for certificate in cloud.of("LocallySignedCert").values():
-        assert (certificate["validityPeriodHours"], certificate["earlyRenewalHours"]) == (CERTIFICATE_HOURS, CERTIFICATE_RENEWAL_HOURS)
+        assert (certificate["validityPeriodHours"], certificate["earlyRenewalHours"]) == (
+            CERTIFICATE_HOURS,
+            CERTIFICATE_RENEWAL_HOURS,
+        )
     (own,) = cloud.of("SelfSignedCert").values()
     assert own["validityPeriodHours"] == AUTHORITY_HOURS
     assert own["earlyRenewalHours"] > CERTIFICATE_HOURS > CERTIFICATE_RENEWAL_HOURS > 0
@@ -41,7 +60,10 @@ def test_a_certificate_is_renewed_well_before_its_end_and_does_not_outlive_the_a
 
 def test_names_addresses_and_uses_are_as_asked(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
-    request, certificate = cloud.created["authority-worker01-request"], cloud.created["authority-worker01-certificate"]
+    request, certificate = (
+        cloud.created["authority-worker01-request"],
+        cloud.created["authority-worker01-certificate"],
+    )
     assert (request["dnsNames"], request["ipAddresses"]) == (["client.nyc3.consul"], ["127.0.0.1"])
     assert request["privateKeyPem"] != certificate["caPrivateKeyPem"]
     assert certificate["certRequestPem"] == "request authority-worker01-request"
@@ -50,7 +72,10 @@ def test_names_addresses_and_uses_are_as_asked(cloud: FakeCloud) -> None:
 
 def test_the_operator_can_ask_and_cannot_pose_as_a_server(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
-    request, certificate = cloud.created["authority-operator-request"], cloud.created["authority-operator-certificate"]
+    request, certificate = (
+        cloud.created["authority-operator-request"],
+        cloud.created["authority-operator-certificate"],
+    )
     assert certificate["allowedUses"] == ["digital_signature", "client_auth"]
     assert request["dnsNames"] == ["cli.global.nomad"] and "ipAddresses" not in request
 

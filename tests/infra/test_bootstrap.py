@@ -9,19 +9,23 @@ from urllib.parse import urlsplit
 import pulumi
 import pytest
 
-from infra import agent_api, agents, bootstrap
-from infra.agent_api import AgentError
+from infra import agents, bootstrap
 from infra.agents import NotReadyError
 from infra.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
-from infra.consul_acl import DNS, SERVER, policies
-from infra.consul_api import accessor
+from infra.cluster_api import client
+from infra.cluster_api.client import AgentError
+from infra.cluster_api.consul import accessor
+from infra.cluster_api.consul_acl import DNS, SERVER, policies
 from infra.mtls import Credentials
 from tests.infra.agents_api import Agents, member, serving
 from tests.infra.cloud import run, start
 
 PRIMES = [member("prime01nyc3", 2), member("prime02nyc3", 1)]
 SECRETS = {"consul": "consul-manager-1", "nomad": "nomad-manager-1"}
-TOKENS = {prime["name"]: {"agent": f"{prime['name']}-agent", "nomad": f"{prime['name']}-nomad"} for prime in PRIMES}
+TOKENS = {
+    prime["name"]: {"agent": f"{prime['name']}-agent", "nomad": f"{prime['name']}-nomad"}
+    for prime in PRIMES
+}
 ISSUED = {"dns-1", *(secret for pair in TOKENS.values() for secret in pair.values())}
 
 
@@ -31,9 +35,11 @@ def there() -> Agents:
 
 
 @pytest.fixture
-def props(there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def props(
+    there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
     monkeypatch.setattr(agents, "PACE", 0.01)
-    monkeypatch.setattr(agent_api, "PACE", 0.01)
+    monkeypatch.setattr(client, "PACE", 0.01)
     with serving(there, tmp_path) as access:
         monkeypatch.setattr(bootstrap, "CONSUL", urlsplit(access["consul"]).port)
         monkeypatch.setattr(bootstrap, "NOMAD", urlsplit(access["nomad"]).port)
@@ -69,7 +75,10 @@ def test_the_id_is_the_primes(props: dict[str, Any]) -> None:
 
 
 def test_the_managers_are_those_that_are_declared(made: dict[str, Any], there: Agents) -> None:
-    assert (made["access"]["consul_token"], made["access"]["nomad_token"]) == ("consul-manager-1", "nomad-manager-1")
+    assert (made["access"]["consul_token"], made["access"]["nomad_token"]) == (
+        "consul-manager-1",
+        "nomad-manager-1",
+    )
     assert there.secrets("nomad") == {"nomad-manager-1"}
     assert there.secrets("consul") == {"consul-manager-1", *ISSUED}
     assert made["retired"] == {"consul": [], "nomad": []}
@@ -78,15 +87,21 @@ def test_the_managers_are_those_that_are_declared(made: dict[str, Any], there: A
 def test_every_token_has_what_it_needs_and_no_more(made: dict[str, Any], there: Agents) -> None:
     def rights(secret: str) -> tuple[list[str], list[str]]:
         token = there.tokens["consul"][accessor(secret)]
-        return [policy["Name"] for policy in token["Policies"]], [node["NodeName"] for node in token["NodeIdentities"]]
+        return [policy["Name"] for policy in token["Policies"]], [
+            node["NodeName"] for node in token["NodeIdentities"]
+        ]
 
     assert rights("prime02nyc3-agent") == ([], ["prime02nyc3"])
     assert rights("prime02nyc3-nomad") == ([SERVER], [])
     assert rights("dns-1") == ([DNS], [])
-    assert {name: policy["Rules"] for name, policy in there.policies.items()} == policies(["backserve"])
+    assert {name: policy["Rules"] for name, policy in there.policies.items()} == policies(
+        ["backserve"]
+    )
 
 
-def test_leaders_are_waited_for(props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]) -> None:
+def test_leaders_are_waited_for(
+    props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
+) -> None:
     there.leaders = False
     Timer(0.2, setattr, (there, "leaders", True)).start()
     BootstrapProvider().create(props)
@@ -102,9 +117,13 @@ def test_waiting_for_leaders_ends(props: dict[str, Any], there: Agents) -> None:
     assert there.tokens == {"consul": {}, "nomad": {}}
 
 
-def test_an_agent_that_is_not_ready_yet_is_asked_again(props: dict[str, Any], there: Agents) -> None:
+def test_an_agent_that_is_not_ready_yet_is_asked_again(
+    props: dict[str, Any], there: Agents
+) -> None:
     faults = {"consul": [(500, "No cluster leader")] * 2, "nomad": [(500, "not ready")] * 2}
-    there.fault = lambda kind, method, path: faults[kind].pop() if "leader" not in path and faults[kind] else None
+    there.fault = lambda kind, method, path: (
+        faults[kind].pop() if "leader" not in path and faults[kind] else None
+    )
     BootstrapProvider().create(props)
     assert there.secrets("consul") == {"consul-manager-1", *ISSUED}
 
@@ -125,33 +144,61 @@ def test_an_answer_that_was_lost_does_no_harm(props: dict[str, Any], there: Agen
     assert there.secrets("nomad") == {"nomad-manager-1"}
 
 
-def test_a_second_try_goes_on_with_what_is_there(props: dict[str, Any], made: dict[str, Any], there: Agents) -> None:
+def test_a_second_try_goes_on_with_what_is_there(
+    props: dict[str, Any], made: dict[str, Any], there: Agents
+) -> None:
     before = there.secrets("consul")
     assert BootstrapProvider().create(props).outs == made
     assert there.secrets("consul") == before
 
 
-@pytest.mark.parametrize(("kind", "file"), [("consul", "/var/lib/consul/acl-bootstrap-reset"), ("nomad", "/server/acl-bootstrap-reset")])
-def test_who_did_not_begin_is_told_how_to(props: dict[str, Any], made: dict[str, Any], kind: str, file: str) -> None:
-    with pytest.raises(BootstrapError, match=f"{kind.title()} at .*(no longer allowed|already done).*{file}") as told:
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [("consul", "/var/lib/consul/acl-bootstrap-reset"), ("nomad", "/server/acl-bootstrap-reset")],
+)
+def test_who_did_not_begin_is_told_how_to(
+    props: dict[str, Any], made: dict[str, Any], kind: str, file: str
+) -> None:
+    with pytest.raises(
+        BootstrapError, match=f"{kind.title()} at .*(no longer allowed|already done).*{file}"
+    ) as told:
         BootstrapProvider().create({**props, "secrets": {**SECRETS, kind: "another-manager"}})
     assert "another-manager" not in str(told.value)
 
 
-def test_other_tokens_are_made_now_and_the_old_ones_retired(made: dict[str, Any], there: Agents) -> None:
-    later = update(made, dns="dns-2", tokens={**TOKENS, "prime01nyc3": {"agent": "new-agent", "nomad": "prime01nyc3-nomad"}})
+def test_other_tokens_are_made_now_and_the_old_ones_retired(
+    made: dict[str, Any], there: Agents
+) -> None:
+    later = update(
+        made,
+        dns="dns-2",
+        tokens={**TOKENS, "prime01nyc3": {"agent": "new-agent", "nomad": "prime01nyc3-nomad"}},
+    )
     assert there.secrets("consul") == {"consul-manager-1", *ISSUED, "dns-2", "new-agent"}
-    assert later["retired"] == {"consul": sorted([accessor("dns-1"), accessor("prime01nyc3-agent")]), "nomad": []}
+    assert later["retired"] == {
+        "consul": sorted([accessor("dns-1"), accessor("prime01nyc3-agent")]),
+        "nomad": [],
+    }
 
 
-def test_a_prime_that_comes_has_tokens_and_one_that_goes_loses_them(made: dict[str, Any], there: Agents) -> None:
-    tokens = {"prime01nyc3": TOKENS["prime01nyc3"], "prime03nyc3": {"agent": "third-agent", "nomad": "third-nomad"}}
+def test_a_prime_that_comes_has_tokens_and_one_that_goes_loses_them(
+    made: dict[str, Any], there: Agents
+) -> None:
+    tokens = {
+        "prime01nyc3": TOKENS["prime01nyc3"],
+        "prime03nyc3": {"agent": "third-agent", "nomad": "third-nomad"},
+    }
     later = update(made, tokens=tokens, primes=[PRIMES[0], member("prime03nyc3", 5)])
     assert there.secrets("consul") > {"third-agent", "third-nomad"}
-    assert set(later["retired"]["consul"]) == {accessor("prime02nyc3-agent"), accessor("prime02nyc3-nomad")}
+    assert set(later["retired"]["consul"]) == {
+        accessor("prime02nyc3-agent"),
+        accessor("prime02nyc3-nomad"),
+    }
 
 
-def test_other_managers_follow_while_the_former_still_may(made: dict[str, Any], there: Agents) -> None:
+def test_other_managers_follow_while_the_former_still_may(
+    made: dict[str, Any], there: Agents
+) -> None:
     (first,) = there.tokens["nomad"]
     later = update(made, secrets={"consul": "consul-manager-2", "nomad": "nomad-manager-2"})
     access = later["access"]
@@ -159,10 +206,14 @@ def test_other_managers_follow_while_the_former_still_may(made: dict[str, Any], 
     assert access["nomad_token"] in there.secrets("nomad") - {"nomad-manager-1", "nomad-manager-2"}
     assert {"consul-manager-1", "consul-manager-2"} < there.secrets("consul")
     assert later["retired"]["nomad"] == [first]
-    assert [there.tokens["consul"][one]["SecretID"] for one in later["retired"]["consul"]] == ["consul-manager-1"]
+    assert [there.tokens["consul"][one]["SecretID"] for one in later["retired"]["consul"]] == [
+        "consul-manager-1"
+    ]
 
 
-def test_a_succession_that_broke_off_is_the_same_the_second_time(made: dict[str, Any], there: Agents) -> None:
+def test_a_succession_that_broke_off_is_the_same_the_second_time(
+    made: dict[str, Any], there: Agents
+) -> None:
     secrets = {"consul": "consul-manager-2", "nomad": "nomad-manager-2"}
     assert update(made, secrets=secrets) == update(made, secrets=secrets)
     assert len(there.tokens["nomad"]) == 2
@@ -175,11 +226,15 @@ def test_managers_stay_when_nothing_of_them_changed(made: dict[str, Any]) -> Non
 
 def test_a_cluster_that_knows_no_manager_is_told(made: dict[str, Any], there: Agents) -> None:
     there.tokens["nomad"].clear()
-    with pytest.raises(BootstrapError, match=r"Nomad at .* does not know this stack's management token"):
+    with pytest.raises(
+        BootstrapError, match=r"Nomad at .* does not know this stack's management token"
+    ):
         update(made, dns="dns-2")
 
 
-def test_what_was_retired_before_and_is_still_there_stays_so(made: dict[str, Any], there: Agents) -> None:
+def test_what_was_retired_before_and_is_still_there_stays_so(
+    made: dict[str, Any], there: Agents
+) -> None:
     second = update(made, dns="dns-2")
     third = update(second, dns="dns-3")
     assert third["retired"]["consul"] == [accessor("dns-2"), accessor("dns-1")]
@@ -188,7 +243,9 @@ def test_what_was_retired_before_and_is_still_there_stays_so(made: dict[str, Any
 
 
 def test_a_token_that_is_declared_again_is_not_retired(made: dict[str, Any]) -> None:
-    assert update(update(made, dns="dns-2"), dns="dns-1")["retired"]["consul"] == [accessor("dns-2")]
+    assert update(update(made, dns="dns-2"), dns="dns-1")["retired"]["consul"] == [
+        accessor("dns-2")
+    ]
 
 
 def test_another_gossip_key_is_the_only_one_afterwards(made: dict[str, Any], there: Agents) -> None:
@@ -202,7 +259,9 @@ def test_keys_that_stay_are_not_touched(made: dict[str, Any], there: Agents) -> 
 
 
 def test_a_key_that_not_everyone_takes_is_an_error(made: dict[str, Any], there: Agents) -> None:
-    there.fault = lambda kind, method, path: (500, "1/2 nodes reported success") if path.endswith("/install") else None
+    there.fault = lambda kind, method, path: (
+        (500, "1/2 nodes reported success") if path.endswith("/install") else None
+    )
     with pytest.raises(AgentError, match=r"Nomad's gossip key is made known: .*1/2 nodes"):
         update(made, gossip={"consul": "old", "nomad": "new"}, timeout=0.1)
     assert there.keys["nomad"] == ["old"]
@@ -224,8 +283,14 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
         ({"primes": UNKNOWN}, (True, True)),
     ],
 )
-def test_a_cluster_is_another_one_when_no_prime_is_left(made: dict[str, Any], changes: dict[str, Any], expected: tuple[bool, bool]) -> None:
-    found = BootstrapProvider().diff("1-2", {**made, "__provider": "old"}, {**made, "timeout": 10, "__provider": "new", **changes})
+def test_a_cluster_is_another_one_when_no_prime_is_left(
+    made: dict[str, Any], changes: dict[str, Any], expected: tuple[bool, bool]
+) -> None:
+    found = BootstrapProvider().diff(
+        "1-2",
+        {**made, "__provider": "old"},
+        {**made, "timeout": 10, "__provider": "new", **changes},
+    )
     assert (found.changes, bool(found.replaces)) == expected
 
 

@@ -8,16 +8,23 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import agent_api, enrolment, ssh
-from infra.consul_api import Consul, accessor
+from infra import enrolment, ssh
+from infra.cluster_api import client
+from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.nomad import Nomad
 from infra.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 from tests.infra.agents_api import Agents, member, serving
 from tests.infra.cloud import run, start
 
 MANAGER = "00000000-0000-0000-0000-000000000001"
-FACTS = {"name": "worker01nyc3", "role": "worker", "datacenter": "nyc3", "vpc_cidr": "10.10.0.0/20", "task_driver": "exec"}
+FACTS = {
+    "name": "worker01nyc3",
+    "role": "worker",
+    "datacenter": "nyc3",
+    "vpc_cidr": "10.10.0.0/20",
+    "task_driver": "exec",
+}
 TOKENS = {"agent": "agent-1", "nomad": "nomad-1", "dns": "dns-1"}
 
 
@@ -33,7 +40,13 @@ class Machine:
         """What there was in Consul when each delivery came."""
 
     def deliver(
-        self, host: str, key: str, known: tuple[str, ...], content: Callable[[], bytes], timeout: float, tell: Callable[[str], None]
+        self,
+        host: str,
+        key: str,
+        known: tuple[str, ...],
+        content: Callable[[], bytes],
+        timeout: float,
+        tell: Callable[[str], None],
     ) -> str:
         assert (host, key) == ("198.18.0.3", "enrol key")
         tell("ConnectionRefusedError")
@@ -50,7 +63,7 @@ def agents() -> Agents:
 
 @pytest.fixture
 def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
-    monkeypatch.setattr(agent_api, "PACE", 0.01)
+    monkeypatch.setattr(client, "PACE", 0.01)
     monkeypatch.setattr(enrolment, "PACE", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
         Consul(found).bootstrap()
@@ -78,7 +91,11 @@ def props(access: Access) -> dict[str, Any]:
         "identity": {"authority": "CA", "certificate": "CERT", "key": "KEY"},
         "gossip": {"consul": "g1", "nomad": "g2"},
         "tokens": TOKENS,
-        "host_keys": {"first": "first public", "lasting": "lasting public", "private": "lasting private"},
+        "host_keys": {
+            "first": "first public",
+            "lasting": "lasting public",
+            "private": "lasting private",
+        },
         "enrol_key": "enrol key",
         "operator_key": None,
         "access": access,
@@ -88,7 +105,12 @@ def props(access: Access) -> dict[str, Any]:
 
 @pytest.fixture
 def prime(props: dict[str, Any]) -> dict[str, Any]:
-    return {**props, "node": {**FACTS, "name": "prime01nyc3", "role": "prime"}, "cluster": "", "access": None}
+    return {
+        **props,
+        "node": {**FACTS, "name": "prime01nyc3", "role": "prime"},
+        "cluster": "",
+        "access": None,
+    }
 
 
 def create(props: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +120,13 @@ def create(props: dict[str, Any]) -> dict[str, Any]:
 
 
 def update(olds: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    outs = EnrolmentProvider().update("worker01nyc3", olds, {**olds, "enrol_key": "enrol key", "timeout": 10.0, **changes}).outs
+    outs = (
+        EnrolmentProvider()
+        .update(
+            "worker01nyc3", olds, {**olds, "enrol_key": "enrol key", "timeout": 10.0, **changes}
+        )
+        .outs
+    )
     assert outs is not None
     return outs
 
@@ -122,15 +150,26 @@ def test_a_worker_is_given_all_it_must_know(props: dict[str, Any], machine: Mach
     assert isinstance(machine.given[0]["bootstrap_expect"], int)
 
 
-def test_a_workers_tokens_are_there_before_it_needs_them(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+def test_a_workers_tokens_are_there_before_it_needs_them(
+    props: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
     EnrolmentProvider().create(props)
     assert machine.tokens == [{MANAGER, "agent-1", "nomad-1"}]
-    agent, nomad = agents.tokens["consul"][accessor("agent-1")], agents.tokens["consul"][accessor("nomad-1")]
+    agent, nomad = (
+        agents.tokens["consul"][accessor("agent-1")],
+        agents.tokens["consul"][accessor("nomad-1")],
+    )
     assert agent["NodeIdentities"] == [{"NodeName": "worker01nyc3", "Datacenter": "nyc3"}]
-    assert (agent["Policies"], nomad["Policies"], nomad["NodeIdentities"]) == ([], [{"Name": "slipway-nomad-client"}], [])
+    assert (agent["Policies"], nomad["Policies"], nomad["NodeIdentities"]) == (
+        [],
+        [{"Name": "slipway-nomad-client"}],
+        [],
+    )
 
 
-def test_a_prime_comes_before_there_is_anybody_to_ask(prime: dict[str, Any], machine: Machine, agents: Agents) -> None:
+def test_a_prime_comes_before_there_is_anybody_to_ask(
+    prime: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
     agents.asked.clear()
     EnrolmentProvider().create(prime)
     EnrolmentProvider().delete("prime01nyc3", prime)
@@ -147,21 +186,33 @@ def test_what_is_none_the_engine_leaves_out(prime: dict[str, Any], machine: Mach
     assert len(machine.given) == 1
 
 
-def test_what_is_kept_is_what_is_compared_and_what_leaving_takes(props: dict[str, Any], machine: Machine) -> None:
+def test_what_is_kept_is_what_is_compared_and_what_leaving_takes(
+    props: dict[str, Any], machine: Machine
+) -> None:
     created = EnrolmentProvider().create(props)
     assert created.id == "worker01nyc3"
-    assert created.outs == {name: value for name, value in props.items() if name not in ("enrol_key", "timeout")}
+    assert created.outs == {
+        name: value for name, value in props.items() if name not in ("enrol_key", "timeout")
+    }
 
 
-def test_progress_is_told_and_no_secret(props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_is_told_and_no_secret(
+    props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     EnrolmentProvider().create(props)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "worker01nyc3: waiting for SSH (ConnectionRefusedError)"
     assert lines[1].startswith("worker01nyc3: started in ")
-    assert not any(secret in line for line in lines for secret in (*TOKENS.values(), "KEY", "introduces", MANAGER))
+    assert not any(
+        secret in line
+        for line in lines
+        for secret in (*TOKENS.values(), "KEY", "introduces", MANAGER)
+    )
 
 
-def test_a_machine_that_refuses_is_named(props: dict[str, Any], machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_refuses_is_named(
+    props: dict[str, Any], machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: Any) -> str:
         raise ssh.DeliveryError("tool-enrol: no room")
 
@@ -171,21 +222,31 @@ def test_a_machine_that_refuses_is_named(props: dict[str, Any], machine: Machine
 
 
 @pytest.mark.parametrize("outcome", ["", "17", '{"another": 1}'])
-def test_a_machine_that_tells_no_outcome_did_not_do_it(props: dict[str, Any], machine: Machine, outcome: str) -> None:
+def test_a_machine_that_tells_no_outcome_did_not_do_it(
+    props: dict[str, Any], machine: Machine, outcome: str
+) -> None:
     machine.outcome = outcome
     with pytest.raises(EnrolmentError, match="did not tell the outcome"):
         EnrolmentProvider().create(props)
 
 
-def test_only_a_machine_that_was_never_enrolled_is_known_by_its_first_key(props: dict[str, Any], machine: Machine) -> None:
+def test_only_a_machine_that_was_never_enrolled_is_known_by_its_first_key(
+    props: dict[str, Any], machine: Machine
+) -> None:
     kept = create(props)
     another = {"first": "other first", "lasting": "other public", "private": "other private"}
     update(kept, host_keys=another)
     update(kept, host_keys=another, droplet="9")
-    assert machine.known == [{"first public", "lasting public"}, {"lasting public", "other public"}, {"other first", "other public"}]
+    assert machine.known == [
+        {"first public", "lasting public"},
+        {"lasting public", "other public"},
+        {"other first", "other public"},
+    ]
 
 
-def test_a_worker_is_introduced_when_it_begins_anew(props: dict[str, Any], machine: Machine) -> None:
+def test_a_worker_is_introduced_when_it_begins_anew(
+    props: dict[str, Any], machine: Machine
+) -> None:
     kept = create(props)
     update(kept, gossip={"consul": "g3", "nomad": "g4"})
     update(kept, cluster="7")
@@ -193,7 +254,9 @@ def test_a_worker_is_introduced_when_it_begins_anew(props: dict[str, Any], machi
     assert [bool(given["introduction"]) for given in machine.given] == [True, False, True, True]
 
 
-def test_old_tokens_are_revoked_once_the_node_has_the_new(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+def test_old_tokens_are_revoked_once_the_node_has_the_new(
+    props: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
     kept = create(props)
     update(kept, tokens={**TOKENS, "agent": "agent-2"})
     assert machine.tokens[-1] == {MANAGER, "agent-1", "agent-2", "nomad-1"}
@@ -210,7 +273,9 @@ def test_a_node_that_takes_nothing_keeps_its_tokens(
     assert agents.secrets("consul") >= {"agent-1", "nomad-1"}
 
 
-def test_another_manager_is_kept_for_later_and_not_told_to_the_node(props: dict[str, Any], machine: Machine, access: Access) -> None:
+def test_another_manager_is_kept_for_later_and_not_told_to_the_node(
+    props: dict[str, Any], machine: Machine, access: Access
+) -> None:
     kept = create(props)
     later = Access(**{**access, "consul_token": "another"})
     assert EnrolmentProvider().diff("", kept, {**props, "access": later}).changes
@@ -242,7 +307,9 @@ def test_what_is_declared_makes_the_difference_and_nothing_replaces(
     assert (found.changes, found.replaces, found.delete_before_replace) == (expected, None, True)
 
 
-def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(
+    props: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
     kept = create(props)
     agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
     EnrolmentProvider().delete("worker01nyc3", kept)
@@ -250,7 +317,9 @@ def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(props: di
     assert agents.secrets("consul") == {MANAGER}
 
 
-def test_a_worker_that_left_and_joins_again_takes_jobs(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+def test_a_worker_that_left_and_joins_again_takes_jobs(
+    props: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
     agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
     agents.drained = ["4"]
     EnrolmentProvider().delete("worker01nyc3", create(props))
@@ -264,20 +333,26 @@ def test_tokens_are_revoked_also_when_nomad_does_not_answer(
     props: dict[str, Any], machine: Machine, agents: Agents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = create(props)
-    agents.fault = lambda kind, method, path: (500, "No cluster leader") if kind == "nomad" else None
+    agents.fault = lambda kind, method, path: (
+        (500, "No cluster leader") if kind == "nomad" else None
+    )
     EnrolmentProvider().delete("worker01nyc3", kept)
     assert agents.secrets("consul") == {MANAGER}
     assert "worker01nyc3 goes without leave: Nomad at" in capsys.readouterr().out
 
 
-def test_a_dead_cluster_holds_nobody(props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_cluster_holds_nobody(
+    props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     kept = create(props)
     dead = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
     EnrolmentProvider().delete("worker01nyc3", {**kept, "access": dead})
     assert capsys.readouterr().out.count("goes without leave") == 2
 
 
-NOBODY = Access(consul="", nomad="", authority="", certificate="", key="", consul_token="", nomad_token="")
+NOBODY = Access(
+    consul="", nomad="", authority="", certificate="", key="", consul_token="", nomad_token=""
+)
 
 
 def test_what_is_secret_is_declared_as_such() -> None:
@@ -303,4 +378,11 @@ def test_what_is_secret_is_declared_as_such() -> None:
         )
 
     run(program)
-    assert cloud.secret["worker01"] == {"identity", "gossip", "tokens", "host_keys", "enrol_key", "access"}
+    assert cloud.secret["worker01"] == {
+        "identity",
+        "gossip",
+        "tokens",
+        "host_keys",
+        "enrol_key",
+        "access",
+    }

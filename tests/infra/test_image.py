@@ -20,11 +20,11 @@ from pulumi.dynamic import Config, ConfigureRequest, CreateResult
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.runtime import mocks
 
-from infra import image_provider
-from infra.image import BaseImageArgs, content, forecast, owner_label
-from infra.image_api import ApiError, ImageApi, connect
-from infra.image_build import BuildError
-from infra.image_provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
+from infra.image import provider as image_provider
+from infra.image.api import ApiError, ImageApi, connect
+from infra.image.base_image import BaseImageArgs, content, forecast, owner_label
+from infra.image.build import BuildError
+from infra.image.provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
 from tests.infra.image_account import TOKEN, FakeAccount, install_packer, serve
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,13 @@ def account() -> Iterator[FakeAccount]:
 def provider(account: FakeAccount) -> ImageProvider:
     """As the engine configures it, with the token in the stack's settings alone."""
     made = ImageProvider()
-    made.configure(ConfigureRequest(Config({"digitalocean:token": TOKEN, "digitalocean:apiEndpoint": account.url}, "slipway")))
+    made.configure(
+        ConfigureRequest(
+            Config(
+                {"digitalocean:token": TOKEN, "digitalocean:apiEndpoint": account.url}, "slipway"
+            )
+        )
+    )
     return made
 
 
@@ -79,14 +85,22 @@ def until(true: Callable[[], bool], seconds: float = 20) -> None:
 
 
 def nothing_left(account: FakeAccount) -> bool:
-    return not account.droplets and not account.keys and not any(image["name"].startswith("image-build") for image in account.images)
+    return (
+        not account.droplets
+        and not account.keys
+        and not any(image["name"].startswith("image-build") for image in account.images)
+    )
 
 
 # What the image is made of
 
 
 def variables(**change: str) -> dict[str, str]:
-    return {**BaseImageArgs(region="nyc3", consul_version="1.22.3", nomad_version="1.11.3", **change).variables()}
+    return {
+        **BaseImageArgs(
+            region="nyc3", consul_version="1.22.3", nomad_version="1.11.3", **change
+        ).variables()
+    }
 
 
 def test_content_follows_files_versions_size_and_key_but_not_the_address(tmp_path: Path) -> None:
@@ -112,7 +126,13 @@ def test_content_follows_files_versions_size_and_key_but_not_the_address(tmp_pat
 
 
 def test_names_count_within_a_day() -> None:
-    taken = ["base.2026.01.31.1", "base.2026.01.31.10", "base.2026.01.30.99", "base.2026.01.31.x", "other"]
+    taken = [
+        "base.2026.01.31.1",
+        "base.2026.01.31.10",
+        "base.2026.01.30.99",
+        "base.2026.01.31.x",
+        "other",
+    ]
     assert next_name("base", "2026.01.31", taken) == "base.2026.01.31.11"
     assert next_name("base", "2026.02.01", taken) == "base.2026.02.01.1"
 
@@ -126,21 +146,31 @@ def test_a_build_is_told_from_that_of_a_stack_with_a_longer_name() -> None:
 # Making it
 
 
-def test_a_new_image_is_built_named_and_tagged(account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]) -> None:
+def test_a_new_image_is_built_named_and_tagged(
+    account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
+) -> None:
     log = packer("ok")
     made = provider.create(dict(PROPS))
     [image] = account.images
     assert made.id == str(image["id"]) and made.outs
     assert made.outs["image_id"] == made.id and made.outs["image_name"] == image["name"]
     assert image["name"].startswith("base.") and image["name"].endswith(".1")
-    assert image["tags"] == ["base-image", CONTENT, made.outs["claim"]] and made.outs["claim"].startswith("used-by-slipway-dev:")
+    assert image["tags"] == ["base-image", CONTENT, made.outs["claim"]] and made.outs[
+        "claim"
+    ].startswith("used-by-slipway-dev:")
     assert nothing_left(account)
     init, build = calls(log)
     assert init == ["init", str(IMAGES / "base")]
-    assert build[:3] == ["build", "-color=false", "-only=base.digitalocean.base"] and build[-1] == str(IMAGES / "base")
+    assert build[:3] == ["build", "-color=false", "-only=base.digitalocean.base"] and build[
+        -1
+    ] == str(IMAGES / "base")
     given = dict(word.split("=", 1) for flag, word in pairwise(build) if flag == "-var")
     assert {key: given[key] for key in PROPS["variables"]} == PROPS["variables"]
-    assert given["region"] == "nyc3" and given["ssh_key_id"].isdigit() and not Path(given["ssh_private_key_file"]).exists()
+    assert (
+        given["region"] == "nyc3"
+        and given["ssh_key_id"].isdigit()
+        and not Path(given["ssh_private_key_file"]).exists()
+    )
     assert TOKEN not in " ".join(build)
 
 
@@ -148,13 +178,17 @@ def test_an_image_that_is_there_is_used_and_transferred_where_it_lacks(
     account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
 ) -> None:
     log = packer("ok")
-    there = account.add_image("base.2026.01.31.1", ["ams3"], ["base-image", CONTENT, "used-by-slipway-other:00000000"])
+    there = account.add_image(
+        "base.2026.01.31.1", ["ams3"], ["base-image", CONTENT, "used-by-slipway-other:00000000"]
+    )
     made = provider.create(dict(PROPS))
     assert made.id == str(there) and calls(log) == []
     assert account.images[0]["regions"] == ["ams3", "nyc3"]
 
 
-def test_a_build_that_was_complete_but_never_named_is_finished(account: FakeAccount, provider: ImageProvider) -> None:
+def test_a_build_that_was_complete_but_never_named_is_finished(
+    account: FakeAccount, provider: ImageProvider
+) -> None:
     account.add_image("image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", CONTENT])
     made = provider.create(dict(PROPS))
     assert made.outs and made.outs["image_name"].startswith("base.") and len(account.images) == 1
@@ -164,7 +198,9 @@ def test_a_build_of_another_content_that_was_never_claimed_is_removed(
     account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
 ) -> None:
     packer("ok")
-    account.add_image("image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", "content-ffffffffffffffff"])
+    account.add_image(
+        "image-build-slipway-dev-0123abcd", ["nyc3"], ["base-image", "content-ffffffffffffffff"]
+    )
     made = provider.create(dict(PROPS))
     assert [str(image["id"]) for image in account.images] == [made.id]
 
@@ -176,14 +212,22 @@ def test_stacks_that_build_the_same_at_once_each_claim_their_own(
     packer("meet")
     made: list[CreateResult] = []
     owners = ("slipway-one", "slipway-two")
-    threads = [threading.Thread(target=lambda owner=owner: made.append(provider.create({**PROPS, "owner": owner}))) for owner in owners]
+    threads = [
+        threading.Thread(
+            target=lambda owner=owner: made.append(provider.create({**PROPS, "owner": owner}))
+        )
+        for owner in owners
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert len({image["name"] for image in account.images}) == len({one.id for one in made}) == 2
     for image in account.images:
-        assert image["name"].startswith("base.") and len([tag for tag in image["tags"] if tag.startswith("used-by-")]) == 1
+        assert (
+            image["name"].startswith("base.")
+            and len([tag for tag in image["tags"] if tag.startswith("used-by-")]) == 1
+        )
     for one in made:
         assert one.outs
         provider.delete(one.id, one.outs)
@@ -202,19 +246,27 @@ def test_a_name_that_was_taken_meanwhile_is_given_up(
     assert made.outs and made.outs["image_name"] == "base.2026.01.31.2"
 
 
-def test_a_full_account_is_told_before_packer_runs(account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]) -> None:
+def test_a_full_account_is_told_before_packer_runs(
+    account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
+) -> None:
     log = packer("ok")
     account.droplet_limit = 1
     account.add(account.droplets, "somebody's")
-    with pytest.raises(BuildError, match="on a droplet of its own, and the account has 1 of the 1 it may have"):
+    with pytest.raises(
+        BuildError, match="on a droplet of its own, and the account has 1 of the 1 it may have"
+    ):
         provider.create(dict(PROPS))
     assert calls(log) == []
 
 
-def test_a_failing_script_is_named_and_leaves_nothing(account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]) -> None:
+def test_a_failing_script_is_named_and_leaves_nothing(
+    account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
+) -> None:
     packer("fail")
     account.locked = 1
-    with pytest.raises(BuildError, match=r"Packer failed in install-node\.sh \(exit 1\):\n(.*\n)*==> no space left"):
+    with pytest.raises(
+        BuildError, match=r"Packer failed in install-node\.sh \(exit 1\):\n(.*\n)*==> no space left"
+    ):
         provider.create(dict(PROPS))
     assert account.images == [] and nothing_left(account)
 
@@ -237,10 +289,16 @@ build(what, sys.argv[1], sys.argv[2], lambda line: print(line, flush=True))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_build_whose_asker_dies_leaves_nothing(number: signal.Signals, account: FakeAccount, packer: Callable[[str], Path]) -> None:
+def test_a_build_whose_asker_dies_leaves_nothing(
+    number: signal.Signals, account: FakeAccount, packer: Callable[[str], Path]
+) -> None:
     packer("hang")
     asker = subprocess.Popen(
-        [sys.executable, "-c", BUILDER, account.url, TOKEN], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", BUILDER, account.url, TOKEN],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert asker.stdout
     with asker, asker.stdout as lines:
@@ -270,12 +328,18 @@ def test_what_an_earlier_build_left_is_removed_and_others_builds_are_not(
 
 def test_only_content_replaces_and_only_region_updates(provider: ImageProvider) -> None:
     old = {**PROPS, "image_id": "1", "claim": "c"}
-    same = provider.diff("1", old, {**PROPS, "variables": {}, "owner": "renamed", "__provider": "other"})
+    same = provider.diff(
+        "1", old, {**PROPS, "variables": {}, "owner": "renamed", "__provider": "other"}
+    )
     moved = provider.diff("1", old, {**PROPS, "region": "ams3"})
     changed = provider.diff("1", old, {**PROPS, "content": "f" * 16})
     assert (same.changes, same.replaces) == (False, [])
     assert (moved.changes, moved.replaces) == (True, [])
-    assert (changed.changes, changed.replaces, changed.delete_before_replace) == (True, ["content"], False)
+    assert (changed.changes, changed.replaces, changed.delete_before_replace) == (
+        True,
+        ["content"],
+        False,
+    )
 
 
 def test_another_region_gets_the_same_image(account: FakeAccount, provider: ImageProvider) -> None:
@@ -283,7 +347,11 @@ def test_another_region_gets_the_same_image(account: FakeAccount, provider: Imag
     old = {**PROPS, "image_name": "base.2026.01.31.1", "claim": "used-by-slipway-dev:0"}
     updated = provider.update(str(image_id), old, {**PROPS, "region": "ams3"})
     assert account.images[0]["regions"] == ["nyc3", "ams3"]
-    assert updated.outs and updated.outs["image_id"] == str(image_id) and updated.outs["claim"] == old["claim"]
+    assert (
+        updated.outs
+        and updated.outs["image_id"] == str(image_id)
+        and updated.outs["claim"] == old["claim"]
+    )
     account.images.clear()
     with pytest.raises(ApiError, match=r"base\.2026\.01\.31\.1 is gone .*pulumi refresh"):
         provider.update(str(image_id), old, {**PROPS, "region": "ams3"})
@@ -303,14 +371,18 @@ def test_an_image_is_kept_for_its_other_users_and_goes_with_the_last(
     theirs = provider.create({**PROPS, "owner": "slipway-two"})
     assert mine.outs and theirs.outs
     provider.delete(mine.id, mine.outs)
-    assert [image["tags"] for image in account.images] == [["base-image", CONTENT, theirs.outs["claim"]]]
+    assert [image["tags"] for image in account.images] == [
+        ["base-image", CONTENT, theirs.outs["claim"]]
+    ]
     assert "image base.2026.01.31.1 is kept: slipway-two uses it" in capsys.readouterr().err
     provider.delete(theirs.id, theirs.outs)
     assert account.images == [] and account.tags == set()
     provider.delete(theirs.id, theirs.outs)
 
 
-def test_a_replacement_that_finds_the_same_image_keeps_it(account: FakeAccount, provider: ImageProvider) -> None:
+def test_a_replacement_that_finds_the_same_image_keeps_it(
+    account: FakeAccount, provider: ImageProvider
+) -> None:
     account.add_image("base.2026.01.31.1", ["nyc3"], ["base-image", CONTENT])
     old, new = provider.create(dict(PROPS)), provider.create(dict(PROPS))
     assert old.outs and new.outs
@@ -321,13 +393,19 @@ def test_a_replacement_that_finds_the_same_image_keeps_it(account: FakeAccount, 
 # The API's refusals
 
 
-def test_refusals_name_request_and_cause(account: FakeAccount, provider: ImageProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refusals_name_request_and_cause(
+    account: FakeAccount, provider: ImageProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account.refuse["GET", "/v2/images"] = 403
     with pytest.raises(ApiError, match=r"answers 403 to GET /v2/images: not today"):
         provider.create(dict(PROPS))
-    with pytest.raises(ApiError, match=r"answers 401 to GET /v2/images/1: Unable to authenticate you"):
+    with pytest.raises(
+        ApiError, match=r"answers 401 to GET /v2/images/1: Unable to authenticate you"
+    ):
         ImageApi(account.url, "wrong").get(1)
-    with pytest.raises(ApiError, match=r"http://127\.0\.0\.1:1 cannot be reached \(GET /v2/images/1\)"):
+    with pytest.raises(
+        ApiError, match=r"http://127\.0\.0\.1:1 cannot be reached \(GET /v2/images/1\)"
+    ):
         ImageApi("http://127.0.0.1:1", TOKEN).get(1)
     for variable in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
@@ -340,7 +418,11 @@ def test_refusals_name_request_and_cause(account: FakeAccount, provider: ImagePr
 
 def test_the_provider_is_kept_by_name_and_holds_no_secret(provider: ImageProvider) -> None:
     pickled = base64.b64decode(serialize_provider(ImageProvider()))
-    assert image_provider.__name__.encode() in pickled and TOKEN.encode() not in pickled and len(pickled) < 200
+    assert (
+        image_provider.__name__.encode() in pickled
+        and TOKEN.encode() not in pickled
+        and len(pickled) < 200
+    )
 
 
 class Program(mocks.Mocks):
@@ -358,12 +440,20 @@ def test_a_preview_builds_nothing_and_tells_what_would_be(
 ) -> None:
     log = packer("ok")
     mocks.set_mocks(Program(), project="slipway", stack="dev", preview=True)
-    pulumi.runtime.set_all_config({"digitalocean:token": TOKEN, "digitalocean:apiEndpoint": account.url})
+    pulumi.runtime.set_all_config(
+        {"digitalocean:token": TOKEN, "digitalocean:apiEndpoint": account.url}
+    )
     try:
-        assert forecast(PROPS["content"], "nyc3") == f"would be built, and bear the tag {content_tag(PROPS['content'])}"
+        assert (
+            forecast(PROPS["content"], "nyc3")
+            == f"would be built, and bear the tag {content_tag(PROPS['content'])}"
+        )
         account.add_image("base.2026.01.31.1", ["nyc3"], [CONTENT])
         assert forecast(PROPS["content"], "nyc3") == "is there as base.2026.01.31.1"
-        assert forecast(PROPS["content"], "ams3") == "is there as base.2026.01.31.1, would be transferred to ams3"
+        assert (
+            forecast(PROPS["content"], "ams3")
+            == "is there as base.2026.01.31.1, would be transferred to ams3"
+        )
         account.refuse["GET", "/v2/images"] = 403
         assert "does not tell whether it is there" in forecast(PROPS["content"], "nyc3")
     finally:

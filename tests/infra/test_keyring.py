@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from infra import agent_api
-from infra.agent_api import AgentError, Patience
+from infra.cluster_api import client
+from infra.cluster_api.client import AgentError, Retrier
 from infra.keyring import Pool, change_key
 
 
@@ -21,7 +21,10 @@ class Ring:
         """How many changes a member does not hear of."""
 
     def pools(self) -> list[Pool]:
-        return [Pool(name, len(rings), Counter(key for ring in rings for key in ring)) for name, rings in self.members.items()]
+        return [
+            Pool(name, len(rings), Counter(key for ring in rings for key in ring))
+            for name, rings in self.members.items()
+        ]
 
     def _everyone(self, verb: str, key: str) -> list[list[str]]:
         self.done.append(f"{verb} {key}")
@@ -56,27 +59,30 @@ class Ring:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_api, "PACE", 0.001)
+    monkeypatch.setattr(client, "PACE", 0.001)
 
 
 def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -> None:
     ring = Ring("old")
-    change_key(ring, "new", Patience(5))
+    change_key(ring, "new", Retrier(5))
     assert ring.done == ["install new", "use new", "remove old"]
     assert ring.all_have("new")
 
 
-@pytest.mark.parametrize("left", [("old", "new"), ("new", "old"), ("new",), ("between", "old"), ("old", "between", "new")])
+@pytest.mark.parametrize(
+    "left",
+    [("old", "new"), ("new", "old"), ("new",), ("between", "old"), ("old", "between", "new")],
+)
 def test_a_change_that_broke_off_is_finished(left: tuple[str, ...]) -> None:
     ring = Ring(*left)
-    change_key(ring, "new", Patience(5))
+    change_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
 def test_a_member_that_came_later_is_told_too() -> None:
     ring = Ring("new", "old")
     ring.members["LAN"].append(["old"])
-    change_key(ring, "new", Patience(5))
+    change_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
@@ -84,7 +90,7 @@ def test_a_member_that_came_later_is_told_too() -> None:
 def test_every_member_has_to_acknowledge(deaf: int) -> None:
     ring = Ring("old")
     ring.deaf = deaf
-    change_key(ring, "new", Patience(5))
+    change_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
@@ -92,5 +98,5 @@ def test_the_old_key_stays_while_someone_does_not_know_the_new_one() -> None:
     ring = Ring("old")
     ring.deaf = 10**6
     with pytest.raises(AgentError, match="gossip key is made known: 2/3 nodes"):
-        change_key(ring, "new", Patience(0.05))
+        change_key(ring, "new", Retrier(0.05))
     assert all("old" in one for pool in ring.members.values() for one in pool)

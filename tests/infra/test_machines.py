@@ -7,9 +7,9 @@ import pulumi
 import pytest
 
 from infra.agents import Member
+from infra.cluster import ClusterCredentials
 from infra.network import Network
-from infra.prime import Primes, PrimesArgs
-from infra.trust import Trust
+from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
 from tests.infra.cloud import FakeCloud, is_secret, network_args, run, settings, start, texts
 
@@ -21,10 +21,28 @@ def cloud() -> FakeCloud:
 
 def parts(*, image: str = "123", **values: str) -> tuple[Primes, Workers]:
     s = settings(**values)
-    trust, network = Trust.of("slipway-test", s, services=["backserve"]), Network("network", network_args())
-    primes = Primes("primes", PrimesArgs(count=s.primes, mould=network.mould("prime", s, image), trust=trust))
-    mould = network.mould("worker", s, image)
-    return primes, Workers("workers", WorkersArgs(count=s.workers, mould=mould, trust=trust, cluster=primes.cluster))
+    credentials, network = (
+        ClusterCredentials.of("slipway-test", s, services=["backserve"]),
+        Network("network", network_args()),
+    )
+    primes = Primes(
+        "primes",
+        PrimesArgs(
+            count=s.primes,
+            droplet_template=network.droplet_template("prime", s, image),
+            credentials=credentials,
+        ),
+    )
+    droplet_template = network.droplet_template("worker", s, image)
+    return primes, Workers(
+        "workers",
+        WorkersArgs(
+            count=s.workers,
+            droplet_template=droplet_template,
+            credentials=credentials,
+            cluster=primes.cluster,
+        ),
+    )
 
 
 def cluster(**values: str) -> pulumi.Output[Any]:
@@ -35,7 +53,9 @@ def cluster(**values: str) -> pulumi.Output[Any]:
 def test_names_tell_role_number_and_region(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3", workers="12"))
     names = {made["name"] for made in cloud.of("Droplet").values()}
-    assert names == {f"prime{n:02d}nyc3" for n in range(1, 4)} | {f"worker{n:02d}nyc3" for n in range(1, 13)}
+    assert names == {f"prime{n:02d}nyc3" for n in range(1, 4)} | {
+        f"worker{n:02d}nyc3" for n in range(1, 13)
+    }
 
 
 def test_machines_are_where_and_what_they_should_be(cloud: FakeCloud) -> None:
@@ -44,10 +64,17 @@ def test_machines_are_where_and_what_they_should_be(cloud: FakeCloud) -> None:
     assert (worker["size"], prime["size"]) == ("s-2vcpu-2gb", "s-1vcpu-1gb")
     assert (worker["tags"], prime["tags"]) == (["slipway-test-worker"], ["slipway-test-prime"])
     for machine in (worker, prime):
-        assert (machine["image"], machine["region"], machine["vpcUuid"], machine["sshKeys"]) == ("123", "nyc3", "network-vpc-id", ["aa:bb"])
+        assert (machine["image"], machine["region"], machine["vpcUuid"], machine["sshKeys"]) == (
+            "123",
+            "nyc3",
+            "network-vpc-id",
+            ["aa:bb"],
+        )
 
 
-def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_boot(cloud: FakeCloud) -> None:
+def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_boot(
+    cloud: FakeCloud,
+) -> None:
     run(lambda: cluster(primes="3"))
     hidden = {
         text
@@ -87,11 +114,28 @@ def test_certificates_tell_the_role_and_name_where_the_node_answers(cloud: FakeC
         cloud.created["authority-worker01-request"],
     )
     assert droplet["name"] == "prime02nyc3"
-    assert prime["dnsNames"] == ["server.nyc3.consul", "server.global.nomad", "localhost", "prime02nyc3.node.consul"]
-    assert worker["dnsNames"] == ["client.nyc3.consul", "client.global.nomad", "localhost", "worker01nyc3.node.consul"]
+    assert prime["dnsNames"] == [
+        "server.nyc3.consul",
+        "server.global.nomad",
+        "localhost",
+        "prime02nyc3.node.consul",
+    ]
+    assert worker["dnsNames"] == [
+        "client.nyc3.consul",
+        "client.global.nomad",
+        "localhost",
+        "worker01nyc3.node.consul",
+    ]
     loopback, private, public = prime["ipAddresses"]
-    assert (loopback, private.rpartition(".")[0], public.rpartition(".")[0]) == ("127.0.0.1", "10.10.0", "198.18.0")
-    assert cloud.created["enrolment-prime02"]["address"] == public and private in cloud.created["enrolment-prime02"]["primes"]
+    assert (loopback, private.rpartition(".")[0], public.rpartition(".")[0]) == (
+        "127.0.0.1",
+        "10.10.0",
+        "198.18.0",
+    )
+    assert (
+        cloud.created["enrolment-prime02"]["address"] == public
+        and private in cloud.created["enrolment-prime02"]["primes"]
+    )
     assert worker["ipAddresses"] == ["127.0.0.1"]
 
 
@@ -121,7 +165,10 @@ def test_workers_are_told_of_every_prime_and_of_the_cluster(cloud: FakeCloud) ->
             "vpc_cidr": "10.10.0.0/20",
             "task_driver": "exec",
         }
-        assert (told["cluster"], told["droplet"]) == ("primes-bootstrap-id", f"worker{number:02d}-id")
+        assert (told["cluster"], told["droplet"]) == (
+            "primes-bootstrap-id",
+            f"worker{number:02d}-id",
+        )
         assert told["primes"] == [prime["address"] for prime in begun["primes"]]
         assert told["access"]["consul"] == f"https://{begun['address']}:8501"
         assert told["operator_key"] == "ssh-ed25519 ADMIN"
@@ -133,12 +180,20 @@ def test_no_machine_is_given_a_managers_token(cloud: FakeCloud) -> None:
     managers = set(cloud.created["primes-bootstrap"]["secrets"].values())
     for told in cloud.of("Enrolment").values():
         assert set(told["tokens"]) == {"agent", "nomad", "dns"}
-        assert not managers & set(texts({key: value for key, value in told.items() if key != "access"}))
+        assert not managers & set(
+            texts({key: value for key, value in told.items() if key != "access"})
+        )
 
 
 def test_every_machine_has_tokens_and_keys_of_its_own(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
-    for what in (("tokens", "agent"), ("tokens", "nomad"), ("identity", "key"), ("identity", "certificate"), ("host_keys", "private")):
+    for what in (
+        ("tokens", "agent"),
+        ("tokens", "nomad"),
+        ("identity", "key"),
+        ("identity", "certificate"),
+        ("host_keys", "private"),
+    ):
         each = [told[what[0]][what[1]] for told in cloud.of("Enrolment").values()]
         assert len(set(each)) == len(each) == 7
 
@@ -146,17 +201,23 @@ def test_every_machine_has_tokens_and_keys_of_its_own(cloud: FakeCloud) -> None:
 def test_only_primes_are_given_the_key_of_nomads_gossip(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     given = {name: set(cloud.created[name]["gossip"]) for name in cloud.of("Enrolment")}
-    assert {keys == {"consul", "nomad"} for name, keys in given.items() if "prime" in name} == {True}
+    assert {keys == {"consul", "nomad"} for name, keys in given.items() if "prime" in name} == {
+        True
+    }
     assert {keys == {"consul"} for name, keys in given.items() if "worker" in name} == {True}
 
 
 def test_primes_are_enrolled_one_after_another(cloud: FakeCloud) -> None:
     """New tokens restart Nomad, and most of the servers have to be there."""
     run(lambda: cluster(primes="3"))
-    assert "enrolment-prime01" in cloud.waits_for("enrolment-prime02") and "enrolment-prime02" in cloud.waits_for("enrolment-prime03")
+    assert "enrolment-prime01" in cloud.waits_for(
+        "enrolment-prime02"
+    ) and "enrolment-prime02" in cloud.waits_for("enrolment-prime03")
 
 
-def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_it(cloud: FakeCloud) -> None:
+def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_it(
+    cloud: FakeCloud,
+) -> None:
     run(lambda: cluster(primes="3"))
     begun = cloud.waits_for("primes-bootstrap")
     assert {f"enrolment-prime{number:02d}" for number in (1, 2, 3)} <= begun
@@ -168,7 +229,9 @@ def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_
     assert {f"enrolment-worker{number:02d}" for number in range(1, 5)} <= cloud.waits_for("ready")
 
 
-def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(cloud: FakeCloud) -> None:
+def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(
+    cloud: FakeCloud,
+) -> None:
     run(lambda: cluster())
     assert cloud.asked["enrolment-worker01"].deletedWith.endswith("::primes-bootstrap")
     assert cloud.asked["enrolment-prime01"].deletedWith == ""
@@ -179,14 +242,18 @@ def test_all_that_is_secret_is_declared_so(cloud: FakeCloud) -> None:
     managers = cloud.created["primes-bootstrap"]["secrets"].values()
     for name, made in cloud.created.items():
         open_ = {key: value for key, value in made.items() if key not in cloud.secret[name]}
-        assert not [text for text in texts(open_) if "PRIVATE KEY" in text or text in managers], name
+        assert not [text for text in texts(open_) if "PRIVATE KEY" in text or text in managers], (
+            name
+        )
     for told in cloud.of("Enrolment"):
         assert {"identity", "gossip", "tokens", "host_keys", "enrol_key"} <= cloud.secret[told]
 
 
 def test_nothing_is_asked_in_the_clear(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
-    assert not [text for made in cloud.created.values() for text in texts(made) if "http://" in text]
+    assert not [
+        text for made in cloud.created.values() for text in texts(made) if "http://" in text
+    ]
 
 
 def test_members_are_told_by_name_droplet_and_addresses(cloud: FakeCloud) -> None:
@@ -199,7 +266,11 @@ def test_members_are_told_by_name_droplet_and_addresses(cloud: FakeCloud) -> Non
     run(program)
     (prime,), (worker, *_) = members
     assert (prime["name"], prime["droplet"]) == ("prime01nyc3", "prime01-id")
-    assert worker["name"] == "worker01nyc3" and worker["address"].startswith("10.10.0.") and worker["public"].startswith("198.18.0.")
+    assert (
+        worker["name"] == "worker01nyc3"
+        and worker["address"].startswith("10.10.0.")
+        and worker["public"].startswith("198.18.0.")
+    )
 
 
 @pytest.mark.usefixtures("cloud")
@@ -213,14 +284,19 @@ def test_lasting_host_keys_are_told_by_name_and_are_no_secret() -> None:
     run(program)
     keys, secret = seen
     assert set(keys) == {f"worker{number:02d}nyc3" for number in (1, 2, 3)} and secret is False
-    assert len(set(keys.values())) == 3 and all(key.startswith("ssh-ed25519 ") for key in keys.values())
+    assert len(set(keys.values())) == 3 and all(
+        key.startswith("ssh-ed25519 ") for key in keys.values()
+    )
 
 
 def triggers(**values: str) -> tuple[dict[str, str], dict[str, str]]:
     """Of a worker and of the key of its first boot."""
     cloud = start()
     run(lambda: cluster(**values))
-    machine, key = (cloud.asked[name].replacement_trigger for name in ("worker01", "secrets-worker01-host-first"))
+    machine, key = (
+        cloud.asked[name].replacement_trigger
+        for name in ("worker01", "secrets-worker01-host-first")
+    )
     return _facts(machine), _facts(key)
 
 
@@ -244,5 +320,9 @@ def test_whatever_replaces_a_machine_replaces_the_key_of_its_first_boot(cloud: F
     machine, key = triggers()
     assert machine.items() <= key.items()
     made = cloud.created["worker01"]
-    assert (key["datacenter"], key["image"], key["vpc_id"]) == (made["region"], made["image"], made["vpcUuid"])
+    assert (key["datacenter"], key["image"], key["vpc_id"]) == (
+        made["region"],
+        made["image"],
+        made["vpcUuid"],
+    )
     assert triggers(image="124")[1] != key and triggers(image="124")[0] == machine

@@ -73,7 +73,9 @@ def test_a_key_of_another_certificate_is_refused(access: Access, stranger: Autho
         mtls.context({**access, "key": stranger.credentials()["key"]})
 
 
-def test_no_key_is_left_where_there_are_no_files_in_memory(access: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_key_is_left_where_there_are_no_files_in_memory(
+    access: Access, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     seen: list[int] = []
     load = ssl.SSLContext.load_cert_chain
 

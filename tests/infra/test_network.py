@@ -27,14 +27,24 @@ def cloud() -> FakeCloud:
 
 def inbound(made: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
     for rule in made["inboundRules"]:
-        yield rule["protocol"], rule.get("portRange", ""), rule.get("sourceAddresses") or rule["sourceTags"]
+        yield (
+            rule["protocol"],
+            rule.get("portRange", ""),
+            rule.get("sourceAddresses") or rule["sourceTags"],
+        )
 
 
 def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> None:
     run(lambda: Network("network", network_args()).vpc_id)
-    walls = {made["name"]: (made["tags"], sorted(inbound(made))) for made in cloud.of("Firewall").values()}
+    walls = {
+        made["name"]: (made["tags"], sorted(inbound(made)))
+        for made in cloud.of("Firewall").values()
+    }
     assert walls == {
-        "slipway-test-node": (NODES, [("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)]),
+        "slipway-test-node": (
+            NODES,
+            [("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)],
+        ),
         "slipway-test-primes": (
             PRIMES,
             [
@@ -54,14 +64,18 @@ def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> No
 
 def test_every_machine_may_reach_anything(cloud: FakeCloud) -> None:
     run(lambda: Network("network", network_args()).vpc_id)
-    rules = [rule for made in cloud.of("Firewall").values() for rule in made.get("outboundRules", [])]
+    rules = [
+        rule for made in cloud.of("Firewall").values() for rule in made.get("outboundRules", [])
+    ]
     assert [rule["protocol"] for rule in rules] == ["tcp", "udp", "icmp"]
     assert all(rule["destinationAddresses"] == ["0.0.0.0/0", "::/0"] for rule in rules)
 
 
 def test_names_and_tags_are_the_stacks_own(cloud: FakeCloud) -> None:
     run(lambda: Network("network", network_args()).vpc_id)
-    assert all(made["name"].startswith("slipway-test") for made in cloud.created.values() if "name" in made)
+    assert all(
+        made["name"].startswith("slipway-test") for made in cloud.created.values() if "name" in made
+    )
     assert {made["name"] for made in cloud.of("Tag").values()} == set(NODES)
     assert [made["publicKey"] for made in cloud.of("SshKey").values()] == [ENROL_KEY]
 
@@ -71,7 +85,11 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
 
     def program() -> pulumi.Output[None]:
         network = Network("network", network_args())
-        keys = [key for role in ROLES for key in network.mould(role, settings(), "123").ssh_keys]
+        keys = [
+            key
+            for role in ROLES
+            for key in network.droplet_template(role, settings(), "123").ssh_keys
+        ]
         return pulumi.Output.all(*keys).apply(seen.extend)
 
     run(program)

@@ -22,11 +22,15 @@ def cloud() -> FakeCloud:
 
 def operator() -> Operator:
     in_nomad, in_consul = (
-        pulumi.ResourceOptions(providers=[provider], deleted_with=provider, replacement_trigger="the cluster")
+        pulumi.ResourceOptions(
+            providers=[provider], deleted_with=provider, replacement_trigger="the cluster"
+        )
         for provider in (nomad.Provider("in-nomad"), consul.Provider("in-consul"))
     )
     shown: pulumi.Output[Credentials] = pulumi.Output.secret(SHOWN)
-    return Operator("operator", OperatorArgs(certificate=shown, in_nomad=in_nomad, in_consul=in_consul))
+    return Operator(
+        "operator", OperatorArgs(certificate=shown, in_nomad=in_nomad, in_consul=in_consul)
+    )
 
 
 @pytest.mark.usefixtures("cloud")
@@ -38,22 +42,38 @@ def test_credentials_are_whole_and_secret() -> None:
         return pulumi.Output.all(credentials, is_secret(credentials)).apply(seen.extend)
 
     run(program)
-    tokens = {"consul_token": "secret of operator-consul-token-accessor", "nomad_token": "operator-nomad-token-secret"}
+    tokens = {
+        "consul_token": "secret of operator-consul-token-accessor",
+        "nomad_token": "operator-nomad-token-secret",
+    }
     assert seen == [{**SHOWN, **tokens}, True]
 
 
 def test_tokens_are_good_for_their_policy_and_nothing_else(cloud: FakeCloud) -> None:
     run(lambda: operator().credentials)
-    in_consul, in_nomad = cloud.created["operator-consul-token"], cloud.created["operator-nomad-token"]
-    assert (in_consul["policies"], in_nomad["policies"], in_nomad["type"]) == (["operator"], ["operator"], "client")
-    assert not {"roles", "nodeIdentities", "serviceIdentities", "templatedPolicies"} & {*in_consul, *in_nomad}
+    in_consul, in_nomad = (
+        cloud.created["operator-consul-token"],
+        cloud.created["operator-nomad-token"],
+    )
+    assert (in_consul["policies"], in_nomad["policies"], in_nomad["type"]) == (
+        ["operator"],
+        ["operator"],
+        "client",
+    )
+    assert not {"roles", "nodeIdentities", "serviceIdentities", "templatedPolicies"} & {
+        *in_consul,
+        *in_nomad,
+    }
 
 
 def test_consul_shows_everything_but_keys_and_lets_nothing_be_changed(cloud: FakeCloud) -> None:
     run(lambda: operator().credentials)
     rules = cloud.created["operator-consul-policy"]["rules"]
     granted = set(re.findall(r'(\w+)(?: "")? (?:\{ policy )?= "(\w+)"', rules))
-    assert granted == {(what, "read") for what in ("agent_prefix", "node_prefix", "query_prefix", "service_prefix", "operator")}
+    assert granted == {
+        (what, "read")
+        for what in ("agent_prefix", "node_prefix", "query_prefix", "service_prefix", "operator")
+    }
 
 
 def test_nomad_lets_instances_be_repaired_and_nothing_be_run(cloud: FakeCloud) -> None:
@@ -67,8 +87,16 @@ def test_nomad_lets_instances_be_repaired_and_nothing_be_run(cloud: FakeCloud) -
 
 def test_all_of_it_belongs_to_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: operator().credentials)
-    for name in ("operator-consul-policy", "operator-consul-token", "operator-nomad-policy", "operator-nomad-token"):
+    for name in (
+        "operator-consul-policy",
+        "operator-consul-token",
+        "operator-nomad-policy",
+        "operator-nomad-token",
+    ):
         request = cloud.asked[name]
         provider = "in-consul" if "consul" in name else "in-nomad"
-        assert (request.provider.split("::")[-2], request.deletedWith.split("::")[-1]) == (provider, provider)
+        assert (request.provider.split("::")[-2], request.deletedWith.split("::")[-1]) == (
+            provider,
+            provider,
+        )
         assert request.replacement_trigger.string_value == "the cluster"

@@ -7,11 +7,16 @@ import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 
-from infra.preflight import Flight, preflight
+from infra.preflight import Context, preflight
 from tests.infra.account_api import TOKEN, AccountApi, serving
 from tests.infra.cloud import start
 
-VARIABLES = ("DIGITALOCEAN_ACCESS_TOKEN", "SLIPWAY_SSH_PUBLIC_KEY", "SLIPWAY_RELEASES_KEY", "PULUMI_CONFIG")
+VARIABLES = (
+    "DIGITALOCEAN_ACCESS_TOKEN",
+    "SLIPWAY_SSH_PUBLIC_KEY",
+    "SLIPWAY_RELEASES_KEY",
+    "PULUMI_CONFIG",
+)
 Prepare = Callable[..., None]
 
 
@@ -40,7 +45,13 @@ def prepare(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prep
         variables |= {name: value for name, value in changes.items() if name.isupper()}
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        set_all_config({name.replace("__", ":"): value for name, value in changes.items() if not name.isupper()})
+        set_all_config(
+            {
+                name.replace("__", ":"): value
+                for name, value in changes.items()
+                if not name.isupper()
+            }
+        )
 
     yield stack
     set_all_config({})
@@ -54,9 +65,13 @@ def told() -> list[str]:
 
 def test_a_stack_that_is_right_takes_off(prepare: Prepare) -> None:
     prepare(slipway__workers="5", slipway__region="ams3")
-    flight: Flight = preflight()
-    assert (flight.settings.workers, flight.prefix, flight.spaces_endpoint) == (5, "slipway-test", "http://ams3.spaces.test")
-    assert flight.bucket.startswith("slipway-test-ams3-")
+    context: Context = preflight()
+    assert (context.settings.workers, context.prefix, context.spaces_endpoint) == (
+        5,
+        "slipway-test",
+        "http://ams3.spaces.test",
+    )
+    assert context.bucket.startswith("slipway-test-ams3-")
 
 
 def test_a_bucket_of_ones_own_is_taken(prepare: Prepare) -> None:
@@ -65,10 +80,22 @@ def test_a_bucket_of_ones_own_is_taken(prepare: Prepare) -> None:
 
 
 def test_settings_credentials_and_account_are_told_together(prepare: Prepare) -> None:
-    prepare(slipway__primes="2", slipway__wrokers="9", slipway__worker_size="s-none", SPACES_ACCESS_KEY_ID="", SLIPWAY_ADMIN_CIDRS="")
+    prepare(
+        slipway__primes="2",
+        slipway__wrokers="9",
+        slipway__worker_size="s-none",
+        SPACES_ACCESS_KEY_ID="",
+        SLIPWAY_ADMIN_CIDRS="",
+    )
     lines = told()
     assert lines[0] == "Pulumi.test.yaml and its environment have 5 problems; nothing was touched:"
-    assert [line.split(":")[0].strip(" -") for line in lines[1:]] == ["primes", "wrokers", "admin_cidrs", "no Spaces key", "worker_size"]
+    assert [line.split(":")[0].strip(" -") for line in lines[1:]] == [
+        "primes",
+        "wrokers",
+        "admin_cidrs",
+        "no Spaces key",
+        "worker_size",
+    ]
 
 
 def test_a_missing_token_is_told_with_the_rest(prepare: Prepare, cloud: AccountApi) -> None:
@@ -83,7 +110,11 @@ def test_a_refused_token_is_told(prepare: Prepare) -> None:
 
 
 def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:
-    prepare(DIGITALOCEAN_TOKEN="wrong", digitalocean__token=TOKEN, digitalocean__spacesEndpoint="http://s3.test/")
+    prepare(
+        DIGITALOCEAN_TOKEN="wrong",
+        digitalocean__token=TOKEN,
+        digitalocean__spacesEndpoint="http://s3.test/",
+    )
     assert preflight().spaces_endpoint == "http://s3.test"
 
 

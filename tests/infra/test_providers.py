@@ -8,13 +8,19 @@ import pytest
 
 from infra.agents import Member
 from infra.bootstrap import Bootstrap
+from infra.cluster import Cluster
+from infra.cluster_providers import cluster_providers
 from infra.mtls import Credentials
-from infra.providers import tenants
-from infra.trust import Cluster
 from tests.infra.cloud import FakeCloud, run, start
 
 SHOWN = Credentials(authority="the authority", certificate="a certificate", key="a key")
-PRIME = Member(name="prime01nyc3", droplet="1", created="2026-01-01T00:00:00Z", address="10.10.0.2", public="198.18.0.2")
+PRIME = Member(
+    name="prime01nyc3",
+    droplet="1",
+    created="2026-01-01T00:00:00Z",
+    address="10.10.0.2",
+    public="198.18.0.2",
+)
 
 
 @pytest.fixture
@@ -41,7 +47,7 @@ def program() -> pulumi.Output[Any]:
     )
     cluster = Cluster(bootstrap=bootstrap, primes=pulumi.Output.from_input([PRIME]))
     ready = cluster.whole("ready", pulumi.Output.from_input([]), [], 5)
-    in_nomad, in_consul = tenants("cluster", cluster, ready, "nyc3")
+    in_nomad, in_consul = cluster_providers("cluster", cluster, ready, "nyc3")
     assert in_consul.providers
     return nomad.Job("job", jobspec="{}", opts=in_nomad).id
 
@@ -49,9 +55,17 @@ def program() -> pulumi.Output[Any]:
 def test_both_are_asked_over_mutual_tls_only(cloud: FakeCloud) -> None:
     in_nomad, in_consul = cloud.created["cluster-nomad"], cloud.created["cluster-consul"]
     assert in_nomad["address"] == "https://198.18.0.2:4646"
-    assert (in_consul["address"], in_consul["scheme"], in_consul["datacenter"]) == ("198.18.0.2:8501", "https", "nyc3")
+    assert (in_consul["address"], in_consul["scheme"], in_consul["datacenter"]) == (
+        "198.18.0.2:8501",
+        "https",
+        "nyc3",
+    )
     for provider in (in_nomad, in_consul):
-        assert (provider["caPem"], provider["certPem"], provider["keyPem"]) == ("the authority", "a certificate", "a key")
+        assert (provider["caPem"], provider["certPem"], provider["keyPem"]) == (
+            "the authority",
+            "a certificate",
+            "a key",
+        )
     assert (in_nomad["secretId"], in_consul["token"]) == ("nomad's manager", "consul's manager")
 
 
@@ -70,4 +84,6 @@ def test_what_lives_in_the_cluster_goes_and_comes_with_it(cloud: FakeCloud) -> N
 
 def test_consul_takes_entries_while_workers_still_join_and_nomad_no_jobs(cloud: FakeCloud) -> None:
     assert "ready" in cloud.waits_for("cluster-nomad")
-    assert "begun" in cloud.waits_for("cluster-consul") and "ready" not in cloud.waits_for("cluster-consul")
+    assert "begun" in cloud.waits_for("cluster-consul") and "ready" not in cloud.waits_for(
+        "cluster-consul"
+    )

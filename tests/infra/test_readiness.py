@@ -8,11 +8,12 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import agent_api, agents
+from infra import agents
 from infra.agents import NotReadyError
-from infra.consul_api import Consul, accessor
+from infra.cluster_api import client
+from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.nomad_api import Nomad
 from infra.readiness import Readiness, ReadinessProvider
 from tests.infra.agents_api import Agents, member, serving
 from tests.infra.cloud import run, start
@@ -30,18 +31,29 @@ def there() -> Agents:
 
 
 @pytest.fixture
-def props(there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def props(
+    there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[dict[str, Any]]:
     monkeypatch.setattr(agents, "PACE", 0.01)
-    monkeypatch.setattr(agent_api, "PACE", 0.01)
+    monkeypatch.setattr(client, "PACE", 0.01)
     with serving(there, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as access:
         Consul(access).bootstrap()
         Nomad(access).bootstrap()
         none: dict[str, list[str]] = {"consul": [], "nomad": []}
-        yield {"primes": PRIMES, "workers": WORKERS, "access": access, "cluster": "2", "retired": none, "timeout": 10}
+        yield {
+            "primes": PRIMES,
+            "workers": WORKERS,
+            "access": access,
+            "cluster": "2",
+            "retired": none,
+            "timeout": 10,
+        }
 
 
 def lacking(props: dict[str, Any]) -> list[str]:
-    return agents.missing(Consul(props["access"]), Nomad(props["access"]), props["primes"], props["workers"])
+    return agents.missing(
+        Consul(props["access"]), Nomad(props["access"]), props["primes"], props["workers"]
+    )
 
 
 def test_a_whole_cluster_lacks_nothing(props: dict[str, Any]) -> None:
@@ -51,10 +63,16 @@ def test_a_whole_cluster_lacks_nothing(props: dict[str, Any]) -> None:
 def test_who_is_missing_is_named(props: dict[str, Any], there: Agents) -> None:
     there.consul = [(PRIMES[0], 1), (WORKERS[0], 4)]
     there.nodes = [(WORKERS[0], "ready"), (WORKERS[1], "initializing")]
-    assert lacking(props) == ["worker01nyc3 in Consul", "worker02nyc3 in Consul", "worker02nyc3 in Nomad"]
+    assert lacking(props) == [
+        "worker01nyc3 in Consul",
+        "worker02nyc3 in Consul",
+        "worker02nyc3 in Nomad",
+    ]
 
 
-def test_a_machine_of_the_same_name_that_is_gone_does_not_count(props: dict[str, Any], there: Agents) -> None:
+def test_a_machine_of_the_same_name_that_is_gone_does_not_count(
+    props: dict[str, Any], there: Agents
+) -> None:
     there.nodes = [(member("worker01nyc3", 99), "ready"), (WORKERS[1], "ready")]
     assert lacking(props) == ["worker01nyc3 in Nomad"]
 
@@ -73,7 +91,9 @@ def test_agents_that_do_not_answer_are_told(props: dict[str, Any]) -> None:
 
 
 def test_agents_that_do_not_know_the_token_are_told(props: dict[str, Any]) -> None:
-    stale = lacking({**props, "access": {**props["access"], "consul_token": "stale", "nomad_token": "stale"}})
+    stale = lacking(
+        {**props, "access": {**props["access"], "consul_token": "stale", "nomad_token": "stale"}}
+    )
     assert [line.partition(" (")[2] for line in stale] == ["403: Permission denied)"] * 2
 
 
@@ -82,7 +102,9 @@ def test_leaders_alone_are_waited_for_without_a_token(props: dict[str, Any]) -> 
     assert lacking({"access": anyone, "primes": [], "workers": []}) == []
 
 
-def test_creation_waits_for_the_last_member(props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]) -> None:
+def test_creation_waits_for_the_last_member(
+    props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
+) -> None:
     there.nodes = [(WORKERS[0], "ready")]
     Timer(0.2, there.everyone, (PRIMES, WORKERS)).start()
     created = ReadinessProvider().create(props)
@@ -93,7 +115,9 @@ def test_creation_waits_for_the_last_member(props: dict[str, Any], there: Agents
     assert told[-1].endswith("1 primes and 2 workers are ready")
 
 
-def test_waiting_ends_in_time_and_names_who_is_missing(props: dict[str, Any], there: Agents) -> None:
+def test_waiting_ends_in_time_and_names_who_is_missing(
+    props: dict[str, Any], there: Agents
+) -> None:
     there.servers = []
     with pytest.raises(NotReadyError, match="after 0 s the cluster lacks prime01nyc3 in Nomad"):
         ReadinessProvider().create({**props, "timeout": 0})
@@ -105,16 +129,22 @@ def retired(props: dict[str, Any]) -> dict[str, list[str]]:
     Consul(props["access"]).ensure_token("old", "DNS")
     nomad = Nomad(props["access"])
     nomad.another_manager("former")
-    former = next(one["AccessorID"] for one in nomad.ask("GET", "/v1/acl/tokens") if one["Name"] == "former")
+    former = next(
+        one["AccessorID"] for one in nomad.ask("GET", "/v1/acl/tokens") if one["Name"] == "former"
+    )
     return {"consul": [accessor("old"), "gone"], "nomad": [former, "gone"]}
 
 
-def test_what_is_retired_is_revoked_when_all_are_there(props: dict[str, Any], there: Agents, retired: dict[str, list[str]]) -> None:
+def test_what_is_retired_is_revoked_when_all_are_there(
+    props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
+) -> None:
     ReadinessProvider().update("2", props, {**props, "retired": retired})
     assert there.secrets("consul") == there.secrets("nomad") == {MANAGER}
 
 
-def test_nothing_is_revoked_while_someone_is_missing(props: dict[str, Any], there: Agents, retired: dict[str, list[str]]) -> None:
+def test_nothing_is_revoked_while_someone_is_missing(
+    props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
+) -> None:
     there.nodes = []
     with pytest.raises(NotReadyError):
         ReadinessProvider().update("2", props, {**props, "retired": retired, "timeout": 0})
@@ -141,18 +171,30 @@ def test_it_waits_again_when_something_is_declared_otherwise_and_is_never_replac
     props: dict[str, Any], there: Agents, changes: dict[str, Any], expected: bool
 ) -> None:
     looks = len(there.asked)
-    found = ReadinessProvider().diff("2", {**props, "__provider": "old"}, {**props, "__provider": "new", **changes})
+    found = ReadinessProvider().diff(
+        "2", {**props, "__provider": "old"}, {**props, "__provider": "new", **changes}
+    )
     assert (found.changes, found.replaces) == (expected, None)
     assert len(there.asked) == looks
 
 
 def test_access_is_declared_as_secret_and_handed_on() -> None:
     cloud = start()
-    nobody = Access(consul="https://a", nomad="https://b", authority="", certificate="", key="", consul_token="", nomad_token="")
+    nobody = Access(
+        consul="https://a",
+        nomad="https://b",
+        authority="",
+        certificate="",
+        key="",
+        consul_token="",
+        nomad_token="",
+    )
     seen: list[str] = []
 
     def program() -> pulumi.Output[Any]:
-        made = Readiness("ready", primes=PRIMES, workers=WORKERS, access=nobody, cluster="2", timeout=5)
+        made = Readiness(
+            "ready", primes=PRIMES, workers=WORKERS, access=nobody, cluster="2", timeout=5
+        )
         return made.access.apply(lambda access: seen.append(access["nomad"]))
 
     run(program)

@@ -49,7 +49,9 @@ def test_everything_is_secret_but_the_public_halves() -> None:
 
     def program() -> pulumi.Output[Any]:
         secrets, own = made()
-        first = pulumi.Output.all(**{name: is_secret(one) for name, one in kept(secrets, own).items()})
+        first = pulumi.Output.all(
+            **{name: is_secret(one) for name, one in kept(secrets, own).items()}
+        )
         halves = [pair.public for pair in (secrets.enrol, own.first_host_key, own.host_key)]
         second = pulumi.Output.all(*(is_secret(one) for one in halves))
         return pulumi.Output.all(first.apply(hidden.update), second.apply(public.extend))
@@ -62,27 +64,43 @@ def test_everything_is_secret_but_the_public_halves() -> None:
 def test_tokens_are_uuids_and_gossip_keys_are_32_bytes(known: dict[str, Any]) -> None:
     tokens = [known["dns"], *known["bootstrap"].values(), *known["tokens"].values()]
     assert all(str(uuid.UUID(token)) == token for token in tokens)
-    assert [len(base64.b64decode(key, validate=True)) for key in known["gossip"].values()] == [32, 32]
+    assert [len(base64.b64decode(key, validate=True)) for key in known["gossip"].values()] == [
+        32,
+        32,
+    ]
 
 
 def test_no_two_are_alike(known: dict[str, Any]) -> None:
-    each = [part for one in known.values() for part in (one.values() if isinstance(one, dict) else [one])]
+    each = [
+        part
+        for one in known.values()
+        for part in (one.values() if isinstance(one, dict) else [one])
+    ]
     assert len(each) == len(set(each)) == 10
 
 
 def test_all_is_drawn_from_as_many_digits_as_the_form_holds(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
     drawn = cloud.of("RandomPassword")
-    assert {name for name, made in drawn.items() if made["length"] == 64} == {"secrets-gossip-consul", "secrets-gossip-nomad"}
+    assert {name for name, made in drawn.items() if made["length"] == 64} == {
+        "secrets-gossip-consul",
+        "secrets-gossip-nomad",
+    }
     assert {made["length"] for made in drawn.values()} == {32, 64}
     for made_of in drawn.values():
-        assert (made_of["numeric"], made_of["special"], made_of["overrideSpecial"]) == (True, True, "abcdef")
+        assert (made_of["numeric"], made_of["special"], made_of["overrideSpecial"]) == (
+            True,
+            True,
+            "abcdef",
+        )
         assert (made_of["lower"], made_of["upper"]) == (False, False)
 
 
 def test_only_the_key_of_the_first_boot_goes_with_the_machine(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
-    bound = {name for name, request in cloud.asked.items() if request.HasField("replacement_trigger")}
+    bound = {
+        name for name, request in cloud.asked.items() if request.HasField("replacement_trigger")
+    }
     assert bound == {"secrets-worker01-host-first"}
 
 

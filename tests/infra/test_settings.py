@@ -19,20 +19,38 @@ def problems(**values: Any) -> list[str]:
 
 def test_the_smallest_stack_is_the_design() -> None:
     settings = load("test", RIGHT, {})
-    assert (settings.region, settings.primes, settings.workers, settings.vpc_cidr) == ("nyc3", 1, 4, IPv4Network("10.10.0.0/20"))
+    assert (settings.region, settings.primes, settings.workers, settings.vpc_cidr) == (
+        "nyc3",
+        1,
+        4,
+        IPv4Network("10.10.0.0/20"),
+    )
 
 
 def test_the_stack_of_this_checkout_needs_only_its_administrators() -> None:
     config = yaml.safe_load((ROOT / "Pulumi.dev.yaml").read_text())["config"]
-    own = {key.removeprefix("slipway:"): str(value) for key, value in config.items() if key.startswith("slipway:")}
+    own = {
+        key.removeprefix("slipway:"): str(value)
+        for key, value in config.items()
+        if key.startswith("slipway:")
+    }
     assert check("dev", own, {"SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32"})[1] == []
     assert [problem.split(":")[0] for problem in check("dev", own, {})[1]] == ["admin_cidrs"]
 
 
 def test_values_come_as_text() -> None:
-    values = {"workers": "7", "primes": "3", "admin_cidrs": '["203.0.113.0/24", "2001:db8::/48"]', "vpc_cidr": "192.168.0.0/24"}
+    values = {
+        "workers": "7",
+        "primes": "3",
+        "admin_cidrs": '["203.0.113.0/24", "2001:db8::/48"]',
+        "vpc_cidr": "192.168.0.0/24",
+    }
     settings = load("test", values, {})
-    assert (settings.workers, settings.primes, [str(cidr) for cidr in settings.admin_cidrs]) == (7, 3, ["203.0.113.0/24", "2001:db8::/48"])
+    assert (settings.workers, settings.primes, [str(cidr) for cidr in settings.admin_cidrs]) == (
+        7,
+        3,
+        ["203.0.113.0/24", "2001:db8::/48"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +70,11 @@ def test_values_come_as_text() -> None:
         ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr", "/16 to /28"),
         ({"vpc_cidr": "198.51.100.0/24"}, "vpc_cidr", "not a private range"),
         ({"vpc_cidr": "10.244.16.0/20"}, "vpc_cidr", "overlaps 10.244.0.0/16"),
-        ({"vpc_cidr": "10.10.0.0/28", "workers": "9"}, "vpc_cidr", "room for 8 machines, 10 are asked for"),
+        (
+            {"vpc_cidr": "10.10.0.0/28", "workers": "9"},
+            "vpc_cidr",
+            "room for 8 machines, 10 are asked for",
+        ),
         ({"admin_cidrs": ""}, "admin_cidrs", "SLIPWAY_ADMIN_CIDRS"),
         ({"admin_cidrs": "0.0.0.0/0"}, "admin_cidrs", "everyone"),
         ({"admin_cidrs": "203.0.113.0/24,::/0"}, "admin_cidrs", "everyone"),
@@ -64,10 +86,16 @@ def test_values_come_as_text() -> None:
         ({"task_driver": "docker"}, "task_driver", "'exec' or 'raw_exec'"),
         ({"consul_version": "latest"}, "consul_version", "'latest' will not do"),
         ({"artifacts_bucket": "My.Bucket"}, "artifacts_bucket", "will not do"),
-        ({"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----"}, "ssh_public_key", "will not do"),
+        (
+            {"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----"},
+            "ssh_public_key",
+            "will not do",
+        ),
     ],
 )
-def test_a_wrong_value_is_told_with_its_remedy(values: dict[str, str], setting: str, told: str) -> None:
+def test_a_wrong_value_is_told_with_its_remedy(
+    values: dict[str, str], setting: str, told: str
+) -> None:
     (problem,) = problems(**values)
     assert problem.startswith(f"{setting}:")
     assert told in problem
@@ -78,26 +106,42 @@ def test_every_problem_is_told_at_once() -> None:
         load("Te.st", {"primes": "4", "wrokers": "1", "workers": "2", "region": "mars"}, {})
     lines = str(bad.value).splitlines()
     assert lines[0].startswith("Pulumi.Te.st.yaml and its environment have 6 problems")
-    assert {line.split(":")[0].strip(" -") for line in lines[1:-1]} == {"primes", "wrokers", "workers", "region", "admin_cidrs"}
+    assert {line.split(":")[0].strip(" -") for line in lines[1:-1]} == {
+        "primes",
+        "wrokers",
+        "workers",
+        "region",
+        "admin_cidrs",
+    }
     assert "stack name 'Te.st'" in lines[-1]
 
 
 def test_a_value_that_is_wrong_alone_is_not_blamed_again() -> None:
-    assert [problem.split(":")[0] for problem in problems(workers="x", service_count="50")] == ["workers"]
+    assert [problem.split(":")[0] for problem in problems(workers="x", service_count="50")] == [
+        "workers"
+    ]
 
 
 def test_the_environment_adds_administrators_and_gives_what_the_file_lacks() -> None:
-    environment = {"SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32", "SLIPWAY_SSH_PUBLIC_KEY": "ssh-ed25519 AAAA me\n"}
+    environment = {
+        "SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32",
+        "SLIPWAY_SSH_PUBLIC_KEY": "ssh-ed25519 AAAA me\n",
+    }
     settings = load("test", RIGHT, environment)
     assert [str(cidr) for cidr in settings.admin_cidrs] == ["203.0.113.0/24", "198.18.0.2/32"]
     assert settings.ssh_public_key == "ssh-ed25519 AAAA me"
-    assert load("test", {**RIGHT, "ssh_public_key": "ssh-ed25519 BBBB"}, environment).ssh_public_key == "ssh-ed25519 BBBB"
+    assert (
+        load("test", {**RIGHT, "ssh_public_key": "ssh-ed25519 BBBB"}, environment).ssh_public_key
+        == "ssh-ed25519 BBBB"
+    )
 
 
 def test_every_setting_is_documented() -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
         default = "" if field.default in (None, ()) else f"`{field.default}`"
-        assert f"| `{name}` | {default} | {field.description} |" in page, f"docs/settings.md lacks {name}, or tells it otherwise"
+        assert f"| `{name}` | {default} | {field.description} |" in page, (
+            f"docs/settings.md lacks {name}, or tells it otherwise"
+        )
     for variable in ENVIRONMENT.values():
         assert f"`{variable}`" in page

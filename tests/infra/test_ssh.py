@@ -36,7 +36,9 @@ def told() -> list[str]:
 def deliver(machine: Machine, told: list[str]) -> Callable[..., str]:
     """With what is right, unless said otherwise; nothing listens yet."""
 
-    def run(*, known: tuple[str, ...] = (HOST,), key: str = USER_PRIVATE, timeout: float = 20) -> str:
+    def run(
+        *, known: tuple[str, ...] = (HOST,), key: str = USER_PRIVATE, timeout: float = 20
+    ) -> str:
         return ssh.deliver("127.0.0.1", key, known, lambda: CONTENT, timeout, told.append)
 
     return run
@@ -48,25 +50,33 @@ def test_the_machine_is_given_everything(machine: Machine, deliver: Callable[...
     assert machine.given == [CONTENT]
 
 
-def test_either_of_the_known_host_keys_will_do(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_either_of_the_known_host_keys_will_do(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     machine.listen()
     assert deliver(known=(key_pair()[0], f"{HOST} with a comment")) == "outcome"
 
 
-def test_a_machine_that_does_not_listen_yet_is_waited_for(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
+def test_a_machine_that_does_not_listen_yet_is_waited_for(
+    machine: Machine, deliver: Callable[..., str], told: list[str]
+) -> None:
     Timer(0.3, machine.listen).start()
     assert deliver() == "outcome"
     assert len(told) == 1 and told[0].startswith("ConnectionRefusedError")
 
 
-def test_a_connection_that_breaks_is_made_again(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_a_connection_that_breaks_is_made_again(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     machine.broken = 2
     machine.listen()
     assert deliver() == "outcome"
     assert machine.met == 3
 
 
-def test_a_delivery_that_breaks_off_is_repeated(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
+def test_a_delivery_that_breaks_off_is_repeated(
+    machine: Machine, deliver: Callable[..., str], told: list[str]
+) -> None:
     machine.command = lambda given: (0, "outcome", "") if len(machine.given) > 1 else (None, "", "")
     machine.listen()
     assert deliver() == "outcome"
@@ -74,15 +84,21 @@ def test_a_delivery_that_breaks_off_is_repeated(machine: Machine, deliver: Calla
     assert told == ["the connection ended too early"]
 
 
-def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     machine.command = lambda given: (None, "it reboots\n", "")
     machine.listen()
     assert deliver() == "it reboots\n"
 
 
-def test_a_machine_with_another_host_key_is_given_nothing(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_a_machine_with_another_host_key_is_given_nothing(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     machine.listen()
-    fingerprint = paramiko.PKey.from_type_string("ssh-ed25519", machine.host_key.asbytes()).fingerprint
+    fingerprint = paramiko.PKey.from_type_string(
+        "ssh-ed25519", machine.host_key.asbytes()
+    ).fingerprint
     with pytest.raises(DeliveryError) as refused:
         deliver(known=(key_pair()[0],))
     assert fingerprint in str(refused.value)
@@ -92,10 +108,17 @@ def test_a_machine_with_another_host_key_is_given_nothing(machine: Machine, deli
 
 @pytest.mark.parametrize("kind", ["another", "of another kind"])
 def test_a_host_key_that_shows_for_a_moment_only_is_no_end(
-    machine: Machine, deliver: Callable[..., str], told: list[str], kind: str, monkeypatch: pytest.MonkeyPatch
+    machine: Machine,
+    deliver: Callable[..., str],
+    told: list[str],
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ssh, "DOUBT", 10.0)
-    right, other = machine.host_key, paramiko.Ed25519Key.from_private_key(io.StringIO(key_pair()[1]))
+    right, other = (
+        machine.host_key,
+        paramiko.Ed25519Key.from_private_key(io.StringIO(key_pair()[1])),
+    )
     machine.host_key = other if kind == "another" else paramiko.ECDSAKey.generate()
     machine.listen()
     Timer(0.2, lambda: setattr(machine, "host_key", right)).start()
@@ -104,7 +127,9 @@ def test_a_host_key_that_shows_for_a_moment_only_is_no_end(
     assert len(told) == 1
 
 
-def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     right, machine.users_key = machine.users_key, key_pair()[0]
     machine.listen()
     Timer(0.2, lambda: setattr(machine, "users_key", right)).start()
@@ -116,7 +141,9 @@ def test_waiting_ends_and_names_the_cause(deliver: Callable[..., str]) -> None:
         deliver(timeout=0)
 
 
-def test_what_the_machine_goes_on_refusing_is_told(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_what_the_machine_goes_on_refusing_is_told(
+    machine: Machine, deliver: Callable[..., str]
+) -> None:
     machine.command = lambda given: (1, "", "tool-enrol: the certificate is not this node's\n")
     machine.listen()
     with pytest.raises(DeliveryError, match=r"^tool-enrol: the certificate is not this node's$"):
@@ -124,15 +151,22 @@ def test_what_the_machine_goes_on_refusing_is_told(machine: Machine, deliver: Ca
     assert len(machine.given) > 1
 
 
-def test_a_machine_that_cannot_do_it_yet_is_asked_again(machine: Machine, deliver: Callable[..., str], told: list[str]) -> None:
-    machine.command = lambda given: (0, "outcome", "") if len(machine.given) > 1 else (1, "", "tool-enrol: no private address")
+def test_a_machine_that_cannot_do_it_yet_is_asked_again(
+    machine: Machine, deliver: Callable[..., str], told: list[str]
+) -> None:
+    machine.command = lambda given: (
+        (0, "outcome", "") if len(machine.given) > 1 else (1, "", "tool-enrol: no private address")
+    )
     machine.listen()
     assert deliver() == "outcome"
     assert told == ["tool-enrol: no private address"]
 
 
 def test_nothing_is_logged(
-    machine: Machine, deliver: Callable[..., str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    machine: Machine,
+    deliver: Callable[..., str],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     machine.broken = 1
     machine.listen()

@@ -17,7 +17,10 @@ def test_it_is_what_makes_both_sides_known_to_each_other_and_no_more(text: str) 
     assert header == "#cloud-config"
     assert json.loads(body) == {
         "disable_root": True,
-        "ssh_keys": {"ed25519_private": "the private\nhost key\n", "ed25519_public": "ssh-ed25519 HOST"},
+        "ssh_keys": {
+            "ed25519_private": "the private\nhost key\n",
+            "ed25519_public": "ssh-ed25519 HOST",
+        },
         "write_files": [
             {
                 "path": "/etc/ssh/authorized_keys.d/enrol",

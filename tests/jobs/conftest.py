@@ -48,7 +48,15 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, pulumi.ResourceOptions
     seen: dict[str, pulumi.ResourceOptions] = {}
     register = pulumi.CustomResource.__init__
 
-    def remember(self: pulumi.CustomResource, t: str, name: str, props: Any = None, opts: Any = None, *rest: Any, **more: Any) -> None:
+    def remember(
+        self: pulumi.CustomResource,
+        t: str,
+        name: str,
+        props: Any = None,
+        opts: Any = None,
+        *rest: Any,
+        **more: Any,
+    ) -> None:
         seen[name] = opts
         register(self, t, name, props, opts, *rest, **more)
 
@@ -80,11 +88,15 @@ def authority() -> Authority:
 @pytest.fixture
 def planner(authority: Authority, tmp_path: Path) -> Iterator[Planner]:
     """Asked over mutual TLS only, and with the token."""
-    told = Planner(Access(**authority.credentials(), consul="", nomad="", consul_token="", nomad_token=TOKEN))
+    told = Planner(
+        Access(**authority.credentials(), consul="", nomad="", consul_token="", nomad_token=TOKEN)
+    )
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:  # the name is http.server's
-            told.asked.append((self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+            told.asked.append(
+                (self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            )
             status = told.status if self.headers["X-Nomad-Token"] == TOKEN else 403
             content = json.dumps(told.answer()).encode() if status == 200 else REFUSALS[status]
             self.send_response(status)

@@ -8,7 +8,7 @@ import pulumi_nomad as nomad
 from pulumi import ResourceOptions
 
 from jobs.backserve import backserve_job
-from jobs.health import Health, HealthArgs
+from jobs.edge_check import EdgeCheck, EdgeCheckArgs
 from jobs.service_job import ServiceJob, ServiceJobArgs
 from tests.jobs.conftest import FakeCluster, Planner
 
@@ -26,11 +26,18 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
     def program() -> pulumi.Output[str]:
         url = pulumi.Output.from_input("http://spaces.test/backserve/b.pyz")
         job = partial(backserve_job, datacenter="nyc3", driver="exec", count=2, greeting="hi")
-        return ServiceJob("backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, access=planner.access)).job_id
+        return ServiceJob(
+            "backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, access=planner.access)
+        ).job_id
 
     run(program)
     made = cluster.created["backserve"]
-    assert (made["token"], made["json"], made["detach"], made["purgeOnDestroy"]) == ("nomad:index/job:Job", True, False, True)
+    assert (made["token"], made["json"], made["detach"], made["purgeOnDestroy"]) == (
+        "nomad:index/job:Job",
+        True,
+        False,
+        True,
+    )
     task = json.loads(made["jobspec"])["Job"]["TaskGroups"][0]["Tasks"][0]
     assert task["Artifacts"][0]["GetterSource"] == "http://spaces.test/backserve/b.pyz"
     assert task["Artifacts"][0]["GetterOptions"] == {"checksum": CHECKSUM}
@@ -40,15 +47,21 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
     assert (timeouts.create, timeouts.update) == ("20m", "20m")
 
 
-def test_what_lives_in_a_cluster_goes_and_comes_with_it(cluster: FakeCluster, options: dict[str, ResourceOptions]) -> None:
+def test_what_lives_in_a_cluster_goes_and_comes_with_it(
+    cluster: FakeCluster, options: dict[str, ResourceOptions]
+) -> None:
     homes: list[pulumi.Resource] = []
 
     def program() -> pulumi.Output[str]:
         home = nomad.Namespace("home")
         homes.append(home)
-        opts = ResourceOptions(deleted_with=home, replace_with=[home], replacement_trigger="first cluster")
-        args = HealthArgs(edge_address="198.18.0.9", url="http://198.18.0.9/", services=["backserve"])
-        return Health("health", args, opts).edge_service
+        opts = ResourceOptions(
+            deleted_with=home, replace_with=[home], replacement_trigger="first cluster"
+        )
+        args = EdgeCheckArgs(
+            edge_address="198.18.0.9", url="http://198.18.0.9/", services=["backserve"]
+        )
+        return EdgeCheck("health", args, opts).edge_service
 
     run(program)
     inside = {name: given for name, given in options.items() if name != "home"}
@@ -59,10 +72,16 @@ def test_what_lives_in_a_cluster_goes_and_comes_with_it(cluster: FakeCluster, op
         assert given.replace_with is not None and homes[0] in given.replace_with, name
 
 
-def test_the_edge_is_an_external_node_whose_status_is_the_probers(cluster: FakeCluster, options: dict[str, ResourceOptions]) -> None:
+def test_the_edge_is_an_external_node_whose_status_is_the_probers(
+    cluster: FakeCluster, options: dict[str, ResourceOptions]
+) -> None:
     def program() -> pulumi.Output[str]:
-        args = HealthArgs(edge_address="198.18.0.9", url="http://198.18.0.9/", services=["backserve", "frontserve"])
-        return Health("health", args).edge_service
+        args = EdgeCheckArgs(
+            edge_address="198.18.0.9",
+            url="http://198.18.0.9/",
+            services=["backserve", "frontserve"],
+        )
+        return EdgeCheck("health", args).edge_service
 
     run(program)
     node, edge = cluster.created["health-edge-node"], cluster.created["health-edge"]
@@ -82,6 +101,10 @@ def test_the_edge_is_an_external_node_whose_status_is_the_probers(cluster: FakeC
         }
     ]
     assert options["health-edge"].ignore_changes == ["checks[*].status"]
-    defaults = {name: made["configJson"] for name, made in cluster.created.items() if name.endswith("-defaults")}
+    defaults = {
+        name: made["configJson"]
+        for name, made in cluster.created.items()
+        if name.endswith("-defaults")
+    }
     stored = '{"Expose":{},"MeshGateway":{},"Protocol":"http","TransparentProxy":{}}'
     assert defaults == {"health-backserve-defaults": stored, "health-frontserve-defaults": stored}

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
 from jobs.intentions import Intentions, IntentionsArgs
-from jobs.workload import ALLOWED, SERVICES, WRITES
+from jobs.workload import ALLOWED, NODE_WRITES, SERVICES
 from tests.jobs.conftest import FakeCluster
 
 Claims = Mapping[str, str]
@@ -18,7 +18,7 @@ Claims = Mapping[str, str]
 @pytest.fixture
 def made(cluster: FakeCluster) -> dict[str, dict[str, Any]]:
     def program() -> None:
-        WorkloadIdentity("identity", WorkloadIdentityArgs(services=SERVICES, writes=WRITES))
+        WorkloadIdentity("identity", WorkloadIdentityArgs(services=SERVICES, writes=NODE_WRITES))
         Intentions("intentions", IntentionsArgs(allowed=ALLOWED))
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
@@ -31,7 +31,10 @@ def given(made: dict[str, dict[str, Any]], claims: Claims) -> set[tuple[str, str
     for rule in made.values():
         if rule["token"] == "consul:index/aclBindingRule:AclBindingRule":
             equations = [equation.split(" == ") for equation in rule["selector"].split(" and ")]
-            if all(claims.get(claim.removeprefix("value.")) == json.loads(value) for claim, value in equations):
+            if all(
+                claims.get(claim.removeprefix("value.")) == json.loads(value)
+                for claim, value in equations
+            ):
                 found.add((rule["bindType"], rule["bindName"]))
     return found
 
@@ -45,7 +48,10 @@ def of(job: str, namespace: str = "default", **more: str) -> Claims:
     [
         (of("backserve", nomad_task="backserve"), {("service", "backserve")}),
         (of("backserve", nomad_service="backserve"), {("service", "backserve")}),
-        (of("backserve", nomad_service="backserve-health"), {("service", "backserve"), ("service", "backserve-health")}),
+        (
+            of("backserve", nomad_service="backserve-health"),
+            {("service", "backserve"), ("service", "backserve-health")},
+        ),
         (of("frontserve", nomad_task="frontserve"), {("service", "frontserve")}),
         (of("prober", nomad_service="prober"), {("service", "prober")}),
         (of("prober", nomad_task="prober"), {("service", "prober"), ("policy", "prober")}),
@@ -58,7 +64,9 @@ def of(job: str, namespace: str = "default", **more: str) -> Claims:
         (of("frontserve", namespace="mine", nomad_task="frontserve"), set()),
     ],
 )
-def test_a_job_is_itself_and_nobody_else(made: dict[str, dict[str, Any]], claims: Claims, wanted: set[tuple[str, str]]) -> None:
+def test_a_job_is_itself_and_nobody_else(
+    made: dict[str, dict[str, Any]], claims: Claims, wanted: set[tuple[str, str]]
+) -> None:
     assert given(made, claims) == wanted
 
 
@@ -69,7 +77,9 @@ def test_no_name_that_is_given_comes_from_a_claim(made: dict[str, dict[str, Any]
     assert {rule["authMethod"] for rule in rules} == {"nomad-workloads"}
 
 
-def test_the_method_trusts_nomads_keys_of_this_prime_and_gives_tokens_that_last(made: dict[str, dict[str, Any]]) -> None:
+def test_the_method_trusts_nomads_keys_of_this_prime_and_gives_tokens_that_last(
+    made: dict[str, dict[str, Any]],
+) -> None:
     method = made["identity-method"]
     assert (method["name"], method["type"]) == ("nomad-workloads", "jwt")
     assert "maxTokenTtl" not in method, "Nomad never asks for another token"
@@ -83,11 +93,19 @@ def test_the_method_trusts_nomads_keys_of_this_prime_and_gives_tokens_that_last(
 def test_the_prober_writes_the_edge_only(made: dict[str, dict[str, Any]]) -> None:
     rules = made["identity-prober-policy"]
     assert rules["name"] == "prober"
-    assert rules["rules"] == 'node "edge" {\n  policy = "write"\n}\nservice "edge" {\n  policy = "write"\n}\n'
+    assert (
+        rules["rules"]
+        == 'node "edge" {\n  policy = "write"\n}\nservice "edge" {\n  policy = "write"\n}\n'
+    )
 
 
-def test_only_frontserve_may_speak_with_backserve_and_nobody_with_anyone_else(made: dict[str, dict[str, Any]]) -> None:
+def test_only_frontserve_may_speak_with_backserve_and_nobody_with_anyone_else(
+    made: dict[str, dict[str, Any]],
+) -> None:
     entries = [one for one in made.values() if one.get("kind") == "service-intentions"]
     assert [(entry["name"], entry["configJson"]) for entry in entries] == [
-        ("backserve", '{"Sources":[{"Action":"allow","Name":"frontserve","Precedence":9,"Type":"consul"}]}')
+        (
+            "backserve",
+            '{"Sources":[{"Action":"allow","Name":"frontserve","Precedence":9,"Type":"consul"}]}',
+        )
     ]

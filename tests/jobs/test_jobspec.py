@@ -12,13 +12,31 @@ from pydantic import ValidationError
 from jobs.backserve import backserve_job
 from jobs.duration import nanoseconds, parse
 from jobs.frontserve import frontserve_job
-from jobs.jobspec import Artifact, Block, Check, Connect, Job, Network, Port, Reschedule, Restart, Service, Task, TaskGroup, Update
+from jobs.jobspec import (
+    Artifact,
+    Block,
+    Check,
+    Connect,
+    Job,
+    Network,
+    Port,
+    Reschedule,
+    Restart,
+    Service,
+    Task,
+    TaskGroup,
+    Update,
+)
 from jobs.prober import prober_job
 from jobs.program import UPDATE, WITHOUT_TOKENS, Driver
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
-ARTIFACT = Artifact(source="http://spaces.test/backserve/abc.pyz", checksum="sha256:" + "a" * 64, destination="local/backserve.pyz")
+ARTIFACT = Artifact(
+    source="http://spaces.test/backserve/abc.pyz",
+    checksum="sha256:" + "a" * 64,
+    destination="local/backserve.pyz",
+)
 
 
 PROBER = prober_job(ARTIFACT, datacenter="nyc3", driver="exec")
@@ -92,7 +110,10 @@ def test_backserve_is_exactly_this() -> None:
         "KillSignal": "SIGTERM",
         "KillTimeout": 40 * SECOND,
     }
-    ports = [{"Label": "server", "HostNetwork": "default"}, {"Label": "health", "HostNetwork": "loopback"}]
+    ports = [
+        {"Label": "server", "HostNetwork": "default"},
+        {"Label": "health", "HostNetwork": "loopback"},
+    ]
     assert json.loads(backserve().render()) == {
         "Job": {
             "ID": "backserve",
@@ -118,7 +139,12 @@ def test_backserve_is_exactly_this() -> None:
                         "ProgressDeadline": 15 * MINUTE,
                         "Stagger": 30 * SECOND,
                     },
-                    "RestartPolicy": {"Attempts": 1, "Interval": MINUTE, "Delay": 10 * SECOND, "Mode": "fail"},
+                    "RestartPolicy": {
+                        "Attempts": 1,
+                        "Interval": MINUTE,
+                        "Delay": 10 * SECOND,
+                        "Mode": "fail",
+                    },
                     "ReschedulePolicy": {
                         "Attempts": 1,
                         "Interval": MINUTE,
@@ -154,12 +180,19 @@ def test_the_prober_always_comes_back_and_a_bad_version_of_the_others_does_not()
     policy = group(PROBER)["ReschedulePolicy"]
     assert (policy["Unlimited"], policy["Attempts"], policy["MaxDelay"]) == (True, 0, MINUTE)
     policy = group(backserve())["ReschedulePolicy"]
-    assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), "a deployment fails early only when attempts are used up"
+    assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), (
+        "a deployment fails early only when attempts are used up"
+    )
 
 
 def changed(**changes: Any) -> dict[str, Any]:
     """The update that our jobs have, but for ``changes``."""
-    times = {"min_healthy_time": "20s", "healthy_deadline": "10m", "progress_deadline": "15m", "stagger": "30s"}
+    times = {
+        "min_healthy_time": "20s",
+        "healthy_deadline": "10m",
+        "progress_deadline": "15m",
+        "stagger": "30s",
+    }
     return {**UPDATE.model_dump(), **times, **changes}
 
 
@@ -186,32 +219,70 @@ def test_an_update_that_nomad_would_refuse_is_refused(changes: dict[str, Any], r
     ("block", "values", "reason"),
     [
         (Restart, {"attempts": 7, "interval": "1m", "delay": "10s", "mode": "fail"}, "do not fit"),
-        (Restart, {"attempts": 0, "interval": "1m", "delay": "10s", "mode": "delay"}, "needs attempts"),
+        (
+            Restart,
+            {"attempts": 0, "interval": "1m", "delay": "10s", "mode": "delay"},
+            "needs attempts",
+        ),
         (Restart, {"attempts": 1, "interval": "4s", "delay": "1s", "mode": "fail"}, "at least 5s"),
-        (Reschedule, {"attempts": 1, "interval": "1m", "delay": "5s", "unlimited": True}, "not both"),
-        (Reschedule, {"attempts": 1, "interval": "10s", "delay": "5s", "unlimited": False}, "do not fit"),
+        (
+            Reschedule,
+            {"attempts": 1, "interval": "1m", "delay": "5s", "unlimited": True},
+            "not both",
+        ),
+        (
+            Reschedule,
+            {"attempts": 1, "interval": "10s", "delay": "5s", "unlimited": False},
+            "do not fit",
+        ),
         (Reschedule, {"delay": "4s", "unlimited": True}, "at least 5s"),
-        (Reschedule, {"delay": "5s", "delay_function": "exponential", "unlimited": True}, "max_delay"),
-        (Check, {"name": "c", "port": "server", "path": "health", "interval": "2s", "timeout": "1s"}, "begins with /"),
-        (Check, {"name": "c", "port": "server", "path": "/", "interval": "2s", "timeout": "500ms"}, "at least 1s"),
-        (Artifact, {"source": "http://a/b", "checksum": "md5:1", "destination": "local/b"}, "checksum"),
-        (Artifact, {"source": "/etc/passwd", "checksum": "sha256:" + "a" * 64, "destination": "local/b"}, "source"),
+        (
+            Reschedule,
+            {"delay": "5s", "delay_function": "exponential", "unlimited": True},
+            "max_delay",
+        ),
+        (
+            Check,
+            {"name": "c", "port": "server", "path": "health", "interval": "2s", "timeout": "1s"},
+            "begins with /",
+        ),
+        (
+            Check,
+            {"name": "c", "port": "server", "path": "/", "interval": "2s", "timeout": "500ms"},
+            "at least 1s",
+        ),
+        (
+            Artifact,
+            {"source": "http://a/b", "checksum": "md5:1", "destination": "local/b"},
+            "checksum",
+        ),
+        (
+            Artifact,
+            {"source": "/etc/passwd", "checksum": "sha256:" + "a" * 64, "destination": "local/b"},
+            "source",
+        ),
         (Port, {"label": "server", "static": 70000}, "static"),
         (Service, {"name": "Back_Serve", "port": "server"}, "name"),
         (Connect, {"native": False}, "native"),
     ],
 )
-def test_a_block_that_nomad_would_refuse_is_refused(block: type[Any], values: dict[str, Any], reason: str) -> None:
+def test_a_block_that_nomad_would_refuse_is_refused(
+    block: type[Any], values: dict[str, Any], reason: str
+) -> None:
     with pytest.raises(ValidationError, match=reason):
         block.model_validate(values)
 
 
-@pytest.mark.parametrize("job", [frontserve_job(ARTIFACT, datacenter="nyc3", driver="exec", count=2, port=8085), PROBER])
+@pytest.mark.parametrize(
+    "job", [frontserve_job(ARTIFACT, datacenter="nyc3", driver="exec", count=2, port=8085), PROBER]
+)
 def test_who_speaks_plainly_is_one_service_of_its_task(job: Job) -> None:
     found = group(job)
     [service] = found["Tasks"][0]["Services"]
     assert (found["Services"], service["Name"], service["Connect"]) == ([], job.id, None)
-    assert [(check["PortLabel"], check["CheckRestart"]["Limit"]) for check in service["Checks"]] == [("server", 3)]
+    assert [
+        (check["PortLabel"], check["CheckRestart"]["Limit"]) for check in service["Checks"]
+    ] == [("server", 3)]
     assert "HEALTH_PORT" not in found["Tasks"][0]["Env"]
 
 
@@ -220,14 +291,22 @@ def test_no_task_is_root_or_has_any_of_its_powers(driver: Driver) -> None:
     jobs = (backserve(driver), prober_job(ARTIFACT, datacenter="nyc3", driver=driver))
     for [task] in (group(job)["Tasks"] for job in jobs):
         assert task["User"] == "mesh"
-        assert task["Config"].get("cap_drop") == (["all"] if driver == "exec" else None), "raw_exec gives an ordinary user none"
+        assert task["Config"].get("cap_drop") == (["all"] if driver == "exec" else None), (
+            "raw_exec gives an ordinary user none"
+        )
 
 
 def test_a_program_is_not_told_its_token_by_its_environment(tmp_path: Path) -> None:
     """As Nomad starts it: with the token in the environment, which must be gone from there for whoever looks at the process."""
     shown = tmp_path / "shown.py"
-    shown.write_text("import os, sys; print(open('/proc/self/environ').read(), sys.argv[1:], sys.flags.isolated)")
-    given = {"CONSUL_TOKEN": "secret-1", "CONSUL_HTTP_TOKEN": "secret-2", "CONSUL_HTTP_TOKEN_FILE": "/secrets/consul_token"}
+    shown.write_text(
+        "import os, sys; print(open('/proc/self/environ').read(), sys.argv[1:], sys.flags.isolated)"
+    )
+    given = {
+        "CONSUL_TOKEN": "secret-1",
+        "CONSUL_HTTP_TOKEN": "secret-2",
+        "CONSUL_HTTP_TOKEN_FILE": "/secrets/consul_token",
+    }
     command = [sys.executable, *backserve().task_groups[0].tasks[0].args[:-1], str(shown), "more"]
     seen = subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
     assert "CONSUL_HTTP_TOKEN_FILE=/secrets/consul_token" in seen
@@ -238,10 +317,14 @@ def test_a_program_is_not_told_its_token_by_its_environment(tmp_path: Path) -> N
 def test_connect_is_for_a_group_whose_task_is_there() -> None:
     good = backserve().task_groups[0]
     task = good.tasks[0]
-    with pytest.raises(ValidationError, match="connect is for a group's services only, not for backserve"):
+    with pytest.raises(
+        ValidationError, match="connect is for a group's services only, not for backserve"
+    ):
         Task(**{**fields(task), "services": good.services})
     with pytest.raises(ValidationError, match="names the task other, which the group lacks"):
-        TaskGroup(**{**fields(good), "services": [good.services[0].model_copy(update={"task": "other"})]})
+        TaskGroup(
+            **{**fields(good), "services": [good.services[0].model_copy(update={"task": "other"})]}
+        )
     with pytest.raises(ValidationError, match="raw_exec knows no cap_drop"):
         Task(**{**fields(task), "driver": "raw_exec"})
 
@@ -253,7 +336,13 @@ def fields(block: Block) -> dict[str, Any]:
 def test_a_port_that_the_group_lacks_and_a_task_that_is_there_twice_are_refused_together() -> None:
     good = backserve().task_groups[0]
     with pytest.raises(ValidationError) as bad:
-        TaskGroup(**{**fields(good), "networks": [Network(ports=[Port(label="http")])], "tasks": [*good.tasks, *good.tasks]})
+        TaskGroup(
+            **{
+                **fields(good),
+                "networks": [Network(ports=[Port(label="http")])],
+                "tasks": [*good.tasks, *good.tasks],
+            }
+        )
     assert "service backserve uses the port server, which the group lacks" in str(bad.value)
     assert "task backserve is there twice" in str(bad.value)
 
@@ -263,6 +352,8 @@ def test_an_unknown_driver_is_refused() -> None:
         backserve_job(ARTIFACT, datacenter="nyc3", driver="docker", count=2, greeting="hello")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("text", "value"), [("1m30s", 90 * SECOND), ("500ms", SECOND // 2), ("1h", 60 * MINUTE)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("1m30s", 90 * SECOND), ("500ms", SECOND // 2), ("1h", 60 * MINUTE)]
+)
 def test_durations_are_nanoseconds(text: str, value: int) -> None:
     assert nanoseconds(parse(text)) == value

@@ -71,16 +71,22 @@ class Load:
         firewall = {
             "name": "load",
             "tags": ["load"],
-            "inbound_rules": [{"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}],
+            "inbound_rules": [
+                {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
+            ],
         }
         for tag in ("load", "some"):
             await self._ask("POST", "/v2/tags", {"name": tag})
         self._firewall = (await self._ask("POST", "/v2/firewalls", firewall))["firewall"]["id"]
         for first in range(0, self._droplets, AT_ONCE):
-            made = await self._ask("POST", "/v2/droplets", self._body([f"load{first + one}" for one in range(AT_ONCE)]))
+            made = await self._ask(
+                "POST", "/v2/droplets", self._body([f"load{first + one}" for one in range(AT_ONCE)])
+            )
             self._ids += [droplet["id"] for droplet in made["droplets"]]
             self._actions += [action["id"] for action in made["links"]["actions"]]
-        while (await self._ask("GET", f"/v2/actions/{self._actions[-1]}"))["action"]["status"] == "in-progress":
+        while (await self._ask("GET", f"/v2/actions/{self._actions[-1]}"))["action"][
+            "status"
+        ] == "in-progress":
             await asyncio.sleep(0.2)
 
     async def steady(self, rate: int, seconds: float) -> None:
@@ -101,7 +107,9 @@ class Load:
         try:
             await self._one(kind, chance)
         except httpx.HTTPStatusError as refused:
-            self.refused.append(f"{kind}: {refused.response.status_code} {refused.response.text[:200]}")
+            self.refused.append(
+                f"{kind}: {refused.response.status_code} {refused.response.text[:200]}"
+            )
         self.latencies[kind].append(time.perf_counter() - due)
 
     async def _one(self, kind: str, chance: random.Random) -> None:
@@ -111,7 +119,9 @@ class Load:
             case "get a droplet":
                 await self._ask("GET", f"/v2/droplets/{id}")
             case "list 20 droplets":
-                await self._ask("GET", f"/v2/droplets?page={chance.randint(1, self._droplets // 20)}")
+                await self._ask(
+                    "GET", f"/v2/droplets?page={chance.randint(1, self._droplets // 20)}"
+                )
             case "list 200 droplets":
                 await self._ask("GET", "/v2/droplets?per_page=200")
             case "list by tag":
@@ -136,19 +146,32 @@ class Load:
         return response.json() if response.content else None
 
     def _body(self, names: list[str]) -> dict[str, Any]:
-        return {"names": names, "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "tags": ["load"]}
+        return {
+            "names": names,
+            "region": "nyc3",
+            "size": "s-1vcpu-1gb",
+            "image": "debian-12-x64",
+            "tags": ["load"],
+        }
 
 
 def memory(config: CloudConfig) -> float:
     """The most that the API's process has taken, MB."""
     pid = (config.directory / "api.pid").read_text()
     status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    return (
+        int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+        / 1024
+    )
 
 
 def percentile(values: list[float], percent: int) -> float:
     """In milliseconds."""
-    return round(statistics.quantiles(values, n=100)[percent - 1] * 1000, 1) if len(values) > 1 else 0.0
+    return (
+        round(statistics.quantiles(values, n=100)[percent - 1] * 1000, 1)
+        if len(values) > 1
+        else 0.0
+    )
 
 
 async def measure(config: CloudConfig, options: argparse.Namespace) -> dict[str, Any]:
@@ -172,7 +195,9 @@ async def measure(config: CloudConfig, options: argparse.Namespace) -> dict[str,
         "filled_seconds": round(filled, 1),
         "p50_ms": percentile(everything, 50),
         "p99_ms": percentile(everything, 99),
-        "p99_ms_of": {kind: percentile(latencies, 99) for kind, latencies in sorted(load.latencies.items())},
+        "p99_ms_of": {
+            kind: percentile(latencies, 99) for kind, latencies in sorted(load.latencies.items())
+        },
         "memory_mb": round(memory(config), 1),
         "refused": load.refused,
     }
@@ -188,17 +213,44 @@ def rehearsal(verb: str, *words: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.rehearsal.load", description=__doc__)
-    parser.add_argument("--droplets", type=int, default=1000, metavar="N", help="memory droplets (default: %(default)s)")
-    parser.add_argument("--rate", type=int, default=200, metavar="N", help="requests a second (default: %(default)s)")
-    parser.add_argument("--seconds", type=int, default=30, metavar="N", help="for so long (default: %(default)s)")
+    parser.add_argument(
+        "--droplets",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="memory droplets (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rate",
+        type=int,
+        default=200,
+        metavar="N",
+        help="requests a second (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds", type=int, default=30, metavar="N", help="for so long (default: %(default)s)"
+    )
     options = parser.parse_args()
     try:
-        rehearsal("up", "--quiet", "--machines", "memory", "--requests-an-hour", "100000000", "--requests-a-minute", "100000000")
+        rehearsal(
+            "up",
+            "--quiet",
+            "--machines",
+            "memory",
+            "--requests-an-hour",
+            "100000000",
+            "--requests-a-minute",
+            "100000000",
+        )
         found = asyncio.run(measure(CloudConfig.load(CLOUD), options))
     finally:
         rehearsal("down")
     print(json.dumps(found, indent=2))
-    missed = [f"{name} is {found[name]}, more than {most}" for name, most in MOST.items() if found[name] > most] + found["refused"]
+    missed = [
+        f"{name} is {found[name]}, more than {most}"
+        for name, most in MOST.items()
+        if found[name] > most
+    ] + found["refused"]
     for problem in missed:
         say(problem)
     return 1 if missed else 0

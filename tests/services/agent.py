@@ -69,7 +69,9 @@ class FakeAgent:
         server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = server.server_address[1]
         self._server = server
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Gone, together with the questions that it holds."""
@@ -102,14 +104,29 @@ class FakeAgent:
         if path == f"{PREFIX}/authorize":
             self.authorised.append(body)
             allowed = (body["ClientCertURI"].rpartition("/")[2], body["Target"]) in self.allowed
-            return {"Authorized": allowed, "Reason": "Matched L4 intention" if allowed else "Default intention policy"}
+            return {
+                "Authorized": allowed,
+                "Reason": "Matched L4 intention" if allowed else "Default intention policy",
+            }
         if path == f"{PREFIX}/ca/roots":
-            roots = [{"ID": root.name, "RootCert": root.certificate, "Active": root is self.roots[-1]} for root in self.roots]
-            return {"ActiveRootID": self.roots[-1].name, "TrustDomain": TRUST_DOMAIN, "Roots": roots}
+            roots = [
+                {"ID": root.name, "RootCert": root.certificate, "Active": root is self.roots[-1]}
+                for root in self.roots
+            ]
+            return {
+                "ActiveRootID": self.roots[-1].name,
+                "TrustDomain": TRUST_DOMAIN,
+                "Roots": roots,
+            }
         service = path.removeprefix(f"{PREFIX}/ca/leaf/")
         leaf = self.leaf(service)
         expires = leaf.expires.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return {"CertPEM": leaf.certificate, "PrivateKeyPEM": leaf.key, "Service": service, "ValidBefore": expires}
+        return {
+            "CertPEM": leaf.certificate,
+            "PrivateKeyPEM": leaf.key,
+            "Service": service,
+            "ValidBefore": expires,
+        }
 
     def _send(self, request: BaseHTTPRequestHandler, status: int, reply: Any) -> None:
         content = json.dumps(reply).encode()

@@ -36,7 +36,9 @@ class Authority:
     """A root of the mesh."""
 
     name: str = "Consul CA Primary Cert"
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+    key: ec.EllipticCurvePrivateKey = field(
+        default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
+    )
     crossed: str = ""
     """Itself signed by the root before it: goes along with its leaves, as with Consul, for who knows the old root only."""
 
@@ -51,21 +53,41 @@ class Authority:
     def leaf(self, *uris: str, lifetime: timedelta = timedelta(hours=72)) -> Credentials:
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri) for uri in uris])
-        usages = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = self._builder(x509.Name([]), key.public_key(), lifetime, ca=False).add_extension(usages, False)
-        certificate = (builder.add_extension(names, True) if uris else builder).sign(self.key, hashes.SHA256())
-        pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+        usages = x509.ExtendedKeyUsage(
+            [ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.SERVER_AUTH]
+        )
+        builder = self._builder(x509.Name([]), key.public_key(), lifetime, ca=False).add_extension(
+            usages, False
+        )
+        certificate = (builder.add_extension(names, True) if uris else builder).sign(
+            self.key, hashes.SHA256()
+        )
+        pem = key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        )
         chain = certificate.public_bytes(serialization.Encoding.PEM).decode() + self.crossed
-        return Credentials(chain, pem.decode(), certificate.serial_number, certificate.not_valid_after_utc)
+        return Credentials(
+            chain, pem.decode(), certificate.serial_number, certificate.not_valid_after_utc
+        )
 
     def _sign_authority(self, other: "Authority") -> str:
-        builder = self._builder(other._subject(), other.key.public_key(), timedelta(days=3650), ca=True)
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+        builder = self._builder(
+            other._subject(), other.key.public_key(), timedelta(days=3650), ca=True
+        )
+        return (
+            builder.sign(self.key, hashes.SHA256())
+            .public_bytes(serialization.Encoding.PEM)
+            .decode()
+        )
 
     def _subject(self) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.name)])
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta, *, ca: bool) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta, *, ca: bool
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         usage = CA_USAGE if ca else LEAF_USAGE
         return (
@@ -79,7 +101,9 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca, None), True)
             .add_extension(x509.KeyUsage(**{name: name in usage for name in USAGES}), True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), False
+            )
         )
 
 

@@ -21,7 +21,11 @@ def consul_binary() -> str:
     """Consul, from PATH or as ``make setup`` built it."""
     if found := shutil.which("consul"):
         return found
-    built = sorted(path for path in cache_root().glob("*/**/consul") if path.is_file() and os.access(path, os.X_OK))
+    built = sorted(
+        path
+        for path in cache_root().glob("*/**/consul")
+        if path.is_file() and os.access(path, os.X_OK)
+    )
     if not built:
         pytest.fail("there is no consul, neither on PATH nor built: run make setup")
     return str(built[0])
@@ -46,11 +50,16 @@ class Consul:
     def __init__(self, url: str, dns: str) -> None:
         self.url = url
         self.dns = dns
-        self._client = httpx.Client(base_url=url, headers={"X-Consul-Token": MANAGEMENT}, trust_env=False, timeout=10)
+        self._client = httpx.Client(
+            base_url=url, headers={"X-Consul-Token": MANAGEMENT}, trust_env=False, timeout=10
+        )
 
     def ready(self) -> bool:
         try:
-            return bool(self._client.get("/v1/status/leader").json()) and self._client.get("/v1/catalog/nodes").json() != []
+            return (
+                bool(self._client.get("/v1/status/leader").json())
+                and self._client.get("/v1/catalog/nodes").json() != []
+            )
         except (httpx.TransportError, ValueError):
             return False
 
@@ -61,7 +70,9 @@ class Consul:
 
     def token(self, service: str) -> str:
         """A token with the rights of ``service`` alone, as its workload gets one."""
-        return str(self.write("acl/token", {"ServiceIdentities": [{"ServiceName": service}]})["SecretID"])
+        return str(
+            self.write("acl/token", {"ServiceIdentities": [{"ServiceName": service}]})["SecretID"]
+        )
 
     def intention(self, source: str, target: str, action: str) -> None:
         sources = [{"Name": source, "Action": action}]
@@ -72,27 +83,47 @@ class Consul:
 
     def checks(self, node: str) -> dict[str, dict[str, Any]]:
         """The checks of ``node`` by their id."""
-        return {check["CheckID"]: check for check in self._client.get(f"/v1/health/node/{node}").json()}
+        return {
+            check["CheckID"]: check for check in self._client.get(f"/v1/health/node/{node}").json()
+        }
 
     def services(self, node: str) -> list[str]:
         return sorted(self._client.get(f"/v1/catalog/node/{node}").json()["Services"])
 
 
 @contextmanager
-def consul_agent(directory: Path, configuration: Mapping[str, Any] | None = None) -> Iterator[Consul]:
+def consul_agent(
+    directory: Path, configuration: Mapping[str, Any] | None = None
+) -> Iterator[Consul]:
     """A dev agent; it is gone at the end, and kept nothing."""
     (directory / "consul.json").write_text(json.dumps(configuration or {}))
-    ports = {"http": free_port(), "dns": free_port(), "server": free_port(), "serf-lan": free_port()}
+    ports = {
+        "http": free_port(),
+        "dns": free_port(),
+        "server": free_port(),
+        "serf-lan": free_port(),
+    }
     ports |= {"serf-wan": -1, "grpc": -1, "grpc-tls": -1}
-    command = [consul_binary(), "agent", "-dev", "-node=agent", "-bind=127.0.0.1", "-config-file=consul.json"]
+    command = [
+        consul_binary(),
+        "agent",
+        "-dev",
+        "-node=agent",
+        "-bind=127.0.0.1",
+        "-config-file=consul.json",
+    ]
     command += [f"-{name}-port={port}" for name, port in ports.items()]
     with (directory / "consul.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=directory, env={"PATH": os.defpath}, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=directory, env={"PATH": os.defpath}, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         consul = Consul(f"http://127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['dns']}")
         deadline = time.monotonic() + 30
         while not consul.ready():
-            assert process.poll() is None and time.monotonic() < deadline, (directory / "consul.log").read_text()[-2000:]
+            assert process.poll() is None and time.monotonic() < deadline, (
+                directory / "consul.log"
+            ).read_text()[-2000:]
             time.sleep(0.1)
         yield consul
     finally:

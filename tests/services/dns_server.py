@@ -42,9 +42,16 @@ class Records:
             records = [f"1 1 {port} {host}" for host, (_, port) in hosts.items()]
             reply.answer.append(dns.rrset.from_text(name, 0, "IN", "SRV", *records))
             if self.additional:
-                reply.additional += [dns.rrset.from_text(host, 0, "IN", "A", address) for host, (address, _) in hosts.items()]
+                reply.additional += [
+                    dns.rrset.from_text(host, 0, "IN", "A", address)
+                    for host, (address, _) in hosts.items()
+                ]
         elif question.rdtype == dns.rdatatype.A and name.endswith(".addr.consul."):
-            everywhere = {f"i{n}.addr.consul.": place for places in self.services.values() for n, place in enumerate(places)}
+            everywhere = {
+                f"i{n}.addr.consul.": place
+                for places in self.services.values()
+                for n, place in enumerate(places)
+            }
             reply.answer.append(dns.rrset.from_text(name, 0, "IN", "A", everywhere[name][0]))
         else:
             reply.set_rcode(dns.rcode.NXDOMAIN)

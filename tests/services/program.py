@@ -43,7 +43,9 @@ class Program:
 
     def client(self, context: ssl.SSLContext) -> httpx.Client:
         """To a service with a gate, which is not asked for its name; use it as a context manager."""
-        return httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False)
+        return httpx.Client(
+            base_url=f"https://127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False
+        )
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -61,7 +63,9 @@ class Program:
         """Wait until the log tells ``event``."""
         deadline = time.monotonic() + seconds
         while event not in self.events():
-            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.log_file.read_text()}"
+            assert self.process.poll() is None, (
+                f"ended with {self.process.returncode}: {self.log_file.read_text()}"
+            )
             assert time.monotonic() < deadline, f"no {event!r} in {self.log_file.read_text()}"
             time.sleep(0.05)
 
@@ -75,7 +79,9 @@ def start(service: str, directory: Path, port: int, env: dict[str, str]) -> Iter
     ports = {"HOST": "127.0.0.1", "PORT": str(port), "HEALTH_PORT": str(health_port)}
     environment = {"PATH": os.defpath, "DRAIN_SECONDS": "0", **ports, **env}
     with log_file.open("wb") as log:
-        process = subprocess.Popen(command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=directory, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         yield Program(process, port, health_port, log_file)
     finally:

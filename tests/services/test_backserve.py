@@ -42,8 +42,14 @@ def ask(program: Program, context: ssl.SSLContext, path: str = "/") -> httpx.Res
         return client.get(path)
 
 
-def test_it_tells_its_greeting_and_who_says_it(agent: FakeAgent, environment: dict[str, str], tmp_path: Path) -> None:
-    env = {"NOMAD_ALLOC_ID": "0b8cbc97-f25b-7eef", "NODE_NAME": "worker01nyc3", "SERVICE_VERSION": "509c"}
+def test_it_tells_its_greeting_and_who_says_it(
+    agent: FakeAgent, environment: dict[str, str], tmp_path: Path
+) -> None:
+    env = {
+        "NOMAD_ALLOC_ID": "0b8cbc97-f25b-7eef",
+        "NODE_NAME": "worker01nyc3",
+        "SERVICE_VERSION": "509c",
+    }
     with serving("backserve", tmp_path, **environment, **env) as backserve:
         eventually(lambda: backserve.health().status_code == 200)
         assert ask(backserve, as_service(agent)).json() == {
@@ -55,31 +61,52 @@ def test_it_tells_its_greeting_and_who_says_it(agent: FakeAgent, environment: di
         }
 
 
-def test_the_gate_has_the_answer_and_loopback_the_health(agent: FakeAgent, backserve: Program) -> None:
+def test_the_gate_has_the_answer_and_loopback_the_health(
+    agent: FakeAgent, backserve: Program
+) -> None:
     assert ask(backserve, as_service(agent), "/health").status_code == 404
-    assert httpx.get(f"http://127.0.0.1:{backserve.health_port}/", trust_env=False).status_code == 404
+    assert (
+        httpx.get(f"http://127.0.0.1:{backserve.health_port}/", trust_env=False).status_code == 404
+    )
     with pytest.raises(httpx.TransportError):
         backserve.get()
 
 
 def test_it_shows_the_certificate_of_backserve(agent: FakeAgent, backserve: Program) -> None:
     context = as_service(agent)
-    with socket.create_connection(("127.0.0.1", backserve.port)) as plain, context.wrap_socket(plain) as secure:
+    with (
+        socket.create_connection(("127.0.0.1", backserve.port)) as plain,
+        context.wrap_socket(plain) as secure,
+    ):
         certificate: Any = secure.getpeercert()
         assert certificate["subjectAltName"] == (("URI", service_uri("backserve")),)
         assert secure.version() == "TLSv1.3"
 
 
-def test_consul_is_asked_about_the_peer_by_name_and_serial_number(agent: FakeAgent, backserve: Program) -> None:
+def test_consul_is_asked_about_the_peer_by_name_and_serial_number(
+    agent: FakeAgent, backserve: Program
+) -> None:
     assert ask(backserve, as_service(agent)).status_code == 200
     number = agent.leaf("frontserve").serial
     serial = number.to_bytes((number.bit_length() + 7) // 8, "big").hex(":")
-    assert agent.authorised == [{"Target": "backserve", "ClientCertURI": service_uri("frontserve"), "ClientCertSerial": serial}]
+    assert agent.authorised == [
+        {
+            "Target": "backserve",
+            "ClientCertURI": service_uri("frontserve"),
+            "ClientCertSerial": serial,
+        }
+    ]
 
 
-def test_another_service_is_refused_and_named_in_the_log(agent: FakeAgent, backserve: Program) -> None:
+def test_another_service_is_refused_and_named_in_the_log(
+    agent: FakeAgent, backserve: Program
+) -> None:
     reply = ask(backserve, as_service(agent, "prober"))
-    assert (reply.status_code, reply.json(), reply.headers["connection"]) == (403, {"error": "refused"}, "close")
+    assert (reply.status_code, reply.json(), reply.headers["connection"]) == (
+        403,
+        {"error": "refused"},
+        "close",
+    )
     (line,) = [line for line in backserve.log() if line["event"] == "refused"]
     assert (line["peer"], line["reason"]) == (service_uri("prober"), "Default intention policy")
 
@@ -89,7 +116,9 @@ FORGERIES: dict[str, Callable[[Authority], Credentials | None]] = {
     "another authority's certificate": lambda root: Authority().leaf(service_uri("frontserve")),
     "another trust domain": lambda root: root.leaf(service_uri("frontserve", "0b8cbc97.consul")),
     "another kind": lambda root: root.leaf(service_uri("frontserve").replace("/svc/", "/id/")),
-    "another namespace": lambda root: root.leaf(service_uri("frontserve").replace("/ns/default/", "/ns/other/")),
+    "another namespace": lambda root: root.leaf(
+        service_uri("frontserve").replace("/ns/default/", "/ns/other/")
+    ),
     "a name with more behind it": lambda root: root.leaf(service_uri("frontserve/more")),
     "two names": lambda root: root.leaf(service_uri("frontserve"), service_uri("backserve")),
     "no name": lambda root: root.leaf(),
@@ -99,12 +128,16 @@ FORGERIES: dict[str, Callable[[Authority], Credentials | None]] = {
 def test_who_is_nobody_of_the_mesh_gets_no_connection(agent: FakeAgent, backserve: Program) -> None:
     for number, (what, shown) in enumerate(FORGERIES.items(), 1):
         with pytest.raises(httpx.TransportError):
-            pytest.fail(f"{what} was answered: {ask(backserve, tls(ssl.PROTOCOL_TLS_CLIENT, shown(agent.roots[0]), *agent.roots))}")
+            pytest.fail(
+                f"{what} was answered: {ask(backserve, tls(ssl.PROTOCOL_TLS_CLIENT, shown(agent.roots[0]), *agent.roots))}"
+            )
         eventually(lambda number=number: backserve.events().count("handshake failed") == number)
     assert (agent.authorised, backserve.events().count("request")) == ([], 1), "one for the health"
 
 
-def test_a_permission_is_asked_for_again_on_an_open_connection(agent: FakeAgent, backserve: Program) -> None:
+def test_a_permission_is_asked_for_again_on_an_open_connection(
+    agent: FakeAgent, backserve: Program
+) -> None:
     with backserve.client(as_service(agent)) as client:
         replies = [client.get("/") for _ in range(20)]
         assert {reply.status_code for reply in replies} == {200}
@@ -133,7 +166,9 @@ def test_without_a_certificate_it_is_unhealthy_until_the_agent_gives_one(
         backserve.until("certificates not read")
         health = backserve.health()
         assert health.status_code == 503
-        assert "backserve has no certificate yet: GET /v1/agent/connect/ca/" in health.json()["reason"]
+        assert (
+            "backserve has no certificate yet: GET /v1/agent/connect/ca/" in health.json()["reason"]
+        )
         with pytest.raises(httpx.TransportError):
             ask(backserve, as_service(agent))
         agent.start()
@@ -141,13 +176,17 @@ def test_without_a_certificate_it_is_unhealthy_until_the_agent_gives_one(
         assert ask(backserve, as_service(agent)).json()["message"] == "ahoy"
 
 
-def test_with_an_expired_certificate_it_is_unhealthy(agent: FakeAgent, environment: dict[str, str], tmp_path: Path) -> None:
+def test_with_an_expired_certificate_it_is_unhealthy(
+    agent: FakeAgent, environment: dict[str, str], tmp_path: Path
+) -> None:
     agent.leaves["backserve"] = agent.roots[0].leaf(service_uri("backserve"), lifetime=timedelta(0))
     with serving("backserve", tmp_path, **environment) as backserve:
         eventually(lambda: "expired at" in backserve.health().json()["reason"])
 
 
-def test_the_token_is_read_for_each_question(agent: FakeAgent, environment: dict[str, str], backserve: Program) -> None:
+def test_the_token_is_read_for_each_question(
+    agent: FakeAgent, environment: dict[str, str], backserve: Program
+) -> None:
     assert ask(backserve, as_service(agent)).status_code == 200
     old, agent.token = agent.token, "c3b0a1f2-0000-4000-8000-000000000002"
     assert ask(backserve, as_service(agent)).status_code == 403
@@ -157,7 +196,9 @@ def test_the_token_is_read_for_each_question(agent: FakeAgent, environment: dict
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])
-def test_without_a_token_nothing_is_asked(agent: FakeAgent, environment: dict[str, str], tmp_path: Path, content: str | None) -> None:
+def test_without_a_token_nothing_is_asked(
+    agent: FakeAgent, environment: dict[str, str], tmp_path: Path, content: str | None
+) -> None:
     file = Path(environment["CONSUL_HTTP_TOKEN_FILE"])
     file.unlink()
     if content is not None:
@@ -168,14 +209,24 @@ def test_without_a_token_nothing_is_asked(agent: FakeAgent, environment: dict[st
     assert agent.tokens == []
 
 
-def test_no_secret_is_in_a_file_or_in_the_log(agent: FakeAgent, environment: dict[str, str], backserve: Program, tmp_path: Path) -> None:
+def test_no_secret_is_in_a_file_or_in_the_log(
+    agent: FakeAgent, environment: dict[str, str], backserve: Program, tmp_path: Path
+) -> None:
     assert ask(backserve, as_service(agent)).status_code == 200
     secrets = [agent.token, agent.leaf("backserve").key.splitlines()[1]]
     token_file = Path(environment["CONSUL_HTTP_TOKEN_FILE"])
-    found = [file for file in tmp_path.rglob("*") if file.is_file() and any(secret in file.read_text() for secret in secrets)]
+    found = [
+        file
+        for file in tmp_path.rglob("*")
+        if file.is_file() and any(secret in file.read_text() for secret in secrets)
+    ]
     assert found == [token_file]
-    open_files = [str(link.readlink()) for link in Path(f"/proc/{backserve.process.pid}/fd").iterdir()]
-    assert not [name for name in open_files if "certificate" in name], "what OpenSSL read the key from is closed"
+    open_files = [
+        str(link.readlink()) for link in Path(f"/proc/{backserve.process.pid}/fd").iterdir()
+    ]
+    assert not [name for name in open_files if "certificate" in name], (
+        "what OpenSSL read the key from is closed"
+    )
 
 
 def test_without_a_greeting_it_is_unhealthy(tmp_path: Path) -> None:
@@ -185,18 +236,24 @@ def test_without_a_greeting_it_is_unhealthy(tmp_path: Path) -> None:
         assert "BACKSERVE_GREETING" in health.json()["reason"]
 
 
-def test_its_log_is_json_and_health_checks_do_not_fill_it(agent: FakeAgent, backserve: Program) -> None:
+def test_its_log_is_json_and_health_checks_do_not_fill_it(
+    agent: FakeAgent, backserve: Program
+) -> None:
     for _ in range(3):
         backserve.health()
     ask(backserve, as_service(agent))
     # An answer is sent before its line is written.
     eventually(lambda: "/" in [line.get("path") for line in backserve.log()])
-    lines = [line for line in backserve.log() if line["event"] == "request" and line["status"] == 200]
+    lines = [
+        line for line in backserve.log() if line["event"] == "request" and line["status"] == 200
+    ]
     assert [(line["path"], line["level"]) for line in lines] == [("/health", "info"), ("/", "info")]
     assert all(line["ms"] >= 0 and line["time"].endswith("+00:00") for line in lines)
 
 
-def test_at_the_end_it_is_red_but_answers_until_the_drain_is_over(agent: FakeAgent, environment: dict[str, str], tmp_path: Path) -> None:
+def test_at_the_end_it_is_red_but_answers_until_the_drain_is_over(
+    agent: FakeAgent, environment: dict[str, str], tmp_path: Path
+) -> None:
     with serving("backserve", tmp_path, **environment, DRAIN_SECONDS="2") as backserve:
         eventually(lambda: backserve.health().status_code == 200)
         with backserve.client(as_service(agent)) as idle:
@@ -204,10 +261,16 @@ def test_at_the_end_it_is_red_but_answers_until_the_drain_is_over(agent: FakeAge
             backserve.terminate()
             backserve.until("draining")
             health = backserve.health()
-            assert (health.status_code, health.json()["reason"], health.headers["connection"]) == (503, "draining", "close")
+            assert (health.status_code, health.json()["reason"], health.headers["connection"]) == (
+                503,
+                "draining",
+                "close",
+            )
             reply = ask(backserve, as_service(agent))
             assert (reply.json()["message"], reply.headers["connection"]) == ("ahoy", "close")
-            assert backserve.end(timeout=10) == 0, "a connection on which nothing is asked holds nothing up"
+            assert backserve.end(timeout=10) == 0, (
+                "a connection on which nothing is asked holds nothing up"
+            )
 
 
 def test_an_instance_that_was_never_healthy_ends_at_once(tmp_path: Path) -> None:
@@ -217,12 +280,16 @@ def test_an_instance_that_was_never_healthy_ends_at_once(tmp_path: Path) -> None
         assert backserve.end(timeout=10) == 0
 
 
-def test_it_waits_for_a_port_that_is_still_taken(agent: FakeAgent, environment: dict[str, str], tmp_path: Path) -> None:
+def test_it_waits_for_a_port_that_is_still_taken(
+    agent: FakeAgent, environment: dict[str, str], tmp_path: Path
+) -> None:
     beside = tmp_path / "beside"
     beside.mkdir()
     with serving("backserve", tmp_path, **environment, DRAIN_SECONDS="1") as old:
         eventually(lambda: old.health().status_code == 200)
-        with start("backserve", beside, old.port, {**environment, "BACKSERVE_GREETING": "new"}) as new:
+        with start(
+            "backserve", beside, old.port, {**environment, "BACKSERVE_GREETING": "new"}
+        ) as new:
             new.until("waiting for the port")
             old.terminate()
             new.until("certificates taken")

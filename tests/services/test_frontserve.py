@@ -40,23 +40,38 @@ def well(program: Program) -> bool:
     return program.get("/health").status_code == 200
 
 
-def test_the_reply_holds_backserves_and_the_instances_take_turns(agent: FakeAgent, frontserve: Start) -> None:
+def test_the_reply_holds_backserves_and_the_instances_take_turns(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     one, two = Told(body={"message": "one"}), Told(body={"message": "two"})
     with stub(one, as_service(agent)), stub(two, as_service(agent)):
         records = Records({"backserve": [("127.0.0.1", one.port), ("127.0.0.1", two.port)]})
-        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns, NODE_NAME="worker02nyc3") as program:
+        with (
+            consul_dns(records) as dns,
+            frontserve(CONSUL_DNS=dns, NODE_NAME="worker02nyc3") as program,
+        ):
             eventually(lambda: well(program))
             replies = [program.get().json() for _ in range(6)]
     assert Counter(reply["backserve"]["message"] for reply in replies) == {"one": 3, "two": 3}
-    assert {(reply["service"], reply["node"]) for reply in replies} == {("frontserve", "worker02nyc3")}
+    assert {(reply["service"], reply["node"]) for reply in replies} == {
+        ("frontserve", "worker02nyc3")
+    }
     assert set(records.asked) == {"backserve.service.consul. SRV"}
-    assert {certificate["subjectAltName"] for certificate in one.certificates} == {(("URI", service_uri("frontserve")),)}
+    assert {certificate["subjectAltName"] for certificate in one.certificates} == {
+        (("URI", service_uri("frontserve")),)
+    }
 
 
 def test_an_instance_that_fails_is_passed_over(agent: FakeAgent, frontserve: Start) -> None:
-    with stub(Told(status=500), as_service(agent)) as broken, stub(Told(body={"message": "well"}), as_service(agent)) as good:
+    with (
+        stub(Told(status=500), as_service(agent)) as broken,
+        stub(Told(body={"message": "well"}), as_service(agent)) as good,
+    ):
         places = [("127.0.0.1", free_port()), ("127.0.0.1", broken.port), ("127.0.0.1", good.port)]
-        with consul_dns(Records({"backserve": places})) as dns, frontserve(CONSUL_DNS=dns) as program:
+        with (
+            consul_dns(Records({"backserve": places})) as dns,
+            frontserve(CONSUL_DNS=dns) as program,
+        ):
             eventually(lambda: well(program))
             replies = [program.get() for _ in range(6)]
     assert [reply.status_code for reply in replies] == [200] * 6
@@ -72,21 +87,37 @@ IMPOSTORS: dict[str, Callable[[Authority], Credentials]] = {
 }
 
 
-def test_who_is_not_backserve_gets_no_request_and_is_passed_over(agent: FakeAgent, frontserve: Start) -> None:
+def test_who_is_not_backserve_gets_no_request_and_is_passed_over(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     with stub(Told(body={"message": "well"}), as_service(agent)) as good, stub(Told()) as plain:
         for what, shown in IMPOSTORS.items():
             with stub(Told(), as_service(agent, shown(agent.roots[0]))) as impostor:
-                records = Records({"backserve": [("127.0.0.1", port) for port in (impostor.port, plain.port, good.port)]})
+                records = Records(
+                    {
+                        "backserve": [
+                            ("127.0.0.1", port) for port in (impostor.port, plain.port, good.port)
+                        ]
+                    }
+                )
                 with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
                     eventually(lambda program=program: well(program))
-                    assert {program.get().json()["backserve"]["message"] for _ in range(3)} == {"well"}
-                    failed = {line["instance"] for line in program.log() if line["event"] == "instance failed"}
+                    assert {program.get().json()["backserve"]["message"] for _ in range(3)} == {
+                        "well"
+                    }
+                    failed = {
+                        line["instance"]
+                        for line in program.log()
+                        if line["event"] == "instance failed"
+                    }
                 assert f"127.0.0.1:{impostor.port}" in failed
                 assert impostor.requests == [], what
         assert plain.requests == []
 
 
-def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(agent: FakeAgent, frontserve: Start) -> None:
+def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     came: list[bytes] = []
 
     def listen(listener: socket.socket) -> None:
@@ -102,7 +133,10 @@ def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(agent: FakeAgen
     listener = socket.create_server(("127.0.0.1", 0))
     impostor = threading.Thread(target=listen, args=[listener])
     impostor.start()
-    with consul_dns(Records({"backserve": [("127.0.0.1", listener.getsockname()[1])]})) as dns, frontserve(CONSUL_DNS=dns) as program:
+    with (
+        consul_dns(Records({"backserve": [("127.0.0.1", listener.getsockname()[1])]})) as dns,
+        frontserve(CONSUL_DNS=dns) as program,
+    ):
         eventually(lambda: well(program))
         reply = program.get()
         impostor.join()
@@ -110,7 +144,9 @@ def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(agent: FakeAgen
     assert f"the peer is {service_uri('prober')}" in reply.json()["reason"]
 
 
-def test_without_a_certificate_it_is_unhealthy_and_says_why(agent: FakeAgent, frontserve: Start) -> None:
+def test_without_a_certificate_it_is_unhealthy_and_says_why(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     agent.stop()
     with stub(Told(body={"message": "well"}), as_service(agent)) as good:
         records = Records({"backserve": [("127.0.0.1", good.port)]})
@@ -118,7 +154,10 @@ def test_without_a_certificate_it_is_unhealthy_and_says_why(agent: FakeAgent, fr
             program.until("certificates not read")
             for path in ("/", "/health"):
                 reply = program.get(path)
-                assert (reply.status_code, "frontserve has no certificate yet" in reply.json()["reason"]) == (503, True)
+                assert (
+                    reply.status_code,
+                    "frontserve has no certificate yet" in reply.json()["reason"],
+                ) == (503, True)
             agent.start()
             eventually(lambda: well(program))
             agent.stop()
@@ -135,9 +174,14 @@ def test_no_instance_is_a_503_with_the_reason(agent: FakeAgent, frontserve: Star
         assert program.get("/health").status_code == 200, "frontserve itself is well"
 
 
-def test_every_instance_failing_is_a_503_that_names_them(agent: FakeAgent, frontserve: Start) -> None:
+def test_every_instance_failing_is_a_503_that_names_them(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     gone = free_port()
-    with consul_dns(Records({"backserve": [("127.0.0.1", gone)]})) as dns, frontserve(CONSUL_DNS=dns) as program:
+    with (
+        consul_dns(Records({"backserve": [("127.0.0.1", gone)]})) as dns,
+        frontserve(CONSUL_DNS=dns) as program,
+    ):
         eventually(lambda: well(program))
         reply = program.get()
     assert reply.status_code == 503
@@ -162,7 +206,9 @@ def test_a_dns_that_fails_for_a_moment_is_asked_again(agent: FakeAgent, frontser
     assert records.asked == ["backserve.service.consul. SRV"] * 4
 
 
-def test_a_dns_that_goes_on_failing_is_a_503_that_says_so(agent: FakeAgent, frontserve: Start) -> None:
+def test_a_dns_that_goes_on_failing_is_a_503_that_says_so(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     with consul_dns(Records(failing=10_000)) as dns, frontserve(CONSUL_DNS=dns) as program:
         eventually(lambda: well(program))
         reply = program.get()
@@ -170,7 +216,9 @@ def test_a_dns_that_goes_on_failing_is_a_503_that_says_so(agent: FakeAgent, fron
     assert "SERVFAIL" in reply.json()["reason"]
 
 
-def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(agent: FakeAgent, frontserve: Start) -> None:
+def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     with stub(Told(body={"message": "here"}), as_service(agent)) as here:
         records = Records({"backserve": [("127.0.0.1", here.port)]}, additional=False, lost=1)
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
@@ -179,7 +227,9 @@ def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_u
     assert records.asked == ["backserve.service.consul. SRV", "i0.addr.consul. A"]
 
 
-def test_a_request_in_flight_ends_before_the_service_does(agent: FakeAgent, frontserve: Start) -> None:
+def test_a_request_in_flight_ends_before_the_service_does(
+    agent: FakeAgent, frontserve: Start
+) -> None:
     with stub(Told(body={"message": "slow"}, delay=1.5), as_service(agent)) as slow:
         records = Records({"backserve": [("127.0.0.1", slow.port)]})
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:

@@ -29,7 +29,10 @@ class Pair:
 
     def took(self, times: int) -> bool:
         """Whether both took into use what was new, so many times by now."""
-        return all(program.events().count("certificates taken") == times for program in (self.frontserve, self.backserve))
+        return all(
+            program.events().count("certificates taken") == times
+            for program in (self.frontserve, self.backserve)
+        )
 
     def ask(self, shown: Credentials, *trusted: Authority) -> int:
         """A request to backserve on a connection of its own."""
@@ -42,8 +45,12 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     with ExitStack() as stack:
         agent = stack.enter_context(fake_agent())
         env = workload(agent, tmp_path)
-        backserve = stack.enter_context(serving("backserve", tmp_path, **env, BACKSERVE_GREETING="ahoy"))
-        dns = stack.enter_context(consul_dns(Records({"backserve": [("127.0.0.1", backserve.port)]})))
+        backserve = stack.enter_context(
+            serving("backserve", tmp_path, **env, BACKSERVE_GREETING="ahoy")
+        )
+        dns = stack.enter_context(
+            consul_dns(Records({"backserve": [("127.0.0.1", backserve.port)]}))
+        )
         frontserve = stack.enter_context(serving("frontserve", tmp_path, **env, CONSUL_DNS=dns))
         pair = Pair(agent, frontserve, backserve)
         eventually(lambda: pair.took(1))
@@ -108,7 +115,12 @@ def test_an_established_connection_lives_on(pair: Pair) -> None:
         assert old.get("/").status_code == 200
         pair.agent.rotate_roots()
         pair.agent.drop_old_roots()
-        eventually(lambda: pair.backserve.log()[-1].get("roots") == 1 and pair.backserve.events().count("certificates taken") > 1)
+        eventually(
+            lambda: (
+                pair.backserve.log()[-1].get("roots") == 1
+                and pair.backserve.events().count("certificates taken") > 1
+            )
+        )
         assert old.get("/").status_code == 200
         with pair.backserve.client(context) as new, pytest.raises(httpx.TransportError):
             new.get("/")
@@ -129,15 +141,32 @@ def holding(consul: Consul, token: str, directory: Path) -> dict[str, str]:
     """The environment of a service that has ``token``."""
     file = directory / token
     file.write_text(token)
-    return {"CONSUL_HTTP_ADDR": consul.url, "CONSUL_HTTP_TOKEN_FILE": str(file), "BACKSERVE_GREETING": "ahoy"}
+    return {
+        "CONSUL_HTTP_ADDR": consul.url,
+        "CONSUL_HTTP_TOKEN_FILE": str(file),
+        "BACKSERVE_GREETING": "ahoy",
+    }
 
 
 def test_consuls_intentions_decide(consul: Consul, tmp_path: Path) -> None:
     port = free_port()
-    consul.register({"Node": "worker01nyc3", "Address": "127.0.0.1", "Service": {"Service": "backserve", "Port": port}})
+    consul.register(
+        {
+            "Node": "worker01nyc3",
+            "Address": "127.0.0.1",
+            "Service": {"Service": "backserve", "Port": port},
+        }
+    )
     with (
-        start("backserve", tmp_path, port, holding(consul, consul.token("backserve"), tmp_path)) as backserve,
-        serving("frontserve", tmp_path, **holding(consul, consul.token("frontserve"), tmp_path), CONSUL_DNS=consul.dns) as frontserve,
+        start(
+            "backserve", tmp_path, port, holding(consul, consul.token("backserve"), tmp_path)
+        ) as backserve,
+        serving(
+            "frontserve",
+            tmp_path,
+            **holding(consul, consul.token("frontserve"), tmp_path),
+            CONSUL_DNS=consul.dns,
+        ) as frontserve,
     ):
         for program in (backserve, frontserve):
             program.until("certificates taken")
@@ -154,5 +183,9 @@ def test_consuls_intentions_decide(consul: Consul, tmp_path: Path) -> None:
 
 
 def test_the_token_of_another_service_gets_no_certificate(consul: Consul, tmp_path: Path) -> None:
-    with serving("backserve", tmp_path, **holding(consul, consul.token("frontserve"), tmp_path)) as backserve:
-        eventually(lambda: "lacks permission 'service:write'" in backserve.health().json()["reason"])
+    with serving(
+        "backserve", tmp_path, **holding(consul, consul.token("frontserve"), tmp_path)
+    ) as backserve:
+        eventually(
+            lambda: "lacks permission 'service:write'" in backserve.health().json()["reason"]
+        )

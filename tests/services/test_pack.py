@@ -22,7 +22,9 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return copy
 
 
-def test_the_same_bytes_from_another_cache_and_checkout(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_bytes_from_another_cache_and_checkout(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = pack("backserve")
     for file in checkout.rglob("*.py"):
         file.touch()
@@ -46,7 +48,9 @@ def test_nothing_in_it_depends_on_when_or_by_whom(service: str) -> None:
 
 def test_only_its_own_service_is_in_it() -> None:
     with zipfile.ZipFile(pack("backserve").path) as archive:
-        folders = {name.split("/")[1] for name in archive.namelist() if name.startswith("services/")}
+        folders = {
+            name.split("/")[1] for name in archive.namelist() if name.startswith("services/")
+        }
     assert folders == {"__init__.py", "backserve", "connect", "serving"}
 
 
@@ -65,12 +69,20 @@ def test_an_unknown_service_is_refused() -> None:
 
 def test_a_wheel_with_another_hash_is_refused(checkout: Path) -> None:
     requirements = checkout / "backserve" / "requirements.txt"
-    requirements.write_text(re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, requirements.read_text()))
+    requirements.write_text(
+        re.sub("sha256:[0-9a-f]{64}", "sha256:" + "0" * 64, requirements.read_text())
+    )
     with pytest.raises(PackError, match="backserve cannot be installed"):
         pack("backserve")
 
 
 def test_the_command_prints_what_it_made() -> None:
-    done = subprocess.run([sys.executable, "-m", "services.pack"], capture_output=True, text=True, check=True, cwd=packing.HERE.parent)
+    done = subprocess.run(
+        [sys.executable, "-m", "services.pack"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=packing.HERE.parent,
+    )
     made = pack("prober")
     assert f"prober {made.sha256} {made.path}" in done.stdout.splitlines()

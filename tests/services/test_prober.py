@@ -28,7 +28,9 @@ def consul(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Consul]:
 def prober(consul: Consul, tmp_path: Path) -> Iterator[None]:
     token = tmp_path / "consul_token"
     token.write_text(MANAGEMENT)
-    with serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)) as program:
+    with serving(
+        "prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)
+    ) as program:
         eventually(lambda: program.get("/health").status_code == 200)
         yield
 
@@ -36,10 +38,29 @@ def prober(consul: Consul, tmp_path: Path) -> Iterator[None]:
 def edge(consul: Consul, node: str, port: int, meta: dict[str, str], **definition: str) -> None:
     """Register an external node with one service and one check, as Pulumi's Consul resources do."""
     consul.register({"Node": node, "Address": "127.0.0.1", "NodeMeta": meta})
-    check: dict[str, Any] = {"CheckID": f"{node}:url", "Name": "answers", "Node": node, "ServiceID": node, "Status": "critical"}
-    check["Definition"] = {"Interval": "1s", "Timeout": "1s", "DeregisterCriticalServiceAfter": "0s", **definition}
+    check: dict[str, Any] = {
+        "CheckID": f"{node}:url",
+        "Name": "answers",
+        "Node": node,
+        "ServiceID": node,
+        "Status": "critical",
+    }
+    check["Definition"] = {
+        "Interval": "1s",
+        "Timeout": "1s",
+        "DeregisterCriticalServiceAfter": "0s",
+        **definition,
+    }
     service = {"Service": node, "Address": "127.0.0.1", "Port": port}
-    consul.register({"Node": node, "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": service, "Checks": [check]})
+    consul.register(
+        {
+            "Node": node,
+            "Address": "127.0.0.1",
+            "SkipNodeUpdate": True,
+            "Service": service,
+            "Checks": [check],
+        }
+    )
 
 
 def status(consul: Consul, node: str, check: str) -> str | None:
@@ -53,11 +74,15 @@ def test_an_http_check_follows_what_the_url_answers(consul: Consul) -> None:
         edge(consul, "http", told.port, EXTERNAL, HTTP=f"http://127.0.0.1:{told.port}/")
         eventually(lambda: status(consul, "http", "http:url") == "passing")
         assert "200 OK" in consul.checks("http")["http:url"]["Output"]
-        assert consul.checks("http")["http:url"]["Definition"]["Interval"] == "1s", "the definition stays as it was registered"
+        assert consul.checks("http")["http:url"]["Definition"]["Interval"] == "1s", (
+            "the definition stays as it was registered"
+        )
         written = consul.checks("http")["http:url"]["ModifyIndex"]
         seen = len(told.requests)
         eventually(lambda: len(told.requests) >= seen + 3)
-        assert consul.checks("http")["http:url"]["ModifyIndex"] == written, "only a change is written"
+        assert consul.checks("http")["http:url"]["ModifyIndex"] == written, (
+            "only a change is written"
+        )
         told.status = 503
         eventually(lambda: status(consul, "http", "http:url") == "critical")
         told.status = 429
@@ -95,7 +120,14 @@ def test_a_node_that_is_not_external_is_left_alone(consul: Consul) -> None:
 @pytest.mark.usefixtures("prober")
 def test_a_service_critical_for_longer_than_its_check_allows_is_removed(consul: Consul) -> None:
     port = free_port()
-    edge(consul, "doomed", port, EXTERNAL, HTTP=f"http://127.0.0.1:{port}/", DeregisterCriticalServiceAfter="2s")
+    edge(
+        consul,
+        "doomed",
+        port,
+        EXTERNAL,
+        HTTP=f"http://127.0.0.1:{port}/",
+        DeregisterCriticalServiceAfter="2s",
+    )
     eventually(lambda: consul.services("doomed") == [])
 
 
@@ -104,7 +136,9 @@ def test_the_token_is_read_for_each_question(consul: Consul, tmp_path: Path) -> 
     token.write_text("4f1b5c1e-0000-4000-8000-00000000000f")
     with (
         stub(Told()) as told,
-        serving("prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)) as program,
+        serving(
+            "prober", tmp_path, CONSUL_HTTP_ADDR=consul.url, CONSUL_HTTP_TOKEN_FILE=str(token)
+        ) as program,
     ):
         edge(consul, "late", told.port, EXTERNAL, HTTP=f"http://127.0.0.1:{told.port}/")
         program.until("catalog not read")
@@ -121,13 +155,15 @@ def test_without_consul_it_starts_healthy(tmp_path: Path) -> None:
 
 def test_when_consul_is_silent_for_long_it_is_unhealthy(monkeypatch: pytest.MonkeyPatch) -> None:
     follower = Prober(Catalog(Agent(f"127.0.0.1:{free_port()}")))
-    assert follower.ailment() is None
+    assert follower.health_problem() is None
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + SILENCE)
-    assert follower.ailment() == "Consul has not answered for 60 s"
+    assert follower.health_problem() == "Consul has not answered for 60 s"
 
 
-@pytest.mark.parametrize(("text", "value"), [("", 0), ("5s", 5), ("1m30s", 90), ("500ms", 0.5), ("1h0m0s", 3600)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("", 0), ("5s", 5), ("1m30s", 90), ("500ms", 0.5), ("1h0m0s", 3600)]
+)
 def test_durations_are_read_as_go_writes_them(text: str, value: float) -> None:
     assert seconds(text) == pytest.approx(value)
 

@@ -15,7 +15,9 @@ def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.M
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send(
+            {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
+        )
 
     async def admits(certificate: Any) -> bool:
         return True
@@ -33,7 +35,10 @@ def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.M
         await guard({}, receive, send)
 
     asyncio.run(two_requests())
-    assert sent == [[(b"content-length", b"0")], [(b"content-length", b"0"), (b"connection", b"close")]]
+    assert sent == [
+        [(b"content-length", b"0")],
+        [(b"content-length", b"0"), (b"connection", b"close")],
+    ]
 
 
 def test_answers_are_sent_without_delay() -> None:
@@ -41,7 +46,9 @@ def test_answers_are_sent_without_delay() -> None:
         done = asyncio.get_running_loop().create_future()
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            done.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            done.set_result(
+                writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            )
             writer.close()
 
         listener = await listen("127.0.0.1", 0)

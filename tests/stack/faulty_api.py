@@ -10,7 +10,16 @@ from typing import Any
 
 import requests
 
-CONNECTION_ONLY = {"connection", "content-length", "transfer-encoding", "content-encoding", "keep-alive", "host", "date", "server"}
+CONNECTION_ONLY = {
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "content-encoding",
+    "keep-alive",
+    "host",
+    "date",
+    "server",
+}
 MESSAGE = "as the test wants it"
 
 
@@ -47,10 +56,22 @@ def faulty(api: str, method: str, path: str, faults: Iterable[Fault]) -> Iterato
                     standing.met += fault is not None
             if fault:
                 told = json.dumps({"id": "fault", "message": MESSAGE}).encode()
-                return self._send(fault.status, {"Content-Type": "application/json", **fault.headers}, told)
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in CONNECTION_ONLY}
-            answer = requests.request(self.command, api + self.path, headers=headers, data=body, timeout=60)
-            kept = {name: value for name, value in answer.headers.items() if name.lower() not in CONNECTION_ONLY}
+                return self._send(
+                    fault.status, {"Content-Type": "application/json", **fault.headers}, told
+                )
+            headers = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() not in CONNECTION_ONLY
+            }
+            answer = requests.request(
+                self.command, api + self.path, headers=headers, data=body, timeout=60
+            )
+            kept = {
+                name: value
+                for name, value in answer.headers.items()
+                if name.lower() not in CONNECTION_ONLY
+            }
             return self._send(answer.status_code, kept, answer.content)
 
         def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:

@@ -21,7 +21,11 @@ def _of(resource: Mapping[str, Any]) -> Iterator[str]:
     elif kind == "tls:index/privateKey:PrivateKey":
         for form in ("privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"):
             # OpenSSH's form has the public half in it, whose length differs from kind to kind.
-            yield from (line for line in lines(outputs.get(form) or "") if line not in outputs.get("publicKeyOpenssh", ""))
+            yield from (
+                line
+                for line in lines(outputs.get(form) or "")
+                if line not in outputs.get("publicKeyOpenssh", "")
+            )
     elif kind == "nomad:index/aclToken:AclToken":
         yield outputs["secretId"]
     elif kind.endswith(":Bootstrap"):

@@ -23,7 +23,12 @@ class Commands:
         section = PAGE.read_text().partition(HEADING)[2].partition("\n## ")[0]
         blocks = re.findall(r"```(\w*)\n(.*?)```", section, re.DOTALL)
         [seed] = [block for language, block in blocks if language == "python"]
-        shell = [line for language, block in blocks if not language for line in block.replace("\\\n", " ").splitlines()]
+        shell = [
+            line
+            for language, block in blocks
+            if not language
+            for line in block.replace("\\\n", " ").splitlines()
+        ]
         [up] = [line for line in shell if line.startswith("pulumi up")]
         [destroy] = [line for line in shell if " destroy " in line]
         set_up = [line for line in shell if line.startswith("export ")]

@@ -16,12 +16,12 @@ import requests
 import yaml
 
 from deploy import cluster
-from deploy.stack import opened
+from deploy.stack import reveal_secrets
 from infra import mtls
 from infra.mtls import Access
-from rehearsal import leftovers
 from rehearsal.config import CloudConfig
-from rehearsal.environment import whole
+from rehearsal.lifecycle import leak_check
+from rehearsal.lifecycle.environment import whole
 from tests.stack import known_secrets
 
 CHECKOUT = Path(__file__).parents[2]
@@ -49,7 +49,11 @@ class Done:
 def copy_checkout(target: Path) -> None:
     """A clone of the checkout as it stands, so that a test may change its files."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=CHECKOUT, check=True, capture_output=True, text=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     for name in filter(None, listed.stdout.split("\0")):
         source = CHECKOUT / name
@@ -81,16 +85,25 @@ class Rig:
     def stop(self) -> None:
         """Take the cloud down. What it left behind fails the test that owns it."""
         self.rehearsal("down")
-        assert leftovers.of(self.name) == []
+        assert leak_check.of(self.name) == []
 
     def rehearsal(self, *words: str) -> None:
         command = [sys.executable, "-m", "rehearsal", words[0], "--cloud", self.name, *words[1:]]
-        subprocess.run(command, cwd=CHECKOUT, check=True, capture_output=True, text=True, timeout=COMMAND_SECONDS)
+        subprocess.run(
+            command,
+            cwd=CHECKOUT,
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
 
     @property
     def secrets(self) -> list[str]:
         """What nobody may see: the keys to the cloud, and all that the stack keeps to itself, by values that tell each of them."""
-        cloud = [self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")]
+        cloud = [
+            self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")
+        ]
         return [*cloud, *sorted(known_secrets.of(self.resources))]
 
     def run(self, *command: str, **more: str) -> Done:
@@ -103,7 +116,13 @@ class Rig:
 
     def _run(self, command: Sequence[str], environment: dict[str, str]) -> Done:
         done = subprocess.run(
-            command, cwd=self.directory, env=environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+            command,
+            cwd=self.directory,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
@@ -132,14 +151,18 @@ class Rig:
         """What the state has, with all secrets in clear."""
         done = self.pulumi("stack", "export", "--show-secrets")
         assert done.code == 0, done.err
-        found: list[dict[str, Any]] = opened(done.json["deployment"].get("resources", []))
+        found: list[dict[str, Any]] = reveal_secrets(done.json["deployment"].get("resources", []))
         return found
 
     def access(self, *, management: bool = False) -> Access:
         """What the operator has; or what Pulumi itself has, which may do everything."""
         if not management:
             return cluster.access(self.outputs)
-        [bootstrap] = [one for one in self.resources if one["type"].endswith(":Bootstrap") and not one.get("delete")]
+        [bootstrap] = [
+            one
+            for one in self.resources
+            if one["type"].endswith(":Bootstrap") and not one.get("delete")
+        ]
         found: Access = bootstrap["outputs"]["access"]
         return found
 
@@ -166,13 +189,18 @@ class Rig:
         """The cloud's API, as any client asks it: one that is told to wait does so (keys may be listed ten times a minute)."""
         url = self.environment["DIGITALOCEAN_API_URL"] + path
         headers = {"Authorization": f"Bearer {self.environment['DIGITALOCEAN_TOKEN']}"}
-        while (answer := requests.request(method, url, headers=headers, json=body or None, timeout=30)).status_code == 429:
+        while (
+            answer := requests.request(method, url, headers=headers, json=body or None, timeout=30)
+        ).status_code == 429:
             time.sleep(float(answer.headers["Retry-After"]))
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
     def droplets(self) -> dict[str, dict[str, Any]]:
-        return {droplet["name"]: droplet for droplet in self.api("/v2/droplets?per_page=200")["droplets"]}
+        return {
+            droplet["name"]: droplet
+            for droplet in self.api("/v2/droplets?per_page=200")["droplets"]
+        }
 
     def address(self, name: str, kind: str = "public") -> str:
         networks = self.droplets()[name]["networks"]["v4"]
@@ -183,31 +211,63 @@ class Rig:
 
         A droplet that is not the stack's has no known host key and no administrator; there it is root itself.
         """
-        key = ["-i", self.environment["SLIPWAY_SSH_KEY"], "-o", "IdentitiesOnly=yes", "-o", "LogLevel=ERROR", "-o", "ConnectTimeout=10"]
+        key = [
+            "-i",
+            self.environment["SLIPWAY_SSH_KEY"],
+            "-o",
+            "IdentitiesOnly=yes",
+            "-o",
+            "LogLevel=ERROR",
+            "-o",
+            "ConnectTimeout=10",
+        ]
         public = self._host_key(name)
         if not public:
             anyone = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
             return self.run("ssh", *key, *anyone, f"root@{self.address(name)}", command)
         known = self.directory.with_name(f"{self.directory.name}-known-hosts")
         known.write_text(f"{name} {public}\n")
-        only = ["-o", "StrictHostKeyChecking=yes", "-o", f"UserKnownHostsFile={known}", "-o", f"HostKeyAlias={name}"]
+        only = [
+            "-o",
+            "StrictHostKeyChecking=yes",
+            "-o",
+            f"UserKnownHostsFile={known}",
+            "-o",
+            f"HostKeyAlias={name}",
+        ]
         as_root = f"sudo -n bash -c {shlex.quote(command)}"
-        return self.run("ssh", *key, *only, f"ops@{self.address(name)}", as_root if root else command)
+        return self.run(
+            "ssh", *key, *only, f"ops@{self.address(name)}", as_root if root else command
+        )
 
     def _host_key(self, name: str) -> str:
         if name not in self._host_keys:
             self._host_keys = self.outputs.get("host_keys", {})
         return self._host_keys.get(name, "")
 
-    def consul(self, path: str, method: str = "GET", *, management: bool = False, **body: Any) -> Any:
+    def consul(
+        self, path: str, method: str = "GET", *, management: bool = False, **body: Any
+    ) -> Any:
         """Ask the prime's Consul, as the operator or with all rights."""
         access = self.access(management=management)
-        return _asked(mtls.session(access, {"X-Consul-Token": access["consul_token"]}), method, access["consul"] + path, body)
+        return _asked(
+            mtls.session(access, {"X-Consul-Token": access["consul_token"]}),
+            method,
+            access["consul"] + path,
+            body,
+        )
 
-    def nomad(self, path: str, method: str = "GET", *, management: bool = False, **body: Any) -> Any:
+    def nomad(
+        self, path: str, method: str = "GET", *, management: bool = False, **body: Any
+    ) -> Any:
         """Ask the prime's Nomad, as the operator or with all rights."""
         access = self.access(management=management)
-        return _asked(mtls.session(access, {"X-Nomad-Token": access["nomad_token"]}), method, access["nomad"] + path, body)
+        return _asked(
+            mtls.session(access, {"X-Nomad-Token": access["nomad_token"]}),
+            method,
+            access["nomad"] + path,
+            body,
+        )
 
     def answer(self) -> Any:
         answer = requests.get(self.outputs["url"], timeout=10)

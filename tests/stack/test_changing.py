@@ -22,9 +22,17 @@ def test_a_machine_that_reboots_is_what_it_was(rig: Rig, name: str) -> None:
     """By itself: its certificate, keys and tokens are on its disk, and the metadata service stays shut."""
     boot = rig.ssh(name, "cat /proc/sys/kernel/random/boot_id").out
     rig.api(f"/v2/droplets/{rig.droplets()[name]['id']}/actions", "POST", type="reboot")
-    assert eventually(lambda: (now := rig.ssh(name, "cat /proc/sys/kernel/random/boot_id")).code == 0 and now.out != boot, 120)
+    assert eventually(
+        lambda: (
+            (now := rig.ssh(name, "cat /proc/sys/kernel/random/boot_id")).code == 0
+            and now.out != boot
+        ),
+        120,
+    )
     assert eventually(lambda: rig.deploy("verify").code == 0, 120)
-    assert rig.ssh(name, "curl --silent --max-time 3 http://169.254.169.254/metadata/v1/id").code != 0
+    assert (
+        rig.ssh(name, "curl --silent --max-time 3 http://169.254.169.254/metadata/v1/id").code != 0
+    )
     assert rig.up()["changes"] == []
 
 
@@ -45,7 +53,11 @@ def test_a_changed_backserve_comes_by_canary_without_a_failed_request(rig: Rig) 
     rig.set(greeting="good evening")
     with Traffic(rig.outputs["url"]) as traffic:
         rig.up()
-        assert eventually(lambda: {answer["backserve"]["message"] for answer in rig.answers(8)} == {"good evening"})
+        assert eventually(
+            lambda: (
+                {answer["backserve"]["message"] for answer in rig.answers(8)} == {"good evening"}
+            )
+        )
     assert {"hello", "good evening"} <= traffic.messages
     assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
 
@@ -80,7 +92,11 @@ def test_the_code_of_a_service_is_changed(rig: Rig) -> None:
 def test_the_only_prime_is_replaced(rig: Rig) -> None:
     """What lived in the cluster is made again; no other droplet is replaced."""
     before = _ids(rig)
-    urn = next(line.split()[-1] for line in rig.pulumi("stack", "--show-urns").out.splitlines() if "::prime01" in line)
+    urn = next(
+        line.split()[-1]
+        for line in rig.pulumi("stack", "--show-urns").out.splitlines()
+        if "::prime01" in line
+    )
     done = rig.pulumi("up", "--yes", "--replace", urn)
     assert done.code == 0, done.said[-4000:]
     after = _ids(rig)
@@ -97,7 +113,13 @@ def test_the_stack_moves_to_another_region(rig: Rig) -> None:
     assert rig.outputs["image"] == before
     [image] = rig.api("/v2/images?private=true")["images"]
     assert image["name"] == before and {"nyc3", "ams3"} <= set(image["regions"])
-    assert set(rig.droplets()) == {"prime01ams3", "worker01ams3", "worker02ams3", "worker03ams3", "worker04ams3"}
+    assert set(rig.droplets()) == {
+        "prime01ams3",
+        "worker01ams3",
+        "worker02ams3",
+        "worker03ams3",
+        "worker04ams3",
+    }
     assert rig.deploy("verify").code == 0
     assert rig.answer()["node"].endswith("ams3")
 
@@ -113,7 +135,9 @@ def test_the_stack_moves_to_another_region(rig: Rig) -> None:
         ({"worker_size": "s-9vcpu-9gb"}, "s-9vcpu-9gb"),
     ],
 )
-def test_a_wrong_setting_is_told_before_anything_is_touched(rig: Rig, settings: dict[str, object], told: str) -> None:
+def test_a_wrong_setting_is_told_before_anything_is_touched(
+    rig: Rig, settings: dict[str, object], told: str
+) -> None:
     before = _ids(rig)
     rig.set(**settings)
     done = rig.deploy("up")
@@ -121,7 +145,10 @@ def test_a_wrong_setting_is_told_before_anything_is_touched(rig: Rig, settings: 
     assert _ids(rig) == before
 
 
-@pytest.mark.parametrize(("variable", "told"), [("DIGITALOCEAN_TOKEN", "401"), ("SPACES_SECRET_ACCESS_KEY", "SignatureDoesNotMatch")])
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [("DIGITALOCEAN_TOKEN", "401"), ("SPACES_SECRET_ACCESS_KEY", "SignatureDoesNotMatch")],
+)
 def test_a_wrong_key_is_named(rig: Rig, variable: str, told: str) -> None:
     rig.set(workers=5)
     main = rig.directory / "services/backserve/main.py"

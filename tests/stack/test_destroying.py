@@ -19,4 +19,8 @@ def test_destroyed_with_the_prime_dead(doomed: Rig) -> None:
     ):
         assert doomed.api(path)[key] == [], path
     assert [vpc["name"] for vpc in doomed.api("/v2/vpcs")["vpcs"] if not vpc["default"]] == []
-    assert [project["name"] for project in doomed.api("/v2/projects")["projects"] if not project["is_default"]] == []
+    assert [
+        project["name"]
+        for project in doomed.api("/v2/projects")["projects"]
+        if not project["is_default"]
+    ] == []

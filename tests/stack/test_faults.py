@@ -40,12 +40,16 @@ def test_an_api_that_refuses_or_breaks_or_is_busy(rig: Rig) -> None:
     rig.set(workers=5)
     refused, met = _up_with(rig, [Fault(422)])
     assert refused.code == 1 and met == 1
-    assert "worker05" in refused.said and "422" in refused.said and MESSAGE in refused.said, refused.said[-2000:]
+    assert "worker05" in refused.said and "422" in refused.said and MESSAGE in refused.said, (
+        refused.said[-2000:]
+    )
     assert "worker05nyc3" not in rig.droplets()
 
     broken, met = _up_with(rig, repeat(Fault(500)))
     assert broken.code == 1 and met == TRIES
-    assert "worker05" in broken.said and "500" in broken.said and MESSAGE in broken.said, broken.said[-2000:]
+    assert "worker05" in broken.said and "500" in broken.said and MESSAGE in broken.said, (
+        broken.said[-2000:]
+    )
     assert "worker05nyc3" not in rig.droplets() and rig.answer()["backserve"]["message"] == "hello"
 
     waited, met = _up_with(rig, [Fault(429, {"Retry-After": "1"})])
@@ -84,7 +88,10 @@ def _spoil_newest(rig: Rig, prefix: str) -> None:
         config=Config(s3={"addressing_style": "path"}),
     )
     [bucket] = [bucket["Name"] for bucket in spaces.list_buckets()["Buckets"]]
-    newest = max(spaces.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"], key=lambda stored: stored["LastModified"])
+    newest = max(
+        spaces.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"],
+        key=lambda stored: stored["LastModified"],
+    )
     spaces.put_object(Bucket=bucket, Key=newest["Key"], Body=b"something else", ACL="public-read")
 
 
@@ -93,7 +100,9 @@ def test_a_job_that_fits_on_no_worker_is_refused_at_once(rig: Rig) -> None:
     file = rig.directory / "jobs/backserve.py"
     modest = file.read_text()
     asking = modest.replace("import Artifact, Job", "import Artifact, Job, Resources")
-    asking = asking.replace("count=count,", "count=count, resources=Resources(cpu=50_000, memory=100),")
+    asking = asking.replace(
+        "count=count,", "count=count, resources=Resources(cpu=50_000, memory=100),"
+    )
     assert "Resources(cpu=50_000" in asking and "Job, Resources" in asking, modest
     file.write_text(asking)
     with Traffic(rig.outputs["url"]) as traffic:

@@ -97,7 +97,10 @@ def _releases(rig: Rig) -> Path:
     return Path(rig.environment["SLIPWAY_RELEASES_KEY"]).parent / "releases/consul/1.22.3"
 
 
-@pytest.mark.parametrize(("file", "told"), [("consul_1.22.3_linux_amd64.zip", "has sha-256"), ("consul_1.22.3_SHA256SUMS", "signature")])
+@pytest.mark.parametrize(
+    ("file", "told"),
+    [("consul_1.22.3_linux_amd64.zip", "has sha-256"), ("consul_1.22.3_SHA256SUMS", "signature")],
+)
 def test_a_changed_release_is_refused(rig: Rig, file: str, told: str) -> None:
     before = _images(rig)
     changed = _releases(rig) / file
@@ -117,10 +120,18 @@ def test_releases_signed_by_another_key_are_refused(rig: Rig, tmp_path: Path) ->
     home = tmp_path / "gnupg"
     home.mkdir(mode=0o700)
     gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet", "--pinentry-mode=loopback"]
-    subprocess.run([*gpg, "--passphrase", "", "--quick-gen-key", "stranger@example.com"], check=True, capture_output=True)
+    subprocess.run(
+        [*gpg, "--passphrase", "", "--quick-gen-key", "stranger@example.com"],
+        check=True,
+        capture_output=True,
+    )
     key = tmp_path / "stranger.asc"
-    key.write_bytes(subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout)
-    subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True)
+    key.write_bytes(
+        subprocess.run([*gpg, "--armor", "--export"], check=True, capture_output=True).stdout
+    )
+    subprocess.run(
+        ["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True
+    )
     done = _build(rig, SLIPWAY_RELEASES_KEY=str(key))
     assert done.code != 0 and "signature" in done.said.lower(), done.said[-3000:]
     _nothing_was_left(rig, before)
@@ -133,9 +144,13 @@ def test_an_interrupted_build_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
     said = tmp_path / "said"
     with said.open("wb") as out:
         command = ["pulumi", "up", "--yes", "--stack", "dev", "--non-interactive"]
-        update = subprocess.Popen(command, cwd=rig.directory, env=rig.environment, stdout=out, stderr=out)
+        update = subprocess.Popen(
+            command, cwd=rig.directory, env=rig.environment, stdout=out, stderr=out
+        )
     try:
-        assert eventually(lambda: any(droplet["status"] == "active" for droplet in rig.droplets().values()))
+        assert eventually(
+            lambda: any(droplet["status"] == "active" for droplet in rig.droplets().values())
+        )
         update.send_signal(signal.SIGINT)
         assert eventually(lambda: b"^C received" in said.read_bytes(), 20), said.read_text()
         update.send_signal(signal.SIGINT)
@@ -151,14 +166,27 @@ def test_the_provisioners_run_on_any_debian_machine_without_making_an_image(rig:
     before = _images(rig)
     key = rig.environment["SLIPWAY_SSH_KEY"]
     public = rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
-    owner = rig.api("/v2/account/keys", "POST", name="contributor", public_key=public)["ssh_key"]["id"]
-    asked = {"name": "workbench", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64", "ssh_keys": [owner]}
+    owner = rig.api("/v2/account/keys", "POST", name="contributor", public_key=public)["ssh_key"][
+        "id"
+    ]
+    asked = {
+        "name": "workbench",
+        "region": "nyc3",
+        "size": "s-1vcpu-1gb",
+        "image": "debian-12-x64",
+        "ssh_keys": [owner],
+    }
     droplet = rig.api("/v2/droplets", "POST", **asked)["droplet"]["id"]
     try:
         assert eventually(lambda: rig.droplets()["workbench"]["status"] == "active")
         done = rig.run("images/local", rig.address("workbench"), key)
         assert done.code == 0, done.said[-3000:]
-        assert rig.ssh("workbench", "consul version && nomad version && systemctl is-enabled consul nomad").code == 0
+        assert (
+            rig.ssh(
+                "workbench", "consul version && nomad version && systemctl is-enabled consul nomad"
+            ).code
+            == 0
+        )
     finally:
         assert eventually(lambda: not rig.droplets()["workbench"]["locked"])
         rig.api(f"/v2/droplets/{droplet}", "DELETE")

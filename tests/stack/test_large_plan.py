@@ -58,7 +58,9 @@ def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
         rig.stop()
 
 
-@pytest.mark.parametrize("cloud", [("--requests-an-hour", ENOUGH, "--requests-a-minute", ENOUGH)], indirect=True)
+@pytest.mark.parametrize(
+    "cloud", [("--requests-an-hour", ENOUGH, "--requests-a-minute", ENOUGH)], indirect=True
+)
 def test_two_hundred_workers_are_made_and_destroyed_again_with_nothing_left(cloud: Rig) -> None:
     page = Commands.of_page()
     tag = seeded(cloud)
@@ -70,17 +72,32 @@ def test_two_hundred_workers_are_made_and_destroyed_again_with_nothing_left(clou
     assert [tag in image["tags"] for image in there["images?private=true"]] == [True]
     [vpc] = there["vpcs"]
     by_name = {droplet["name"]: droplet for droplet in there["droplets"]}
-    assert set(by_name) == {f"{role}{n:02d}nyc3" for role, many in (("prime", PRIMES), ("worker", WORKERS)) for n in range(1, many + 1)}
-    assert {(one["status"], one["vpc_uuid"], one["locked"]) for one in by_name.values()} == {("active", vpc["id"], False)}
-    addresses = [network["ip_address"] for one in by_name.values() for network in one["networks"]["v4"]]
+    assert set(by_name) == {
+        f"{role}{n:02d}nyc3"
+        for role, many in (("prime", PRIMES), ("worker", WORKERS))
+        for n in range(1, many + 1)
+    }
+    assert {(one["status"], one["vpc_uuid"], one["locked"]) for one in by_name.values()} == {
+        ("active", vpc["id"], False)
+    }
+    addresses = [
+        network["ip_address"] for one in by_name.values() for network in one["networks"]["v4"]
+    ]
     assert len(set(addresses)) == len(addresses) == 2 * MACHINES
-    assert {name: one["resources"]["droplets"]["count"] for one in there["tags"] if (name := one["name"]).startswith("slipway-dev-")} == {
+    assert {
+        name: one["resources"]["droplets"]["count"]
+        for one in there["tags"]
+        if (name := one["name"]).startswith("slipway-dev-")
+    } == {
         "slipway-dev-prime": PRIMES,
         "slipway-dev-worker": WORKERS,
     }
     assert len(there["firewalls"]) == 3
 
-    again = shell(cloud, page.up.replace("pulumi up --yes --skip-preview", "pulumi preview --expect-no-changes"))
+    again = shell(
+        cloud,
+        page.up.replace("pulumi up --yes --skip-preview", "pulumi preview --expect-no-changes"),
+    )
     assert again.code == 0, again.said[-4000:]
 
     destroyed = shell(cloud, page.destroy)
@@ -92,7 +109,9 @@ def spend(rig: Rig) -> None:
     """Another client of the account asks until it is told to wait, and leaves the others at least ``WAITED`` seconds to do so."""
     headers = {"Authorization": f"Bearer {rig.environment['DIGITALOCEAN_TOKEN']}"}
     while True:
-        answer = requests.get(rig.environment["DIGITALOCEAN_API_URL"] + "/v2/regions", headers=headers, timeout=30)
+        answer = requests.get(
+            rig.environment["DIGITALOCEAN_API_URL"] + "/v2/regions", headers=headers, timeout=30
+        )
         if answer.status_code == 429:
             seconds = float(answer.headers["Retry-After"])
             if seconds > WAITED:
@@ -113,5 +132,9 @@ def test_a_plan_beyond_the_real_rate_limit_waits_as_told_and_gets_through(cloud:
         up = running.result()
     assert up.code == 0, up.said[-4000:]
     assert len(cloud.droplets()) == 1 + FEW
-    waited = [line for line in log.read_text().splitlines() if " 429 " in line and "/v2/regions" not in line]
+    waited = [
+        line
+        for line in log.read_text().splitlines()
+        if " 429 " in line and "/v2/regions" not in line
+    ]
     assert waited, "nothing had to wait"

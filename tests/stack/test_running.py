@@ -12,7 +12,9 @@ MACHINES = {"prime01nyc3", "worker01nyc3", "worker02nyc3", "worker03nyc3", "work
 
 
 def test_every_machine_is_a_member(deployed: Rig) -> None:
-    assert {member["Name"] for member in deployed.consul("/v1/agent/members") if member["Status"] == 1} == MACHINES
+    assert {
+        member["Name"] for member in deployed.consul("/v1/agent/members") if member["Status"] == 1
+    } == MACHINES
     workers = {node["Name"] for node in deployed.nomad("/v1/nodes") if node["Status"] == "ready"}
     assert workers == MACHINES - {"prime01nyc3"}
     assert set(deployed.outputs["members"]) == MACHINES
@@ -29,13 +31,31 @@ def test_a_worker_finds_nodes_and_services_by_name(deployed: Rig, port: str) -> 
 def _dig(rig: Rig, name: str, kind: str, port: str) -> list[str]:
     """What the agent of worker01 answers; dig runs on this machine, inside the worker's network."""
     namespace = f"slip-{rig.name}-d{rig.droplets()['worker01nyc3']['id']}"
-    done = rig.run("ip", "netns", "exec", namespace, "dig", "+short", "+time=2", "+tries=2", "@127.0.0.1", "-p", port, name, kind)
+    done = rig.run(
+        "ip",
+        "netns",
+        "exec",
+        namespace,
+        "dig",
+        "+short",
+        "+time=2",
+        "+tries=2",
+        "@127.0.0.1",
+        "-p",
+        port,
+        name,
+        kind,
+    )
     assert done.code == 0, done.said
     return done.out.split("\n")[:-1]
 
 
 def _running(rig: Rig, job: str) -> list[dict[str, str]]:
-    return [one for one in rig.nomad(f"/v1/job/{job}/allocations") if one["ClientStatus"] == "running" and one["DesiredStatus"] == "run"]
+    return [
+        one
+        for one in rig.nomad(f"/v1/job/{job}/allocations")
+        if one["ClientStatus"] == "running" and one["DesiredStatus"] == "run"
+    ]
 
 
 def test_the_url_answers_from_every_backserve(deployed: Rig) -> None:
@@ -68,7 +88,10 @@ def test_the_edge_is_probed_and_passes(deployed: Rig) -> None:
 @pytest.mark.parametrize("name", ["prime01nyc3", "worker01nyc3"])
 def test_a_machine_has_the_memory_and_processors_of_its_size(deployed: Rig, name: str) -> None:
     size = deployed.droplets()[name]["size"]
-    told = deployed.ssh(name, "grep MemTotal /proc/meminfo | tr -dc 0-9; echo; nproc; free -m | awk '/Mem:/ {print $2}'").out.split()
+    told = deployed.ssh(
+        name,
+        "grep MemTotal /proc/meminfo | tr -dc 0-9; echo; nproc; free -m | awk '/Mem:/ {print $2}'",
+    ).out.split()
     assert int(told[0]) == size["memory"] * 1024
     assert int(told[1]) == size["vcpus"]
     assert int(told[2]) == size["memory"]
@@ -76,7 +99,9 @@ def test_a_machine_has_the_memory_and_processors_of_its_size(deployed: Rig, name
 
 def test_nomad_offers_what_the_size_has(deployed: Rig) -> None:
     size = deployed.droplets()["worker01nyc3"]["size"]
-    node = next(one for one in deployed.nomad("/v1/nodes?resources=true") if one["Name"] == "worker01nyc3")
+    node = next(
+        one for one in deployed.nomad("/v1/nodes?resources=true") if one["Name"] == "worker01nyc3"
+    )
     assert node["NodeResources"]["Memory"]["MemoryMB"] == size["memory"]
     whole = deployed.nomad(f"/v1/node/{node['ID']}")
     assert whole["Attributes"]["cpu.numcores"] == str(size["vcpus"])
@@ -93,14 +118,30 @@ def test_a_port_without_a_rule_is_closed(deployed: Rig) -> None:
     """From this machine and from another droplet; the same listener answers where a rule is."""
     server = "systemd-run --quiet --unit=listener-{0} python3 -m http.server {0}"
     assert deployed.ssh("worker02nyc3", server.format(9999)).code == 0
-    assert deployed.ssh("worker02nyc3", server.format(25000)).code == 0  # among Nomad's dynamic ports
+    assert (
+        deployed.ssh("worker02nyc3", server.format(25000)).code == 0
+    )  # among Nomad's dynamic ports
     try:
         private = deployed.address("worker02nyc3", "private")
         probe = "curl --silent --output /dev/null --max-time 3 http://{}:{}/"
-        assert eventually(lambda: deployed.ssh("worker01nyc3", probe.format(private, 25000)).code == 0)
-        assert deployed.ssh("worker01nyc3", probe.format(private, 9999)).code == 28  # curl: timed out
-        assert deployed.run("curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:9999/").code == 28
-        assert deployed.run("curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:8085/").code == 28
+        assert eventually(
+            lambda: deployed.ssh("worker01nyc3", probe.format(private, 25000)).code == 0
+        )
+        assert (
+            deployed.ssh("worker01nyc3", probe.format(private, 9999)).code == 28
+        )  # curl: timed out
+        assert (
+            deployed.run(
+                "curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:9999/"
+            ).code
+            == 28
+        )
+        assert (
+            deployed.run(
+                "curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:8085/"
+            ).code
+            == 28
+        )
     finally:
         deployed.ssh("worker02nyc3", "systemctl stop listener-9999 listener-25000")
 
@@ -132,9 +173,19 @@ def test_no_secret_is_said(deployed: Rig) -> None:
     assert len(secrets) > 2 + 2 * len(MACHINES)
     said = {
         verb[0]: deployed.deploy(*verb).said
-        for verb in (("preview",), ("up", "--json"), ("drift",), ("verify",), ("status", "--json"), ("logs", "prober"))
+        for verb in (
+            ("preview",),
+            ("up", "--json"),
+            ("drift",),
+            ("verify",),
+            ("status", "--json"),
+            ("logs", "prober"),
+        )
     }
-    said["state"], said["outputs"] = deployed.pulumi("stack", "export").said, deployed.pulumi("stack", "output", "--json").said
+    said["state"], said["outputs"] = (
+        deployed.pulumi("stack", "export").said,
+        deployed.pulumi("stack", "output", "--json").said,
+    )
     assert [what for what, text in said.items() if any(secret in text for secret in secrets)] == []
 
 

@@ -38,20 +38,31 @@ class Traffic:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         lived = self._thread.is_alive()
         self._ended.set()
         self._thread.join()
         seconds = time.monotonic() - self._start
         test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].split()[0]
-        figures.append(f"{test}: {self.asked} requests in {seconds:.1f} s, {len(self.failures)} failed")
+        figures.append(
+            f"{test}: {self.asked} requests in {seconds:.1f} s, {len(self.failures)} failed"
+        )
         if error is None:
             assert lived, "the client ended before its time"
             due = (seconds - len(self.failures) * PATIENCE_SECONDS) / EVERY_SECONDS
-            assert self.asked >= OFTEN_ENOUGH * due - 1, f"only {self.asked} requests in {seconds:.1f} s"
+            assert self.asked >= OFTEN_ENOUGH * due - 1, (
+                f"only {self.asked} requests in {seconds:.1f} s"
+            )
 
     def _ask(self) -> None:
-        while not self._ended.wait(max(0.0, self._start + self.asked * EVERY_SECONDS - time.monotonic())):
+        while not self._ended.wait(
+            max(0.0, self._start + self.asked * EVERY_SECONDS - time.monotonic())
+        ):
             self.asked += 1
             moment = f"{time.monotonic() - self._start:.1f} s"
             try:

@@ -41,7 +41,9 @@ def dearmor(armoured: str) -> bytes:
     lines = [line.strip() for line in body.strip().splitlines()]
     if "" in lines:
         lines = lines[lines.index("") + 1 :]
-    return base64.b64decode("".join(line for line in lines if not line.startswith("=") and ":" not in line))
+    return base64.b64decode(
+        "".join(line for line in lines if not line.startswith("=") and ":" not in line)
+    )
 
 
 def download(url: str, to: Path) -> None:
@@ -68,9 +70,13 @@ def verify_signature(sums: Path, signature: Path, keyring: Path) -> None:
     Raises:
         RefusedError: it did not.
     """
-    check = subprocess.run(["gpgv", "--keyring", keyring, signature, sums], capture_output=True, text=True, check=False)
+    check = subprocess.run(
+        ["gpgv", "--keyring", keyring, signature, sums], capture_output=True, text=True, check=False
+    )
     if check.returncode:
-        raise RefusedError(f"the signature of {sums.name} is not by the given key:\n{check.stderr.strip()}")
+        raise RefusedError(
+            f"the signature of {sums.name} is not by the given key:\n{check.stderr.strip()}"
+        )
 
 
 def verify_checksum(archive: Path, sums: Path) -> None:
@@ -79,12 +85,17 @@ def verify_checksum(archive: Path, sums: Path) -> None:
     Raises:
         RefusedError: there is no such line, or the hash differs.
     """
-    listed = {name: digest for digest, name in (line.split() for line in sums.read_text().splitlines() if line.strip())}
+    listed = {
+        name: digest
+        for digest, name in (line.split() for line in sums.read_text().splitlines() if line.strip())
+    }
     if archive.name not in listed:
         raise RefusedError(f"{sums.name} does not list {archive.name}")
     actual = hashlib.sha256(archive.read_bytes()).hexdigest()
     if actual != listed[archive.name]:
-        raise RefusedError(f"{archive.name} has SHA-256 {actual}, but {sums.name} says {listed[archive.name]}")
+        raise RefusedError(
+            f"{archive.name} has SHA-256 {actual}, but {sums.name} says {listed[archive.name]}"
+        )
 
 
 def install(tool: str, version: str, releases_url: str, architecture: str, keyring: Path) -> str:
@@ -97,7 +108,12 @@ def install(tool: str, version: str, releases_url: str, architecture: str, keyri
     stem = f"{tool}_{version}"
     with tempfile.TemporaryDirectory() as scratch:
         archive, sums, signature = (
-            Path(scratch, name) for name in (f"{stem}_linux_{architecture}.zip", f"{stem}_SHA256SUMS", f"{stem}_SHA256SUMS.sig")
+            Path(scratch, name)
+            for name in (
+                f"{stem}_linux_{architecture}.zip",
+                f"{stem}_SHA256SUMS",
+                f"{stem}_SHA256SUMS.sig",
+            )
         )
         download(f"{release}/{sums.name}", sums)
         download(f"{release}/{signature.name}", signature)
@@ -105,7 +121,11 @@ def install(tool: str, version: str, releases_url: str, architecture: str, keyri
         download(f"{release}/{archive.name}", archive)
         verify_checksum(archive, sums)
         fresh = BIN / f".{tool}.new"
-        with zipfile.ZipFile(archive) as zipped, zipped.open(tool) as binary, fresh.open("wb") as file:
+        with (
+            zipfile.ZipFile(archive) as zipped,
+            zipped.open(tool) as binary,
+            fresh.open("wb") as file,
+        ):
             shutil.copyfileobj(binary, file, 1 << 20)
         fresh.chmod(0o755)
         fresh.replace(BIN / tool)
@@ -113,14 +133,19 @@ def install(tool: str, version: str, releases_url: str, architecture: str, keyri
 
 
 def main() -> int:
-    architecture = subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+    architecture = subprocess.run(
+        ["dpkg", "--print-architecture"], capture_output=True, text=True, check=True
+    ).stdout.strip()
     versions = {"consul": os.environ["CONSUL_VERSION"], "nomad": os.environ["NOMAD_VERSION"]}
     url = os.environ["RELEASES_URL"]
     try:
         with tempfile.NamedTemporaryFile(suffix=".gpg") as keyring, ThreadPoolExecutor() as pool:
             keyring.write(dearmor(Path(os.environ["RELEASES_KEY"]).read_text()))
             keyring.flush()
-            installs = [pool.submit(install, tool, version, url, architecture, Path(keyring.name)) for tool, version in versions.items()]
+            installs = [
+                pool.submit(install, tool, version, url, architecture, Path(keyring.name))
+                for tool, version in versions.items()
+            ]
             for done in installs:
                 print(done.result(), flush=True)
     except RefusedError as refused:

@@ -46,7 +46,9 @@ class Acl(Resource[Consul]):
 
     def update(self, change: Change) -> None:
         key = change.id.removeprefix(self.prefix)
-        self._write("update", "PUT", self._path(change.id), {**self.content(change.new), self.key: key})
+        self._write(
+            "update", "PUT", self._path(change.id), {**self.content(change.new), self.key: key}
+        )
 
     def delete(self, change: Change) -> None:
         self._write("delete", "DELETE", self._path(change.id))

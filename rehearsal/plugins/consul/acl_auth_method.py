@@ -10,7 +10,16 @@ from rehearsal.plugins.consul.config_entries import as_text
 from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import STRING, Properties, Property, State, list_of, map_of, name, object_of
+from rehearsal.plugins.tables import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 RULE: Properties = {"bindNamespace": Property(STRING, required=True), "selector": Property(STRING)}
@@ -45,7 +54,9 @@ class AclAuthMethod(Acl):
         except ValueError:
             sound = False
         if not sound:
-            failures.append(Failure("configJson", "failed to read 'config_json': not a JSON object"))
+            failures.append(
+                Failure("configJson", "failed to read 'config_json': not a JSON object")
+            )
         if lifetime != UNKNOWN and not same_duration(lifetime, lifetime):
             failures.append(Failure("maxTokenTtl", f'time: invalid duration "{lifetime}"'))
         return failures

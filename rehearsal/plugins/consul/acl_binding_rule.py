@@ -24,7 +24,9 @@ class AclBindingRule(Acl):
     }
 
     def content(self, new: State) -> State:
-        variables = {"BindVars": {"Name": new["bindVars"].get("name", "")}} if new.get("bindVars") else {}
+        variables = (
+            {"BindVars": {"Name": new["bindVars"].get("name", "")}} if new.get("bindVars") else {}
+        )
         return {
             "AuthMethod": new["authMethod"],
             "BindName": new["bindName"],
@@ -36,7 +38,16 @@ class AclBindingRule(Acl):
 
     def found(self, answer: Mapping[str, Any], state: State) -> State:
         """Without the auth method, as the official plugin: a rule cannot be imported."""
-        plain = {"bindName": "BindName", "bindType": "BindType", "description": "Description", "selector": "Selector"}
+        plain = {
+            "bindName": "BindName",
+            "bindType": "BindType",
+            "description": "Description",
+            "selector": "Selector",
+        }
         variables = answer.get("BindVars")
-        bound = {"bindVars": variables and {"name": variables.get("name", "")}} if variables or state.get("bindVars") else {}
+        bound = (
+            {"bindVars": variables and {"name": variables.get("name", "")}}
+            if variables or state.get("bindVars")
+            else {}
+        )
         return {key: answer[field] for key, field in plain.items()} | bound

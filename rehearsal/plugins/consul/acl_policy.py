@@ -23,7 +23,12 @@ class AclPolicy(Acl):
 
     def content(self, new: State) -> State:
         datacenters = {"Datacenters": new["datacenters"]} if new.get("datacenters") else {}
-        return {"Name": new["name"], "Description": new.get("description", ""), "Rules": new["rules"], **datacenters}
+        return {
+            "Name": new["name"],
+            "Description": new.get("description", ""),
+            "Rules": new["rules"],
+            **datacenters,
+        }
 
     def found(self, answer: Mapping[str, Any], state: State) -> State:
         return {

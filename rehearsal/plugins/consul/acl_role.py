@@ -7,7 +7,16 @@ from rehearsal.plugins.consul import acl_identities
 from rehearsal.plugins.consul.acl import ENTERPRISE, Acl
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import STRING, Properties, Property, State, list_of, name, object_of, set_of
+from rehearsal.plugins.tables import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    name,
+    object_of,
+    set_of,
+)
 
 
 class AclRole(Acl):

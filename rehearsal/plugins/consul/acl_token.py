@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.consul import acl_identities
 from rehearsal.plugins.consul.acl import ENTERPRISE, Acl, look_for_message
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, list_of, object_of, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    object_of,
+    set_of,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"
@@ -41,10 +50,18 @@ class AclToken(Acl):
         text = inputs.get("expirationTime") or UNKNOWN
         if text == UNKNOWN or _is_time(text):
             return []
-        return [Failure("expirationTime", f'expected "expiration_time" to be a valid RFC3339 date, got "{text}"')]
+        return [
+            Failure(
+                "expirationTime",
+                f'expected "expiration_time" to be a valid RFC3339 date, got "{text}"',
+            )
+        ]
 
     def content(self, new: State) -> State:
-        links = {field: [{"Name": item} for item in new.get(key) or []] for key, field in (("policies", "Policies"), ("roles", "Roles"))}
+        links = {
+            field: [{"Name": item} for item in new.get(key) or []]
+            for key, field in (("policies", "Policies"), ("roles", "Roles"))
+        }
         plain = {
             "AccessorID": new.get("accessorId", ""),
             "Description": new.get("description", ""),

@@ -7,7 +7,16 @@ from typing import Any
 from rehearsal.plugins.config import setting
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.rest import Answer, Rest, RestError, Tls
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    object_of,
+)
 
 CONFIG: Properties = {
     "address": Property(STRING),
@@ -20,7 +29,12 @@ CONFIG: Properties = {
     "certPem": Property(STRING),
     "datacenter": Property(STRING),
     "headers": Property(
-        list_of(object_of({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})), secret=True
+        list_of(
+            object_of(
+                {"name": Property(STRING, required=True), "value": Property(STRING, required=True)}
+            )
+        ),
+        secret=True,
     ),
     "httpAuth": Property(STRING),
     "insecureHttps": Property(BOOLEAN),
@@ -42,10 +56,18 @@ class Consul:
     def datacenter(self, state: State) -> str:
         """The resource's datacenter, else the provider's, else the agent's own, which is asked for each time."""
         chosen = state.get("datacenter") or self._datacenter
-        return str(chosen or self._rest.call("GET", "/v1/agent/self").json()["Config"]["Datacenter"])
+        return str(
+            chosen or self._rest.call("GET", "/v1/agent/self").json()["Config"]["Datacenter"]
+        )
 
     def call(
-        self, method: str, path: str, datacenter: str, body: Any = None, query: Mapping[str, str] | None = None, raw: bool = False
+        self,
+        method: str,
+        path: str,
+        datacenter: str,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        raw: bool = False,
     ) -> Answer:
         """One request in a datacenter; ``raw`` sends the body as it is.
 
@@ -92,4 +114,6 @@ def connect(config: Mapping[str, Any]) -> Consul:
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     if scheme not in ("http", "https"):
         raise PluginError(f"cannot speak {scheme} to Consul")
-    return Consul(Rest(f"{scheme}://{host.rstrip('/')}", headers, tls), setting(settings, "datacenter", ()))
+    return Consul(
+        Rest(f"{scheme}://{host.rstrip('/')}", headers, tls), setting(settings, "datacenter", ())
+    )

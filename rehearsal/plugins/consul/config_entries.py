@@ -11,7 +11,9 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import State
 
-SERVERS_OWN = frozenset({"Kind", "Name", "CreateIndex", "ModifyIndex", "Hash", "Namespace", "Partition"})
+SERVERS_OWN = frozenset(
+    {"Kind", "Name", "CreateIndex", "ModifyIndex", "Hash", "Namespace", "Partition"}
+)
 """Fields that are not part of an entry's content."""
 
 BLOCKS: Mapping[str, State] = {

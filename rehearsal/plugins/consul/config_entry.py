@@ -58,7 +58,14 @@ class ConfigEntry(Entry):
             sound = text == UNKNOWN or isinstance(json.loads(text), dict)
         except ValueError:
             sound = False
-        return failures if sound else [*failures, Failure("configJson", "Failed to unmarshal configMap: not a JSON object")]
+        return (
+            failures
+            if sound
+            else [
+                *failures,
+                Failure("configJson", "Failed to unmarshal configMap: not a JSON object"),
+            ]
+        )
 
     def content(self, new: State) -> State:
         content: State = json.loads(new.get("configJson") or "{}")

@@ -20,14 +20,22 @@ def _token(client: Consul, args: State) -> State:
     }
     found = described(answer)
     for policy in found["templatedPolicies"]:
-        policy["templateVariables"] = [policy["templateVariables"]] if "templateVariables" in policy else []
+        policy["templateVariables"] = (
+            [policy["templateVariables"]] if "templateVariables" in policy else []
+        )
     return found | links | {"id": args["accessorId"]}
 
 
 def _secret(client: Consul, args: State) -> State:
     answer = client.call("GET", f"{PATH}/{args['accessorId']}", client.datacenter({})).json()
     accessor = args["accessorId"]
-    return {"id": accessor, "accessorId": accessor, "encryptedSecretId": "", "pgpKey": "", "secretId": answer["SecretID"]}
+    return {
+        "id": accessor,
+        "accessorId": accessor,
+        "encryptedSecretId": "",
+        "pgpKey": "",
+        "secretId": answer["SecretID"],
+    }
 
 
 FUNCTIONS = (

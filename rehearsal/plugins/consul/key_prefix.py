@@ -6,10 +6,23 @@ from typing import ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, list_of, map_of, object_of
+from rehearsal.plugins.tables import (
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    object_of,
+)
 
 ALL = {"recurse": ""}
-SUBKEY: Properties = {"flags": Property(INTEGER), "path": Property(STRING, required=True), "value": Property(STRING, required=True)}
+SUBKEY: Properties = {
+    "flags": Property(INTEGER),
+    "path": Property(STRING, required=True),
+    "value": Property(STRING, required=True),
+}
 
 
 class KeyPrefix(Resource[Consul]):
@@ -31,7 +44,9 @@ class KeyPrefix(Resource[Consul]):
         prefix = change.new["pathPrefix"]
         datacenter = self.client.datacenter(change.new)
         if self.client.find(f"/v1/kv/{prefix}", datacenter, ALL):
-            raise PluginError(f"existing keys already exist under {prefix} ; delete them before managing this prefix with Pulumi")
+            raise PluginError(
+                f"existing keys already exist under {prefix} ; delete them before managing this prefix with Pulumi"
+            )
         change.learned["datacenter"] = datacenter
         change.id = prefix
         self._write(prefix, datacenter, change.new.get("subkeys") or {})
@@ -39,11 +54,18 @@ class KeyPrefix(Resource[Consul]):
     def read(self, resource_id: str, state: State) -> State | None:
         datacenter = self.client.datacenter(state)
         found = self.client.find(f"/v1/kv/{resource_id}", datacenter, ALL) or []
-        keys = {item["Key"].removeprefix(resource_id): base64.b64decode(item["Value"] or "").decode() for item in found}
+        keys = {
+            item["Key"].removeprefix(resource_id): base64.b64decode(item["Value"] or "").decode()
+            for item in found
+        }
         return {"pathPrefix": resource_id, "datacenter": datacenter, "subkeys": keys}
 
     def update(self, change: Change) -> None:
-        prefix, datacenter, wanted = change.id, change.old["datacenter"], change.new.get("subkeys") or {}
+        prefix, datacenter, wanted = (
+            change.id,
+            change.old["datacenter"],
+            change.new.get("subkeys") or {},
+        )
         self._write(prefix, datacenter, wanted)
         for key in sorted(set(change.old.get("subkeys") or {}) - set(wanted)):
             self.client.call("DELETE", f"/v1/kv/{prefix}{key}", datacenter)
@@ -53,4 +75,6 @@ class KeyPrefix(Resource[Consul]):
 
     def _write(self, prefix: str, datacenter: str, keys: State) -> None:
         for key, value in keys.items():
-            self.client.call("PUT", f"/v1/kv/{prefix}{key}", datacenter, str(value).encode(), raw=True)
+            self.client.call(
+                "PUT", f"/v1/kv/{prefix}{key}", datacenter, str(value).encode(), raw=True
+            )

@@ -5,7 +5,18 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of, object_of, output, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    map_of,
+    object_of,
+    output,
+    set_of,
+)
 
 KEY: Properties = {
     "default": Property(STRING),
@@ -40,8 +51,17 @@ class Keys(Resource[Consul]):
         keys, named = [], {}
         for key in state.get("keys") or []:
             found = self.client.find(f"/v1/kv/{key['path']}", datacenter)
-            value = base64.b64decode(found[0]["Value"] or "").decode() if found else key.get("default", "")
-            blank = {"default": "", "delete": False, "name": "", "flags": found[0]["Flags"] if found else 0}
+            value = (
+                base64.b64decode(found[0]["Value"] or "").decode()
+                if found
+                else key.get("default", "")
+            )
+            blank = {
+                "default": "",
+                "delete": False,
+                "name": "",
+                "flags": found[0]["Flags"] if found else 0,
+            }
             keys.append({**blank, **key, "value": value})
             if key.get("name"):
                 named[key["name"]] = value
@@ -52,7 +72,9 @@ class Keys(Resource[Consul]):
         wanted = change.new.get("keys") or []
         self._write(datacenter, wanted)
         kept = {key["path"] for key in wanted}
-        self._remove(datacenter, [key for key in change.old.get("keys") or [] if key["path"] not in kept])
+        self._remove(
+            datacenter, [key for key in change.old.get("keys") or [] if key["path"] not in kept]
+        )
 
     def delete(self, change: Change) -> None:
         self._remove(change.old["datacenter"], change.old.get("keys") or [])
@@ -61,7 +83,14 @@ class Keys(Resource[Consul]):
         for key in keys:
             if key.get("value") is not None:
                 query = {"flags": str(key["flags"])} if key.get("flags") else {}
-                self.client.call("PUT", f"/v1/kv/{key['path']}", datacenter, key["value"].encode(), query, raw=True)
+                self.client.call(
+                    "PUT",
+                    f"/v1/kv/{key['path']}",
+                    datacenter,
+                    key["value"].encode(),
+                    query,
+                    raw=True,
+                )
 
     def _remove(self, datacenter: str, keys: list[Any]) -> None:
         """Only the keys that the program gave into this resource's hands."""

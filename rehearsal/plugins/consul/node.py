@@ -33,7 +33,12 @@ class Node(Resource[Consul]):
         if found is None:
             return None
         node = found["Node"]
-        return {"name": node["Node"], "address": node["Address"], "datacenter": datacenter, "meta": node["Meta"] or {}}
+        return {
+            "name": node["Node"],
+            "address": node["Address"],
+            "datacenter": datacenter,
+            "meta": node["Meta"] or {},
+        }
 
     def update(self, change: Change) -> None:
         self._register(change)
@@ -41,18 +46,36 @@ class Node(Resource[Consul]):
     def delete(self, change: Change) -> None:
         self.client.datacenter({})
         old = change.old
-        body = {"Node": old["name"], "Address": old["address"], "Datacenter": old["datacenter"], "ServiceID": "", "CheckID": ""}
+        body = {
+            "Node": old["name"],
+            "Address": old["address"],
+            "Datacenter": old["datacenter"],
+            "ServiceID": "",
+            "CheckID": "",
+        }
         try:
             self.client.call("PUT", "/v1/catalog/deregister", old["datacenter"], body)
         except PluginError as error:
-            raise PluginError(f"Failed to remove Consul node with name '{old['name']}' at {old['datacenter']}: {error}") from error
+            raise PluginError(
+                f"Failed to remove Consul node with name '{old['name']}' at {old['datacenter']}: {error}"
+            ) from error
 
     def _register(self, change: Change) -> None:
         new = change.new
         datacenter = self.client.datacenter(change.old | new)
-        body = {"Address": new["address"], "Datacenter": datacenter, "ID": "", "Node": new["name"], "NodeMeta": new.get("meta") or {}}
+        body = {
+            "Address": new["address"],
+            "Datacenter": datacenter,
+            "ID": "",
+            "Node": new["name"],
+            "NodeMeta": new.get("meta") or {},
+        }
         try:
-            self.client.call("PUT", "/v1/catalog/register", datacenter, body | {"SkipNodeUpdate": False})
+            self.client.call(
+                "PUT", "/v1/catalog/register", datacenter, body | {"SkipNodeUpdate": False}
+            )
         except PluginError as error:
-            raise PluginError(f"Failed to register Consul catalog node with name '{new['name']}': {error}") from error
+            raise PluginError(
+                f"Failed to register Consul catalog node with name '{new['name']}': {error}"
+            ) from error
         change.learned["datacenter"] = datacenter

@@ -6,13 +6,28 @@ from typing import Any, ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+    set_of,
+)
 
 SOURCE_KEY = "external-source"
 SOURCE = {SOURCE_KEY: "terraform"}
 """How the official plugin marks its services."""
 
-HEADER: Properties = {"name": Property(STRING, required=True), "values": Property(list_of(STRING), required=True)}
+HEADER: Properties = {
+    "name": Property(STRING, required=True),
+    "values": Property(list_of(STRING), required=True),
+}
 CHECK: Properties = {
     "checkId": Property(STRING, required=True),
     "deregisterCriticalServiceAfter": Property(STRING, default="30s"),
@@ -78,7 +93,11 @@ class Service(Resource[Consul]):
             "address": service["ServiceAddress"],
             "datacenter": datacenter,
             "enableTagOverride": service["ServiceEnableTagOverride"],
-            "meta": {key: value for key, value in (service["ServiceMeta"] or {}).items() if key != SOURCE_KEY},
+            "meta": {
+                key: value
+                for key, value in (service["ServiceMeta"] or {}).items()
+                if key != SOURCE_KEY
+            },
             "name": service["ServiceName"],
             "namespace": "",
             "node": service["Node"],
@@ -97,11 +116,18 @@ class Service(Resource[Consul]):
 
     def delete(self, change: Change) -> None:
         old = change.old
-        body = {"Node": old["node"], "ServiceID": old.get("serviceId") or change.id, "Datacenter": old["datacenter"], "CheckID": ""}
+        body = {
+            "Node": old["node"],
+            "ServiceID": old.get("serviceId") or change.id,
+            "Datacenter": old["datacenter"],
+            "CheckID": "",
+        }
         try:
             self.client.call("PUT", "/v1/catalog/deregister", old["datacenter"], body)
         except PluginError as error:
-            raise PluginError(f"Failed to deregister Consul service with id '{body['ServiceID']}': {error}") from error
+            raise PluginError(
+                f"Failed to deregister Consul service with id '{body['ServiceID']}': {error}"
+            ) from error
 
     def _register(self, new: State, datacenter: str, address: str) -> None:
         service = {
@@ -125,15 +151,24 @@ class Service(Resource[Consul]):
         try:
             self.client.call("PUT", "/v1/catalog/register", datacenter, body)
         except PluginError as error:
-            raise PluginError(f"Failed to register service (dc: '{datacenter}'): {error}") from error
+            raise PluginError(
+                f"Failed to register service (dc: '{datacenter}'): {error}"
+            ) from error
 
-    def _find(self, service: str, ident: str, node: str, datacenter: str) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]] | None:
+    def _find(
+        self, service: str, ident: str, node: str, datacenter: str
+    ) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]] | None:
         instances = self.client.call("GET", f"/v1/catalog/service/{service}", datacenter).json()
-        instance = next((item for item in instances if item["ServiceID"] == ident and item["Node"] == node), None)
+        instance = next(
+            (item for item in instances if item["ServiceID"] == ident and item["Node"] == node),
+            None,
+        )
         if instance is None:
             return None
         checks = self.client.call("GET", f"/v1/health/checks/{service}", datacenter).json()
-        return instance, [check for check in checks if check["Node"] == node and check["ServiceID"] == ident]
+        return instance, [
+            check for check in checks if check["Node"] == node and check["ServiceID"] == ident
+        ]
 
 
 def _check_request(check: Mapping[str, Any], new: State) -> dict[str, Any]:
@@ -171,6 +206,10 @@ def _check_state(check: Mapping[str, Any]) -> State:
         "method": definition.get("Method", ""),
         "interval": definition.get("Interval") or NO_TIME,
         "timeout": definition.get("Timeout") or NO_TIME,
-        "deregisterCriticalServiceAfter": definition.get("DeregisterCriticalServiceAfter") or NO_TIME,
-        "headers": [{"name": key, "values": value} for key, value in (definition.get("Header") or {}).items()],
+        "deregisterCriticalServiceAfter": definition.get("DeregisterCriticalServiceAfter")
+        or NO_TIME,
+        "headers": [
+            {"name": key, "values": value}
+            for key, value in (definition.get("Header") or {}).items()
+        ],
     }

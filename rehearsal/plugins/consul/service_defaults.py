@@ -4,7 +4,18 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.config_entries import Entry
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 
 PLAIN = {
     "balanceInboundConnections": "BalanceInboundConnections",
@@ -24,8 +35,16 @@ PATH: Properties = {
     "path": Property(STRING),
     "protocol": Property(STRING),
 }
-PATH_FIELDS = {"listenerPort": "ListenerPort", "localPathPort": "LocalPathPort", "path": "Path", "protocol": "Protocol"}
-EXPOSE: Properties = {"checks": Property(BOOLEAN, replaces=True), "paths": Property(list_of(object_of(PATH)), replaces=True)}
+PATH_FIELDS = {
+    "listenerPort": "ListenerPort",
+    "localPathPort": "LocalPathPort",
+    "path": "Path",
+    "protocol": "Protocol",
+}
+EXPOSE: Properties = {
+    "checks": Property(BOOLEAN, replaces=True),
+    "paths": Property(list_of(object_of(PATH)), replaces=True),
+}
 MESH_GATEWAY: Properties = {"mode": Property(STRING, required=True)}
 TRANSPARENT: Properties = {
     "dialedDirectly": Property(BOOLEAN, required=True),
@@ -62,8 +81,13 @@ class ServiceDefaults(Entry):
     def content(self, new: State) -> State:
         content = {field: new[key] for key, field in PLAIN.items() if new.get(key)}
         for expose in new["exposes"][:1]:
-            paths = [{field: path[key] for key, field in PATH_FIELDS.items() if path.get(key)} for path in expose.get("paths") or []]
-            content["Expose"] = ({"Checks": True} if expose.get("checks") else {}) | ({"Paths": paths} if paths else {})
+            paths = [
+                {field: path[key] for key, field in PATH_FIELDS.items() if path.get(key)}
+                for path in expose.get("paths") or []
+            ]
+            content["Expose"] = ({"Checks": True} if expose.get("checks") else {}) | (
+                {"Paths": paths} if paths else {}
+            )
         for gateway in (new.get("meshGateways") or [])[:1]:
             content["MeshGateway"] = {"Mode": gateway["mode"]} if gateway["mode"] else {}
         for proxy in (new.get("transparentProxies") or [])[:1]:
@@ -76,10 +100,16 @@ class ServiceDefaults(Entry):
     def found(self, entry: Mapping[str, Any], kind: str) -> State:
         """Blocks always come back with one member, empty or not."""
         zero: dict[str, Any] = {"boolean": False, "integer": 0, "string": "", "map": {}}
-        plain = {key: entry.get(field, zero[self.properties[key].kind.name]) for key, field in PLAIN.items()}
+        plain = {
+            key: entry.get(field, zero[self.properties[key].kind.name])
+            for key, field in PLAIN.items()
+        }
         expose = entry.get("Expose") or {}
         proxy = entry.get("TransparentProxy") or {}
-        paths = [{key: path.get(field) for key, field in PATH_FIELDS.items()} for path in expose.get("Paths") or []]
+        paths = [
+            {key: path.get(field) for key, field in PATH_FIELDS.items()}
+            for path in expose.get("Paths") or []
+        ]
         return plain | {
             "envoyExtensions": [],
             "namespace": "",

@@ -4,7 +4,19 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.config_entries import Entry
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+    set_of,
+)
 
 PLAIN = {
     "action": "Action",
@@ -27,8 +39,16 @@ HEADER_FIELDS = {
     "regex": "Regex",
     "suffix": "Suffix",
 }
-HEADER: Properties = {key: Property(BOOLEAN if key in ("invert", "present") else STRING, required=key == "name") for key in HEADER_FIELDS}
-HTTP_FIELDS = {"methods": "Methods", "pathExact": "PathExact", "pathPrefix": "PathPrefix", "pathRegex": "PathRegex"}
+HEADER: Properties = {
+    key: Property(BOOLEAN if key in ("invert", "present") else STRING, required=key == "name")
+    for key in HEADER_FIELDS
+}
+HTTP_FIELDS = {
+    "methods": "Methods",
+    "pathExact": "PathExact",
+    "pathPrefix": "PathPrefix",
+    "pathRegex": "PathRegex",
+}
 HTTP: Properties = {
     "headers": Property(list_of(object_of(HEADER))),
     "methods": Property(list_of(STRING)),
@@ -66,11 +86,18 @@ class ServiceIntentions(Entry):
 
     def found(self, entry: Mapping[str, Any], kind: str) -> State:
         sources = [_source_state(source) for source in entry.get("Sources") or []]
-        return {"meta": entry.get("Meta") or {}, "namespace": "", "partition": "", "sources": sources}
+        return {
+            "meta": entry.get("Meta") or {},
+            "namespace": "",
+            "partition": "",
+            "sources": sources,
+        }
 
 
 def _source_request(source: Mapping[str, Any]) -> State:
-    permissions = [_permission_request(permission) for permission in source.get("permissions") or []]
+    permissions = [
+        _permission_request(permission) for permission in source.get("permissions") or []
+    ]
     plain = {field: source[key] for key, field in PLAIN.items() if source.get(key)}
     return plain | ({"Permissions": permissions} if permissions else {})
 
@@ -79,18 +106,30 @@ def _permission_request(permission: Mapping[str, Any]) -> State:
     http: State = {}
     for rule in permission["https"][:1]:
         http = {field: rule[key] for key, field in HTTP_FIELDS.items() if rule.get(key)}
-        headers = [{field: header[key] for key, field in HEADER_FIELDS.items() if header.get(key)} for header in rule.get("headers") or []]
+        headers = [
+            {field: header[key] for key, field in HEADER_FIELDS.items() if header.get(key)}
+            for header in rule.get("headers") or []
+        ]
         http |= {"Header": headers} if headers else {}
     return {"Action": permission["action"], "HTTP": http}
 
 
 def _source_state(source: Mapping[str, Any]) -> State:
-    plain = {key: source.get(field, 0 if key == "precedence" else "") for key, field in PLAIN.items()}
-    return plain | {"permissions": [_permission_state(permission) for permission in source.get("Permissions") or []]}
+    plain = {
+        key: source.get(field, 0 if key == "precedence" else "") for key, field in PLAIN.items()
+    }
+    return plain | {
+        "permissions": [
+            _permission_state(permission) for permission in source.get("Permissions") or []
+        ]
+    }
 
 
 def _permission_state(permission: Mapping[str, Any]) -> State:
     http = permission.get("HTTP") or {}
     rule = {key: http.get(field) for key, field in HTTP_FIELDS.items()}
-    headers = [{key: header.get(field) for key, field in HEADER_FIELDS.items()} for header in http.get("Header") or []]
+    headers = [
+        {key: header.get(field) for key, field in HEADER_FIELDS.items()}
+        for header in http.get("Header") or []
+    ]
     return {"action": permission["Action"], "https": [rule | {"headers": headers}]}

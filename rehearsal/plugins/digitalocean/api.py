@@ -51,7 +51,9 @@ class _Api(Rest):
             error = json.loads(body)
         except ValueError:
             return super().reason(body)
-        text = error.get("message") or "; ".join([str(error.get("error", "")), *error.get("messages", [])])
+        text = error.get("message") or "; ".join(
+            [str(error.get("error", "")), *error.get("messages", [])]
+        )
         request = f'(request "{error["request_id"]}") ' if error.get("request_id") else ""
         return f"{request}{text}"
 
@@ -64,7 +66,9 @@ class DigitalOcean:
         self._retries = retries
         self.spaces = spaces
 
-    def call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> Any:
         """One request; 429, 5xx and lost connections are tried again, POST included, as the official client does.
 
         Raises:
@@ -76,7 +80,9 @@ class DigitalOcean:
             try:
                 return self._rest.call(method, path, body, query).json()
             except PluginError as error:
-                if attempt == self._retries.most or (isinstance(error, RestError) and not _passing(error.status)):
+                if attempt == self._retries.most or (
+                    isinstance(error, RestError) and not _passing(error.status)
+                ):
                     raise
                 time.sleep(self._retries.pause(attempt, error))
                 attempt += 1
@@ -95,7 +101,9 @@ class DigitalOcean:
         found: list[Any] = []
         page = 1
         while True:
-            answer = self.call("GET", path, query={**(query or {}), "page": str(page), "per_page": str(PER_PAGE)})
+            answer = self.call(
+                "GET", path, query={**(query or {}), "page": str(page), "per_page": str(PER_PAGE)}
+            )
             found += answer[key]
             if not answer.get("links", {}).get("pages", {}).get("next"):
                 return found
@@ -110,21 +118,30 @@ class DigitalOcean:
                 raise PluginError(f"action {action['id']} ({action['type']}) errored")
             return ("completed" if found["completed_at"] else "in-progress"), None
 
-        clock.until(look, ("in-progress",), "completed", f"action {action['id']} ({action['type']})")
+        clock.until(
+            look, ("in-progress",), "completed", f"action {action['id']} ({action['type']})"
+        )
 
 
 def connect(config: Mapping[str, Any]) -> DigitalOcean:
     """The account that the provider's configuration or the environment names."""
     settings = dict(config)
     token = setting(settings, "token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"))
-    base = setting(settings, "apiEndpoint", ("DIGITALOCEAN_API_URL",), "https://api.digitalocean.com").rstrip("/")
+    base = setting(
+        settings, "apiEndpoint", ("DIGITALOCEAN_API_URL",), "https://api.digitalocean.com"
+    ).rstrip("/")
     retries = Retries(
         int(setting(settings, "httpRetryMax", ("DIGITALOCEAN_HTTP_RETRY_MAX",), "4")),
         float(setting(settings, "httpRetryWaitMin", ("DIGITALOCEAN_HTTP_RETRY_WAIT_MIN",), "1")),
         float(setting(settings, "httpRetryWaitMax", ("DIGITALOCEAN_HTTP_RETRY_WAIT_MAX",), "30")),
     )
     spaces = Spaces(
-        setting(settings, "spacesEndpoint", ("SPACES_ENDPOINT_URL",), "https://{{.Region}}.digitaloceanspaces.com"),
+        setting(
+            settings,
+            "spacesEndpoint",
+            ("SPACES_ENDPOINT_URL",),
+            "https://{{.Region}}.digitaloceanspaces.com",
+        ),
         setting(settings, "spacesAccessId", ("SPACES_ACCESS_KEY_ID",)),
         setting(settings, "spacesSecretKey", ("SPACES_SECRET_ACCESS_KEY",)),
     )

@@ -60,9 +60,17 @@ class Certificate(Resource[DigitalOcean]):
     def check(self, inputs: State) -> list[Failure]:
         failures = []
         if inputs.get("type") not in (*TYPES, UNKNOWN):
-            failures.append(Failure("type", f"expected type to be one of {list(TYPES)}, got {inputs.get('type')}"))
+            failures.append(
+                Failure(
+                    "type", f"expected type to be one of {list(TYPES)}, got {inputs.get('type')}"
+                )
+            )
         if inputs.get("domains"):
-            failures += [Failure("domains", f'"domains": conflicts with {FIELDS[key]}') for key in UPLOADED if inputs.get(key)]
+            failures += [
+                Failure("domains", f'"domains": conflicts with {FIELDS[key]}')
+                for key in UPLOADED
+                if inputs.get(key)
+            ]
         return failures
 
     def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
@@ -77,12 +85,18 @@ class Certificate(Resource[DigitalOcean]):
                 suffix = " or empty" if new["type"] == "custom" else ""
                 raise PluginError(f"`{field}` is required for when type is `{new['type']}`{suffix}")
         with telling("Error creating Certificate"):
-            made = self.client.call("POST", "/v2/certificates", {FIELDS[key]: new[key] for key in FIELDS if new.get(key)})["certificate"]
+            made = self.client.call(
+                "POST",
+                "/v2/certificates",
+                {FIELDS[key]: new[key] for key in FIELDS if new.get(key)},
+            )["certificate"]
         change.id = made["name"]
         change.learned["uuid"] = made["id"]
 
         def look() -> tuple[str, None]:
-            return self.client.call("GET", f"/v2/certificates/{made['id']}")["certificate"]["state"], None
+            return self.client.call("GET", f"/v2/certificates/{made['id']}")["certificate"][
+                "state"
+            ], None
 
         change.clock.until(look, ("pending",), "verified", f"certificate ({made['name']})")
 

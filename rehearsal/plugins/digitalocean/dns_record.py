@@ -40,15 +40,25 @@ class DnsRecord(Resource[DigitalOcean]):
     def check(self, inputs: State) -> list[Failure]:
         kind, tag = inputs.get("type"), inputs.get("tag")
         failures = [
-            Failure(key, f"`{key}` is required for when type is `{kind}`") for key in REQUIRED.get(str(kind), ()) if key not in inputs
+            Failure(key, f"`{key}` is required for when type is `{kind}`")
+            for key in REQUIRED.get(str(kind), ())
+            if key not in inputs
         ]
         if isinstance(kind, str) and kind not in (*TYPES, UNKNOWN):
-            failures.append(Failure("type", f"expected type to be one of {', '.join(TYPES)}, got {kind}"))
+            failures.append(
+                Failure("type", f"expected type to be one of {', '.join(TYPES)}, got {kind}")
+            )
         if isinstance(tag, str) and tag not in (*TAGS, UNKNOWN):
-            failures.append(Failure("tag", f"expected tag to be one of {', '.join(TAGS)}, got {tag}"))
+            failures.append(
+                Failure("tag", f"expected tag to be one of {', '.join(TAGS)}, got {tag}")
+            )
         for key, most in NUMBERS.items():
             if isinstance(inputs.get(key), int) and not 0 <= inputs[key] <= most:
-                failures.append(Failure(key, f"expected {key} to be in the range (0 - {most}), got {inputs[key]}"))
+                failures.append(
+                    Failure(
+                        key, f"expected {key} to be in the range (0 - {most}), got {inputs[key]}"
+                    )
+                )
         return failures
 
     def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
@@ -58,7 +68,13 @@ class DnsRecord(Resource[DigitalOcean]):
             "name": lambda was, now: (was, now) == ("@", whole) or f"{was}.{whole}" == now,
             "value": lambda was, now: (was, now) == ("@", whole) or was == f"{now}.{whole}",
         }
-        return [item for item in found if not (item.key in alike and old and alike[item.key](old.get(item.key), new.get(item.key)))]
+        return [
+            item
+            for item in found
+            if not (
+                item.key in alike and old and alike[item.key](old.get(item.key), new.get(item.key))
+            )
+        ]
 
     def create(self, change: Change) -> None:
         body = {"type": change.new["type"], **_content(change.new)}
@@ -68,9 +84,13 @@ class DnsRecord(Resource[DigitalOcean]):
 
     def read(self, resource_id: str, state: State) -> State | None:
         """An import names the domain before the record, with a comma between them."""
-        domain, _, id = resource_id.rpartition(",") if not state else (state["domain"], "", resource_id)
+        domain, _, id = (
+            resource_id.rpartition(",") if not state else (state["domain"], "", resource_id)
+        )
         if not domain or not id.isdecimal():
-            raise PluginError(f"invalid record ID: {resource_id}; import by the domain's name, a comma and the record's id")
+            raise PluginError(
+                f"invalid record ID: {resource_id}; import by the domain's name, a comma and the record's id"
+            )
         found = self.client.find(f"/v2/domains/{domain}/records/{id}")
         if found is None:
             return None
@@ -107,4 +127,9 @@ class DnsRecord(Resource[DigitalOcean]):
 def _content(new: State) -> dict[str, Any]:
     """With zeros for the numbers that are not set, as the official client sends them."""
     texts = {key: new[key] for key in ("ttl", "tag") if new.get(key)}
-    return {"name": new["name"], "data": new["value"], **{key: new.get(key) or 0 for key in NUMBERS}, **texts}
+    return {
+        "name": new["name"],
+        "data": new["value"],
+        **{key: new.get(key) or 0 for key in NUMBERS},
+        **texts,
+    }

@@ -32,7 +32,11 @@ class Domain(Resource[DigitalOcean]):
         if found is None:
             return None
         domain = found["domain"]
-        return {"name": domain["name"], "ttl": domain["ttl"], "domainUrn": f"do:domain:{domain['name']}"}
+        return {
+            "name": domain["name"],
+            "ttl": domain["ttl"],
+            "domainUrn": f"do:domain:{domain['name']}",
+        }
 
     def update(self, change: Change) -> None:
         """Never asked for: every property replaces."""

@@ -12,7 +12,19 @@ from rehearsal.plugins.digitalocean.tagging import retag
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, NUMBER, STRING, Properties, Property, State, name, object_of, output, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    NUMBER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    object_of,
+    output,
+    set_of,
+)
 
 
 def _hashed(user_data: str) -> str:
@@ -66,13 +78,18 @@ class Droplet(Resource[DigitalOcean]):
 
     def check(self, inputs: State) -> list[Failure]:
         if inputs.get("backupPolicy") and not inputs.get("backups"):
-            return [Failure("backupPolicy", "backup_policy can only be set when backups are enabled")]
+            return [
+                Failure("backupPolicy", "backup_policy can only be set when backups are enabled")
+            ]
         return []
 
     def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
         """IPv6 can be added to a droplet but never taken away."""
         removed = bool(old.get("ipv6")) and not new.get("ipv6")
-        return [Difference(item.path, item.change, True) if removed and item.key == "ipv6" else item for item in found]
+        return [
+            Difference(item.path, item.change, True) if removed and item.key == "ipv6" else item
+            for item in found
+        ]
 
     def create(self, change: Change) -> None:
         with telling("Error creating droplet"):
@@ -90,20 +107,29 @@ class Droplet(Resource[DigitalOcean]):
             self._resize(change)
         if "name" in change.changed:
             self._action(change, {"type": "rename", "name": new["name"]}, wait=False)
-            self._until(change, f"be named '{new['name']}'", lambda droplet: droplet["name"] == new["name"])
+            self._until(
+                change, f"be named '{new['name']}'", lambda droplet: droplet["name"] == new["name"]
+            )
         if "backups" in change.changed or "backupPolicy" in change.changed:
             self._set_backups(change)
         for key, feature in (("ipv6", "ipv6"), ("privateNetworking", "private_networking")):
             if key in change.changed and new.get(key):
                 self._action(change, {"type": f"enable_{feature}"}, wait=False)
-                self._until(change, f"have {feature}", lambda droplet, feature=feature: feature in droplet["features"])
+                self._until(
+                    change,
+                    f"have {feature}",
+                    lambda droplet, feature=feature: feature in droplet["features"],
+                )
         if "tags" in change.changed:
             retag(self.client, "droplet", change.id, old.get("tags") or [], new.get("tags") or [])
 
     def delete(self, change: Change) -> None:
         path = f"/v2/droplets/{change.id}"
         change.clock.until(
-            lambda: (str(self.client.call("GET", path)["droplet"]["locked"]), None), ("True",), "False", f"the lock of droplet {change.id}"
+            lambda: (str(self.client.call("GET", path)["droplet"]["locked"]), None),
+            ("True",),
+            "False",
+            f"the lock of droplet {change.id}",
         )
         if change.old.get("gracefulShutdown"):
             self.client.call("POST", f"{path}/actions", {"type": "shutdown"})
@@ -142,7 +168,10 @@ class Droplet(Resource[DigitalOcean]):
                 raise
         self._wait(change.id, "off", ("active",), change.clock)
         try:
-            self._action(change, {"type": "resize", "size": change.new["size"], "disk": change.new["resizeDisk"]})
+            self._action(
+                change,
+                {"type": "resize", "size": change.new["size"], "disk": change.new["resizeDisk"]},
+            )
         finally:
             self._action(change, {"type": "power_on"}, wait=False)
             self._wait(change.id, "active", ("off",), change.clock)
@@ -172,7 +201,8 @@ def _request(new: State) -> dict[str, Any]:
         "region": new.get("region", ""),
         "size": new["size"],
         "image": int(image) if image.isdigit() else image,
-        "ssh_keys": [int(key) if key.isdigit() else key for key in new.get("sshKeys") or []] or None,
+        "ssh_keys": [int(key) if key.isdigit() else key for key in new.get("sshKeys") or []]
+        or None,
         "backups": new["backups"],
         "ipv6": new["ipv6"],
         "private_networking": bool(new.get("privateNetworking")),
@@ -184,7 +214,15 @@ def _request(new: State) -> dict[str, Any]:
 def _state(droplet: Mapping[str, Any], state: State) -> State:
     """The image is read back on an import only: a slug may point to a newer image by now."""
     image = droplet.get("image") or {}
-    imported = {} if state else {"image": image.get("slug") or str(image.get("id", "")), "resizeDisk": True, "gracefulShutdown": False}
+    imported = (
+        {}
+        if state
+        else {
+            "image": image.get("slug") or str(image.get("id", "")),
+            "resizeDisk": True,
+            "gracefulShutdown": False,
+        }
+    )
     features = droplet["features"]
     public = address(droplet, "v4", "public")
     return imported | {
@@ -216,4 +254,7 @@ def _state(droplet: Mapping[str, Any], state: State) -> State:
 
 def address(droplet: Mapping[str, Any], version: str, kind: str) -> str:
     """The droplet's first address of a kind (public or private), empty when it has none."""
-    return next((str(item["ip_address"]) for item in droplet["networks"][version] if item["type"] == kind), "")
+    return next(
+        (str(item["ip_address"]) for item in droplet["networks"][version] if item["type"] == kind),
+        "",
+    )

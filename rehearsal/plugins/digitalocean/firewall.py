@@ -6,7 +6,20 @@ from typing import Any, ClassVar
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Kind, Properties, Property, State, list_of, name, object_of, output, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Kind,
+    Properties,
+    Property,
+    State,
+    list_of,
+    name,
+    object_of,
+    output,
+    set_of,
+)
 
 PARTIES = {
     "Addresses": ("addresses", STRING),
@@ -17,12 +30,18 @@ PARTIES = {
 }
 """Whom a rule names: the end of the property, the API's field, its type."""
 
-PENDING = {"dropletId": Property(INTEGER), "removing": Property(BOOLEAN), "status": Property(STRING)}
+PENDING = {
+    "dropletId": Property(INTEGER),
+    "removing": Property(BOOLEAN),
+    "status": Property(STRING),
+}
 
 
 def _rule(side: str) -> Kind:
     parties = {f"{side}{end}": Property(set_of(kind)) for end, (_, kind) in PARTIES.items()}
-    return object_of({"protocol": Property(STRING, required=True), "portRange": Property(STRING), **parties})
+    return object_of(
+        {"protocol": Property(STRING, required=True), "portRange": Property(STRING), **parties}
+    )
 
 
 class Firewall(Resource[DigitalOcean]):
@@ -42,7 +61,9 @@ class Firewall(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         with telling("Error creating firewall"):
-            change.id = self.client.call("POST", "/v2/firewalls", _request(change.new))["firewall"]["id"]
+            change.id = self.client.call("POST", "/v2/firewalls", _request(change.new))["firewall"][
+                "id"
+            ]
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/firewalls/{resource_id}")
@@ -53,14 +74,24 @@ class Firewall(Resource[DigitalOcean]):
             "status": firewall["status"],
             "createdAt": firewall["created_at"],
             "pendingChanges": [
-                {"dropletId": item["droplet_id"], "removing": item["removing"], "status": item["status"]}
+                {
+                    "dropletId": item["droplet_id"],
+                    "removing": item["removing"],
+                    "status": item["status"],
+                }
                 for item in firewall.get("pending_changes") or []
             ],
             "name": firewall["name"],
             "dropletIds": firewall.get("droplet_ids") or [],
             "tags": firewall.get("tags") or [],
-            "inboundRules": [_read_rule(rule, "source", "sources") for rule in firewall.get("inbound_rules") or []],
-            "outboundRules": [_read_rule(rule, "destination", "destinations") for rule in firewall.get("outbound_rules") or []],
+            "inboundRules": [
+                _read_rule(rule, "source", "sources")
+                for rule in firewall.get("inbound_rules") or []
+            ],
+            "outboundRules": [
+                _read_rule(rule, "destination", "destinations")
+                for rule in firewall.get("outbound_rules") or []
+            ],
         }
 
     def update(self, change: Change) -> None:
@@ -75,8 +106,13 @@ class Firewall(Resource[DigitalOcean]):
 def _request(new: State) -> dict[str, Any]:
     return {
         "name": new["name"],
-        "inbound_rules": [_write_rule(rule, "source", "sources") for rule in new.get("inboundRules") or []],
-        "outbound_rules": [_write_rule(rule, "destination", "destinations") for rule in new.get("outboundRules") or []],
+        "inbound_rules": [
+            _write_rule(rule, "source", "sources") for rule in new.get("inboundRules") or []
+        ],
+        "outbound_rules": [
+            _write_rule(rule, "destination", "destinations")
+            for rule in new.get("outboundRules") or []
+        ],
         "droplet_ids": new.get("dropletIds") or [],
         "tags": new.get("tags") or [],
     }
@@ -93,5 +129,7 @@ def _read_rule(rule: Mapping[str, Any], side: str, field: str) -> dict[str, Any]
     ports = rule.get("ports", "")
     if ports == "0":
         ports = "" if rule["protocol"] == "icmp" else "all"
-    parties = {side + end: rule[field][key] for end, (key, _) in PARTIES.items() if rule[field].get(key)}
+    parties = {
+        side + end: rule[field][key] for end, (key, _) in PARTIES.items() if rule[field].get(key)
+    }
     return {"protocol": rule["protocol"], "portRange": ports, **parties}

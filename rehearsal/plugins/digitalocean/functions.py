@@ -10,7 +10,16 @@ from rehearsal.plugins.digitalocean.project import members
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.naming import camel
 from rehearsal.plugins.resource import Function
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, object_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    object_of,
+)
 
 FILTER: Properties = {
     "key": Property(STRING, required=True),
@@ -19,7 +28,10 @@ FILTER: Properties = {
     "all": Property(BOOLEAN),
 }
 SORT: Properties = {"key": Property(STRING, required=True), "direction": Property(STRING)}
-LISTING: Properties = {"filters": Property(list_of(object_of(FILTER))), "sorts": Property(list_of(object_of(SORT)))}
+LISTING: Properties = {
+    "filters": Property(list_of(object_of(FILTER))),
+    "sorts": Property(list_of(object_of(SORT))),
+}
 
 
 def _region(region: Mapping[str, Any]) -> State:
@@ -27,12 +39,18 @@ def _region(region: Mapping[str, Any]) -> State:
 
 
 def _size(size: Mapping[str, Any]) -> State:
-    same = {key: size[key] for key in ("slug", "available", "transfer", "memory", "vcpus", "disk", "regions")}
+    same = {
+        key: size[key]
+        for key in ("slug", "available", "transfer", "memory", "vcpus", "disk", "regions")
+    }
     return same | {"priceMonthly": size["price_monthly"], "priceHourly": size["price_hourly"]}
 
 
 def _image(image: Mapping[str, Any]) -> State:
-    same = {key: image.get(key) or "" for key in ("name", "type", "distribution", "slug", "description", "status")}
+    same = {
+        key: image.get(key) or ""
+        for key in ("name", "type", "distribution", "slug", "description", "status")
+    }
     return same | {
         "id": image["id"],
         "image": image.get("slug") or str(image["id"]),
@@ -49,7 +67,10 @@ def _image(image: Mapping[str, Any]) -> State:
 def _droplet(droplet: Mapping[str, Any]) -> State:
     features = droplet["features"]
     image = droplet["image"]
-    same = {key: droplet[key] for key in ("id", "name", "disk", "vcpus", "memory", "status", "locked", "tags")}
+    same = {
+        key: droplet[key]
+        for key in ("id", "name", "disk", "vcpus", "memory", "status", "locked", "tags")
+    }
     return same | {
         "urn": f"do:droplet:{droplet['id']}",
         "image": image.get("slug") or str(image["id"]),
@@ -89,7 +110,9 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _listing(path: str, key: str, shape: Callable[[Mapping[str, Any]], State]) -> Callable[[DigitalOcean, State], State]:
+def _listing(
+    path: str, key: str, shape: Callable[[Mapping[str, Any]], State]
+) -> Callable[[DigitalOcean, State], State]:
     """A data source that gets all and filters here, as the official one does."""
 
     def call(client: DigitalOcean, inputs: State) -> State:
@@ -97,20 +120,36 @@ def _listing(path: str, key: str, shape: Callable[[Mapping[str, Any]], State]) -
         for wanted in inputs.get("filters") or []:
             records = [record for record in records if _matches(record, wanted)]
         for order in reversed(inputs.get("sorts") or []):
-            records.sort(key=lambda record: record[camel(order["key"])], reverse=order.get("direction") == "desc")
-        return {"id": f"{key}-{len(records)}", key: records, "filters": inputs.get("filters"), "sorts": inputs.get("sorts")}
+            records.sort(
+                key=lambda record: record[camel(order["key"])],
+                reverse=order.get("direction") == "desc",
+            )
+        return {
+            "id": f"{key}-{len(records)}",
+            key: records,
+            "filters": inputs.get("filters"),
+            "sorts": inputs.get("sorts"),
+        }
 
     return call
 
 
 def _one(records: list[Any], what: str) -> Any:
     if len(records) != 1:
-        raise PluginError(f"no {what} found" if not records else f"too many {what}s found (found {len(records)}, expected 1)")
+        raise PluginError(
+            f"no {what} found"
+            if not records
+            else f"too many {what}s found (found {len(records)}, expected 1)"
+        )
     return records[0]
 
 
 def _get_region(client: DigitalOcean, inputs: State) -> State:
-    found = [item for item in client.every("/v2/regions", "regions") if item["slug"] == inputs["slug"].lower()]
+    found = [
+        item
+        for item in client.every("/v2/regions", "regions")
+        if item["slug"] == inputs["slug"].lower()
+    ]
     region = _region(_one(found, f"region with slug {inputs['slug']}"))
     return region | {"id": region["slug"]}
 
@@ -119,9 +158,17 @@ def _get_image(client: DigitalOcean, inputs: State) -> State:
     if inputs.get("id") or inputs.get("slug"):
         image = client.call("GET", f"/v2/images/{inputs.get('id') or inputs['slug']}")["image"]
     elif inputs.get("name"):
-        queries = {"all": {}, "applications": {"type": "application"}, "distributions": {"type": "distribution"}}
+        queries = {
+            "all": {},
+            "applications": {"type": "application"},
+            "distributions": {"type": "distribution"},
+        }
         query = queries.get(inputs.get("source") or "user", {"private": "true"})
-        found = [item for item in client.every("/v2/images", "images", query) if item["name"] == inputs["name"]]
+        found = [
+            item
+            for item in client.every("/v2/images", "images", query)
+            if item["name"] == inputs["name"]
+        ]
         image = _one(found, f"image with name {inputs['name']}")
     else:
         raise PluginError("one of `id`, `name`, or `slug` must be assigned")
@@ -146,30 +193,53 @@ def _get_vpc(client: DigitalOcean, inputs: State) -> State:
     if inputs.get("id"):
         vpc = client.call("GET", f"/v2/vpcs/{inputs['id']}")["vpc"]
     elif inputs.get("name"):
-        found = [item for item in client.every("/v2/vpcs", "vpcs") if item["name"] == inputs["name"]]
+        found = [
+            item for item in client.every("/v2/vpcs", "vpcs") if item["name"] == inputs["name"]
+        ]
         vpc = _one(found, f"VPC with name {inputs['name']}")
     else:
-        found = [item for item in client.every("/v2/vpcs", "vpcs") if item["default"] and item["region"] == inputs.get("region")]
+        found = [
+            item
+            for item in client.every("/v2/vpcs", "vpcs")
+            if item["default"] and item["region"] == inputs.get("region")
+        ]
         vpc = _one(found, f"default VPC in region {inputs.get('region')}")
-    same = {key: vpc.get(key, "") for key in ("id", "name", "region", "description", "urn", "default")}
+    same = {
+        key: vpc.get(key, "") for key in ("id", "name", "region", "description", "urn", "default")
+    }
     return same | {"ipRange": vpc["ip_range"], "createdAt": vpc["created_at"]}
 
 
 def _get_ssh_key(client: DigitalOcean, inputs: State) -> State:
-    found = [item for item in client.every("/v2/account/keys", "ssh_keys") if item["name"] == inputs["name"]]
+    found = [
+        item
+        for item in client.every("/v2/account/keys", "ssh_keys")
+        if item["name"] == inputs["name"]
+    ]
     key = _one(found, f"ssh key with name {inputs['name']}")
-    return {"id": key["id"], "name": key["name"], "fingerprint": key["fingerprint"], "publicKey": key["public_key"]}
+    return {
+        "id": key["id"],
+        "name": key["name"],
+        "fingerprint": key["fingerprint"],
+        "publicKey": key["public_key"],
+    }
 
 
 def _get_project(client: DigitalOcean, inputs: State) -> State:
     if inputs.get("id"):
         project = client.call("GET", f"/v2/projects/{inputs['id']}")["project"]
     elif inputs.get("name"):
-        found = [item for item in client.every("/v2/projects", "projects") if item["name"] == inputs["name"]]
+        found = [
+            item
+            for item in client.every("/v2/projects", "projects")
+            if item["name"] == inputs["name"]
+        ]
         project = _one(found, f"project with name {inputs['name']}")
     else:
         project = client.call("GET", "/v2/projects/default")["project"]
-    same = {key: project.get(key, "") for key in ("id", "name", "description", "purpose", "environment")}
+    same = {
+        key: project.get(key, "") for key in ("id", "name", "description", "purpose", "environment")
+    }
     return same | {
         "isDefault": project["is_default"],
         "ownerId": project["owner_id"],
@@ -184,14 +254,23 @@ def _get_droplet(client: DigitalOcean, inputs: State) -> State:
     if inputs.get("id"):
         droplet = client.call("GET", f"/v2/droplets/{inputs['id']}")["droplet"]
     elif inputs.get("tag"):
-        droplet = _one(client.every("/v2/droplets", "droplets", {"tag_name": inputs["tag"]}), f"droplet with tag {inputs['tag']}")
+        droplet = _one(
+            client.every("/v2/droplets", "droplets", {"tag_name": inputs["tag"]}),
+            f"droplet with tag {inputs['tag']}",
+        )
     else:
-        found = [item for item in client.every("/v2/droplets", "droplets") if item["name"] == inputs.get("name")]
+        found = [
+            item
+            for item in client.every("/v2/droplets", "droplets")
+            if item["name"] == inputs.get("name")
+        ]
         droplet = _one(found, f"droplet with name {inputs.get('name')}")
     return _droplet(droplet) | {"tag": inputs.get("tag")}
 
 
-def _function(name: str, inputs: Properties, call: Callable[[DigitalOcean, State], State]) -> Function[DigitalOcean]:
+def _function(
+    name: str, inputs: Properties, call: Callable[[DigitalOcean, State], State]
+) -> Function[DigitalOcean]:
     return Function(f"digitalocean:index/{name}:{name}", inputs, call)
 
 
@@ -200,16 +279,36 @@ FUNCTIONS = (
     _function("getAccount", {}, _get_account),
     _function(
         "getDroplet",
-        {"id": Property(INTEGER), "name": NAMED, "tag": Property(STRING), "gpu": Property(BOOLEAN, supported=False)},
+        {
+            "id": Property(INTEGER),
+            "name": NAMED,
+            "tag": Property(STRING),
+            "gpu": Property(BOOLEAN, supported=False),
+        },
         _get_droplet,
     ),
-    _function("getDroplets", {**LISTING, "gpus": Property(BOOLEAN, supported=False)}, _listing("/v2/droplets", "droplets", _droplet)),
-    _function("getImage", {"id": Property(INTEGER), "name": NAMED, "slug": Property(STRING), "source": Property(STRING)}, _get_image),
+    _function(
+        "getDroplets",
+        {**LISTING, "gpus": Property(BOOLEAN, supported=False)},
+        _listing("/v2/droplets", "droplets", _droplet),
+    ),
+    _function(
+        "getImage",
+        {
+            "id": Property(INTEGER),
+            "name": NAMED,
+            "slug": Property(STRING),
+            "source": Property(STRING),
+        },
+        _get_image,
+    ),
     _function("getImages", LISTING, _listing("/v2/images", "images", _image)),
     _function("getProject", {"id": Property(STRING), "name": NAMED}, _get_project),
     _function("getRegion", {"slug": Property(STRING, required=True)}, _get_region),
     _function("getRegions", LISTING, _listing("/v2/regions", "regions", _region)),
     _function("getSizes", LISTING, _listing("/v2/sizes", "sizes", _size)),
     _function("getSshKey", {"name": Property(STRING, required=True)}, _get_ssh_key),
-    _function("getVpc", {"id": Property(STRING), "name": NAMED, "region": Property(STRING)}, _get_vpc),
+    _function(
+        "getVpc", {"id": Property(STRING), "name": NAMED, "region": Property(STRING)}, _get_vpc
+    ),
 )

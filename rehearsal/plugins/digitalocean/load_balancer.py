@@ -51,7 +51,11 @@ HEALTHCHECK: Properties = {
 }
 HEALTHCHECK_FIELDS = fields(HEALTHCHECK)
 
-STICKY: Properties = {"cookieName": Property(STRING), "cookieTtlSeconds": Property(INTEGER), "type": Property(STRING, default="none")}
+STICKY: Properties = {
+    "cookieName": Property(STRING),
+    "cookieTtlSeconds": Property(INTEGER),
+    "type": Property(STRING, default="none"),
+}
 STICKY_FIELDS = fields(STICKY)
 
 FIREWALL: Properties = {"allows": Property(list_of(STRING)), "denies": Property(list_of(STRING))}
@@ -74,11 +78,28 @@ GLOBAL: Properties = {
 }
 
 PLAIN_FIELDS = fields(
-    ("name", "algorithm", "redirectHttpToHttps", "enableProxyProtocol", "enableBackendKeepalive", "disableLetsEncryptDnsRecords")
+    (
+        "name",
+        "algorithm",
+        "redirectHttpToHttps",
+        "enableProxyProtocol",
+        "enableBackendKeepalive",
+        "disableLetsEncryptDnsRecords",
+    )
 )
 """Sent always, zero or not."""
 
-OPTIONAL_FIELDS = fields(("projectId", "httpIdleTimeoutSeconds", "vpcUuid", "type", "network", "networkStack", "tlsCipherPolicy"))
+OPTIONAL_FIELDS = fields(
+    (
+        "projectId",
+        "httpIdleTimeoutSeconds",
+        "vpcUuid",
+        "type",
+        "network",
+        "networkStack",
+        "tlsCipherPolicy",
+    )
+)
 
 
 class LoadBalancer(Resource[DigitalOcean]):
@@ -109,7 +130,9 @@ class LoadBalancer(Resource[DigitalOcean]):
         "stickySessions": Property(object_of(STICKY), computed=True),
         "targetLoadBalancerIds": Property(set_of(STRING), computed=True, supported=False),
         "tlsCipherPolicy": Property(STRING),
-        "type": Property(STRING, computed=True, replaces=True, same=lambda old, new: old.upper() == new.upper()),
+        "type": Property(
+            STRING, computed=True, replaces=True, same=lambda old, new: old.upper() == new.upper()
+        ),
         "vpcUuid": Property(STRING, computed=True, replaces=True),
         "ip": output(STRING),
         "ipv6": output(STRING),
@@ -123,9 +146,19 @@ class LoadBalancer(Resource[DigitalOcean]):
         if isinstance(probe, dict) and UNKNOWN not in (probe.get("protocol"), probe.get("path")):
             over_http = probe.get("protocol") in ("http", "https")
             if over_http and not probe.get("path"):
-                failures.append(Failure("healthcheck", f"health check `path` is required for when protocol is `{probe['protocol']}`"))
+                failures.append(
+                    Failure(
+                        "healthcheck",
+                        f"health check `path` is required for when protocol is `{probe['protocol']}`",
+                    )
+                )
             if not over_http and probe.get("path"):
-                failures.append(Failure("healthcheck", "health check `path` is not allowed for when protocol is `tcp`"))
+                failures.append(
+                    Failure(
+                        "healthcheck",
+                        "health check `path` is not allowed for when protocol is `tcp`",
+                    )
+                )
         if inputs.get("dropletTag") and inputs.get("dropletIds"):
             failures.append(Failure("dropletTag", '"droplet_tag": conflicts with droplet_ids'))
         if not inputs.get("region"):
@@ -134,22 +167,32 @@ class LoadBalancer(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         with telling("Error creating Load Balancer"):
-            change.id = self.client.call("POST", "/v2/load_balancers", self._request(change.new))["load_balancer"]["id"]
+            change.id = self.client.call("POST", "/v2/load_balancers", self._request(change.new))[
+                "load_balancer"
+            ]["id"]
 
         def look() -> tuple[str, None]:
-            return self.client.call("GET", f"/v2/load_balancers/{change.id}")["load_balancer"]["status"], None
+            return self.client.call("GET", f"/v2/load_balancers/{change.id}")["load_balancer"][
+                "status"
+            ], None
 
-        change.clock.limited(ACTIVE_SECONDS).until(look, ("new",), "active", f"Load Balancer ({change.new['name']})")
+        change.clock.limited(ACTIVE_SECONDS).until(
+            look, ("new",), "active", f"Load Balancer ({change.new['name']})"
+        )
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/load_balancers/{resource_id}")
         if found is None:
             return None
-        return _state(found["load_balancer"]) | {"forwardingRules": self._rules(found["load_balancer"])}
+        return _state(found["load_balancer"]) | {
+            "forwardingRules": self._rules(found["load_balancer"])
+        }
 
     def update(self, change: Change) -> None:
         with telling("Error updating Load Balancer"):
-            self.client.call("PUT", f"/v2/load_balancers/{change.id}", self._request(change.old | change.new))
+            self.client.call(
+                "PUT", f"/v2/load_balancers/{change.id}", self._request(change.old | change.new)
+            )
 
     def delete(self, change: Change) -> None:
         try:
@@ -163,13 +206,19 @@ class LoadBalancer(Resource[DigitalOcean]):
         rules = []
         for rule in balancer["forwarding_rules"]:
             id = rule.get("certificate_id") or ""
-            certificate = self.client.call("GET", f"/v2/certificates/{id}")["certificate"]["name"] if id else ""
+            certificate = (
+                self.client.call("GET", f"/v2/certificates/{id}")["certificate"]["name"]
+                if id
+                else ""
+            )
             plain = {key: rule.get(field) for key, field in RULE_FIELDS.items()}
             rules.append(plain | {"certificateId": certificate, "certificateName": certificate})
         return rules
 
     def _request(self, new: State) -> dict[str, Any]:
-        return _body(new) | {"forwarding_rules": [self._rule(rule) for rule in new.get("forwardingRules") or []]}
+        return _body(new) | {
+            "forwarding_rules": [self._rule(rule) for rule in new.get("forwardingRules") or []]
+        }
 
     def _rule(self, rule: Mapping[str, Any]) -> dict[str, Any]:
         body = {field: rule.get(key, False) for key, field in RULE_FIELDS.items()}
@@ -202,7 +251,11 @@ def _body(new: State) -> dict[str, Any]:
         ("firewall", "firewall", FIREWALL_FIELDS),
     ):
         if new.get(key):
-            body[field] = {theirs: new[key][ours] for ours, theirs in inner.items() if new[key].get(ours) is not None}
+            body[field] = {
+                theirs: new[key][ours]
+                for ours, theirs in inner.items()
+                if new[key].get(ours) is not None
+            }
     return body
 
 

@@ -7,7 +7,17 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, name, output, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    output,
+    set_of,
+)
 
 OTHER = "Other: "
 """The API's prefix of a purpose that is not one of its own."""
@@ -35,7 +45,9 @@ class Project(Resource[DigitalOcean]):
         new = change.new
         optional = {key: new[key] for key in ("description", "environment") if new.get(key)}
         with telling("Error creating Project"):
-            project = self.client.call("POST", "/v2/projects", {"name": new["name"], "purpose": new["purpose"], **optional})["project"]
+            project = self.client.call(
+                "POST", "/v2/projects", {"name": new["name"], "purpose": new["purpose"], **optional}
+            )["project"]
         change.id = project["id"]
         if new.get("resources"):
             assign(self.client, change.id, new["resources"])
@@ -65,7 +77,12 @@ class Project(Resource[DigitalOcean]):
         body = {key: new.get(key, "") for key in ("name", "description", "purpose", "environment")}
         self._patch(change.id, body | {"is_default": new["isDefault"]})
         if "resources" in change.changed:
-            move(self.client, change.id, change.old.get("resources") or [], new.get("resources") or [])
+            move(
+                self.client,
+                change.id,
+                change.old.get("resources") or [],
+                new.get("resources") or [],
+            )
 
     def delete(self, change: Change) -> None:
         """A project must be empty first, and its resources leave it slowly."""
@@ -76,12 +93,17 @@ class Project(Resource[DigitalOcean]):
                 self.client.call("DELETE", f"/v2/projects/{change.id}")
                 return
             except RestError as error:
-                if error.status != 412 or "cannot delete a project with resources" not in str(error):
+                if error.status != 412 or "cannot delete a project with resources" not in str(
+                    error
+                ):
                     raise PluginError(f"Error deleting project ({change.id}): {error}") from error
                 change.clock.pause(f"project {change.id} to lose its resources")
 
     def _patch(self, project_id: str, project: State) -> None:
-        body = {key: project[key] for key in ("name", "description", "purpose", "environment", "is_default")}
+        body = {
+            key: project[key]
+            for key in ("name", "description", "purpose", "environment", "is_default")
+        }
         with telling("Error updating Project"):
             self.client.call("PATCH", f"/v2/projects/{project_id}", body)
 
@@ -108,7 +130,10 @@ class ProjectResources(Resource[DigitalOcean]):
             return None
         found = members(self.client, resource_id)
         managed = state.get("resources")
-        return {"project": resource_id, "resources": found if managed is None else [urn for urn in managed if urn in found]}
+        return {
+            "project": resource_id,
+            "resources": found if managed is None else [urn for urn in managed if urn in found],
+        }
 
     def update(self, change: Change) -> None:
         move(self.client, change.id, change.old["resources"], change.new["resources"])

@@ -26,7 +26,9 @@ class ReservedIp(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         with telling("Error creating reserved IP"):
-            change.id = self.client.call("POST", "/v2/reserved_ips", {"region": change.new["region"]})["reserved_ip"]["ip"]
+            change.id = self.client.call(
+                "POST", "/v2/reserved_ips", {"region": change.new["region"]}
+            )["reserved_ip"]["ip"]
         if change.new.get("dropletId"):
             assign(self.client, change.id, change.new["dropletId"], change.clock)
 
@@ -89,7 +91,10 @@ class ReservedIpAssignment(Resource[DigitalOcean]):
 def assign(client: DigitalOcean, address: str, droplet: int, clock: Clock) -> None:
     """Point ``address`` to a droplet, once the droplet has nothing else in progress."""
     path = f"/v2/droplets/{droplet}/actions"
-    while any(action["status"] not in ENDED for action in client.call("GET", path, query={"per_page": "50"})["actions"]):
+    while any(
+        action["status"] not in ENDED
+        for action in client.call("GET", path, query={"per_page": "50"})["actions"]
+    ):
         clock.pause(f"droplet {droplet} to finish its actions")
     _act(client, address, {"type": "assign", "droplet_id": droplet}, clock)
 
@@ -107,6 +112,8 @@ def _act(client: DigitalOcean, address: str, body: State, clock: Clock) -> None:
     action = client.call("POST", f"/v2/reserved_ips/{address}/actions", body)["action"]
 
     def look() -> tuple[str, None]:
-        return client.call("GET", f"/v2/reserved_ips/{address}/actions/{action['id']}")["action"]["status"], None
+        return client.call("GET", f"/v2/reserved_ips/{address}/actions/{action['id']}")["action"][
+            "status"
+        ], None
 
     clock.until(look, ("in-progress",), "completed", f"the action on reserved IP {address}")

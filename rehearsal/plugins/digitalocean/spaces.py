@@ -70,7 +70,9 @@ class Spaces:
             )
         endpoint = urlsplit(re.sub(r"\{\{\s*\.Region\s*\}\}", region.lower(), self.endpoint))
         host = endpoint.netloc if path_style else f"{bucket}.{endpoint.netloc}"
-        target = quote(f"/{bucket}" if path_style else path) + (f"?{urlencode(query)}" if query else "")
+        target = quote(f"/{bucket}" if path_style else path) + (
+            f"?{urlencode(query)}" if query else ""
+        )
         signed = self._signed(method, f"{endpoint.scheme}://{host}{target}", headers or {}, body)
         url = f"{endpoint.scheme}://{_reachable(host, endpoint.netloc)}{target}"
         return self._send(method, url, {**signed, "Host": host}, body)
@@ -84,17 +86,25 @@ class Spaces:
             raise PluginError(f"{method} {url}: {error}") from error
         if answer.status >= 400:
             code, text = _refusal(answer.data)
-            raise SpacesError(answer.status, code, f"{method} {url} (host {headers['Host']}): {answer.status} {code} {text}".rstrip())
+            raise SpacesError(
+                answer.status,
+                code,
+                f"{method} {url} (host {headers['Host']}): {answer.status} {code} {text}".rstrip(),
+            )
         return Answer(answer.status, answer.headers, answer.data)
 
-    def _signed(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+    def _signed(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> dict[str, str]:
         """The headers with a version 4 signature over them and the body."""
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
 
         request = AWSRequest(method, url, headers=dict(headers), data=body)
-        S3SigV4Auth(Credentials(self.access_key, self.secret_key), "s3", SIGNING_REGION).add_auth(request)
+        S3SigV4Auth(Credentials(self.access_key, self.secret_key), "s3", SIGNING_REGION).add_auth(
+            request
+        )
         return dict(request.headers.items())
 
 

@@ -10,7 +10,18 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import REGIONS, SpacesError
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, name, object_of, output
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    name,
+    object_of,
+    output,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 APPEARING_SECONDS = 300.0
@@ -31,7 +42,13 @@ LIFECYCLE: Properties = {
     "abortIncompleteMultipartUploadDays": Property(INTEGER),
     "enabled": Property(BOOLEAN, required=True),
     "expiration": Property(
-        object_of({"date": Property(STRING), "days": Property(INTEGER), "expiredObjectDeleteMarker": Property(BOOLEAN)})
+        object_of(
+            {
+                "date": Property(STRING),
+                "days": Property(INTEGER),
+                "expiredObjectDeleteMarker": Property(BOOLEAN),
+            }
+        )
     ),
     "id": Property(STRING, computed=True),
     "noncurrentVersionExpiration": Property(object_of({"days": Property(INTEGER)})),
@@ -50,7 +67,9 @@ class SpacesBucket(Resource[DigitalOcean]):
         "lifecycleRules": Property(list_of(object_of(LIFECYCLE)), supported=False),
         "name": name(),
         "region": Property(STRING, default="nyc3", replaces=True, stored=str.lower),
-        "versioning": Property(object_of({"enabled": Property(BOOLEAN, default=False)}), computed=True),
+        "versioning": Property(
+            object_of({"enabled": Property(BOOLEAN, default=False)}), computed=True
+        ),
         "bucketDomainName": output(STRING),
         "bucketUrn": output(STRING),
         "endpoint": output(STRING),
@@ -59,7 +78,9 @@ class SpacesBucket(Resource[DigitalOcean]):
     def check(self, inputs: State) -> list[Failure]:
         region = inputs["region"]
         if region != UNKNOWN and region.lower() not in REGIONS:
-            return [Failure("region", f"expected region to be one of {list(REGIONS)}, got {region}")]
+            return [
+                Failure("region", f"expected region to be one of {list(REGIONS)}, got {region}")
+            ]
         return []
 
     def create(self, change: Change) -> None:
@@ -96,7 +117,13 @@ class SpacesBucket(Resource[DigitalOcean]):
     def update(self, change: Change) -> None:
         region = change.new["region"]
         if "acl" in change.changed:
-            self.client.spaces.call("PUT", region, change.id, query={"acl": ""}, headers={"x-amz-acl": change.new["acl"]})
+            self.client.spaces.call(
+                "PUT",
+                region,
+                change.id,
+                query={"acl": ""},
+                headers={"x-amz-acl": change.new["acl"]},
+            )
         if "versioning" in change.changed:
             self._set_versioning(region, change.id, change.new.get("versioning") or {})
 
@@ -122,7 +149,9 @@ class SpacesBucket(Resource[DigitalOcean]):
         return True
 
     def _get(self, region: str, bucket: str, query: str, path_style: bool = False) -> Any:
-        answer = self.client.spaces.call("GET", region, bucket, query={query: ""}, path_style=path_style)
+        answer = self.client.spaces.call(
+            "GET", region, bucket, query={query: ""}, path_style=path_style
+        )
         return ElementTree.fromstring(answer.body)
 
     def _lifecycle(self, region: str, bucket: str) -> None:
@@ -142,7 +171,11 @@ class SpacesBucket(Resource[DigitalOcean]):
         """Remove every version of every object, a thousand at a time."""
         while True:
             listing = self._get(region, bucket, "versions")
-            found = [item for kind in ("Version", "DeleteMarker") for item in listing.findall(f"{S3}{kind}")]
+            found = [
+                item
+                for kind in ("Version", "DeleteMarker")
+                for item in listing.findall(f"{S3}{kind}")
+            ]
             if not found:
                 return
             delete = ElementTree.Element("Delete", xmlns=S3[1:-1])
@@ -152,4 +185,11 @@ class SpacesBucket(Resource[DigitalOcean]):
                     ElementTree.SubElement(entry, field).text = item.findtext(f"{S3}{field}")
             xml = ElementTree.tostring(delete)
             digest = base64.b64encode(hashlib.md5(xml, usedforsecurity=False).digest()).decode()
-            self.client.spaces.call("POST", region, bucket, query={"delete": ""}, headers={"Content-MD5": digest}, body=xml)
+            self.client.spaces.call(
+                "POST",
+                region,
+                bucket,
+                query={"delete": ""},
+                headers={"Content-MD5": digest},
+                body=xml,
+            )

@@ -57,15 +57,23 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         failures = []
         given = [key for key in BODIES if inputs.get(key)]
         if len(given) > 1:
-            failures.append(Failure(given[0], f'"{given[0]}": conflicts with {", ".join(given[1:])}'))
+            failures.append(
+                Failure(given[0], f'"{given[0]}": conflicts with {", ".join(given[1:])}')
+            )
         for key in inputs.get("metadata") or {}:
             if key != key.lower():
-                failures.append(Failure("metadata", f'Metadata must be lowercase only. Offending key: "{key}"'))
+                failures.append(
+                    Failure("metadata", f'Metadata must be lowercase only. Offending key: "{key}"')
+                )
         return failures
 
     def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
         """A new ETag makes a new version."""
-        return [*found, Difference("versionId")] if old and any(item.key == "etag" for item in found) else found
+        return (
+            [*found, Difference("versionId")]
+            if old and any(item.key == "etag" for item in found)
+            else found
+        )
 
     def create(self, change: Change) -> None:
         self._put(change.new)
@@ -75,7 +83,9 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         if not state:
             raise PluginError("a Spaces object cannot be imported")
         try:
-            answer = self.client.spaces.call("HEAD", state["region"], state["bucket"], f"/{state['key']}")
+            answer = self.client.spaces.call(
+                "HEAD", state["region"], state["bucket"], f"/{state['key']}"
+            )
         except SpacesError as error:
             if error.status == 404:
                 return None
@@ -83,7 +93,11 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         headers = {name.lower(): value for name, value in answer.headers.items()}
         found = {key: headers.get(name.lower(), "") for key, name in HEADERS.items()}
         return found | {
-            "metadata": {name.removeprefix(META): value for name, value in headers.items() if name.startswith(META)},
+            "metadata": {
+                name.removeprefix(META): value
+                for name, value in headers.items()
+                if name.startswith(META)
+            },
             "etag": headers.get("etag", "").strip('"'),
             "versionId": headers.get("x-amz-version-id", ""),
         }
@@ -94,7 +108,14 @@ class SpacesBucketObject(Resource[DigitalOcean]):
             self._put(new)
         elif "acl" in change.changed:
             headers = {"x-amz-acl": new["acl"]}
-            self.client.spaces.call("PUT", new["region"], new["bucket"], f"/{new['key']}", query={"acl": ""}, headers=headers)
+            self.client.spaces.call(
+                "PUT",
+                new["region"],
+                new["bucket"],
+                f"/{new['key']}",
+                query={"acl": ""},
+                headers=headers,
+            )
 
     def delete(self, change: Change) -> None:
         old = change.old
@@ -106,22 +127,36 @@ class SpacesBucketObject(Resource[DigitalOcean]):
                 self.client.spaces.call("DELETE", old["region"], old["bucket"], path, query=query)
             except SpacesError as error:
                 if error.code not in ("NoSuchBucket", "NoSuchKey"):
-                    raise PluginError(f"error deleting Spaces Bucket ({old['bucket']}) Object ({old['key']}): {error}") from error
+                    raise PluginError(
+                        f"error deleting Spaces Bucket ({old['bucket']}) Object ({old['key']}): {error}"
+                    ) from error
 
     def _put(self, new: State) -> None:
         body = _body(new)
         headers = {name: new[key] for key, name in HEADERS.items() if new.get(key)}
         headers |= {META + key: value for key, value in (new.get("metadata") or {}).items()}
         headers["x-amz-acl"] = new["acl"]
-        headers["Content-MD5"] = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        headers["Content-MD5"] = base64.b64encode(
+            hashlib.md5(body, usedforsecurity=False).digest()
+        ).decode()
         with telling(f"Error putting object in Spaces bucket ({new['bucket']})"):
-            self.client.spaces.call("PUT", new["region"], new["bucket"], f"/{new['key']}", headers=headers, body=body)
+            self.client.spaces.call(
+                "PUT", new["region"], new["bucket"], f"/{new['key']}", headers=headers, body=body
+            )
 
     def _versions(self, old: State) -> list[str]:
         query = {"versions": "", "prefix": old["key"]}
-        listing = ElementTree.fromstring(self.client.spaces.call("GET", old["region"], old["bucket"], query=query).body)
-        found = [item for kind in ("Version", "DeleteMarker") for item in listing.findall(f"{S3}{kind}")]
-        return [item.findtext(f"{S3}VersionId", "") for item in found if item.findtext(f"{S3}Key") == old["key"]]
+        listing = ElementTree.fromstring(
+            self.client.spaces.call("GET", old["region"], old["bucket"], query=query).body
+        )
+        found = [
+            item for kind in ("Version", "DeleteMarker") for item in listing.findall(f"{S3}{kind}")
+        ]
+        return [
+            item.findtext(f"{S3}VersionId", "")
+            for item in found
+            if item.findtext(f"{S3}Key") == old["key"]
+        ]
 
 
 def _body(new: State) -> bytes:
@@ -129,7 +164,9 @@ def _body(new: State) -> bytes:
         try:
             return Path(new["source"]).expanduser().read_bytes()
         except OSError as error:
-            raise PluginError(f"Error opening Spaces bucket object source ({new['source']}): {error}") from error
+            raise PluginError(
+                f"Error opening Spaces bucket object source ({new['source']}): {error}"
+            ) from error
     if new.get("content"):
         return str(new["content"]).encode()
     try:

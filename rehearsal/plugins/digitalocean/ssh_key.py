@@ -17,7 +17,9 @@ class SshKey(Resource[DigitalOcean]):
     token = "digitalocean:index/sshKey:SshKey"
     properties: ClassVar[Properties] = {
         "name": name(),
-        "publicKey": Property(STRING, required=True, replaces=True, same=lambda old, new: old.strip() == new.strip()),
+        "publicKey": Property(
+            STRING, required=True, replaces=True, same=lambda old, new: old.strip() == new.strip()
+        ),
         "fingerprint": output(STRING),
     }
 
@@ -34,7 +36,11 @@ class SshKey(Resource[DigitalOcean]):
         if found is None:
             return None
         key = found["ssh_key"]
-        return {"name": key["name"], "fingerprint": key["fingerprint"], "publicKey": key["public_key"]}
+        return {
+            "name": key["name"],
+            "fingerprint": key["fingerprint"],
+            "publicKey": key["public_key"],
+        }
 
     def update(self, change: Change) -> None:
         self.client.call("PUT", f"/v2/account/keys/{change.id}", {"name": change.new["name"]})

@@ -28,7 +28,9 @@ class Tag(Resource[DigitalOcean]):
 
     def create(self, change: Change) -> None:
         with telling("Error creating tag"):
-            change.id = self.client.call("POST", "/v2/tags", {"name": change.new["name"]})["tag"]["name"]
+            change.id = self.client.call("POST", "/v2/tags", {"name": change.new["name"]})["tag"][
+                "name"
+            ]
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = self.client.find(f"/v2/tags/{resource_id}")

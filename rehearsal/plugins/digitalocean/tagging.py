@@ -5,7 +5,9 @@ from collections.abc import Iterable
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 
 
-def retag(client: DigitalOcean, kind: str, resource_id: str, old: Iterable[str], new: Iterable[str]) -> None:
+def retag(
+    client: DigitalOcean, kind: str, resource_id: str, old: Iterable[str], new: Iterable[str]
+) -> None:
     """Take off the tags that are no longer wanted and put on the new ones, making them where needed."""
     resources = {"resources": [{"resource_id": resource_id, "resource_type": kind}]}
     for tag in sorted(set(old) - set(new)):

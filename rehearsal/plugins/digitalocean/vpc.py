@@ -29,7 +29,9 @@ class Vpc(Resource[DigitalOcean]):
     def create(self, change: Change) -> None:
         new = change.new
         optional = {"description": new.get("description"), "ip_range": new.get("ipRange")}
-        body = {"name": new["name"], "region": new["region"]} | {key: value for key, value in optional.items() if value}
+        body = {"name": new["name"], "region": new["region"]} | {
+            key: value for key, value in optional.items() if value
+        }
         with telling("Error creating VPC"):
             change.id = self.client.call("POST", "/v2/vpcs", body)["vpc"]["id"]
 
@@ -49,7 +51,11 @@ class Vpc(Resource[DigitalOcean]):
         }
 
     def update(self, change: Change) -> None:
-        body = {"name": change.new["name"], "description": change.new.get("description", ""), "default": change.old.get("default", False)}
+        body = {
+            "name": change.new["name"],
+            "description": change.new.get("description", ""),
+            "default": change.old.get("default", False),
+        }
         with telling("Error updating VPC"):
             self.client.call("PUT", f"/v2/vpcs/{change.id}", body)
 

@@ -9,7 +9,9 @@ from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.tables import STRING, Properties, Property, State, name, object_of
 
 FIELDS = {"namespace": "Namespace", "jobId": "JobID", "group": "Group", "task": "Task"}
-JOB_ACL: Properties = {key: Property(STRING, default=NAMESPACE if key == "namespace" else None) for key in FIELDS}
+JOB_ACL: Properties = {
+    key: Property(STRING, default=NAMESPACE if key == "namespace" else None) for key in FIELDS
+}
 
 
 class AclPolicy(Resource[Nomad]):
@@ -32,8 +34,17 @@ class AclPolicy(Resource[Nomad]):
         if found is None:
             return None
         job = found.get("JobACL")
-        bound = {"jobAcl": job and {key: job[field] for key, field in FIELDS.items()}} if job or state.get("jobAcl") else {}
-        return {"name": found["Name"], "description": found["Description"], "rulesHcl": found["Rules"], **bound}
+        bound = (
+            {"jobAcl": job and {key: job[field] for key, field in FIELDS.items()}}
+            if job or state.get("jobAcl")
+            else {}
+        )
+        return {
+            "name": found["Name"],
+            "description": found["Description"],
+            "rulesHcl": found["Rules"],
+            **bound,
+        }
 
     def update(self, change: Change) -> None:
         self._put(change, "updating")

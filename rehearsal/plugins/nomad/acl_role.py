@@ -17,7 +17,9 @@ class AclRole(Resource[Nomad]):
     properties: ClassVar[Properties] = {
         "description": Property(STRING),
         "name": name(),
-        "policies": Property(set_of(object_of({"name": Property(STRING, required=True)})), required=True),
+        "policies": Property(
+            set_of(object_of({"name": Property(STRING, required=True)})), required=True
+        ),
     }
 
     def create(self, change: Change) -> None:
@@ -31,7 +33,11 @@ class AclRole(Resource[Nomad]):
         return {"name": found["Name"], "description": found["Description"], "policies": policies}
 
     def update(self, change: Change) -> None:
-        self._put(f'updating ACL Role "{change.id}"', f"{PATH}/{change.id}", self._content(change.id, change.new))
+        self._put(
+            f'updating ACL Role "{change.id}"',
+            f"{PATH}/{change.id}",
+            self._content(change.id, change.new),
+        )
 
     def delete(self, change: Change) -> None:
         try:
@@ -41,7 +47,12 @@ class AclRole(Resource[Nomad]):
 
     def _content(self, role: str, new: State) -> State:
         policies = [{"Name": policy["name"]} for policy in new["policies"]]
-        return {"ID": role, "Name": new["name"], "Description": new.get("description", ""), "Policies": policies}
+        return {
+            "ID": role,
+            "Name": new["name"],
+            "Description": new.get("description", ""),
+            "Policies": policies,
+        }
 
     def _put(self, doing: str, path: str, body: State) -> Any:
         try:

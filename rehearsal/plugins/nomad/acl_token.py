@@ -8,7 +8,17 @@ from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, name, object_of, output, set_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    object_of,
+    output,
+    set_of,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"
@@ -37,7 +47,12 @@ class AclToken(Resource[Nomad]):
         lifetime = inputs["expirationTtl"]
         if lifetime == UNKNOWN or same_duration(lifetime, lifetime):
             return []
-        return [Failure("expirationTtl", f'failed to parse expiration_ttl: time: invalid duration "{lifetime}"')]
+        return [
+            Failure(
+                "expirationTtl",
+                f'failed to parse expiration_ttl: time: invalid duration "{lifetime}"',
+            )
+        ]
 
     def create(self, change: Change) -> None:
         change.id = self._put("creating ACL token", PATH, self._content(change.new))["AccessorID"]
@@ -60,7 +75,11 @@ class AclToken(Resource[Nomad]):
         }
 
     def update(self, change: Change) -> None:
-        self._put(f'updating ACL token "{change.id}"', f"{PATH}/{change.id}", {**self._content(change.new), "AccessorID": change.id})
+        self._put(
+            f'updating ACL token "{change.id}"',
+            f"{PATH}/{change.id}",
+            {**self._content(change.new), "AccessorID": change.id},
+        )
 
     def delete(self, change: Change) -> None:
         try:

@@ -6,7 +6,15 @@ from typing import Any
 
 from rehearsal.plugins.config import setting
 from rehearsal.plugins.rest import Rest, RestError, Tls
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, list_of, map_of, object_of
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    list_of,
+    map_of,
+    object_of,
+)
 
 CONFIG: Properties = {
     "address": Property(STRING),
@@ -16,7 +24,12 @@ CONFIG: Properties = {
     "certFile": Property(STRING),
     "certPem": Property(STRING),
     "headers": Property(
-        list_of(object_of({"name": Property(STRING, required=True), "value": Property(STRING, required=True)})), secret=True
+        list_of(
+            object_of(
+                {"name": Property(STRING, required=True), "value": Property(STRING, required=True)}
+            )
+        ),
+        secret=True,
     ),
     "httpAuth": Property(STRING, secret=True),
     "ignoreEnvVars": Property(map_of(BOOLEAN)),
@@ -35,7 +48,9 @@ class Nomad:
         self._rest = rest
         self._region = {"region": region} if region else {}
 
-    def call(self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None) -> Any:
+    def call(
+        self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> Any:
         """One request; the answer read as JSON.
 
         Raises:

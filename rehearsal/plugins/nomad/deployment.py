@@ -27,7 +27,9 @@ MOST_EVENTS = 8
 ENDED = ("failed", "cancelled")
 
 
-def follow(client: Nomad, evaluation_id: str, namespace: str, clock: Clock) -> Mapping[str, Any] | None:
+def follow(
+    client: Nomad, evaluation_id: str, namespace: str, clock: Clock
+) -> Mapping[str, Any] | None:
     """Wait for the evaluation, the ones that follow it, and the deployment; None when the job has no deployment.
 
     Raises:
@@ -46,15 +48,23 @@ def follow(client: Nomad, evaluation_id: str, namespace: str, clock: Clock) -> M
             reason = f"deployment '{deployment['ID']}' terminated with status '{status}': '{deployment['StatusDescription']}'"
             raise PluginError(_explained(client, reason, evaluation, deployment, namespace))
         try:
-            clock.pause(f"deployment '{deployment['ID']}' (last state: '{status}': '{deployment['StatusDescription']}')")
+            clock.pause(
+                f"deployment '{deployment['ID']}' (last state: '{status}': '{deployment['StatusDescription']}')"
+            )
         except PluginError as error:
-            raise PluginError(_explained(client, str(error), evaluation, deployment, namespace)) from error
+            raise PluginError(
+                _explained(client, str(error), evaluation, deployment, namespace)
+            ) from error
 
 
-def _evaluated(client: Nomad, evaluation_id: str, namespace: str, clock: Clock) -> Mapping[str, Any]:
+def _evaluated(
+    client: Nomad, evaluation_id: str, namespace: str, clock: Clock
+) -> Mapping[str, Any]:
     while True:
         evaluation: Mapping[str, Any] = client.call(
-            "GET", f"/v1/evaluation/{evaluation_id}", query={"namespace": namespace, "related": "true"}
+            "GET",
+            f"/v1/evaluation/{evaluation_id}",
+            query={"namespace": namespace, "related": "true"},
         )
         status = evaluation["Status"]
         if status in ENDED:
@@ -66,12 +76,20 @@ def _evaluated(client: Nomad, evaluation_id: str, namespace: str, clock: Clock) 
         clock.pause(f"evaluation '{evaluation_id}' (last state: '{status}')")
 
 
-def _explained(client: Nomad, reason: str, evaluation: Mapping[str, Any], deployment: Mapping[str, Any], namespace: str) -> str:
+def _explained(
+    client: Nomad,
+    reason: str,
+    evaluation: Mapping[str, Any],
+    deployment: Mapping[str, Any],
+    namespace: str,
+) -> str:
     """The reason with what Nomad knows of the allocations that could not be placed or did not turn healthy."""
     lines = [reason, *placement_failures(evaluation.get("FailedTGAllocs") or {})]
     query = {"namespace": namespace}
     try:
-        allocations = client.call("GET", f"/v1/deployment/allocations/{deployment['ID']}", query=query)
+        allocations = client.call(
+            "GET", f"/v1/deployment/allocations/{deployment['ID']}", query=query
+        )
     except PluginError:
         allocations = []
     for allocation in allocations:
@@ -85,7 +103,9 @@ def placement_failures(groups: Mapping[str, Any]) -> list[str]:
     lines = []
     for group, metric in groups.items():
         missing = metric.get("CoalescedFailures", 0) + 1
-        lines.append(f"task group '{group}': failed to place {missing} allocation{'s' if missing > 1 else ''}: {'; '.join(_why(metric))}")
+        lines.append(
+            f"task group '{group}': failed to place {missing} allocation{'s' if missing > 1 else ''}: {'; '.join(_why(metric))}"
+        )
     return lines
 
 
@@ -111,5 +131,7 @@ def _troubles(allocation: Mapping[str, Any]) -> list[str]:
     for task, state in (allocation.get("TaskStates") or {}).items():
         for event in state.get("Events") or []:
             if event["Type"] in TELLING:
-                seen[f"allocation {allocation['ID'][:8]}, task '{task}': {event['Type']}: {event['DisplayMessage']}"] = None
+                seen[
+                    f"allocation {allocation['ID'][:8]}, task '{task}': {event['Type']}: {event['DisplayMessage']}"
+                ] = None
     return list(seen)[-MOST_EVENTS:]

@@ -10,7 +10,17 @@ from rehearsal.plugins.nomad import job_state, jobspec
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.nomad.deployment import follow
 from rehearsal.plugins.resource import Change, Resource, Timeouts
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of, output
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    object_of,
+    output,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 RECOMPUTED = ("allocationIds", "modifyIndex", "region", "status")
@@ -44,7 +54,12 @@ class Job(Resource[Nomad]):
 
     def check(self, inputs: State) -> list[Failure]:
         if not inputs.get("json"):
-            return [Failure("jobspec", "this stand-in plugin reads jobs as JSON only: set json=True; HCL needs the official plugin")]
+            return [
+                Failure(
+                    "jobspec",
+                    "this stand-in plugin reads jobs as JSON only: set json=True; HCL needs the official plugin",
+                )
+            ]
         text = inputs.get("jobspec", UNKNOWN)
         try:
             if text != UNKNOWN:
@@ -59,7 +74,14 @@ class Job(Resource[Nomad]):
         if old and not rerun and not any(item.key == "jobspec" for item in found):
             return found
         if new["jobspec"] == UNKNOWN:
-            return [*found, *(Difference(key) for key, item in self.properties.items() if not item.input)] if old else found
+            return (
+                [
+                    *found,
+                    *(Difference(key) for key, item in self.properties.items() if not item.input),
+                ]
+                if old
+                else found
+            )
         job = jobspec.parse(new["jobspec"])
         self._plan(job, new)
         if not old:
@@ -81,13 +103,30 @@ class Job(Resource[Nomad]):
         if job is None:
             return None
         found = job_state.shape(job)
-        submission = self.client.find(f"/v1/job/{job_id}/submission", {**query, "version": str(job["Version"])})
+        submission = self.client.find(
+            f"/v1/job/{job_id}/submission", {**query, "version": str(job["Version"])}
+        )
         if submission and submission["Format"] == "json":
             found["jobspec"] = submission["Source"]
         imported = (
-            {} if state else {key: item.default for key, item in self.properties.items() if item.default is not None} | {"json": True}
+            {}
+            if state
+            else {
+                key: item.default
+                for key, item in self.properties.items()
+                if item.default is not None
+            }
+            | {"json": True}
         )
-        return imported | found | {"allocationIds": self._allocations(job_id, query) if state.get("readAllocationIds") else []}
+        return (
+            imported
+            | found
+            | {
+                "allocationIds": self._allocations(job_id, query)
+                if state.get("readAllocationIds")
+                else []
+            }
+        )
 
     def update(self, change: Change) -> None:
         self._register(change)
@@ -96,7 +135,10 @@ class Job(Resource[Nomad]):
         old = change.old
         if not old.get("deregisterOnDestroy", True):
             return
-        query = {"namespace": old.get("namespace") or jobspec.NAMESPACE, "purge": str(bool(old.get("purgeOnDestroy"))).lower()}
+        query = {
+            "namespace": old.get("namespace") or jobspec.NAMESPACE,
+            "purge": str(bool(old.get("purgeOnDestroy"))).lower(),
+        }
         try:
             self.client.call("DELETE", f"/v1/job/{change.id}", query=query)
         except PluginError as error:
@@ -105,16 +147,28 @@ class Job(Resource[Nomad]):
     def _plan(self, job: Mapping[str, Any], new: State) -> None:
         body = {"Job": job, "Diff": False, "PolicyOverride": bool(new.get("policyOverride"))}
         try:
-            self.client.call("PUT", f"/v1/job/{job['ID']}/plan", body, {"namespace": job["Namespace"]})
+            self.client.call(
+                "PUT", f"/v1/job/{job['ID']}/plan", body, {"namespace": job["Namespace"]}
+            )
         except PluginError as error:
             raise PluginError(f"error validating the job with Nomad's plan: {error}") from error
 
     def _register(self, change: Change) -> None:
         new = change.new
         job = jobspec.parse(new["jobspec"])
-        submission = {"Format": "json", "Source": new["jobspec"], "VariableFlags": None, "Variables": ""}
-        flags = {"PolicyOverride": new.get("policyOverride"), "PreserveCounts": new.get("preserveCounts")}
-        body = {"Job": job, "Submission": submission} | {key: True for key, wanted in flags.items() if wanted}
+        submission = {
+            "Format": "json",
+            "Source": new["jobspec"],
+            "VariableFlags": None,
+            "Variables": "",
+        }
+        flags = {
+            "PolicyOverride": new.get("policyOverride"),
+            "PreserveCounts": new.get("preserveCounts"),
+        }
+        body = {"Job": job, "Submission": submission} | {
+            key: True for key, wanted in flags.items() if wanted
+        }
         query = {"namespace": job["Namespace"]}
         try:
             answer = self.client.call("PUT", "/v1/jobs", body, query)
@@ -127,9 +181,16 @@ class Job(Resource[Nomad]):
         try:
             deployment = follow(self.client, answer["EvalID"], job["Namespace"], change.clock)
         except PluginError as error:
-            raise PluginError(f"error waiting for job '{job['ID']}' to schedule/deploy successfully: {error}") from error
+            raise PluginError(
+                f"error waiting for job '{job['ID']}' to schedule/deploy successfully: {error}"
+            ) from error
         if deployment:
-            change.learned.update(deploymentId=deployment["ID"], deploymentStatus=deployment["Status"])
+            change.learned.update(
+                deploymentId=deployment["ID"], deploymentStatus=deployment["Status"]
+            )
 
     def _allocations(self, job_id: str, query: Mapping[str, str]) -> list[str]:
-        return [item["ID"] for item in self.client.call("GET", f"/v1/job/{job_id}/allocations", query=query)]
+        return [
+            item["ID"]
+            for item in self.client.call("GET", f"/v1/job/{job_id}/allocations", query=query)
+        ]

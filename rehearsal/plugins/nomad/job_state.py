@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.plugins.durations import go_duration
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, State, list_of, map_of, object_of, output
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    State,
+    list_of,
+    map_of,
+    object_of,
+    output,
+)
 
 UPDATE = {
     "autoRevert": "AutoRevert",
@@ -39,7 +49,12 @@ _TASK = {
     "name": output(STRING),
     "volumeMounts": output(list_of(object_of(_MOUNT))),
 }
-_VOLUME = {"name": output(STRING), "readOnly": output(BOOLEAN), "source": output(STRING), "type": output(STRING)}
+_VOLUME = {
+    "name": output(STRING),
+    "readOnly": output(BOOLEAN),
+    "source": output(STRING),
+    "type": output(STRING),
+}
 _GROUP = {
     "count": output(INTEGER),
     "meta": output(map_of(STRING)),
@@ -58,7 +73,13 @@ _PERIODIC = {
 
 OUTPUTS: Properties = {
     "allAtOnce": output(BOOLEAN),
-    "constraints": output(list_of(object_of({"ltarget": output(STRING), "operand": output(STRING), "rtarget": output(STRING)}))),
+    "constraints": output(
+        list_of(
+            object_of(
+                {"ltarget": output(STRING), "operand": output(STRING), "rtarget": output(STRING)}
+            )
+        )
+    ),
     "createIndex": output(INTEGER),
     "datacenters": output(list_of(STRING)),
     "modifyIndex": output(STRING),
@@ -85,7 +106,8 @@ def shape(job: Mapping[str, Any]) -> State:
     return {
         "allAtOnce": job["AllAtOnce"],
         "constraints": [
-            {"ltarget": item["LTarget"], "operand": item["Operand"], "rtarget": item["RTarget"]} for item in job["Constraints"] or []
+            {"ltarget": item["LTarget"], "operand": item["Operand"], "rtarget": item["RTarget"]}
+            for item in job["Constraints"] or []
         ],
         "createIndex": job["CreateIndex"],
         "datacenters": job["Datacenters"],
@@ -111,17 +133,33 @@ def shape(job: Mapping[str, Any]) -> State:
 def _updates(update: Mapping[str, Any] | None) -> list[State]:
     if not update:
         return []
-    return [{key: go_duration(update[field]) if key in DURATIONS else update[field] for key, field in UPDATE.items()}]
+    return [
+        {
+            key: go_duration(update[field]) if key in DURATIONS else update[field]
+            for key, field in UPDATE.items()
+        }
+    ]
 
 
 def _periodic(periodic: Mapping[str, Any] | None) -> list[State]:
-    fields = {"enabled": "Enabled", "prohibitOverlap": "ProhibitOverlap", "spec": "Spec", "specType": "SpecType", "timezone": "TimeZone"}
+    fields = {
+        "enabled": "Enabled",
+        "prohibitOverlap": "ProhibitOverlap",
+        "spec": "Spec",
+        "specType": "SpecType",
+        "timezone": "TimeZone",
+    }
     return [{key: periodic.get(field) for key, field in fields.items()}] if periodic else []
 
 
 def _group(group: Mapping[str, Any]) -> State:
     volumes = [
-        {"name": item["Name"], "readOnly": item["ReadOnly"], "source": item["Source"], "type": item["Type"]}
+        {
+            "name": item["Name"],
+            "readOnly": item["ReadOnly"],
+            "source": item["Source"],
+            "type": item["Type"],
+        }
         for item in (group["Volumes"] or {}).values()
     ]
     return {
@@ -136,6 +174,12 @@ def _group(group: Mapping[str, Any]) -> State:
 
 def _task(task: Mapping[str, Any]) -> State:
     mounts = [
-        {"destination": item["Destination"], "readOnly": item["ReadOnly"], "volume": item["Volume"]} for item in task["VolumeMounts"] or []
+        {"destination": item["Destination"], "readOnly": item["ReadOnly"], "volume": item["Volume"]}
+        for item in task["VolumeMounts"] or []
     ]
-    return {"driver": task["Driver"], "meta": task["Meta"] or {}, "name": task["Name"], "volumeMounts": mounts or None}
+    return {
+        "driver": task["Driver"],
+        "meta": task["Meta"] or {},
+        "name": task["Name"],
+        "volumeMounts": mounts or None,
+    }

@@ -21,7 +21,9 @@ def parse(text: str) -> dict[str, Any]:
         raise PluginError(f"error parsing jobspec: {error}") from error
     job = root.get("Job", root) if isinstance(root, dict) else None
     if not isinstance(job, dict) or not job.get("ID"):
-        raise PluginError("error parsing jobspec: input JSON is not a valid Nomad jobspec (a job needs an ID)")
+        raise PluginError(
+            "error parsing jobspec: input JSON is not a valid Nomad jobspec (a job needs an ID)"
+        )
     return {**job, "Namespace": job.get("Namespace") or NAMESPACE}
 
 

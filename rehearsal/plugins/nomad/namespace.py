@@ -7,7 +7,16 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import STRING, Properties, Property, State, list_of, map_of, name, object_of
+from rehearsal.plugins.tables import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 
 CAPABILITIES = {
     "disabledNetworkModes": "DisabledNetworkModes",
@@ -53,10 +62,16 @@ class Namespace(Resource[Nomad]):
         if found is None:
             return None
         blocks = {
-            key: found[field] and {ours: found[field].get(theirs) for ours, theirs in fields.items()}
+            key: found[field]
+            and {ours: found[field].get(theirs) for ours, theirs in fields.items()}
             for key, (field, fields) in BLOCKS.items()
         }
-        plain = {"name": found["Name"], "description": found["Description"], "meta": found["Meta"] or {}, "quota": found["Quota"]}
+        plain = {
+            "name": found["Name"],
+            "description": found["Description"],
+            "meta": found["Meta"] or {},
+            "quota": found["Quota"],
+        }
         return plain | blocks
 
     def update(self, change: Change) -> None:

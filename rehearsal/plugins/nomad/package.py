@@ -10,4 +10,9 @@ from rehearsal.plugins.nomad.scheduler_config import SchedulerConfig
 from rehearsal.plugins.nomad.variable import Variable
 from rehearsal.plugins.resource import Package
 
-PACKAGE = Package("nomad", CONFIG, connect, (AclPolicy, AclRole, AclToken, Job, Namespace, SchedulerConfig, Variable))
+PACKAGE = Package(
+    "nomad",
+    CONFIG,
+    connect,
+    (AclPolicy, AclRole, AclToken, Job, Namespace, SchedulerConfig, Variable),
+)

@@ -34,7 +34,9 @@ class SchedulerConfig(Resource[Nomad]):
         return {
             "memoryOversubscriptionEnabled": config["MemoryOversubscriptionEnabled"],
             "schedulerAlgorithm": config["SchedulerAlgorithm"],
-            "preemptionConfig": {key: config["PreemptionConfig"][field] for key, field in PREEMPTION.items()},
+            "preemptionConfig": {
+                key: config["PreemptionConfig"][field] for key, field in PREEMPTION.items()
+            },
         }
 
     def update(self, change: Change) -> None:
@@ -48,6 +50,8 @@ class SchedulerConfig(Resource[Nomad]):
         body = {
             "SchedulerAlgorithm": new["schedulerAlgorithm"],
             "MemoryOversubscriptionEnabled": new["memoryOversubscriptionEnabled"],
-            "PreemptionConfig": {field: preemption.get(key, False) for key, field in PREEMPTION.items()},
+            "PreemptionConfig": {
+                field: preemption.get(key, False) for key, field in PREEMPTION.items()
+            },
         }
         self.client.call("PUT", PATH, body)

@@ -26,14 +26,25 @@ class Variable(Resource[Nomad]):
     def read(self, resource_id: str, state: State) -> State | None:
         path, _, namespace = resource_id.rpartition("@")
         found = self.client.find(f"/v1/var/{path}", {"namespace": namespace})
-        return None if found is None else {"path": path, "namespace": namespace, "items": found["Items"]}
+        return (
+            None
+            if found is None
+            else {"path": path, "namespace": namespace, "items": found["Items"]}
+        )
 
     def update(self, change: Change) -> None:
         self._put(change.new)
 
     def delete(self, change: Change) -> None:
-        self.client.call("DELETE", f"/v1/var/{change.old['path']}", query={"namespace": change.old["namespace"]})
+        self.client.call(
+            "DELETE", f"/v1/var/{change.old['path']}", query={"namespace": change.old["namespace"]}
+        )
 
     def _put(self, new: State) -> None:
         body = {"Items": new.get("items") or {}, "Namespace": new["namespace"], "Path": new["path"]}
-        self.client.call("PUT", f"/v1/var/{new['path']}", body, {"namespace": new["namespace"]} if new["namespace"] != "default" else {})
+        self.client.call(
+            "PUT",
+            f"/v1/var/{new['path']}",
+            body,
+            {"namespace": new["namespace"]} if new["namespace"] != "default" else {},
+        )

@@ -49,18 +49,30 @@ class RandomPassword(LocalResource[random.SystemRandom]):
     def check(self, inputs: State) -> list[Failure]:
         number, numeric = inputs.get("number"), inputs.get("numeric")
         if UNKNOWN not in (number, numeric) and None not in (number, numeric) and number != numeric:
-            return [Failure("number", "Number and numeric are both configured with different values")]
+            return [
+                Failure("number", "Number and numeric are both configured with different values")
+            ]
         if not any((_digits(inputs), inputs["lower"], inputs["upper"], inputs["special"])):
-            return [Failure("numeric", "at least one of special, upper, lower or numeric must be true")]
+            return [
+                Failure("numeric", "at least one of special, upper, lower or numeric must be true")
+            ]
         leasts = [inputs.get(key) or 0 for key in LEASTS]
         if UNKNOWN in (inputs["length"], *leasts):
             return []
         least = max(1, sum(leasts))
-        return [] if inputs["length"] >= least else [Failure("length", f"must be at least {least}, got: {inputs['length']}")]
+        return (
+            []
+            if inputs["length"] >= least
+            else [Failure("length", f"must be at least {least}, got: {inputs['length']}")]
+        )
 
     def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
         """Digits that are no longer forbidden are allowed."""
-        if old.get("numeric") is False and _digits(new) is True and not any(item.key in ("number", "numeric") for item in found):
+        if (
+            old.get("numeric") is False
+            and _digits(new) is True
+            and not any(item.key in ("number", "numeric") for item in found)
+        ):
             return [*found, Difference("numeric", replaces=True)]
         return found
 
@@ -83,7 +95,9 @@ class RandomPassword(LocalResource[random.SystemRandom]):
         """On an import the id is the password itself; kept is the id of them all."""
         if state:
             return {}
-        defaults = {key: item.default for key, item in self.properties.items() if item.default is not None}
+        defaults = {
+            key: item.default for key, item in self.properties.items() if item.default is not None
+        }
         found = {"id": "none", "length": len(resource_id.encode()), "number": True, "numeric": True}
         return defaults | found | _results(resource_id)
 

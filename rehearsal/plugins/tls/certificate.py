@@ -8,7 +8,16 @@ from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.local import LocalResource
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, output
+from rehearsal.plugins.tables import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    output,
+)
 from rehearsal.plugins.tls.subjects import missing_key
 from rehearsal.plugins.tls.uses import unknown_uses
 from rehearsal.plugins.values import UNKNOWN
@@ -55,7 +64,9 @@ class Certificate(LocalResource[Now]):
 
     def read(self, resource_id: str, state: State) -> State | None:
         found = super().read(resource_id, state)
-        return {"readyForRenewal": True} if self._is_due(state, state["earlyRenewalHours"]) else found
+        return (
+            {"readyForRenewal": True} if self._is_due(state, state["earlyRenewalHours"]) else found
+        )
 
     def update(self, change: Change) -> None:
         """Only the renewal moves; the certificate stays."""
@@ -64,4 +75,7 @@ class Certificate(LocalResource[Now]):
     def _is_due(self, state: State, early: int | str) -> bool:
         if isinstance(early, str) or not state.get("validityEndTime"):
             return False
-        return datetime.fromisoformat(state["validityEndTime"]) - timedelta(hours=early) <= self.client()
+        return (
+            datetime.fromisoformat(state["validityEndTime"]) - timedelta(hours=early)
+            <= self.client()
+        )

@@ -46,8 +46,13 @@ def written(inputs: State, key: keys.PrivateKey) -> Holder:
         PluginError: a name or an address cannot be in a certificate.
     """
     try:
-        names: list[x509.GeneralName] = [x509.DNSName(name) for name in inputs.get("dnsNames") or []]
-        names += [x509.IPAddress(ipaddress.ip_address(address)) for address in inputs.get("ipAddresses") or []]
+        names: list[x509.GeneralName] = [
+            x509.DNSName(name) for name in inputs.get("dnsNames") or []
+        ]
+        names += [
+            x509.IPAddress(ipaddress.ip_address(address))
+            for address in inputs.get("ipAddresses") or []
+        ]
         names += [x509.UniformResourceIdentifier(uri) for uri in inputs.get("uris") or []]
         return Holder(_subject(inputs.get("subject") or {}), names, key.public_key())
     except ValueError as error:
@@ -63,12 +68,22 @@ def requested(pem: str) -> Holder:
     try:
         request = x509.load_pem_x509_csr(pem.encode())
         public_key = request.public_key()
-        asked = [item.value for item in request.extensions if isinstance(item.value, x509.SubjectAlternativeName)]
+        asked = [
+            item.value
+            for item in request.extensions
+            if isinstance(item.value, x509.SubjectAlternativeName)
+        ]
     except ValueError as error:
         raise PluginError(f"Failed to parse certificate request PEM: {error}") from error
     if not isinstance(public_key, keys.PublicKey):
         raise PluginError("Failed to parse certificate request PEM: unsupported public key type")
-    names = [name for kind in NAME_KINDS for extension in asked for name in extension if isinstance(name, kind)]
+    names = [
+        name
+        for kind in NAME_KINDS
+        for extension in asked
+        for name in extension
+        if isinstance(name, kind)
+    ]
     return Holder(request.subject, names, public_key)
 
 
@@ -78,12 +93,17 @@ def request(holder: Holder, key: keys.PrivateKey) -> tuple[str, str]:
     if holder.names:
         builder = builder.add_extension(x509.SubjectAlternativeName(holder.names), critical=False)
     signed = builder.sign(key, keys.digest(key))
-    return keys.checksum(signed.public_bytes(Encoding.DER)), signed.public_bytes(Encoding.PEM).decode()
+    return keys.checksum(signed.public_bytes(Encoding.DER)), signed.public_bytes(
+        Encoding.PEM
+    ).decode()
 
 
 def _subject(subject: State) -> x509.Name:
     attributes = []
     for field, oid in RDNS.items():
         value = subject.get(field) or []
-        attributes += [x509.NameAttribute(oid, item) for item in (value if isinstance(value, list) else [value])]
+        attributes += [
+            x509.NameAttribute(oid, item)
+            for item in (value if isinstance(value, list) else [value])
+        ]
     return x509.Name(attributes)

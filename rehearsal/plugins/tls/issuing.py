@@ -29,7 +29,9 @@ class Issuer:
     """What the certificate names as its authority's key, when it does."""
 
 
-def self_signed(new: State, holder: Holder, key: keys.PrivateKey, now: datetime) -> tuple[str, State]:
+def self_signed(
+    new: State, holder: Holder, key: keys.PrivateKey, now: datetime
+) -> tuple[str, State]:
     """The id and the outputs of a certificate that its own key signs.
 
     Raises:
@@ -37,11 +39,17 @@ def self_signed(new: State, holder: Holder, key: keys.PrivateKey, now: datetime)
     """
     own_id = _key_id(new, holder)
     if new["setAuthorityKeyId"] and own_id is None:
-        raise PluginError("Invalid Certificate Authority: Could not determine Authority Key Identifier")
-    return _issue(new, holder, Issuer(holder.subject, key, own_id if new["setAuthorityKeyId"] else None), now)
+        raise PluginError(
+            "Invalid Certificate Authority: Could not determine Authority Key Identifier"
+        )
+    return _issue(
+        new, holder, Issuer(holder.subject, key, own_id if new["setAuthorityKeyId"] else None), now
+    )
 
 
-def signed(new: State, holder: Holder, authority: str, key: keys.PrivateKey, now: datetime) -> tuple[str, State]:
+def signed(
+    new: State, holder: Holder, authority: str, key: keys.PrivateKey, now: datetime
+) -> tuple[str, State]:
     """The id and the outputs of a certificate that ``authority``, a certificate in PEM, issues with its ``key``.
 
     Raises:
@@ -50,23 +58,33 @@ def signed(new: State, holder: Holder, authority: str, key: keys.PrivateKey, now
     try:
         certificate = x509.load_pem_x509_certificate(authority.encode())
         public_key = certificate.public_key()
-        key_ids = [item.value for item in certificate.extensions if isinstance(item.value, x509.SubjectKeyIdentifier)]
+        key_ids = [
+            item.value
+            for item in certificate.extensions
+            if isinstance(item.value, x509.SubjectKeyIdentifier)
+        ]
     except ValueError as error:
         raise PluginError(f"Failed to parse CA certificate PEM: {error}") from error
     if not isinstance(public_key, keys.PublicKey) or not keys.same(public_key, key.public_key()):
-        raise PluginError("Failed to create certificate: provided PrivateKey doesn't match parent's PublicKey")
+        raise PluginError(
+            "Failed to create certificate: provided PrivateKey doesn't match parent's PublicKey"
+        )
     told = key_ids[0] if key_ids and certificate.subject != holder.subject else None
     return _issue(new, holder, Issuer(certificate.subject, key, told), now)
 
 
 def _issue(new: State, holder: Holder, issuer: Issuer, now: datetime) -> tuple[str, State]:
     if new["isCaCertificate"] and not holder.subject.rdns:
-        raise PluginError("Must contain at least one Distinguished Name when creating Certificate Authority (CA)")
+        raise PluginError(
+            "Must contain at least one Distinguished Name when creating Certificate Authority (CA)"
+        )
     hours, early = new["validityPeriodHours"], new["earlyRenewalHours"]
     serial = 1 + secrets.randbelow((1 << SERIAL_BITS) - 1)
     try:
         end = now + timedelta(hours=hours)
-        builder = x509.CertificateBuilder(issuer.name, holder.subject, holder.public_key, serial, now, end)
+        builder = x509.CertificateBuilder(
+            issuer.name, holder.subject, holder.public_key, serial, now, end
+        )
         for extension, critical in _extensions(new, holder, issuer):
             builder = builder.add_extension(extension, critical=critical)
         certificate = builder.sign(issuer.key, keys.digest(issuer.key))
@@ -80,16 +98,22 @@ def _issue(new: State, holder: Holder, issuer: Issuer, now: datetime) -> tuple[s
     }
 
 
-def _extensions(new: State, holder: Holder, issuer: Issuer) -> Iterator[tuple[x509.ExtensionType, bool]]:
+def _extensions(
+    new: State, holder: Holder, issuer: Issuer
+) -> Iterator[tuple[x509.ExtensionType, bool]]:
     """Each with whether it is critical."""
     uses = set(new["allowedUses"])
     if uses & set(KEY_USAGES):
         yield x509.KeyUsage(**{bit: use in uses for use, bit in KEY_USAGES.items()}), True
-    if extended := [EXTENDED_KEY_USAGES[use] for use in new["allowedUses"] if use in EXTENDED_KEY_USAGES]:
+    if extended := [
+        EXTENDED_KEY_USAGES[use] for use in new["allowedUses"] if use in EXTENDED_KEY_USAGES
+    ]:
         yield x509.ExtendedKeyUsage([x509.ObjectIdentifier(use) for use in extended]), False
     is_ca, longest = new["isCaCertificate"], new["maxPathLength"]
     if longest > 0 and not is_ca:
-        raise PluginError("Failed to create certificate: only CAs are allowed to specify MaxPathLen")
+        raise PluginError(
+            "Failed to create certificate: only CAs are allowed to specify MaxPathLen"
+        )
     # Go takes a longest path of 0 for one that was never set.
     yield x509.BasicConstraints(is_ca, longest if longest > 0 else None), True
     if own_id := _key_id(new, holder):
@@ -105,7 +129,9 @@ def _key_id(new: State, holder: Holder) -> x509.SubjectKeyIdentifier | None:
         return None
     if isinstance(holder.public_key, ed25519.Ed25519PublicKey):
         # The official plugin hashes the key with its ASN.1 header.
-        return x509.SubjectKeyIdentifier(hashlib.sha1(b"\x04\x20" + holder.public_key.public_bytes_raw()).digest())
+        return x509.SubjectKeyIdentifier(
+            hashlib.sha1(b"\x04\x20" + holder.public_key.public_bytes_raw()).digest()
+        )
     return x509.SubjectKeyIdentifier.from_public_key(holder.public_key)
 
 

@@ -6,7 +6,12 @@ import hashlib
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.tables import State
@@ -15,8 +20,18 @@ PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519Pri
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 RSA_EXPONENT = 65537
-CURVES = {"P224": ec.SECP224R1(), "P256": ec.SECP256R1(), "P384": ec.SECP384R1(), "P521": ec.SECP521R1()}
-SSH_FORMS = ("privateKeyOpenssh", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
+CURVES = {
+    "P224": ec.SECP224R1(),
+    "P256": ec.SECP256R1(),
+    "P384": ec.SECP384R1(),
+    "P521": ec.SECP521R1(),
+}
+SSH_FORMS = (
+    "privateKeyOpenssh",
+    "publicKeyOpenssh",
+    "publicKeyFingerprintMd5",
+    "publicKeyFingerprintSha256",
+)
 
 
 def generate(algorithm: str, curve: str, bits: int) -> PrivateKey:
@@ -85,11 +100,17 @@ def forms(key: PrivateKey) -> State:
     """All outputs of a private key. OpenSSH has no P224, so those are empty then."""
     public_key = key.public_key()
     plain = NoEncryption()
-    traditional = PrivateFormat.PKCS8 if isinstance(key, ed25519.Ed25519PrivateKey) else PrivateFormat.TraditionalOpenSSL
+    traditional = (
+        PrivateFormat.PKCS8
+        if isinstance(key, ed25519.Ed25519PrivateKey)
+        else PrivateFormat.TraditionalOpenSSL
+    )
     found = {
         "privateKeyPem": key.private_bytes(Encoding.PEM, traditional, plain).decode(),
         "privateKeyPemPkcs8": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain).decode(),
-        "publicKeyPem": public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode(),
+        "publicKeyPem": public_key.public_bytes(
+            Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
+        ).decode(),
     }
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP224R1):
         return found | dict.fromkeys(SSH_FORMS, "")
@@ -99,7 +120,8 @@ def forms(key: PrivateKey) -> State:
         "privateKeyOpenssh": key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, plain).decode(),
         "publicKeyOpenssh": f"{line.decode()}\n",
         "publicKeyFingerprintMd5": hashlib.md5(blob).digest().hex(":"),
-        "publicKeyFingerprintSha256": "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("="),
+        "publicKeyFingerprintSha256": "SHA256:"
+        + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("="),
     }
 
 

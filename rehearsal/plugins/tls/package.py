@@ -17,4 +17,9 @@ PROXY: Properties = {
 }
 CONFIG: Properties = {"proxy": Property(object_of(PROXY), supported=False)}
 
-PACKAGE = Package("tls", CONFIG, lambda config: lambda: datetime.now(UTC), (CertRequest, LocallySignedCert, PrivateKey, SelfSignedCert))
+PACKAGE = Package(
+    "tls",
+    CONFIG,
+    lambda config: lambda: datetime.now(UTC),
+    (CertRequest, LocallySignedCert, PrivateKey, SelfSignedCert),
+)

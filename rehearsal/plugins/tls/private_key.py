@@ -10,7 +10,10 @@ from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, Stat
 from rehearsal.plugins.tls.certificate import Now
 from rehearsal.plugins.values import UNKNOWN
 
-CHOICES: dict[str, Sequence[str]] = {"algorithm": ("RSA", "ECDSA", "ED25519"), "ecdsaCurve": ("P224", "P256", "P384", "P521")}
+CHOICES: dict[str, Sequence[str]] = {
+    "algorithm": ("RSA", "ECDSA", "ED25519"),
+    "ecdsaCurve": ("P224", "P256", "P384", "P521"),
+}
 SECRET = Property(STRING, input=False, secret=True)
 
 

@@ -43,4 +43,8 @@ def unknown_uses(inputs: State) -> list[Failure]:
         return []
     known = {UNKNOWN, *KEY_USAGES, *EXTENDED_KEY_USAGES}
     accepted = ", ".join(sorted(known - {UNKNOWN}))
-    return [Failure(f"allowedUses[{index}]", f"value must be one of: {accepted}") for index, use in enumerate(uses) if use not in known]
+    return [
+        Failure(f"allowedUses[{index}]", f"value must be one of: {accepted}")
+        for index, use in enumerate(uses)
+        if use not in known
+    ]

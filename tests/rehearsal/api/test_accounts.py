@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal import accounts
 from rehearsal.__main__ import main
-from rehearsal.accounts import DEFAULT, Accounts
 from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.api.conftest import UNLIMITED
-from tests.rehearsal.api.machines import HeldMachines, WatchedMachines
+from rehearsal.state import accounts
+from rehearsal.state.accounts import DEFAULT, Accounts
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.machines import HeldMachines, WatchedMachines
 
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 
@@ -28,11 +28,15 @@ BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian
 def _shell(text: str) -> dict[str, str]:
     """What the lines set."""
     script = f"{text}\nenv -0"
-    told = subprocess.run(["sh", "-c", script], env={}, check=True, capture_output=True, text=True).stdout
+    told = subprocess.run(
+        ["sh", "-c", script], env={}, check=True, capture_output=True, text=True
+    ).stdout
     return dict(line.split("=", 1) for line in told.split("\0") if line)
 
 
-def _account(capsys: pytest.CaptureFixture[str], config: CloudConfig, *arguments: str) -> dict[str, str]:
+def _account(
+    capsys: pytest.CaptureFixture[str], config: CloudConfig, *arguments: str
+) -> dict[str, str]:
     assert main(["account", *arguments, "--cloud", config.name]) == 0
     return _shell(capsys.readouterr().out)
 
@@ -41,13 +45,24 @@ def test_the_command_prints_what_a_client_needs_and_a_running_cloud_knows_it(
     api: Client, config: CloudConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = _account(capsys, config, "team-b")
-    assert first.keys() >= {"DIGITALOCEAN_TOKEN", "DIGITALOCEAN_API_URL", "SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY"}
+    assert first.keys() >= {
+        "DIGITALOCEAN_TOKEN",
+        "DIGITALOCEAN_API_URL",
+        "SPACES_ACCESS_KEY_ID",
+        "SPACES_SECRET_ACCESS_KEY",
+    }
     assert _account(capsys, config, "team-b") == first
     default = _account(capsys, config, DEFAULT)
     assert default["DIGITALOCEAN_TOKEN"] == config.token
-    assert all(first[name] != default[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY"))
+    assert all(
+        first[name] != default[name]
+        for name in ("DIGITALOCEAN_TOKEN", "SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY")
+    )
     found = Accounts(config).of_spaces_key(first["SPACES_ACCESS_KEY_ID"])
-    assert found and (found.name, found.spaces_secret) == ("team-b", first["SPACES_SECRET_ACCESS_KEY"])
+    assert found and (found.name, found.spaces_secret) == (
+        "team-b",
+        first["SPACES_SECRET_ACCESS_KEY"],
+    )
     told = Client(api.url, first["DIGITALOCEAN_TOKEN"])("GET", "/v2/account")["account"]
     own = api("GET", "/v2/account")["account"]
     assert (told["email"], told["team"]["name"]) == ("team-b@example.com", "team-b")
@@ -57,13 +72,22 @@ def test_the_command_prints_what_a_client_needs_and_a_running_cloud_knows_it(
 def test_limits_are_changed_while_the_cloud_runs(
     api: Client, other: Client, config: CloudConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    token = _account(capsys, config, "other", "--droplet-limit", "2", "--reserved-ip-limit", "0")["DIGITALOCEAN_TOKEN"]
+    token = _account(capsys, config, "other", "--droplet-limit", "2", "--reserved-ip-limit", "0")[
+        "DIGITALOCEAN_TOKEN"
+    ]
     assert other.http.headers["Authorization"] == f"Bearer {token}"
     told = other("GET", "/v2/account")["account"]
-    assert (told["droplet_limit"], told["floating_ip_limit"], told["reserved_ip_limit"]) == (2, 0, 0)
+    assert (told["droplet_limit"], told["floating_ip_limit"], told["reserved_ip_limit"]) == (
+        2,
+        0,
+        0,
+    )
     assert api("GET", "/v2/account")["account"]["droplet_limit"] > 2
     exceeded = "creating this/these droplet(s) will exceed your droplet limit"
-    assert other.refusal("POST", "/v2/droplets", {**BODY, "names": ["a", "b", "c"], "name": ""}) == exceeded
+    assert (
+        other.refusal("POST", "/v2/droplets", {**BODY, "names": ["a", "b", "c"], "name": ""})
+        == exceeded
+    )
     other.droplet("a")
     other.droplet("b")
     assert other.refusal("POST", "/v2/droplets", BODY) == exceeded
@@ -83,20 +107,28 @@ def test_limits_are_changed_while_the_cloud_runs(
         (["other", "--cloud", "nowhere"], "there is no cloud nowhere"),
     ],
 )
-def test_what_cannot_be_an_account(config: CloudConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+def test_what_cannot_be_an_account(
+    config: CloudConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
     assert main(["account", "--cloud", config.name, *arguments]) == 1
     assert message in capsys.readouterr().err
     assert [account.name for account in Accounts(config).all()] == [DEFAULT]
 
 
-def test_env_of_an_account_that_is_not_there(config: CloudConfig, capsys: pytest.CaptureFixture[str]) -> None:
+def test_env_of_an_account_that_is_not_there(
+    config: CloudConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["env", "--cloud", config.name, "--account", "nobody"]) == 1
     assert "there is no account nobody" in capsys.readouterr().err
 
 
 def test_accounts_made_at_the_same_time_are_all_there(config: CloudConfig) -> None:
     names = [f"a{number}" for number in range(8)]
-    command = [sys.executable, "-c", "import sys; from rehearsal.__main__ import main; sys.exit(main(sys.argv[1:]))"]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from rehearsal.__main__ import main; sys.exit(main(sys.argv[1:]))",
+    ]
     root = Path(__file__).resolve().parents[3]
 
     def make(name: str) -> str:
@@ -119,13 +151,17 @@ def test_secrets_are_in_files_that_only_their_owner_reads(
     assert any(line.endswith(" other") for line in caplog.messages)
     assert not any(secret in line for line in caplog.messages for secret in secrets)
     holding = [
-        file for file in config.directory.rglob("*") if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets)
+        file
+        for file in config.directory.rglob("*")
+        if file.is_file() and any(secret.encode() in file.read_bytes() for secret in secrets)
     ]
     assert [file.name for file in holding] == ["accounts.json"]
     assert stat.S_IMODE(holding[0].stat().st_mode) == 0o600
 
 
-def test_a_token_that_is_nearly_right_is_nobody_s(api: Client, other: Client, config: CloudConfig) -> None:
+def test_a_token_that_is_nearly_right_is_nobody_s(
+    api: Client, other: Client, config: CloudConfig
+) -> None:
     token = Accounts(config).get("other").token
     for header in (
         f"Bearer {token[:-1]}",
@@ -135,27 +171,39 @@ def test_a_token_that_is_nearly_right_is_nobody_s(api: Client, other: Client, co
         f"Bearer {token.upper()}",
         "Bearer \xff",
     ):
-        answer = requests.get(f"{api.url}/v2/account", headers={"Authorization": header.encode("latin-1")}, timeout=5)
+        answer = requests.get(
+            f"{api.url}/v2/account", headers={"Authorization": header.encode("latin-1")}, timeout=5
+        )
         assert (answer.status_code, answer.json()["id"]) == (401, "unauthorized")
-    assert requests.get(f"{api.url}/v2/account", headers={"Authorization": f"Bearer {token}"}, timeout=5).ok
+    assert requests.get(
+        f"{api.url}/v2/account", headers={"Authorization": f"Bearer {token}"}, timeout=5
+    ).ok
 
 
-def test_a_path_cannot_forge_a_line_of_the_log(api: Client, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_path_cannot_forge_a_line_of_the_log(
+    api: Client, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, logger="rehearsal")
     api.http.get(f"{api.url}/v2/tags/a%0aGET%20/forged")
     assert any("GET /v2/tags/a%0AGET%20/forged 404" in line for line in caplog.messages)
 
 
-def test_an_account_s_requests_spend_nobody_else_s_limit(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_an_account_s_requests_spend_nobody_else_s_limit(
+    config: CloudConfig, machines: MemoryMachines
+) -> None:
     token = accounts.ensure(config, "other", {}).token
     with running(config, machines, Limits(hour=3, minute=100)) as api:
         for _ in range(5):
-            stranger = requests.get(f"{api.url}/v2/account", headers={"Authorization": "Bearer nobody"}, timeout=5)
+            stranger = requests.get(
+                f"{api.url}/v2/account", headers={"Authorization": "Bearer nobody"}, timeout=5
+            )
         assert (stranger.status_code, stranger.headers["ratelimit-remaining"]) == (401, "0")
         for _ in range(3):
             api("GET", "/v2/account")
         api("GET", "/v2/account", expect=429)
-        answer = requests.get(f"{api.url}/v2/account", headers={"Authorization": f"Bearer {token}"}, timeout=5)
+        answer = requests.get(
+            f"{api.url}/v2/account", headers={"Authorization": f"Bearer {token}"}, timeout=5
+        )
     assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (200, "2")
 
 
@@ -169,14 +217,20 @@ def test_each_account_s_work_goes_on_after_a_restart(config: CloudConfig) -> Non
         for token, droplet in zip(tokens, droplets, strict=True):
             client = Client(api.url, token)
             assert client.settled(droplet["id"])["status"] == "active"
-            assert [found["id"] for found in client("GET", "/v2/droplets")["droplets"]] == [droplet["id"]]
-            assert [image["slug"] for image in client("GET", "/v2/images")["images"]] == ["debian-12-x64"]
+            assert [found["id"] for found in client("GET", "/v2/droplets")["droplets"]] == [
+                droplet["id"]
+            ]
+            assert [image["slug"] for image in client("GET", "/v2/images")["images"]] == [
+                "debian-12-x64"
+            ]
             client("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
         images = [Client(api.url, token)("GET", "/v2/images")["images"] for token in tokens]
     assert images[0] == images[1]
 
 
-def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(config: CloudConfig) -> None:
+def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(
+    config: CloudConfig,
+) -> None:
     machines = WatchedMachines(config)
     token = accounts.ensure(config, "other", {}).token
     with running(config, machines, UNLIMITED) as api:
@@ -185,13 +239,17 @@ def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(con
         peers = {"protocol": "tcp", "ports": "22", "sources": {"tags": ["web"]}}
         api("POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [peers], "tags": ["web"]}, 202)
         taken = other("GET", f"/v2/vpcs/{theirs['vpc_uuid']}")["vpc"]["ip_range"]
-        message = api.refusal("POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": taken})
+        message = api.refusal(
+            "POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": taken}
+        )
         assert "share one network" in message
-        fabric = machines.fabric
-    assert {droplet.id for droplet in fabric.droplets} == {own["id"], theirs["id"]}
-    assert {network.range for network in fabric.networks} >= {IPv4Network(taken)}
-    assert len(fabric.networks) == 2
-    (firewalled,) = fabric.firewalled
+        network_state = machines.network_state
+    assert {droplet.id for droplet in network_state.droplets} == {own["id"], theirs["id"]}
+    assert {network.range for network in network_state.networks} >= {IPv4Network(taken)}
+    assert len(network_state.networks) == 2
+    (firewalled,) = network_state.firewalled
     assert firewalled.droplet_id == own["id"]
     addresses = {network["ip_address"] for network in own["networks"]["v4"]}
-    assert {str(peer.network_address) for rule in firewalled.inbound for peer in rule.peers} == addresses
+    assert {
+        str(peer.network_address) for rule in firewalled.inbound for peer in rule.peers
+    } == addresses

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.api.client import Client, until
-from tests.rehearsal.api.test_keys import KEY
+from tests.rehearsal.resources.test_keys import KEY
+from tests.rehearsal.support.client import Client, until
 
 RULE = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
 MADE: dict[str, tuple[str, str, dict[str, Any], int]] = {
@@ -34,7 +34,10 @@ def test_what_was_deleted_is_gone(api: Client, kind: str) -> None:
     method, change = CHANGES[kind]
     assert api.refusal("GET", path, expect=404) == GONE
     assert api.refusal("DELETE", path, expect=404) == GONE
-    assert api.refusal(method, path + ("/resources" if kind == "tag" else ""), change, expect=404) == GONE
+    assert (
+        api.refusal(method, path + ("/resources" if kind == "tag" else ""), change, expect=404)
+        == GONE
+    )
     assert api("POST", where, body, status)[kind]
 
 
@@ -43,20 +46,38 @@ def test_a_droplet_that_was_deleted_is_gone(api: Client) -> None:
     api("DELETE", f"/v2/droplets/{droplet}", expect=204)
     for path in ("", "/actions", "/snapshots", "/firewalls", "/actions/1"):
         assert api.refusal("GET", f"/v2/droplets/{droplet}{path}", expect=404) == GONE
-    assert api.refusal("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"}, expect=404) == GONE
+    assert (
+        api.refusal("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"}, expect=404)
+        == GONE
+    )
     assert api.refusal("DELETE", f"/v2/droplets/{droplet}", expect=404) == GONE
 
 
 def test_an_image_that_was_deleted_is_gone_by_all_its_names(api: Client) -> None:
     image = api.snapshot()["id"]
     api("DELETE", f"/v2/snapshots/{image}", expect=204)
-    for method, path in [("GET", "images"), ("DELETE", "images"), ("GET", "snapshots"), ("DELETE", "snapshots")]:
+    for method, path in [
+        ("GET", "images"),
+        ("DELETE", "images"),
+        ("GET", "snapshots"),
+        ("DELETE", "snapshots"),
+    ]:
         assert api.refusal(method, f"/v2/{path}/{image}", expect=404) == GONE
     assert api.refusal("PUT", f"/v2/images/{image}", {"name": "two"}, expect=404) == GONE
     assert api.refusal("GET", f"/v2/images/{image}/actions", expect=404) == GONE
-    assert api.refusal("POST", f"/v2/images/{image}/actions", {"type": "transfer", "region": "ams3"}, expect=404) == GONE
+    assert (
+        api.refusal(
+            "POST",
+            f"/v2/images/{image}/actions",
+            {"type": "transfer", "region": "ams3"},
+            expect=404,
+        )
+        == GONE
+    )
     droplet = api.droplet()
-    assert "invalid image" in api.refusal("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "rebuild", "image": image})
+    assert "invalid image" in api.refusal(
+        "POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "rebuild", "image": image}
+    )
 
 
 @pytest.mark.parametrize("kind", ["vpc", "project", "firewall"])
@@ -74,7 +95,12 @@ def test_names_are_there_once(api: Client, kind: str) -> None:
 @pytest.mark.parametrize("which", ["droplet", "load_balancer"])
 def test_a_vpc_with_members_stays(api: Client, which: str) -> None:
     vpc = api("POST", "/v2/vpcs", {"name": "one", "region": "nyc3"}, 201)["vpc"]["id"]
-    rule = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 80}
+    rule = {
+        "entry_protocol": "http",
+        "entry_port": 80,
+        "target_protocol": "http",
+        "target_port": 80,
+    }
     if which == "droplet":
         member = f"/v2/droplets/{api.droplet(vpc_uuid=vpc)['id']}"
     else:
@@ -86,10 +112,26 @@ def test_a_vpc_with_members_stays(api: Client, which: str) -> None:
 
 
 def test_what_clients_dereference_is_never_null(api: Client) -> None:
-    made = api("POST", "/v2/droplets", {"name": "one", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}, 202)["droplet"]
+    made = api(
+        "POST",
+        "/v2/droplets",
+        {"name": "one", "size": "s-1vcpu-1gb", "image": "debian-12-x64"},
+        202,
+    )["droplet"]
     snapshot = api.snapshot()["id"]
     for droplet in (made, api.settled(made["id"])):
-        for field in ("region", "size", "networks", "image", "features", "backup_ids", "snapshot_ids", "volume_ids", "tags", "vpc_uuid"):
+        for field in (
+            "region",
+            "size",
+            "networks",
+            "image",
+            "features",
+            "backup_ids",
+            "snapshot_ids",
+            "volume_ids",
+            "tags",
+            "vpc_uuid",
+        ):
             assert droplet[field] is not None
         assert isinstance(droplet["networks"]["v4"], list)
         assert isinstance(droplet["image"]["regions"], list)
@@ -115,4 +157,6 @@ def test_ids_are_of_the_documented_type(api: Client) -> None:
         assert isinstance(action["id"], int)
         assert isinstance(action["resource_id"], int)
     for kind, (where, key, body, status) in MADE.items():
-        assert isinstance(api("POST", where, body, status)[kind][key], int if kind == "ssh_key" else str)
+        assert isinstance(
+            api("POST", where, body, status)[kind][key], int if kind == "ssh_key" else str
+        )

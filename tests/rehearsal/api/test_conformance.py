@@ -3,9 +3,9 @@
 import pytest
 
 from rehearsal.config import CloudConfig
-from tests.rehearsal.api import coverage, spec
-from tests.rehearsal.api.client import Client
 from tests.rehearsal.conformance import trial
+from tests.rehearsal.support import coverage, spec
+from tests.rehearsal.support.client import Client
 
 REQUESTS = 2500
 SEED = 1
@@ -18,4 +18,6 @@ def test_answers_are_as_described(api: Client, config: CloudConfig) -> None:
     findings = trial.run(api.url, config.token, asked, REQUESTS, SEED)
     assert findings.requests >= REQUESTS
     assert dict(findings.violations) == {}
-    assert len(findings.never_succeeded) < len(asked) / 10, "operations that are always refused are not tried"
+    assert len(findings.never_succeeded) < len(asked) / 10, (
+        "operations that are always refused are not tried"
+    )

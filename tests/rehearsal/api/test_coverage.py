@@ -2,8 +2,8 @@
 
 import pytest
 
-from rehearsal import left_out
-from tests.rehearsal.api import coverage, spec
+from rehearsal.api import unsupported
+from tests.rehearsal.support import coverage, spec
 
 
 @pytest.fixture
@@ -13,9 +13,13 @@ def operations() -> list[tuple[str, str]]:
     return spec.operations()
 
 
-def test_every_operation_is_served_or_left_out_for_a_reason(operations: list[tuple[str, str]]) -> None:
+def test_every_operation_is_served_or_left_out_for_a_reason(
+    operations: list[tuple[str, str]],
+) -> None:
     for path, method in operations:
-        assert coverage.is_served(method, path) != bool(left_out.reason(method, path)), f"{method} {path}"
+        assert coverage.is_served(method, path) != bool(unsupported.reason(method, path)), (
+            f"{method} {path}"
+        )
 
 
 def test_every_served_operation_is_tested() -> None:

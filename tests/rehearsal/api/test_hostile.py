@@ -14,16 +14,17 @@ import pytest
 import requests
 from fastapi.routing import APIRoute
 
-from rehearsal import firewalls, zones
-from rehearsal.answers import Zones
 from rehearsal.config import CloudConfig
-from rehearsal.server import ROOMS
-from tests.rehearsal.api import seeding
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.api.conftest import UNLIMITED
-from tests.rehearsal.api.machines import WatchedMachines
-from tests.rehearsal.api.test_balancer_text import checked
-from tests.rehearsal.api.test_keys import KEY
+from rehearsal.network import firewalls
+from rehearsal.network.dns_answers import Zones
+from rehearsal.server import ROUTE_MODULES
+from rehearsal.topology import zones
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.resources.test_keys import KEY
+from tests.rehearsal.resources.test_load_balancer_text import checked
+from tests.rehearsal.support import seeding
+from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.machines import WatchedMachines
 
 DEEP = 100_000
 NUMBERS = [0, -1, 2**31, 2**63, -(2**63), 10**400, 1.5, 1e308]
@@ -83,23 +84,56 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "/v2/firewalls": {
         "name": "fw",
-        "inbound_rules": [{"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"], "tags": [], "droplet_ids": []}}],
+        "inbound_rules": [
+            {
+                "protocol": "tcp",
+                "ports": "22",
+                "sources": {"addresses": ["0.0.0.0/0"], "tags": [], "droplet_ids": []},
+            }
+        ],
         "droplet_ids": [1],
         "tags": ["web"],
     },
-    "/v2/projects": {"name": "one", "purpose": "Web Application", "environment": "staging", "description": "x"},
+    "/v2/projects": {
+        "name": "one",
+        "purpose": "Web Application",
+        "environment": "staging",
+        "description": "x",
+    },
     "/v2/projects/default/resources": {"resources": ["do:droplet:1"]},
     "/v2/tags": {"name": "web"},
     "/v2/tags/web/resources": {"resources": [{"resource_id": "1", "resource_type": "droplet"}]},
     "/v2/vpcs": {"name": "one", "region": "nyc3", "ip_range": "10.10.0.0/20", "description": "x"},
-    "/v2/droplets/actions?tag_name=web": {"type": "snapshot", "name": "x", "size": "x", "image": "x", "disk": True},
+    "/v2/droplets/actions?tag_name=web": {
+        "type": "snapshot",
+        "name": "x",
+        "size": "x",
+        "image": "x",
+        "disk": True,
+    },
 }
-RULE = {"protocol": "tcp", "ports": "8000-9000", "sources": {"addresses": ["192.0.2.1", "2001:db8::1"], "tags": ["web"]}}
-ANSWER = {"protocol": "udp", "ports": "53", "destinations": {"addresses": ["0.0.0.0/0"], "load_balancer_uids": []}}
+RULE = {
+    "protocol": "tcp",
+    "ports": "8000-9000",
+    "sources": {"addresses": ["192.0.2.1", "2001:db8::1"], "tags": ["web"]},
+}
+ANSWER = {
+    "protocol": "udp",
+    "ports": "53",
+    "destinations": {"addresses": ["0.0.0.0/0"], "load_balancer_uids": []},
+}
 CREATIONS: list[tuple[str, dict[str, Any]]] = [
-    *((path, body) for path, body in BODIES.items() if path not in ("/v2/droplets", "/v2/firewalls")),
+    *(
+        (path, body)
+        for path, body in BODIES.items()
+        if path not in ("/v2/droplets", "/v2/firewalls")
+    ),
     ("/v2/droplets", BODIES["/v2/droplets"] | {"ssh_keys": [], "volumes": []}),
-    ("/v2/firewalls", BODIES["/v2/firewalls"] | {"droplet_ids": [], "inbound_rules": [RULE], "outbound_rules": [ANSWER]}),
+    (
+        "/v2/firewalls",
+        BODIES["/v2/firewalls"]
+        | {"droplet_ids": [], "inbound_rules": [RULE], "outbound_rules": [ANSWER]},
+    ),
     (
         "/v2/load_balancers",
         {
@@ -108,8 +142,15 @@ CREATIONS: list[tuple[str, dict[str, Any]]] = [
             "tag": "web",
             "forwarding_rules": [{**seeding.HTTP, "certificate_id": "", "tls_passthrough": False}],
             "health_check": {"protocol": "http", "port": 80, "path": "/health"},
-            "sticky_sessions": {"type": "cookies", "cookie_name": "DO-LB", "cookie_ttl_seconds": 300},
-            "firewall": {"allow": ["ip:2001:db8::1", "ip:192.0.2.1"], "deny": ["cidr:2001:db8::1", "cidr:192.0.2.0/24"]},
+            "sticky_sessions": {
+                "type": "cookies",
+                "cookie_name": "DO-LB",
+                "cookie_ttl_seconds": 300,
+            },
+            "firewall": {
+                "allow": ["ip:2001:db8::1", "ip:192.0.2.1"],
+                "deny": ["cidr:2001:db8::1", "cidr:192.0.2.0/24"],
+            },
             "vpc_uuid": "",
             "project_id": "",
             "domains": [],
@@ -117,15 +158,35 @@ CREATIONS: list[tuple[str, dict[str, Any]]] = [
         },
     ),
     ("/v2/domains", {"name": "example.net", "ip_address": "192.0.2.1"}),
-    ("/v2/certificates", {"name": "one", "type": "lets_encrypt", "dns_names": ["hidden.example.com"]}),
-    ("/v2/certificates", {"name": "two", "type": "custom", "private_key": "x", "leaf_certificate": "x", "certificate_chain": "x"}),
+    (
+        "/v2/certificates",
+        {"name": "one", "type": "lets_encrypt", "dns_names": ["hidden.example.com"]},
+    ),
+    (
+        "/v2/certificates",
+        {
+            "name": "two",
+            "type": "custom",
+            "private_key": "x",
+            "leaf_certificate": "x",
+            "certificate_chain": "x",
+        },
+    ),
     ("/v2/spaces/keys", {"name": "one", "grants": [{"bucket": "", "permission": "fullaccess"}]}),
     ("/v2/reserved_ips", {"region": "nyc3", "project_id": ""}),
 ]
 """Each could succeed as it is."""
 REPLACED = ("/v2/firewalls", "/v2/load_balancers")
 """What may be changed by a body like that of its creation."""
-RECORD = {"name": "www", "ttl": 60, "priority": 1, "port": 1, "weight": 1, "flags": 0, "tag": "issue"}
+RECORD = {
+    "name": "www",
+    "ttl": 60,
+    "priority": 1,
+    "port": 1,
+    "weight": 1,
+    "flags": 0,
+    "tag": "issue",
+}
 RECORDS = [
     {"type": "TXT", "data": "x"},
     {"type": "A", "data": "192.0.2.1"},
@@ -159,7 +220,12 @@ QUERIES = ["page", "per_page", "tag_name", "name", "type", "private", "resource_
 
 
 def _routes() -> list[tuple[str, str]]:
-    routes = (route for room in ROOMS for route in room.router.routes if isinstance(route, APIRoute))
+    routes = (
+        route
+        for room in ROUTE_MODULES
+        for route in room.router.routes
+        if isinstance(route, APIRoute)
+    )
     return [(method, route.path) for route in routes for method in sorted(route.methods or ())]
 
 
@@ -171,11 +237,17 @@ def _replaced(body: Any, value: Any) -> Iterator[Any]:
             yield from ({**body, key: other} for other in _replaced(inner, value))
     elif isinstance(body, list):
         for place, inner in enumerate(body):
-            yield from ([*body[:place], other, *body[place + 1 :]] for other in _replaced(inner, value))
+            yield from (
+                [*body[:place], other, *body[place + 1 :]] for other in _replaced(inner, value)
+            )
 
 
-def _ask(api: Client, method: str, path: str, data: bytes | None = None, kind: str = "application/json") -> requests.Response:
-    response = api.http.request(method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=20)
+def _ask(
+    api: Client, method: str, path: str, data: bytes | None = None, kind: str = "application/json"
+) -> requests.Response:
+    response = api.http.request(
+        method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=20
+    )
     told = f"{method} {path[:200]} {(data or b'')[:200]!r}: {response.status_code} {response.text[:200]}"
     assert response.status_code < 500, told
     if response.status_code >= 400:
@@ -194,7 +266,16 @@ def test_paths(api: Client, method: str) -> None:
 def test_queries(api: Client) -> None:
     for path in {path for method, path in _routes() if method == "GET" and "{" not in path}:
         for text in [str(number) for number in NUMBERS] + TEXTS:
-            _ask(api, "GET", path + "?" + "&".join(f"{name}={quote(text[:500], safe='', errors='surrogatepass')}" for name in QUERIES))
+            _ask(
+                api,
+                "GET",
+                path
+                + "?"
+                + "&".join(
+                    f"{name}={quote(text[:500], safe='', errors='surrogatepass')}"
+                    for name in QUERIES
+                ),
+            )
             _ask(api, "GET", f"{path}?page={quote(text[:500], safe='', errors='surrogatepass')}")
 
 
@@ -202,7 +283,11 @@ def test_queries(api: Client) -> None:
 def test_bodies_that_are_no_objects(api: Client, data: bytes) -> None:
     for method, path in _routes():
         if method in ("POST", "PUT", "PATCH"):
-            assert _ask(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (400, 404, 422)
+            assert _ask(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (
+                400,
+                404,
+                422,
+            )
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -214,7 +299,14 @@ def test_values(api: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "application/json; charset=latin-1"]
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "",
+        "application/json; charset=latin-1",
+    ],
 )
 def test_content_types(api: Client, kind: str) -> None:
     response = _ask(api, "POST", "/v2/projects", b'{"name": "blue", "purpose": "IoT"}', kind)
@@ -224,7 +316,12 @@ def test_content_types(api: Client, kind: str) -> None:
 def test_large_bodies_are_refused_and_not_read(api: Client) -> None:
     large = json.dumps({"name": "x" * 10_000_000}).encode()
     for data in (large, (large[start : start + 65536] for start in range(0, len(large), 65536))):
-        response = api.http.post(f"{api.url}/v2/droplets", data=data, headers={"Content-Type": "application/json"}, timeout=20)
+        response = api.http.post(
+            f"{api.url}/v2/droplets",
+            data=data,
+            headers={"Content-Type": "application/json"},
+            timeout=20,
+        )
         assert (response.status_code, response.json()["id"]) == (413, "payload_too_large")
     api("GET", "/v2/account")
 
@@ -241,30 +338,37 @@ def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
         world = seeding.seed(api)
         api("POST", "/v2/tags", {"name": "web"}, 201)
         bodies = list(_bodies(world))
-        assert {(method, path.partition("?")[0]) for method, path, _ in bodies} >= set(_taking_bodies())
+        assert {(method, path.partition("?")[0]) for method, path, _ in bodies} >= set(
+            _taking_bodies()
+        )
         for method, path, body in bodies:
             for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
                 for spoiled in (*_replaced(body, text), *_grown(body, text)):
                     _ask(api, method, seeding.filled(path, world), json.dumps(spoiled).encode())
         found = api("GET", "/v2/domains?per_page=200")["domains"]
-    assert machines.fabric.balancers
-    assert machines.fabric.firewalled
-    checked(config, machines.fabric, tmp_path)
-    rules = firewalls.render(config, machines.fabric)
-    subprocess.run(["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, text=True, check=True)
+    assert machines.network_state.balancers
+    assert machines.network_state.firewalled
+    checked(config, machines.network_state, tmp_path)
+    rules = firewalls.render(config, machines.network_state)
+    subprocess.run(
+        ["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, text=True, check=True
+    )
     for domain in found:
         dns.zone.from_text(domain["zone_file"], origin=f"{domain['name']}.", relativize=False)
-    records = sum(len(zone.records) for zone in machines.fabric.zones)
+    records = sum(len(zone.records) for zone in machines.network_state.zones)
     assert records > len(zones.NAMESERVERS) + 1
-    Zones(machines.fabric.zones)
+    Zones(machines.network_state.zones)
     assert "is no record" not in caplog.text
 
 
 def _taking_bodies() -> Iterator[tuple[str, str]]:
-    for room in ROOMS:
+    for room in ROUTE_MODULES:
         for route in room.router.routes:
             if isinstance(route, APIRoute) and route.dependant.body_params:
-                yield from ((method, re.sub(r"\{[^}]*\}", "{}", route.path)) for method in route.methods or ())
+                yield from (
+                    (method, re.sub(r"\{[^}]*\}", "{}", route.path))
+                    for method in route.methods or ()
+                )
 
 
 def _bodies(world: seeding.World) -> Iterator[tuple[str, str, Any]]:

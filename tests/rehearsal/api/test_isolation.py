@@ -6,8 +6,18 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from tests.rehearsal.api.client import Client
-from tests.rehearsal.api.seeding import HTTP, PUBLIC_KEY, SSH, World, body, filled, prefixes, routes, seed
+from tests.rehearsal.support.client import Client
+from tests.rehearsal.support.seeding import (
+    HTTP,
+    PUBLIC_KEY,
+    SSH,
+    World,
+    body,
+    filled,
+    prefixes,
+    routes,
+    seed,
+)
 
 BODY = {"name": "own", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 BALANCER = {"name": "own", "region": "nyc3", "forwarding_rules": [HTTP]}
@@ -30,7 +40,9 @@ def _answers(client: Client, world: World) -> dict[str, Any]:
 def _ask(client: Client, method: str, path: str, json: Any = None) -> tuple[int, Any]:
     response = client.http.request(method, client.url + path, json=json)
     answer = response.json() if response.content else {}
-    return response.status_code, {key: value for key, value in answer.items() if key != "request_id"}
+    return response.status_code, {
+        key: value for key, value in answer.items() if key != "request_id"
+    }
 
 
 def _unknown(value: Any) -> Any:
@@ -43,7 +55,9 @@ def _unknown(value: Any) -> Any:
         return "198.18.0.1" if str(value).startswith("198.18.") else f"un{value}"
 
 
-def test_another_account_s_things_cannot_be_told_from_what_is_not_there(api: Client, other: Client, world: World) -> None:
+def test_another_account_s_things_cannot_be_told_from_what_is_not_there(
+    api: Client, other: Client, world: World
+) -> None:
     before = _answers(api, world)
     unknown = {prefix: _unknown(value) for prefix, value in world.items()}
     naming = [(method, path) for method, path in routes() if prefixes(path)]
@@ -61,7 +75,9 @@ def test_another_account_s_things_cannot_be_told_from_what_is_not_there(api: Cli
         assert status not in (404, 405, 500), f"{method} {path}: {status} {answer}"
 
 
-def test_the_lists_of_another_account_have_nothing_of_it(api: Client, other: Client, world: World) -> None:
+def test_the_lists_of_another_account_have_nothing_of_it(
+    api: Client, other: Client, world: World
+) -> None:
     droplet = api("GET", f"/v2/droplets/{world['/v2/droplets/{}']}")["droplet"]
     addresses = [network["ip_address"] for network in droplet["networks"]["v4"]]
     needles = ["hidden", *map(str, world.values()), *addresses]
@@ -86,12 +102,21 @@ NAMING: dict[str, Naming] = {
         "/v2/tags/own/resources",
         {"resources": [{"resource_id": str(world["/v2/images/{}"]), "resource_type": "image"}]},
     ),
-    "firewall": lambda world: ("POST", "/v2/firewalls", FIREWALL | {"droplet_ids": [world["/v2/droplets/{}"]]}),
-    "firewall-of-tag": lambda world: ("POST", "/v2/firewalls", FIREWALL | {"tags": [world["/v2/tags/{}"]]}),
+    "firewall": lambda world: (
+        "POST",
+        "/v2/firewalls",
+        FIREWALL | {"droplet_ids": [world["/v2/droplets/{}"]]},
+    ),
+    "firewall-of-tag": lambda world: (
+        "POST",
+        "/v2/firewalls",
+        FIREWALL | {"tags": [world["/v2/tags/{}"]]},
+    ),
     "firewall-peer": lambda world: (
         "POST",
         "/v2/firewalls",
-        FIREWALL | {"inbound_rules": [SSH | {"sources": {"droplet_ids": [world["/v2/droplets/{}"]]}}]},
+        FIREWALL
+        | {"inbound_rules": [SSH | {"sources": {"droplet_ids": [world["/v2/droplets/{}"]]}}]},
     ),
     "firewall-peer-tag": lambda world: (
         "POST",
@@ -101,27 +126,69 @@ NAMING: dict[str, Naming] = {
     "firewall-peer-balancer": lambda world: (
         "POST",
         "/v2/firewalls",
-        FIREWALL | {"inbound_rules": [SSH | {"sources": {"load_balancer_uids": [world["/v2/load_balancers/{}"]]}}]},
+        FIREWALL
+        | {
+            "inbound_rules": [
+                SSH | {"sources": {"load_balancer_uids": [world["/v2/load_balancers/{}"]]}}
+            ]
+        },
     ),
-    "balancer": lambda world: ("POST", "/v2/load_balancers", BALANCER | {"droplet_ids": [world["/v2/droplets/{}"]]}),
-    "balancer-vpc": lambda world: ("POST", "/v2/load_balancers", BALANCER | {"vpc_uuid": world["/v2/vpcs/{}"]}),
-    "balancer-project": lambda world: ("POST", "/v2/load_balancers", BALANCER | {"project_id": world["/v2/projects/{}"]}),
+    "balancer": lambda world: (
+        "POST",
+        "/v2/load_balancers",
+        BALANCER | {"droplet_ids": [world["/v2/droplets/{}"]]},
+    ),
+    "balancer-vpc": lambda world: (
+        "POST",
+        "/v2/load_balancers",
+        BALANCER | {"vpc_uuid": world["/v2/vpcs/{}"]},
+    ),
+    "balancer-project": lambda world: (
+        "POST",
+        "/v2/load_balancers",
+        BALANCER | {"project_id": world["/v2/projects/{}"]},
+    ),
     "balancer-certificate": lambda world: (
         "POST",
         "/v2/load_balancers",
         BALANCER
-        | {"forwarding_rules": [HTTP | {"entry_protocol": "https", "entry_port": 443, "certificate_id": world["/v2/certificates/{}"]}]},
+        | {
+            "forwarding_rules": [
+                HTTP
+                | {
+                    "entry_protocol": "https",
+                    "entry_port": 443,
+                    "certificate_id": world["/v2/certificates/{}"],
+                }
+            ]
+        },
     ),
-    "droplet-vpc": lambda world: ("POST", "/v2/droplets", BODY | {"vpc_uuid": world["/v2/vpcs/{}"]}),
-    "droplet-image": lambda world: ("POST", "/v2/droplets", BODY | {"image": world["/v2/images/{}"]}),
-    "droplet-key": lambda world: ("POST", "/v2/droplets", BODY | {"ssh_keys": [world["/v2/account/keys/{}"]]}),
+    "droplet-vpc": lambda world: (
+        "POST",
+        "/v2/droplets",
+        BODY | {"vpc_uuid": world["/v2/vpcs/{}"]},
+    ),
+    "droplet-image": lambda world: (
+        "POST",
+        "/v2/droplets",
+        BODY | {"image": world["/v2/images/{}"]},
+    ),
+    "droplet-key": lambda world: (
+        "POST",
+        "/v2/droplets",
+        BODY | {"ssh_keys": [world["/v2/account/keys/{}"]]},
+    ),
     "certificate": lambda world: (
         "POST",
         "/v2/certificates",
         {"name": "own", "type": "lets_encrypt", "dns_names": [world["/v2/domains/{}"]]},
     ),
     "domain": lambda world: ("POST", "/v2/domains", {"name": world["/v2/domains/{}"]}),
-    "reserved-ip": lambda world: ("POST", "/v2/reserved_ips", {"droplet_id": world["/v2/droplets/{}"]}),
+    "reserved-ip": lambda world: (
+        "POST",
+        "/v2/reserved_ips",
+        {"droplet_id": world["/v2/droplets/{}"]},
+    ),
 }
 
 
@@ -137,7 +204,9 @@ def test_what_another_account_has_cannot_be_named(api: Client, other: Client, wo
     assert (_answers(api, world), _answers(other, world)) == (before, own)
 
 
-def test_what_another_account_has_cannot_be_given_to_one_s_own(api: Client, other: Client, world: World) -> None:
+def test_what_another_account_has_cannot_be_given_to_one_s_own(
+    api: Client, other: Client, world: World
+) -> None:
     droplet = other.droplet("own")["id"]
     firewall = other("POST", "/v2/firewalls", FIREWALL, 202)["firewall"]["id"]
     before = _answers(api, world)
@@ -145,37 +214,65 @@ def test_what_another_account_has_cannot_be_given_to_one_s_own(api: Client, othe
     other("POST", f"/v2/firewalls/{firewall}/droplets", {"droplet_ids": [theirs]}, 422)
     other("POST", f"/v2/firewalls/{firewall}/tags", {"tags": [world["/v2/tags/{}"]]}, 422)
     for image in ("images", "snapshots"):
-        status, _ = _ask(other, "POST", f"/v2/droplets/{droplet}/actions", {"type": "rebuild", "image": int(world[f"/v2/{image}/{{}}"])})
+        status, _ = _ask(
+            other,
+            "POST",
+            f"/v2/droplets/{droplet}/actions",
+            {"type": "rebuild", "image": int(world[f"/v2/{image}/{{}}"])},
+        )
         assert status in (404, 422)
-    urns = [f"do:droplet:{theirs}", f"do:vpc:{world['/v2/vpcs/{}']}", f"do:loadbalancer:{world['/v2/load_balancers/{}']}"]
+    urns = [
+        f"do:droplet:{theirs}",
+        f"do:vpc:{world['/v2/vpcs/{}']}",
+        f"do:loadbalancer:{world['/v2/load_balancers/{}']}",
+    ]
     urns.append(f"do:domain:{world['/v2/domains/{}']}")
     assigned = other("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
     assert [resource["status"] for resource in assigned] == ["not_found"] * len(urns)
-    _ask(other, "POST", f"/v2/droplets/actions?tag_name={world['/v2/tags/{}']}", {"type": "power_off"})
+    _ask(
+        other,
+        "POST",
+        f"/v2/droplets/actions?tag_name={world['/v2/tags/{}']}",
+        {"type": "power_off"},
+    )
     _ask(other, "DELETE", f"/v2/droplets?tag_name={world['/v2/tags/{}']}")
     assert _answers(api, world) == before
     assert other.settled(droplet)["status"] == "active"
 
 
-def test_names_keys_and_tags_are_each_account_s_own(api: Client, other: Client, world: World) -> None:
-    key = other("POST", "/v2/account/keys", {"name": "hidden", "public_key": PUBLIC_KEY}, 201)["ssh_key"]
+def test_names_keys_and_tags_are_each_account_s_own(
+    api: Client, other: Client, world: World
+) -> None:
+    key = other("POST", "/v2/account/keys", {"name": "hidden", "public_key": PUBLIC_KEY}, 201)[
+        "ssh_key"
+    ]
     tag = other("POST", "/v2/tags", {"name": "HIDDEN-TAG"}, 201)["tag"]
     vpc = other("POST", "/v2/vpcs", {"name": "hidden", "region": "nyc3"}, 201)["vpc"]
     other("POST", "/v2/firewalls", FIREWALL | {"name": "hidden", "tags": ["hidden-tag"]}, 202)
     other("POST", "/v2/projects", {"name": "hidden", "purpose": "Testing"}, 201)
-    droplet = other.droplet("hidden", vpc_uuid=vpc["id"], tags=["hidden-tag"], ssh_keys=[key["fingerprint"]])
+    droplet = other.droplet(
+        "hidden", vpc_uuid=vpc["id"], tags=["hidden-tag"], ssh_keys=[key["fingerprint"]]
+    )
     assert key["id"] != world["/v2/account/keys/{}"]
     assert (tag["name"], droplet["tags"]) == ("HIDDEN-TAG", ["HIDDEN-TAG"])
     other("DELETE", f"/v2/account/keys/{key['fingerprint']}", expect=204)
     other("DELETE", "/v2/tags/hidden-tag", expect=204)
-    assert api("GET", f"/v2/account/keys/{key['fingerprint']}")["ssh_key"]["id"] == world["/v2/account/keys/{}"]
+    assert (
+        api("GET", f"/v2/account/keys/{key['fingerprint']}")["ssh_key"]["id"]
+        == world["/v2/account/keys/{}"]
+    )
     assert api("GET", "/v2/tags/hidden-tag")["tag"]["resources"]["droplets"]["count"] == 1
 
 
 def test_addresses_and_numbers_meet_nowhere(api: Client, other: Client) -> None:
     droplets = [client.droplet(f"d{number}") for number in range(3) for client in (api, other)]
     assert len({droplet["id"] for droplet in droplets}) == len(droplets)
-    publics = {network["ip_address"] for droplet in droplets for network in droplet["networks"]["v4"] if network["type"] == "public"}
+    publics = {
+        network["ip_address"]
+        for droplet in droplets
+        for network in droplet["networks"]["v4"]
+        if network["type"] == "public"
+    }
     assert len(publics) == len(droplets)
     ranges = [client("GET", "/v2/vpcs")["vpcs"][0]["ip_range"] for client in (api, other)]
     assert ranges[0] != ranges[1]
@@ -183,4 +280,6 @@ def test_addresses_and_numbers_meet_nowhere(api: Client, other: Client) -> None:
 
 def test_a_range_may_be_used_twice_where_no_network_is(api: Client, other: Client) -> None:
     for client in (api, other):
-        client("POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": "10.1.0.0/24"}, 201)
+        client(
+            "POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": "10.1.0.0/24"}, 201
+        )

@@ -12,8 +12,8 @@ import requests
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.api.client import Client, running, until
-from tests.rehearsal.api.machines import HeldMachines
+from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.machines import HeldMachines
 
 ROOT = Path(__file__).resolve().parents[3]
 BODY = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
@@ -22,7 +22,16 @@ BODY = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 @contextmanager
 def _process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
     """``python -m rehearsal serve``, killed at the end."""
-    command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name, "--requests-a-minute", "100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "rehearsal",
+        "serve",
+        "--cloud",
+        config.name,
+        "--requests-a-minute",
+        "100000",
+    ]
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         until(lambda: _answers(config))
@@ -54,7 +63,9 @@ def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
     for start in range(0, len(names), 4):
         with _process(config) as (process, api):
             for name in names[start : start + 4]:
-                droplet = api("POST", "/v2/droplets", BODY | {"name": name, "tags": [f"t-{name}"]}, 202)["droplet"]
+                droplet = api(
+                    "POST", "/v2/droplets", BODY | {"name": name, "tags": [f"t-{name}"]}, 202
+                )["droplet"]
                 known[droplet["id"]] = name
             process.send_signal(signal.SIGKILL)
             process.wait()
@@ -62,7 +73,9 @@ def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
         droplets = [api.settled(id) for id in known]
         assert {droplet["id"]: droplet["name"] for droplet in droplets} == known
         assert {droplet["status"] for droplet in droplets} == {"active"}
-        assert len({network["ip_address"] for droplet in droplets for network in droplet["networks"]["v4"]}) == 2 * len(names)
+        assert len(
+            {network["ip_address"] for droplet in droplets for network in droplet["networks"]["v4"]}
+        ) == 2 * len(names)
         assert api("GET", "/v2/tags")["meta"]["total"] == len(names)
 
 
@@ -90,12 +103,19 @@ def test_two_cannot_serve_the_same_cloud(config: CloudConfig) -> None:
     config = _with_port(config)
     with _process(config):
         command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name]
-        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        second = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+        )
     assert second.returncode == 1
     assert "in use" in second.stderr
 
 
 def test_an_unknown_cloud(config: CloudConfig) -> None:
     command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", "nowhere"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
-    assert (result.returncode, result.stderr) == (1, "there is no cloud nowhere: bring it up with `make cloud` or `make rehearse`\n")
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (result.returncode, result.stderr) == (
+        1,
+        "there is no cloud nowhere: bring it up with `make cloud` or `make rehearse`\n",
+    )

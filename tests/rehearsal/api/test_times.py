@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from rehearsal import times
+from rehearsal.api.worker import Worker
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from rehearsal.machines.protocol import MachineError
 from rehearsal.times import LEAST, DropletTimes, Times, TimesError
-from rehearsal.worker import Worker
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.api.machines import BrokenMachines
+from rehearsal.topology.protocol import MachineError
+from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.machines import BrokenMachines
 
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 NEVER = 3600.0
@@ -38,7 +38,10 @@ def test_a_file_names_what_it_changes(tmp_path: Path) -> None:
 
 
 def test_without_a_file_all_that_a_client_may_look_at_takes_a_moment() -> None:
-    assert {Times().seconds(*change) for change in (("droplet", "create"), ("image", "transfer"), ("load_balancer", "create"))} == {LEAST}
+    assert {
+        Times().seconds(*change)
+        for change in (("droplet", "create"), ("image", "transfer"), ("load_balancer", "create"))
+    } == {LEAST}
 
 
 def test_the_real_ones_name_every_change() -> None:
@@ -63,7 +66,9 @@ def test_the_real_ones_name_every_change() -> None:
         ("least = -1\n[droplet]\nrename = 'x'", ["least = -1", "droplet.rename = 'x'"]),
     ],
 )
-def test_a_file_with_a_mistake_is_told_key_value_and_remedy(tmp_path: Path, text: str, told: list[str]) -> None:
+def test_a_file_with_a_mistake_is_told_key_value_and_remedy(
+    tmp_path: Path, text: str, told: list[str]
+) -> None:
     file = tmp_path / "times.toml"
     file.write_text(text)
     with pytest.raises(TimesError) as error:
@@ -72,7 +77,9 @@ def test_a_file_with_a_mistake_is_told_key_value_and_remedy(tmp_path: Path, text
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(TimesError, match=r"nothing\.toml cannot be read: No such file.*--times real"):
+    with pytest.raises(
+        TimesError, match=r"nothing\.toml cannot be read: No such file.*--times real"
+    ):
         times.read(str(tmp_path / "nothing.toml"))
 
 
@@ -81,7 +88,9 @@ def test_what_remains_counts_from_the_beginning_and_is_never_too_little() -> Non
     assert 98 <= slow.remaining("droplet", "create", _ago(0)) <= 100
     assert 58 <= slow.remaining("droplet", "create", _ago(40)) <= 62
     assert slow.remaining("droplet", "create", _ago(102)) == 0
-    assert slow.remaining("droplet", "create", _ago(-50)) == 100, "a clock that was set back makes nothing longer"
+    assert slow.remaining("droplet", "create", _ago(-50)) == 100, (
+        "a clock that was set back makes nothing longer"
+    )
 
 
 def test_work_that_fails_takes_its_time_too() -> None:
@@ -99,15 +108,25 @@ def test_every_action_of_every_room_has_a_name_in_the_file_and_every_name_is_one
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: set[tuple[str, str]] = set()
-    monkeypatch.setattr(Worker, "learn", lambda self, resource, change, work: learned.add((resource, change)))
+    monkeypatch.setattr(
+        Worker, "learn", lambda self, resource, change, work: learned.add((resource, change))
+    )
     with running(config, MemoryMachines(config)):
         assert ("droplet", "create") in learned
-    tables = {resource: getattr(Times(), resource) for resource in ("droplet", "image", "reserved_ip")}
-    assert learned == {(resource, change) for resource, table in tables.items() for change in type(table).model_fields}
+    tables = {
+        resource: getattr(Times(), resource) for resource in ("droplet", "image", "reserved_ip")
+    }
+    assert learned == {
+        (resource, change)
+        for resource, table in tables.items()
+        for change in type(table).model_fields
+    }
 
 
 def test_one_that_looks_at_once_sees_it_under_way(config: CloudConfig) -> None:
-    with running(config.model_copy(update={"times": Times(least=NEVER)}), MemoryMachines(config)) as api:
+    with running(
+        config.model_copy(update={"times": Times(least=NEVER)}), MemoryMachines(config)
+    ) as api:
         created = api("POST", "/v2/droplets", BODY, 202)
         id = created["droplet"]["id"]
         seen = api("GET", f"/v2/droplets/{id}")["droplet"]
@@ -117,7 +136,9 @@ def test_one_that_looks_at_once_sees_it_under_way(config: CloudConfig) -> None:
 
 
 @pytest.mark.parametrize("machines", [MemoryMachines, BrokenMachines])
-def test_an_action_takes_its_time_and_both_clocks_say_so(config: CloudConfig, machines: type[MemoryMachines]) -> None:
+def test_an_action_takes_its_time_and_both_clocks_say_so(
+    config: CloudConfig, machines: type[MemoryMachines]
+) -> None:
     slow = config.model_copy(update={"times": Times(droplet=DropletTimes(create=2))})
     with running(slow, machines(config)) as api:
         action = api.ended(api("POST", "/v2/droplets", BODY, 202)["links"]["actions"][0]["id"])
@@ -145,11 +166,13 @@ def _create(api: Client) -> tuple[int, int]:
     return created["droplet"]["id"], created["links"]["actions"][0]["id"]
 
 
-def test_a_clock_that_was_set_back_ends_nothing_before_it_began(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_was_set_back_ends_nothing_before_it_began(
+    config: CloudConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     never = config.model_copy(update={"times": Times(droplet=DropletTimes(create=NEVER))})
     with running(never, MemoryMachines(config)) as api:
         _, action_id = _create(api)
-    monkeypatch.setattr("rehearsal.worker.now", lambda: _ago(3600))
+    monkeypatch.setattr("rehearsal.api.worker.now", lambda: _ago(3600))
     with running(config, MemoryMachines(config)) as api:
         action = api.ended(action_id)
     assert action["started_at"] == action["completed_at"]

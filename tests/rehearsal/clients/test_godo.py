@@ -13,7 +13,7 @@ from rehearsal import limits
 from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.api.client import Client, running
+from tests.rehearsal.support.client import Client, running
 
 SOURCE = Path(__file__).parent / "godo"
 PROGRAM_SECONDS = 150
@@ -39,7 +39,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     target = tmp_path_factory.mktemp("godo") / "godo-client"
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"}
     command = ["go", "build", "-trimpath", "-o", str(target), "."]
-    done = subprocess.run(command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=BUILD_SECONDS, check=False)
+    done = subprocess.run(
+        command,
+        cwd=SOURCE,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=BUILD_SECONDS,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return target
 
@@ -47,17 +55,28 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(program: Path, steps: str, api: Client, token: str) -> list[str]:
     """The steps that the program went through, each as it should be."""
     environment = {**os.environ, "DIGITALOCEAN_API_URL": api.url, "DIGITALOCEAN_TOKEN": token}
-    done = subprocess.run([program, steps], env=environment, capture_output=True, text=True, timeout=PROGRAM_SECONDS, check=False)
+    done = subprocess.run(
+        [program, steps],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PROGRAM_SECONDS,
+        check=False,
+    )
     lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line for line in lines if not line["ok"]] == []
     assert done.returncode == 0, done.stderr
     return [line["step"] for line in lines]
 
 
-def test_godo_makes_changes_and_deletes_all_there_is(program: Path, api: Client, config: CloudConfig) -> None:
+def test_godo_makes_changes_and_deletes_all_there_is(
+    program: Path, api: Client, config: CloudConfig
+) -> None:
     steps = _run(program, "all", api, config.token)
     assert (steps[0], steps[-1], len(steps)) == ("catalogue", "deleted", 22)
-    assert {path: found for path, kind in LISTS.items() if (found := api("GET", f"/v2/{path}")[kind])} == {}
+    assert {
+        path: found for path, kind in LISTS.items() if (found := api("GET", f"/v2/{path}")[kind])
+    } == {}
 
 
 @pytest.fixture
@@ -68,5 +87,11 @@ def strict(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
         yield client
 
 
-def test_godo_waits_for_the_rate_limit_as_long_as_it_is_told(program: Path, strict: Client, config: CloudConfig) -> None:
-    assert _run(program, "limits", strict, config.token) == ["refused at the limit", "waits as told", "gives up"]
+def test_godo_waits_for_the_rate_limit_as_long_as_it_is_told(
+    program: Path, strict: Client, config: CloudConfig
+) -> None:
+    assert _run(program, "limits", strict, config.token) == [
+        "refused at the limit",
+        "waits as told",
+        "gives up",
+    ]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import requests
 
-from rehearsal import leftovers
 from rehearsal.config import CloudConfig
-from rehearsal.environment import whole
+from rehearsal.lifecycle import leak_check
+from rehearsal.lifecycle.environment import whole
 from toolchain import tools
 
 CLOUD = "packertest"
@@ -81,7 +81,11 @@ class Cloud:
     def __enter__(self) -> "Cloud":
         self.rehearsal("up", "--quiet", "--machines", "nspawn")
         config = CloudConfig.load(CLOUD)
-        self._environment = {**os.environ, **whole(config), "PACKER_CONFIG_DIR": str(self.directory)}
+        self._environment = {
+            **os.environ,
+            **whole(config),
+            "PACKER_CONFIG_DIR": str(self.directory),
+        }
         self._api = f"{config.api_url}/v2"
         self._http = requests.Session()
         self._http.headers["Authorization"] = f"Bearer {config.token}"
@@ -90,11 +94,13 @@ class Cloud:
     def __exit__(self, *_: object) -> None:
         self._http.close()
         self.rehearsal("down")
-        assert leftovers.of(CLOUD) == []
+        assert leak_check.of(CLOUD) == []
 
     def rehearsal(self, verb: str, *words: str) -> None:
         command = [sys.executable, "-m", "rehearsal", verb, "--cloud", CLOUD, *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+        )
         assert done.returncode == 0, done.stderr
 
     def get(self, path: str) -> Any:
@@ -105,7 +111,14 @@ class Cloud:
         file = self.directory / "template.pkr.hcl"
         file.write_text(template)
         command = [str(tools.bin_dir() / "packer"), "build", "-color=false", str(file)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
+        done = subprocess.run(
+            command,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return str(done.stdout)
 
@@ -131,4 +144,7 @@ def test_an_outside_template_is_built_tagged_and_spread_and_found_again(cloud: C
     assert manifest["builds"][-1]["artifact_id"].endswith(f":{image['id']}")
 
     cloud.packer(LOOKUP)
-    assert (cloud.directory / "found").read_text().split() == [str(image["id"]), ",".join(image["regions"])]
+    assert (cloud.directory / "found").read_text().split() == [
+        str(image["id"]),
+        ",".join(image["regions"]),
+    ]

@@ -14,8 +14,8 @@ from rehearsal import limits
 from rehearsal.config import CloudConfig
 from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.api.client import Client, running, until
-from tests.rehearsal.api.test_keys import KEY
+from tests.rehearsal.resources.test_keys import KEY
+from tests.rehearsal.support.client import Client, running, until
 
 SMALL = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8085}
@@ -59,7 +59,10 @@ def refusal(call: Callable[[], Any]) -> tuple[int | None, str]:
 
 
 def droplets(do: Any, *names: str, **more: Any) -> list[int]:
-    ids = [droplet["id"] for droplet in do.droplets.create(body={"names": list(names), **SMALL, **more})["droplets"]]
+    ids = [
+        droplet["id"]
+        for droplet in do.droplets.create(body={"names": list(names), **SMALL, **more})["droplets"]
+    ]
     until(lambda: all(not do.droplets.get(id)["droplet"]["locked"] for id in ids))
     return ids
 
@@ -78,11 +81,23 @@ def test_a_small_cluster_is_built_and_taken_down(api: Client, do: Any) -> None:
     key = do.ssh_keys.create({"name": "pydo", "public_key": KEY})["ssh_key"]
     vpc = do.vpcs.create({"name": "pydo", "region": "nyc3", "ip_range": "10.10.0.0/20"})["vpc"]
     ids = droplets(do, "one", "two", ssh_keys=[key["id"]], tags=["pydo"], vpc_uuid=vpc["id"])
-    edge = {"name": "pydo", "region": "nyc3", "vpc_uuid": vpc["id"], "tag": "pydo", "forwarding_rules": [RULE]}
+    edge = {
+        "name": "pydo",
+        "region": "nyc3",
+        "vpc_uuid": vpc["id"],
+        "tag": "pydo",
+        "forwarding_rules": [RULE],
+    }
     balancer = do.load_balancers.create(body=edge)["load_balancer"]
     until(lambda: do.load_balancers.get(balancer["id"])["load_balancer"]["status"] == "active")
-    inbound = {"protocol": "tcp", "ports": "8085", "sources": {"load_balancer_uids": [balancer["id"]]}}
-    firewall = do.firewalls.create(body={"name": "pydo", "inbound_rules": [inbound], "tags": ["pydo"]})["firewall"]
+    inbound = {
+        "protocol": "tcp",
+        "ports": "8085",
+        "sources": {"load_balancer_uids": [balancer["id"]]},
+    }
+    firewall = do.firewalls.create(
+        body={"name": "pydo", "inbound_rules": [inbound], "tags": ["pydo"]}
+    )["firewall"]
     assert do.load_balancers.get(balancer["id"])["load_balancer"]["droplet_ids"] == ids
     ended(do, do.droplet_actions.post(ids[0], body={"type": "snapshot", "name": "pydo.1"}))
     assert [image["name"] for image in do.images.list(private=True)["images"]] == ["pydo.1"]
@@ -100,17 +115,23 @@ def test_the_catalogue_and_the_account(do: Any) -> None:
     assert do.account.get()["account"]["status"] == "active"
     assert "nyc3" in [region["slug"] for region in all_pages(do.regions.list, "regions")]
     assert "s-1vcpu-1gb" in [size["slug"] for size in all_pages(do.sizes.list, "sizes")]
-    assert "debian-12-x64" in [image["slug"] for image in all_pages(do.images.list, "images", type="distribution")]
+    assert "debian-12-x64" in [
+        image["slug"] for image in all_pages(do.images.list, "images", type="distribution")
+    ]
 
 
 def test_a_list_is_walked_through(do: Any) -> None:
     made = droplets(do, *(f"d{number}" for number in range(5)), tags=["walked"])
-    assert [droplet["id"] for droplet in all_pages(do.droplets.list, "droplets", tag_name="walked")] == made
+    assert [
+        droplet["id"] for droplet in all_pages(do.droplets.list, "droplets", tag_name="walked")
+    ] == made
     assert len(all_pages(do.actions.list, "actions")) == len(made)
     pages = do.droplets.list(per_page=2, page=2)["links"]["pages"]
     asked = {name: parse_qs(urlsplit(link).query) for name, link in pages.items()}
     numbers = {"first": "1", "prev": "1", "next": "3", "last": "3"}
-    assert asked == {name: {"page": [number], "per_page": ["2"]} for name, number in numbers.items()}
+    assert asked == {
+        name: {"page": [number], "per_page": ["2"]} for name, number in numbers.items()
+    }
 
 
 def test_a_droplet_is_acted_on(do: Any) -> None:
@@ -121,14 +142,24 @@ def test_a_droplet_is_acted_on(do: Any) -> None:
         {"type": "power_on"},
         {"type": "rename", "name": "two"},
         {"type": "enable_ipv6"},
-        {"type": "enable_backups", "backup_policy": {"plan": "weekly", "weekday": "MON", "hour": 8}},
+        {
+            "type": "enable_backups",
+            "backup_policy": {"plan": "weekly", "weekday": "MON", "hour": 8},
+        },
         {"type": "rebuild", "image": "debian-12-x64"},
     ):
         assert ended(do, do.droplet_actions.post(id, body=action))["type"] == action["type"]
     droplet = do.droplets.get(id)["droplet"]
-    assert (droplet["name"], droplet["size_slug"], droplet["disk"], droplet["status"]) == ("two", "s-1vcpu-2gb", 50, "active")
+    assert (droplet["name"], droplet["size_slug"], droplet["disk"], droplet["status"]) == (
+        "two",
+        "s-1vcpu-2gb",
+        50,
+        "active",
+    )
     assert {"ipv6", "backups"} <= set(droplet["features"])
-    (tagged,) = do.droplet_actions.post_by_tag(tag_name="acted", body={"type": "disable_backups"})["actions"]
+    (tagged,) = do.droplet_actions.post_by_tag(tag_name="acted", body={"type": "disable_backups"})[
+        "actions"
+    ]
     ended(do, {"action": tagged})
     assert len(all_pages(do.droplet_actions.list, "actions", droplet_id=id)) == 9
 
@@ -141,7 +172,9 @@ def test_a_snapshot_is_transferred_and_tagged(do: Any) -> None:
     assert (snapshot["resource_id"], snapshot["created_at"]) == (str(id), action["started_at"])
     ended(do, do.image_actions.post(taken["id"], body={"type": "transfer", "region": "sfo3"}))
     do.tags.create({"name": "pydo"})
-    do.tags.assign_resources("pydo", {"resources": [{"resource_id": str(taken["id"]), "resource_type": "image"}]})
+    do.tags.assign_resources(
+        "pydo", {"resources": [{"resource_id": str(taken["id"]), "resource_type": "image"}]}
+    )
     (image,) = do.images.list(tag_name="pydo")["images"]
     assert (image["id"], image["regions"]) == (taken["id"], ["nyc3", "sfo3"])
     do.snapshots.delete(str(taken["id"]))
@@ -150,26 +183,52 @@ def test_a_snapshot_is_transferred_and_tagged(do: Any) -> None:
 
 def test_names_certificates_and_a_balancer_that_uses_one(do: Any) -> None:
     do.domains.create({"name": "pydo.example", "ip_address": "192.0.2.1"})
-    record = do.domains.create_record("pydo.example", body={"type": "A", "name": "www", "data": "192.0.2.2"})["domain_record"]
-    do.domains.update_record("pydo.example", record["id"], body={"type": "A", "name": "www", "data": "192.0.2.3"})
+    record = do.domains.create_record(
+        "pydo.example", body={"type": "A", "name": "www", "data": "192.0.2.2"}
+    )["domain_record"]
+    do.domains.update_record(
+        "pydo.example", record["id"], body={"type": "A", "name": "www", "data": "192.0.2.3"}
+    )
     do.domains.patch_record("pydo.example", record["id"], body={"type": "A", "ttl": 60})
-    (found,) = all_pages(do.domains.list_records, "domain_records", domain_name="pydo.example", name="www.pydo.example", type="A")
+    (found,) = all_pages(
+        do.domains.list_records,
+        "domain_records",
+        domain_name="pydo.example",
+        name="www.pydo.example",
+        type="A",
+    )
     assert (found["data"], found["ttl"]) == ("192.0.2.3", 60)
     wanted = {"name": "pydo", "type": "lets_encrypt", "dns_names": ["www.pydo.example"]}
     certificate = do.certificates.create(body=wanted)["certificate"]
     until(lambda: do.certificates.get(certificate["id"])["certificate"]["state"] == "verified")
-    https = {"entry_protocol": "https", "entry_port": 443, "target_protocol": "http", "target_port": 80}
-    edge = {"name": "pydo", "region": "nyc3", "forwarding_rules": [https | {"certificate_id": certificate["id"]}]}
+    https = {
+        "entry_protocol": "https",
+        "entry_port": 443,
+        "target_protocol": "http",
+        "target_port": 80,
+    }
+    edge = {
+        "name": "pydo",
+        "region": "nyc3",
+        "forwarding_rules": [https | {"certificate_id": certificate["id"]}],
+    }
     balancer = do.load_balancers.create(body=edge)["load_balancer"]
     until(lambda: do.load_balancers.get(balancer["id"])["load_balancer"]["status"] == "active")
     status, message = refusal(lambda: do.certificates.delete(certificate["id"]))
     assert status == 403 and "being used by one or more load balancers" in message
     do.load_balancers.add_forwarding_rules(balancer["id"], {"forwarding_rules": [RULE]})
-    do.load_balancers.remove_forwarding_rules(balancer["id"], {"forwarding_rules": edge["forwarding_rules"]})
+    do.load_balancers.remove_forwarding_rules(
+        balancer["id"], {"forwarding_rules": edge["forwarding_rules"]}
+    )
     do.certificates.delete(certificate["id"])
     do.load_balancers.delete(balancer["id"])
     do.domains.delete("pydo.example")
-    assert do.domains.list()["domains"] == do.certificates.list()["certificates"] == do.load_balancers.list()["load_balancers"] == []
+    assert (
+        do.domains.list()["domains"]
+        == do.certificates.list()["certificates"]
+        == do.load_balancers.list()["load_balancers"]
+        == []
+    )
 
 
 def test_a_reserved_ip_moves_from_droplet_to_droplet(do: Any) -> None:
@@ -186,17 +245,26 @@ def test_a_reserved_ip_moves_from_droplet_to_droplet(do: Any) -> None:
 
 def test_projects_firewalls_and_spaces_keys(do: Any) -> None:
     (id,) = droplets(do, "one")
-    project = do.projects.create({"name": "pydo", "purpose": "Web Application", "environment": "Production"})["project"]
-    (assigned,) = do.projects.assign_resources(project["id"], {"resources": [f"do:droplet:{id}"]})["resources"]
+    project = do.projects.create(
+        {"name": "pydo", "purpose": "Web Application", "environment": "Production"}
+    )["project"]
+    (assigned,) = do.projects.assign_resources(project["id"], {"resources": [f"do:droplet:{id}"]})[
+        "resources"
+    ]
     assert assigned["urn"] == f"do:droplet:{id}"
     refused = do.projects.delete(project["id"])
-    assert refused["id"] == "precondition_failed" and "cannot delete a project with resources" in refused["message"]
+    assert (
+        refused["id"] == "precondition_failed"
+        and "cannot delete a project with resources" in refused["message"]
+    )
     do.projects.assign_resources_default({"resources": [f"do:droplet:{id}"]})
     do.projects.delete(project["id"])
     everyone = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
     firewall = do.firewalls.create(body={"name": "pydo", "inbound_rules": [everyone]})["firewall"]
     do.firewalls.assign_droplets(firewall["id"], body={"droplet_ids": [id]})
-    assert [one["id"] for one in all_pages(do.droplets.list_firewalls, "firewalls", droplet_id=id)] == [firewall["id"]]
+    assert [
+        one["id"] for one in all_pages(do.droplets.list_firewalls, "firewalls", droplet_id=id)
+    ] == [firewall["id"]]
     do.firewalls.delete_droplets(firewall["id"], body={"droplet_ids": [id]})
     do.firewalls.delete(firewall["id"])
     grants = [{"bucket": "pictures", "permission": "read"}]
@@ -209,7 +277,12 @@ def test_projects_firewalls_and_spaces_keys(do: Any) -> None:
 
 def test_what_is_left_out_says_so(do: Any) -> None:
     (id,) = droplets(do, "one")
-    for call in (do.volumes.list, do.uptime.list_checks, do.kubernetes.list_clusters, do.databases.list_clusters):
+    for call in (
+        do.volumes.list,
+        do.uptime.list_checks,
+        do.kubernetes.list_clusters,
+        do.databases.list_clusters,
+    ):
         assert "The rehearsal cloud leaves out" in told(call)
     assert "The rehearsal cloud leaves out" in told(lambda: do.droplets.list_neighbors(id))
 
@@ -229,7 +302,9 @@ def told(call: Callable[[], Any]) -> str:
 def test_what_is_wrong_is_refused(api: Client, do: Any) -> None:
     status, message = refusal(lambda: do.droplets.create(body={"name": "under_score", **SMALL}))
     assert status == 422 and "hostname" in message
-    assert told(lambda: do.droplets.get(1)) == told(lambda: do.load_balancers.get("4de7ac8b-495b-4884-9a69-1050c6793cd6"))
+    assert told(lambda: do.droplets.get(1)) == told(
+        lambda: do.load_balancers.get("4de7ac8b-495b-4884-9a69-1050c6793cd6")
+    )
     with pydo(api, "nobody's") as stranger:
         status, _ = refusal(stranger.account.get)
         assert status == 401

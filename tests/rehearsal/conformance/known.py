@@ -78,5 +78,9 @@ def _identifiers(answer: Any) -> Iterator[tuple[str, Any]]:
     for kind, (parameter, fields) in IDENTIFIERS.items():
         held = answer.get(kind, answer.get(f"{kind}s", []))
         for item in held if isinstance(held, list) else [held]:
-            if isinstance(item, dict) and not item.get("public"):  # not the vendor's images: nobody may change them
-                yield from ((parameter, item[field]) for field in fields if item.get(field) is not None)
+            if isinstance(item, dict) and not item.get(
+                "public"
+            ):  # not the vendor's images: nobody may change them
+                yield from (
+                    (parameter, item[field]) for field in fields if item.get(field) is not None
+                )

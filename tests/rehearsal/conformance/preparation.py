@@ -37,11 +37,25 @@ def prepare(url: str, session: requests.Session, known: Known) -> None:
         made = ask("POST", "/v2/droplets", {"name": f"prepared{number}", **droplet})
         ended(made["links"]["actions"][0]["id"])
         id = made["droplet"]["id"]
-        kept = ask("POST", f"/v2/droplets/{id}/actions", {"type": "snapshot", "name": f"kept{number}"}, droplet_id=id)
+        kept = ask(
+            "POST",
+            f"/v2/droplets/{id}/actions",
+            {"type": "snapshot", "name": f"kept{number}"},
+            droplet_id=id,
+        )
         ended(kept["action"]["id"])
         ask("POST", "/v2/reserved_ips", {"region": "nyc3"})
         ask("POST", "/v2/domains", {"name": f"prepared{number}.example"})
-        ask("POST", "/v2/load_balancers", {"name": f"prepared{number}", "region": "nyc3", "forwarding_rules": [rule]})
+        ask(
+            "POST",
+            "/v2/load_balancers",
+            {"name": f"prepared{number}", "region": "nyc3", "forwarding_rules": [rule]},
+        )
     for image in ask("GET", "/v2/images?private=true")["images"][: EACH // 2]:
-        ask("POST", f"/v2/images/{image['id']}/actions", {"type": "transfer", "region": "fra1"}, image_id=image["id"])
+        ask(
+            "POST",
+            f"/v2/images/{image['id']}/actions",
+            {"type": "transfer", "region": "fra1"},
+            image_id=image["id"],
+        )
     ask("GET", "/v2/snapshots")

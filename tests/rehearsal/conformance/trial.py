@@ -50,16 +50,28 @@ class Findings:
 
     @property
     def never_succeeded(self) -> set[str]:
-        return {operation for operation, seen in self.statuses.items() if not any(status < 300 for status in seen)}
+        return {
+            operation
+            for operation, seen in self.statuses.items()
+            if not any(status < 300 for status in seen)
+        }
 
 
-def operations(description: dict[str, Any], is_served: Callable[[str, str], bool]) -> list[APIOperation[Any, Any, Any, Any]]:
+def operations(
+    description: dict[str, Any], is_served: Callable[[str, str], bool]
+) -> list[APIOperation[Any, Any, Any, Any]]:
     """Those of the description that the cloud serves, by method and path."""
-    found = [result.ok() for result in schemathesis.openapi.from_dict(description).get_all_operations() if isinstance(result, Ok)]
+    found = [
+        result.ok()
+        for result in schemathesis.openapi.from_dict(description).get_all_operations()
+        if isinstance(result, Ok)
+    ]
     return [operation for operation in found if is_served(operation.method.upper(), operation.path)]
 
 
-def run(url: str, token: str, asked: list[APIOperation[Any, Any, Any, Any]], count: int, number: int) -> Findings:
+def run(
+    url: str, token: str, asked: list[APIOperation[Any, Any, Any, Any]], count: int, number: int
+) -> Findings:
     """Send at least ``count`` requests, the same ones for the same ``number``."""
     chance = random.Random(number)
     each = -(-count // len(asked))
@@ -76,23 +88,35 @@ def run(url: str, token: str, asked: list[APIOperation[Any, Any, Any, Any]], cou
     return findings
 
 
-def _generated(operation: APIOperation[Any, Any, Any, Any], count: int, number: int) -> Iterator[Request]:
+def _generated(
+    operation: APIOperation[Any, Any, Any, Any], count: int, number: int
+) -> Iterator[Request]:
     """Requests as the description allows them, and as many that it does not, if there are so many."""
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
     made: list[Request] = []
     for mode in modes:
-        made += _of_mode(operation, mode, count - count // 2 if mode is modes[0] else count // 2, number)
+        made += _of_mode(
+            operation, mode, count - count // 2 if mode is modes[0] else count // 2, number
+        )
     missing = count - len(made)
     yield from made
     if missing and made:
         yield from (made[index % len(made)] for index in range(missing))
 
 
-def _of_mode(operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count: int, number: int) -> list[Request]:
+def _of_mode(
+    operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count: int, number: int
+) -> list[Request]:
     made: list[Request] = []
 
     @seed(number)
-    @settings(max_examples=count, phases=[Phase.generate], deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=count,
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     @given(operation.as_strategy(generation_mode=mode))
     def keep(case: Request) -> None:
         made.append(case)
@@ -110,7 +134,9 @@ def _aim(case: Request, chance: random.Random, known: Known) -> None:
     """Have the request name what exists and say what a client would, most of the time."""
     if case.path_parameters and chance.random() < (0.3 if case.method == "DELETE" else 0.95):
         case.path_parameters = known.path(case.path_parameters) or case.path_parameters
-    if "tag_name" in (case.query or {}) or (case.method == "DELETE" and case.operation.path == "/v2/droplets"):
+    if "tag_name" in (case.query or {}) or (
+        case.method == "DELETE" and case.operation.path == "/v2/droplets"
+    ):
         case.query = {**(case.query or {}), "tag_name": known.one("tag_id", "web")}
     sample = BODIES.get(str(case.operation.definition.raw.get("operationId")))
     if sample is not None:
@@ -120,7 +146,9 @@ def _aim(case: Request, chance: random.Random, known: Known) -> None:
         case.media_type = "application/json"
 
 
-def _send(case: Request, url: str, session: requests.Session, findings: Findings, known: Known) -> None:
+def _send(
+    case: Request, url: str, session: requests.Session, findings: Findings, known: Known
+) -> None:
     label = case.operation.label
     response = case.call(base_url=url, session=session)
     findings.requests += 1
@@ -138,4 +166,8 @@ def _send(case: Request, url: str, session: requests.Session, findings: Findings
 
 
 def _told(failure: Exception) -> str:
-    return f"{failure.title}: {failure.message}"[:600] if isinstance(failure, Failure) else repr(failure)[:600]
+    return (
+        f"{failure.title}: {failure.message}"[:600]
+        if isinstance(failure, Failure)
+        else repr(failure)[:600]
+    )

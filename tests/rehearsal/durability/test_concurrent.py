@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.durability.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
 
 CLIENTS = 50
 STEPS = 20
@@ -32,11 +32,18 @@ def _step(ask: Asker, chance: random.Random) -> int:
             ("DELETE", f"/v2/tags/{tag}/resources", resources),
             ("DELETE", f"/v2/tags/{tag}", None),
             ("DELETE", f"/v2/droplets?tag_name={tag}", None),
-            ("POST", "/v2/firewalls", {"name": "same", "inbound_rules": [rule], "droplet_ids": some}),
+            (
+                "POST",
+                "/v2/firewalls",
+                {"name": "same", "inbound_rules": [rule], "droplet_ids": some},
+            ),
             ("POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": "10.200.0.0/24"}),
             ("POST", "/v2/projects", {"name": "same", "purpose": "Other"}),
             *[("DELETE", f"/v2/droplets/{id}", None) for id in some],
-            *[("POST", f"/v2/droplets/{id}/actions", {"type": "rename", "name": name}) for id in some],
+            *[
+                ("POST", f"/v2/droplets/{id}/actions", {"type": "rename", "name": name})
+                for id in some
+            ],
         ]
     )
     return ask(method, path, body)[0]
@@ -71,9 +78,15 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         droplets = settled(ask)
         told = inconsistencies(ask, droplets)
         assert told == []
-        names = {kind: [one["name"] for one in ask.all(kind)] for kind in ("tags", "vpcs", "projects", "firewalls")}
+        names = {
+            kind: [one["name"] for one in ask.all(kind)]
+            for kind in ("tags", "vpcs", "projects", "firewalls")
+        }
         assert {
-            kind: name for kind, listed in names.items() for name in listed if Counter(n.lower() for n in listed)[name.lower()] > 1
+            kind: name
+            for kind, listed in names.items()
+            for name in listed
+            if Counter(n.lower() for n in listed)[name.lower()] > 1
         } == {}
     # What it tells after a start is what it told before: the store and the memory are one.
     with serving(config), Asker(config) as ask:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.durability.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
 
 SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 
@@ -17,7 +17,9 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A file system of its own, of 4 MiB."""
     directory = tmp_path / "small"
     directory.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "slipway-test", str(directory)], check=True)
+    subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "slipway-test", str(directory)], check=True
+    )
     try:
         monkeypatch.setenv("SLIPWAY_STATE", str(directory))
         yield directory
@@ -44,22 +46,36 @@ def test_a_full_disk(small: Path) -> None:
         assert status == 202
         kept.add(made["droplet"]["id"])
         filler = _fill(small)
-        answers = [ask("POST", "/v2/droplets", {"name": f"full{number}", "user_data": "x" * 60_000, **SPEC}) for number in range(20)]
+        answers = [
+            ask(
+                "POST", "/v2/droplets", {"name": f"full{number}", "user_data": "x" * 60_000, **SPEC}
+            )
+            for number in range(20)
+        ]
         kept |= {body["droplet"]["id"] for status, body in answers if status == 202}
-        refused = [(status, body["id"], body["message"]) for status, body in answers if status != 202]
+        refused = [
+            (status, body["id"], body["message"]) for status, body in answers if status != 202
+        ]
         assert refused, "the disk was not full"
         assert {(status, id) for status, id, _ in refused} == {(500, "server_error")}
         assert all("full" in message for *_, message in refused)
-        assert {droplet["id"] for droplet in ask.all("droplets")} == kept, "what was refused is not there"
+        assert {droplet["id"] for droplet in ask.all("droplets")} == kept, (
+            "what was refused is not there"
+        )
     # Killed while nothing can be written, and started again.
     filler.unlink()
     with serving(config), Asker(config) as ask:
         droplets = settled(ask)
         assert {droplet["id"] for droplet in droplets} == kept
         filler = _fill(small)
-        begun = [ask("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "power_off"})[0] for droplet in droplets]
+        begun = [
+            ask("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "power_off"})[0]
+            for droplet in droplets
+        ]
         filler.unlink()
         droplets = settled(ask)
-        assert [droplet["status"] for droplet in droplets] == ["off" if status == 201 else "active" for status in begun]
+        assert [droplet["status"] for droplet in droplets] == [
+            "off" if status == 201 else "active" for status in begun
+        ]
         assert ask("POST", "/v2/droplets", {"name": "after", **SPEC})[0] == 202
         assert inconsistencies(ask, settled(ask)) == []

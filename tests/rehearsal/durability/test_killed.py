@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.rehearsal.durability.served import Asker, facts, inconsistencies, serving, settled
-from tests.rehearsal.durability.writer import Writer
+from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.writer import Writer
 
 MOMENTS = 100
 WRITERS = 4
@@ -67,7 +67,8 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, monkeypatch: pytest.Monkey
         with serving(config) as process:
             clients = [Asker(config) for _ in writers]
             threads = [
-                threading.Thread(target=_write, args=(writer, ask, moment, wrong)) for writer, ask in zip(writers, clients, strict=True)
+                threading.Thread(target=_write, args=(writer, ask, moment, wrong))
+                for writer, ask in zip(writers, clients, strict=True)
             ]
             for thread in threads:
                 thread.start()

@@ -12,9 +12,9 @@ from rehearsal.plugins import values
 from rehearsal.plugins.consul.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.acl_store import AclStore
-from tests.rehearsal.plugins.driving import Driver, State
-from tests.rehearsal.plugins.service import Reply, Service
+from tests.rehearsal.plugins.support.acl_store import AclStore
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.service import Reply, Service
 
 POLICY = "consul:index/aclPolicy:AclPolicy"
 ROLE = "consul:index/aclRole:AclRole"
@@ -26,33 +26,66 @@ GET_SECRET = "consul:index/getAclTokenSecretId:getAclTokenSecretId"
 
 READ: State = {"name": "read", "rules": 'node_prefix "" { policy = "read" }'}
 CONFIG = {"BoundAudiences": ["consul.io"], "JWKSURL": "http://127.0.0.1/jwks?a=1&b=<é>"}
-CONFIG_TEXT = '{"BoundAudiences":["consul.io"],"JWKSURL":"http://127.0.0.1/jwks?a=1\\u0026b=\\u003cé\\u003e"}'
+CONFIG_TEXT = (
+    '{"BoundAudiences":["consul.io"],"JWKSURL":"http://127.0.0.1/jwks?a=1\\u0026b=\\u003cé\\u003e"}'
+)
 IDENTITIES: State = {
     "nodeIdentities": [{"nodeName": "worker01", "datacenter": "dc1"}],
-    "serviceIdentities": [{"serviceName": "web"}, {"serviceName": "api", "datacenters": ["dc2", "dc1"]}],
-    "templatedPolicies": [{"templateName": "builtin/dns"}, {"templateName": "builtin/service", "templateVariables": {"name": "web"}}],
+    "serviceIdentities": [
+        {"serviceName": "web"},
+        {"serviceName": "api", "datacenters": ["dc2", "dc1"]},
+    ],
+    "templatedPolicies": [
+        {"templateName": "builtin/dns"},
+        {"templateName": "builtin/service", "templateVariables": {"name": "web"}},
+    ],
 }
 
 KINDS: list[tuple[str, str, State, State]] = [
     (POLICY, "policy", {**READ, "datacenters": ["dc1"]}, {**READ, "description": "changed"}),
-    (ROLE, "role", {"name": "role", "policies": ["read"], **IDENTITIES}, {"name": "role", "description": "changed"}),
-    (TOKEN, "token", {"policies": ["read"], "local": True, **IDENTITIES}, {"policies": ["read"], "local": True, "description": "changed"}),
-    (METHOD, "auth-method", {"name": "jwt", "type": "jwt", "configJson": CONFIG_TEXT}, {"name": "jwt", "type": "jwt", "maxTokenTtl": "5m"}),
+    (
+        ROLE,
+        "role",
+        {"name": "role", "policies": ["read"], **IDENTITIES},
+        {"name": "role", "description": "changed"},
+    ),
+    (
+        TOKEN,
+        "token",
+        {"policies": ["read"], "local": True, **IDENTITIES},
+        {"policies": ["read"], "local": True, "description": "changed"},
+    ),
+    (
+        METHOD,
+        "auth-method",
+        {"name": "jwt", "type": "jwt", "configJson": CONFIG_TEXT},
+        {"name": "jwt", "type": "jwt", "maxTokenTtl": "5m"},
+    ),
     (
         RULE,
         "binding-rule",
-        {"authMethod": "jwt", "bindType": "templated-policy", "bindName": "builtin/service", "bindVars": {"name": "${value.name}"}},
+        {
+            "authMethod": "jwt",
+            "bindType": "templated-policy",
+            "bindName": "builtin/service",
+            "bindVars": {"name": "${value.name}"},
+        },
         {"authMethod": "jwt", "bindType": "templated-policy", "bindName": "builtin/service"},
     ),
 ]
-EVERY = pytest.mark.parametrize(("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS])
+EVERY = pytest.mark.parametrize(
+    ("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS]
+)
 
 
 class Store(AclStore):
     """With the names of variables as Consul writes them."""
 
     def _put(self, path: str, body: State) -> State:
-        holders = [(body, "BindVars"), *((policy, "TemplateVariables") for policy in body.get("TemplatedPolicies", []))]
+        holders = [
+            (body, "BindVars"),
+            *((policy, "TemplateVariables") for policy in body.get("TemplatedPolicies", [])),
+        ]
         for holder, key in holders:
             if key in holder:
                 holder[key] = {"name": holder[key]["Name"]}
@@ -104,11 +137,18 @@ def test_made_unchanged_changed_lost_and_removed(
 
 
 @EVERY
-def test_a_preview_asks_nothing(plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State) -> None:
-    unknown = {key: UNKNOWN if key in ("policies", "bindName", "configJson", "rules") else value for key, value in news.items()}
+def test_a_preview_asks_nothing(
+    plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State
+) -> None:
+    unknown = {
+        key: UNKNOWN if key in ("policies", "bindName", "configJson", "rules") else value
+        for key, value in news.items()
+    }
     _, state = plugin.create(token, unknown, preview=True)
     assert service.calls == []
-    assert [key for key, value in unknown.items() if value == UNKNOWN] == [key for key in unknown if state[key] == UNKNOWN]
+    assert [key for key, value in unknown.items() if value == UNKNOWN] == [
+        key for key in unknown if state[key] == UNKNOWN
+    ]
 
 
 def test_a_policy_and_a_token_are_gone_by_consuls_message_alone(plugin: Driver) -> None:
@@ -121,13 +161,17 @@ def test_a_policy_and_a_token_are_gone_by_consuls_message_alone(plugin: Driver) 
 
 
 def test_any_other_refusal_is_an_error() -> None:
-    with Service(lambda call: Reply(403, "Permission denied: token lacks permission 'acl:read'")) as refusing:
+    with Service(
+        lambda call: Reply(403, "Permission denied: token lacks permission 'acl:read'")
+    ) as refusing:
         plugin = Driver(PACKAGE, {"address": refusing.address, "datacenter": "dc1"})
         with pytest.raises(PluginError, match="Permission denied"):
             plugin.read(TOKEN, "t", {"local": True}, {"local": True})
 
 
-def test_a_role_keeps_the_way_its_policies_are_named(plugin: Driver, store: AclStore, service: Service, policy: str) -> None:
+def test_a_role_keeps_the_way_its_policies_are_named(
+    plugin: Driver, store: AclStore, service: Service, policy: str
+) -> None:
     by_id, by_name = {"name": "role", "policies": [policy]}, {"name": "role", "policies": ["read"]}
     role, state = plugin.create(ROLE, by_id)
     assert (state["policies"], plugin.diff(ROLE, state, by_id).keys) == ([policy], [])
@@ -143,14 +187,21 @@ def test_a_role_with_an_unknown_policy_is_not_made(plugin: Driver, store: AclSto
     assert store.kept == {}
 
 
-def test_identities_reach_consul_as_they_are_written(plugin: Driver, store: AclStore, policy: str) -> None:
+def test_identities_reach_consul_as_they_are_written(
+    plugin: Driver, store: AclStore, policy: str
+) -> None:
     plugin.create(TOKEN, IDENTITIES)
     kept = store.one("token")
     assert kept["NodeIdentities"] == [{"NodeName": "worker01", "Datacenter": "dc1"}]
-    assert kept["ServiceIdentities"] == [{"ServiceName": "web"}, {"ServiceName": "api", "Datacenters": ["dc2", "dc1"]}]
+    assert kept["ServiceIdentities"] == [
+        {"ServiceName": "web"},
+        {"ServiceName": "api", "Datacenters": ["dc2", "dc1"]},
+    ]
 
 
-def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(plugin: Driver) -> None:
+def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(
+    plugin: Driver,
+) -> None:
     services = [{"serviceName": "web"}, {"serviceName": "api"}]
     _, token = plugin.create(TOKEN, {"serviceIdentities": services})
     _, role = plugin.create(ROLE, {"name": "role", "serviceIdentities": services})
@@ -159,10 +210,18 @@ def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(p
     assert plugin.diff(ROLE, role, {"name": "role", "serviceIdentities": turned}).keys == []
 
 
-def test_a_tokens_secret_is_told_by_its_function_alone(plugin: Driver, store: AclStore, policy: str) -> None:
+def test_a_tokens_secret_is_told_by_its_function_alone(
+    plugin: Driver, store: AclStore, policy: str
+) -> None:
     accessor, state = plugin.create(TOKEN, {"policies": ["read"]})
     secret = store.one("token")["SecretID"]
-    assert secret not in json.dumps([state, *plugin.read(TOKEN, accessor)[1:], plugin.invoke(GET_TOKEN, {"accessorId": accessor})])
+    assert secret not in json.dumps(
+        [
+            state,
+            *plugin.read(TOKEN, accessor)[1:],
+            plugin.invoke(GET_TOKEN, {"accessorId": accessor}),
+        ]
+    )
     assert plugin.invoke(GET_SECRET, {"accessorId": accessor}) == {
         "id": accessor,
         "accessorId": accessor,
@@ -174,8 +233,15 @@ def test_a_tokens_secret_is_told_by_its_function_alone(plugin: Driver, store: Ac
 
 def test_the_engine_is_told_that_the_secret_is_one(plugin: Driver, policy: str) -> None:
     accessor, _ = plugin.create(TOKEN, {"policies": ["read"]})
-    answer = asyncio.run(plugin.plugin.invoke(engine.InvokeRequest(GET_SECRET, values.to_engine({"accessorId": accessor}))))
-    assert {key for key, value in (answer.return_value or {}).items() if value.is_secret} == {"secretId", "encryptedSecretId"}
+    answer = asyncio.run(
+        plugin.plugin.invoke(
+            engine.InvokeRequest(GET_SECRET, values.to_engine({"accessorId": accessor}))
+        )
+    )
+    assert {key for key, value in (answer.return_value or {}).items() if value.is_secret} == {
+        "secretId",
+        "encryptedSecretId",
+    }
 
 
 def test_a_token_can_be_looked_up(plugin: Driver, policy: str) -> None:
@@ -185,7 +251,10 @@ def test_a_token_can_be_looked_up(plugin: Driver, policy: str) -> None:
     assert (found["id"], found["local"], found["expirationTime"]) == (accessor, False, "")
     assert found["policies"] == [{"id": policy, "name": "read"}]
     assert found["roles"] == [{"id": role, "name": "role"}]
-    assert [item["templateVariables"] for item in found["templatedPolicies"]] == [[], [{"name": "web"}]]
+    assert [item["templateVariables"] for item in found["templatedPolicies"]] == [
+        [],
+        [{"name": "web"}],
+    ]
 
 
 def test_an_accessor_may_be_chosen_and_another_one_replaces(plugin: Driver, policy: str) -> None:
@@ -193,18 +262,25 @@ def test_an_accessor_may_be_chosen_and_another_one_replaces(plugin: Driver, poli
     accessor, state = plugin.create(TOKEN, chosen)
     assert accessor == chosen["accessorId"]
     assert plugin.diff(TOKEN, state, {}).keys == []
-    assert plugin.diff(TOKEN, state, {"accessorId": "0b3c47c1-bb21-5f13-8f9e-000000000002"}).replaces == ["accessorId"]
+    assert plugin.diff(
+        TOKEN, state, {"accessorId": "0b3c47c1-bb21-5f13-8f9e-000000000002"}
+    ).replaces == ["accessorId"]
 
 
 @pytest.mark.parametrize("time", ["2031-05-17T09:30:15Z", "2031-05-17T09:30:15+02:00"])
 def test_a_token_may_end(plugin: Driver, store: AclStore, time: str) -> None:
     accessor, state = plugin.create(TOKEN, {"expirationTime": time})
-    assert (state["expirationTime"], plugin.diff(TOKEN, state, {"expirationTime": time}).keys) == (time, [])
+    assert (state["expirationTime"], plugin.diff(TOKEN, state, {"expirationTime": time}).keys) == (
+        time,
+        [],
+    )
     store.one("token")["ExpirationTime"] = "2031-05-17T09:30:15.25Z"
     assert plugin.read(TOKEN, accessor, state)[1]["expirationTime"] == "2031-05-17T09:30:15Z"
 
 
-@pytest.mark.parametrize("time", ["tomorrow", "2031-05-17", "2031-05-17T09:30:15", "2031-13-17T09:30:15Z"])
+@pytest.mark.parametrize(
+    "time", ["tomorrow", "2031-05-17", "2031-05-17T09:30:15", "2031-13-17T09:30:15Z"]
+)
 def test_what_is_no_time_is_told(plugin: Driver, time: str) -> None:
     assert "valid RFC3339 date" in plugin.check(TOKEN, {"expirationTime": time})[1][0]
 
@@ -217,7 +293,9 @@ def test_an_auth_methods_configuration_is_compared_as_text(plugin: Driver, polic
     assert plugin.diff(METHOD, state, {**spaced, "configJson": CONFIG_TEXT}).keys == []
 
 
-def test_an_auth_method_without_configuration_is_not_made_but_may_stay(plugin: Driver, store: AclStore) -> None:
+def test_an_auth_method_without_configuration_is_not_made_but_may_stay(
+    plugin: Driver, store: AclStore
+) -> None:
     bare = {"name": "jwt", "type": "jwt"}
     with pytest.raises(PluginError, match="one of 'config' or 'config_json' must be set"):
         plugin.create(METHOD, bare)
@@ -227,7 +305,9 @@ def test_an_auth_method_without_configuration_is_not_made_but_may_stay(plugin: D
     assert (store.one("auth-method")["Config"], after["configJson"]) == (CONFIG, CONFIG_TEXT)
 
 
-def test_the_lifetime_of_an_auth_methods_tokens_is_a_duration(plugin: Driver, store: AclStore) -> None:
+def test_the_lifetime_of_an_auth_methods_tokens_is_a_duration(
+    plugin: Driver, store: AclStore
+) -> None:
     hour = {"name": "jwt", "type": "jwt", "configJson": CONFIG_TEXT, "maxTokenTtl": "60m"}
     _, state = plugin.create(METHOD, hour)
     assert (store.one("auth-method")["MaxTokenTTL"], state["maxTokenTtl"]) == ("1h0m0s", "1h0m0s")
@@ -252,8 +332,13 @@ def test_what_the_official_plugin_cannot_import_is_refused(plugin: Driver) -> No
         plugin.read(METHOD, "auth-method-jwt")
 
 
-@pytest.mark.parametrize(("token", "news"), [(POLICY, READ), (ROLE, {"name": "role", "policies": []}), (TOKEN, {"description": "d"})])
-def test_an_import_finds_what_a_program_would_write(plugin: Driver, token: str, news: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("token", "news"),
+    [(POLICY, READ), (ROLE, {"name": "role", "policies": []}), (TOKEN, {"description": "d"})],
+)
+def test_an_import_finds_what_a_program_would_write(
+    plugin: Driver, token: str, news: dict[str, Any]
+) -> None:
     resource_id, state = plugin.create(token, news)
     found, imported, inputs = plugin.read(token, resource_id)
     inputs.pop("__defaults")
@@ -276,9 +361,13 @@ def test_intentions_come_back_unchanged_and_in_consuls_order() -> None:
         ],
     }
     with Service(lambda call: Reply(body=entry)) as service:
-        plugin = Driver(PACKAGE, {"address": service.address, "datacenter": "dc1", "token": "a-token"})
+        plugin = Driver(
+            PACKAGE, {"address": service.address, "datacenter": "dc1", "token": "a-token"}
+        )
         _, state = plugin.create(token, {"name": "api", "sources": sources})
         assert plugin.diff(token, state, {"name": "api", "sources": sources}).keys == []
-        assert plugin.diff(token, state, {"name": "api", "sources": sources[::-1]}).keys == ["sources"]
+        assert plugin.diff(token, state, {"name": "api", "sources": sources[::-1]}).keys == [
+            "sources"
+        ]
         assert service.bodies("PUT", "/v1/config?dc=dc1") == [entry]
         assert {call.headers["X-Consul-Token"] for call in service.calls} == {"a-token"}

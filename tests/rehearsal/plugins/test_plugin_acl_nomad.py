@@ -9,9 +9,9 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.acl_token import AclToken
 from rehearsal.plugins.nomad.package import PACKAGE
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.acl_store import TIME, AclStore
-from tests.rehearsal.plugins.driving import Driver, State
-from tests.rehearsal.plugins.service import Reply, Service
+from tests.rehearsal.plugins.support.acl_store import TIME, AclStore
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.service import Reply, Service
 
 POLICY = "nomad:index/aclPolicy:AclPolicy"
 ROLE = "nomad:index/aclRole:AclRole"
@@ -20,18 +20,39 @@ TOKEN = "nomad:index/aclToken:AclToken"
 READ: State = {"name": "read", "rulesHcl": 'namespace "default" { policy = "read" }'}
 
 KINDS: list[tuple[str, str, State, State]] = [
-    (POLICY, "policy", {**READ, "jobAcl": {"jobId": "web", "group": "g"}}, {**READ, "description": "changed"}),
-    (ROLE, "role", {"name": "role", "policies": [{"name": "read"}]}, {"name": "renamed", "policies": [{"name": "read"}]}),
-    (TOKEN, "token", {"name": "t", "type": "client", "policies": ["read"]}, {"name": "renamed", "type": "client", "policies": ["read"]}),
+    (
+        POLICY,
+        "policy",
+        {**READ, "jobAcl": {"jobId": "web", "group": "g"}},
+        {**READ, "description": "changed"},
+    ),
+    (
+        ROLE,
+        "role",
+        {"name": "role", "policies": [{"name": "read"}]},
+        {"name": "renamed", "policies": [{"name": "read"}]},
+    ),
+    (
+        TOKEN,
+        "token",
+        {"name": "t", "type": "client", "policies": ["read"]},
+        {"name": "renamed", "type": "client", "policies": ["read"]},
+    ),
 ]
-EVERY = pytest.mark.parametrize(("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS])
+EVERY = pytest.mark.parametrize(
+    ("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS]
+)
 
 
 class Store(AclStore):
     """With what Nomad fills in."""
 
     def _put(self, path: str, body: State) -> State:
-        filled = {"Global": False, "ExpirationTime": None, "ExpirationTTL": ""} if path.startswith("token") else {}
+        filled = (
+            {"Global": False, "ExpirationTime": None, "ExpirationTTL": ""}
+            if path.startswith("token")
+            else {}
+        )
         return super()._put(path, {**filled, **body})
 
 
@@ -69,7 +90,9 @@ def test_made_unchanged_changed_lost_and_removed(
     after = plugin.update(token, resource_id, state, changed)
     assert plugin.diff(token, after, changed).keys == []
     assert plugin.diff(token, after, news).keys != []
-    assert plugin.read(token, resource_id)[1] == {key: value for key, value in after.items() if value is not None}
+    assert plugin.read(token, resource_id)[1] == {
+        key: value for key, value in after.items() if value is not None
+    }
 
     store.forget(kind)
     assert plugin.read(token, resource_id, after, changed)[0] == ""
@@ -79,7 +102,13 @@ def test_made_unchanged_changed_lost_and_removed(
 
 @EVERY
 def test_the_providers_token_goes_with_every_call(
-    plugin: Driver, service: Service, policy: str, token: str, kind: str, news: State, changed: State
+    plugin: Driver,
+    service: Service,
+    policy: str,
+    token: str,
+    kind: str,
+    news: State,
+    changed: State,
 ) -> None:
     resource_id, state = plugin.create(token, news)
     plugin.delete(token, resource_id, state)
@@ -87,7 +116,9 @@ def test_the_providers_token_goes_with_every_call(
 
 
 @EVERY
-def test_a_preview_asks_nothing(plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State) -> None:
+def test_a_preview_asks_nothing(
+    plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State
+) -> None:
     key = "rulesHcl" if kind == "policy" else "policies"
     _, state = plugin.create(token, {**news, key: UNKNOWN}, preview=True)
     assert service.calls == []
@@ -110,18 +141,26 @@ def test_a_changed_token_keeps_its_secret(plugin: Driver, policy: str) -> None:
 
 def test_times_are_written_as_the_official_plugin_does(plugin: Driver, store: AclStore) -> None:
     accessor, state = plugin.create(TOKEN, {"type": "client"})
-    assert (state["createTime"], state["expirationTime"]) == ("2031-05-17 09:30:15.25 +0000 UTC", "")
+    assert (state["createTime"], state["expirationTime"]) == (
+        "2031-05-17 09:30:15.25 +0000 UTC",
+        "",
+    )
     store.one("token").update(ExpirationTime=TIME)
     assert plugin.read(TOKEN, accessor)[1]["expirationTime"] == "2031-05-17T09:30:15Z"
 
 
 def test_a_lifetime_is_compared_as_text_and_replaces(plugin: Driver) -> None:
-    short, long = {"type": "client", "expirationTtl": "1h"}, {"type": "client", "expirationTtl": "1h0m0s"}
+    short, long = (
+        {"type": "client", "expirationTtl": "1h"},
+        {"type": "client", "expirationTtl": "1h0m0s"},
+    )
     _, state = plugin.create(TOKEN, short)
     assert state["expirationTtl"] == "1h0m0s"
     assert plugin.diff(TOKEN, state, {**long, "name": state["name"]}).keys == []
     assert plugin.diff(TOKEN, state, {**short, "name": state["name"]}).replaces == ["expirationTtl"]
-    assert "invalid duration" in plugin.check(TOKEN, {"type": "client", "expirationTtl": "soon"})[1][0]
+    assert (
+        "invalid duration" in plugin.check(TOKEN, {"type": "client", "expirationTtl": "soon"})[1][0]
+    )
 
 
 def test_a_token_of_a_role(plugin: Driver, policy: str) -> None:
@@ -134,10 +173,17 @@ def test_a_token_of_a_role(plugin: Driver, policy: str) -> None:
 
 def test_a_policy_of_a_job_is_in_the_default_namespace(plugin: Driver, store: AclStore) -> None:
     plugin.create(POLICY, {**READ, "jobAcl": {"jobId": "web"}})
-    assert store.one("policy")["JobACL"] == {"Namespace": "default", "JobID": "web", "Group": "", "Task": ""}
+    assert store.one("policy")["JobACL"] == {
+        "Namespace": "default",
+        "JobID": "web",
+        "Group": "",
+        "Task": "",
+    }
 
 
-def test_another_name_replaces_a_policy_and_the_old_one_goes_first(plugin: Driver, policy: str) -> None:
+def test_another_name_replaces_a_policy_and_the_old_one_goes_first(
+    plugin: Driver, policy: str
+) -> None:
     _, state, _ = plugin.read(POLICY, policy)
     diff = plugin.diff(POLICY, state, {**READ, "name": "other"})
     assert (diff.replaces, diff.delete_first) == (["name"], True)

@@ -15,10 +15,10 @@ from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
 from rehearsal.times import CertificateTimes, Times
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.api.conftest import UNLIMITED
-from tests.rehearsal.issuing import Issued, issue
-from tests.rehearsal.plugins.driving import Driver, State
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.issuing import Issued, issue
 
 CERTIFICATE = "digitalocean:index/certificate:Certificate"
 BALANCER = "digitalocean:index/loadBalancer:LoadBalancer"
@@ -33,7 +33,14 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
     times = Times(certificate=CertificateTimes(create=0.5))
     config = CloudConfig(
-        name="certified", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret", times=times
+        name="certified",
+        index=15,
+        machines="memory",
+        port=1,
+        token="t" * 64,
+        spaces_key="key",
+        spaces_secret="secret",
+        times=times,
     )
     config.save()
     with running(config, MemoryMachines(config), UNLIMITED) as client:
@@ -54,10 +61,18 @@ def test_an_uploaded_one_is_known_by_its_name(api: Client, plugin: Driver) -> No
     one = issue("one", "www.example.com")
     id, state = plugin.create(CERTIFICATE, uploaded(one))
     (made,) = api("GET", "/v2/certificates")["certificates"]
-    assert (id, state["uuid"], state["state"], state["domains"]) == ("web", made["id"], "verified", ["www.example.com"])
+    assert (id, state["uuid"], state["state"], state["domains"]) == (
+        "web",
+        made["id"],
+        "verified",
+        ["www.example.com"],
+    )
     assert state["privateKey"] == hashlib.sha1(one.key_pem.encode()).hexdigest()
     assert plugin.diff(CERTIFICATE, state, uploaded(one)).keys == []
-    assert plugin.diff(CERTIFICATE, state, uploaded(issue("other"))).replaces == ["leafCertificate", "privateKey"]
+    assert plugin.diff(CERTIFICATE, state, uploaded(issue("other"))).replaces == [
+        "leafCertificate",
+        "privateKey",
+    ]
     refreshed, again, _ = plugin.read(CERTIFICATE, id, state, uploaded(one))
     assert (refreshed, again["sha1Fingerprint"]) == ("web", made["sha1_fingerprint"])
     assert plugin.diff(CERTIFICATE, again, uploaded(one)).keys == []
@@ -70,14 +85,27 @@ def test_an_uploaded_one_is_known_by_its_name(api: Client, plugin: Driver) -> No
 
 
 def test_lets_encrypt_is_waited_for(api: Client, plugin: Driver) -> None:
-    asked: State = {"name": "le", "type": "lets_encrypt", "domains": ["www.example.com", "example.com"]}
+    asked: State = {
+        "name": "le",
+        "type": "lets_encrypt",
+        "domains": ["www.example.com", "example.com"],
+    }
     id, state = plugin.create(CERTIFICATE, asked)
     assert (id, state["state"], state["notAfter"][-1]) == ("le", "verified", "Z")
-    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com", "www.example.com"]}).keys == []
-    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com"]}).replaces == ["domains"]
+    assert (
+        plugin.diff(
+            CERTIFICATE, state, {**asked, "domains": ["example.com", "www.example.com"]}
+        ).keys
+        == []
+    )
+    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com"]}).replaces == [
+        "domains"
+    ]
 
 
-def test_one_that_fails_is_there_all_the_same(api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_fails_is_there_all_the_same(
+    api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     called = DigitalOcean.call
 
     def lose_the_domain(self: Any, method: str, path: str, *more: Any, **named: Any) -> Any:
@@ -88,16 +116,27 @@ def test_one_that_fails_is_there_all_the_same(api: Client, plugin: Driver, monke
 
     monkeypatch.setattr(DigitalOcean, "call", lose_the_domain)
     with pytest.raises(PartialFailureError, match="unexpected state 'error'"):
-        plugin.create(CERTIFICATE, {"name": "le", "type": "lets_encrypt", "domains": ["example.com"]})
+        plugin.create(
+            CERTIFICATE, {"name": "le", "type": "lets_encrypt", "domains": ["example.com"]}
+        )
 
 
 @pytest.mark.parametrize(
     ("asked", "told"),
     [
-        ({"type": "custom", "leafCertificate": "x"}, "`private_key` is required for when type is `custom` or empty"),
-        ({"type": "custom", "privateKey": "x"}, "`leaf_certificate` is required for when type is `custom` or empty"),
+        (
+            {"type": "custom", "leafCertificate": "x"},
+            "`private_key` is required for when type is `custom` or empty",
+        ),
+        (
+            {"type": "custom", "privateKey": "x"},
+            "`leaf_certificate` is required for when type is `custom` or empty",
+        ),
         ({"type": "lets_encrypt"}, "`domains` is required for when type is `lets_encrypt`"),
-        ({"type": "custom", "privateKey": "x", "leafCertificate": "x"}, "Error creating Certificate: .*private_key is not"),
+        (
+            {"type": "custom", "privateKey": "x", "leafCertificate": "x"},
+            "Error creating Certificate: .*private_key is not",
+        ),
     ],
 )
 def test_what_is_missing_or_wrong_is_told(plugin: Driver, asked: State, told: str) -> None:
@@ -110,7 +149,9 @@ def test_checks_come_before_anything_is_made(plugin: Driver) -> None:
     assert any("expected type to be one of" in failure for failure in failures)
     _, failures = plugin.check(CERTIFICATE, {"domains": ["example.com"], "privateKey": UNKNOWN})
     assert any("conflicts with private_key" in failure for failure in failures)
-    inputs, failures = plugin.check(CERTIFICATE, {"privateKey": UNKNOWN, "leafCertificate": UNKNOWN})
+    inputs, failures = plugin.check(
+        CERTIFICATE, {"privateKey": UNKNOWN, "leafCertificate": UNKNOWN}
+    )
     assert (inputs["type"], failures) == ("custom", [])
 
 
@@ -122,7 +163,9 @@ def test_a_balancer_takes_certificates_by_name(api: Client, plugin: Driver, key:
     id, state = plugin.create(BALANCER, asked)
     rules = api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["forwarding_rules"]
     assert [rule["certificate_id"] for rule in rules] == ["", made["id"]]
-    assert {(rule["certificateId"], rule["certificateName"]) for rule in state["forwardingRules"]} == {("", ""), ("web", "web")}
+    assert {
+        (rule["certificateId"], rule["certificateName"]) for rule in state["forwardingRules"]
+    } == {("", ""), ("web", "web")}
     assert plugin.diff(BALANCER, state, asked).keys == []
     other = {**asked, "forwardingRules": [HTTP, {**HTTPS, key: "other"}]}
     assert plugin.diff(BALANCER, state, other).keys == ["forwardingRules"]
@@ -134,14 +177,20 @@ def test_a_balancer_takes_certificates_by_name(api: Client, plugin: Driver, key:
 def test_a_balancer_takes_a_certificates_id_of_the_api(api: Client, plugin: Driver) -> None:
     plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
     (made,) = api("GET", "/v2/certificates")["certificates"]
-    id, _ = plugin.create(BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateId": made["id"]}]})
+    id, _ = plugin.create(
+        BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateId": made["id"]}]}
+    )
     (rule,) = api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["forwarding_rules"]
     assert rule["certificate_id"] == made["id"]
 
 
-def test_a_certificate_in_use_is_waited_for_and_then_named(api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_certificate_in_use_is_waited_for_and_then_named(
+    api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one, state = plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
-    id, _ = plugin.create(BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateName": "web"}]})
+    id, _ = plugin.create(
+        BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateName": "web"}]}
+    )
     monkeypatch.setattr(certificate, "LETTING_GO_SECONDS", 0.1)
     with pytest.raises(PluginError, match="being used by one or more load balancers"):
         plugin.delete(CERTIFICATE, one, state)

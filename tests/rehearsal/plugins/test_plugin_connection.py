@@ -17,9 +17,9 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
 from rehearsal.plugins.resource import Package
 from rehearsal.plugins.rest import Rest, Tls
-from tests.rehearsal.plugins.certificates import Authority, driver, key
-from tests.rehearsal.plugins.driving import Driver, State
-from tests.rehearsal.plugins.service import Reply, Service
+from tests.rehearsal.plugins.support.certificates import Authority, driver, key
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.service import Reply, Service
 
 HERE = {"ipAddresses": ["127.0.0.1"]}
 ANSWER = {"ID": "x", "Name": "x", "Description": "", "Policies": None, "ServiceIdentities": None}
@@ -38,7 +38,11 @@ def authority() -> Authority:
 def client(authority: Authority) -> State:
     """The configuration of who may connect."""
     own = key(authority.plugin)
-    return {"caPem": authority.certificate, "certPem": authority.sign(own)[1]["certPem"], "keyPem": own}
+    return {
+        "caPem": authority.certificate,
+        "certPem": authority.sign(own)[1]["certPem"],
+        "keyPem": own,
+    }
 
 
 @pytest.fixture
@@ -56,23 +60,32 @@ def service(authority: Authority, tmp_path: Path) -> Iterator[Service]:
 
 
 def plugin(package: Package[Any], service: Service, config: State) -> Driver:
-    return Driver(package, {"address": service.url, **({"datacenter": "dc1"} if package is CONSUL else {}), **config})
+    return Driver(
+        package,
+        {"address": service.url, **({"datacenter": "dc1"} if package is CONSUL else {}), **config},
+    )
 
 
 def read(plugin: Driver, package: Package[Any]) -> str:
     """Reads the role; its id."""
-    return plugin.read(f"{package.name}:index/aclRole:AclRole", "x", {"name": "x"}, {"name": "x"})[0]
+    return plugin.read(f"{package.name}:index/aclRole:AclRole", "x", {"name": "x"}, {"name": "x"})[
+        0
+    ]
 
 
 @BOTH
-def test_certificates_may_be_text_and_one_connection_does(package: Package[Any], service: Service, client: State) -> None:
+def test_certificates_may_be_text_and_one_connection_does(
+    package: Package[Any], service: Service, client: State
+) -> None:
     made = plugin(package, service, client)
     assert [read(made, package), read(made, package)] == ["x", "x"]
     assert len({call.port for call in service.calls}) == 1
 
 
 @BOTH
-def test_certificates_may_be_files(package: Package[Any], service: Service, client: State, tmp_path: Path) -> None:
+def test_certificates_may_be_files(
+    package: Package[Any], service: Service, client: State, tmp_path: Path
+) -> None:
     files = {}
     for name, text in client.items():
         file = tmp_path / name
@@ -90,21 +103,27 @@ def test_a_key_is_left_nowhere(package: Package[Any], service: Service, client: 
 
 
 @BOTH
-def test_without_a_certificate_there_is_no_answer(package: Package[Any], service: Service, client: State) -> None:
+def test_without_a_certificate_there_is_no_answer(
+    package: Package[Any], service: Service, client: State
+) -> None:
     with pytest.raises(PluginError):
         read(plugin(package, service, {"caPem": client["caPem"]}), package)
     assert service.calls == []
 
 
 @BOTH
-def test_another_authority_is_not_believed(package: Package[Any], service: Service, client: State, authority: Authority) -> None:
+def test_another_authority_is_not_believed(
+    package: Package[Any], service: Service, client: State, authority: Authority
+) -> None:
     other = Authority.make(authority.plugin)
     with pytest.raises(PluginError, match="CERTIFICATE_VERIFY_FAILED"):
         read(plugin(package, service, {**client, "caPem": other.certificate}), package)
 
 
 @BOTH
-def test_the_certificate_must_name_the_address(package: Package[Any], service: Service, client: State) -> None:
+def test_the_certificate_must_name_the_address(
+    package: Package[Any], service: Service, client: State
+) -> None:
     elsewhere = {**client, "address": service.url.replace("127.0.0.1", "localhost")}
     with pytest.raises(PluginError, match="Hostname mismatch"):
         read(plugin(package, service, elsewhere), package)
@@ -112,22 +131,30 @@ def test_the_certificate_must_name_the_address(package: Package[Any], service: S
 
 @BOTH
 @pytest.mark.parametrize("missing", ["certPem", "keyPem"])
-def test_a_certificate_needs_its_key(package: Package[Any], service: Service, client: State, missing: str) -> None:
+def test_a_certificate_needs_its_key(
+    package: Package[Any], service: Service, client: State, missing: str
+) -> None:
     with pytest.raises(PluginError, match="both client cert and client key must be provided"):
         plugin(package, service, {name: text for name, text in client.items() if name != missing})
 
 
 @BOTH
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(package: Package[Any], service: Service, client: State) -> None:
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
+    package: Package[Any], service: Service, client: State
+) -> None:
     plain = serialization.load_pem_private_key(client["keyPem"].encode(), None)
     password = serialization.BestAvailableEncryption(b"password")
-    sealed = plain.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, password).decode()
+    sealed = plain.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, password
+    ).decode()
     with pytest.raises(PluginError, match="cannot read the TLS certificates"):
         plugin(package, service, {**client, "keyPem": sealed})
 
 
 @BOTH
-def test_a_spoilt_key_is_told_without_it(package: Package[Any], service: Service, client: State) -> None:
+def test_a_spoilt_key_is_told_without_it(
+    package: Package[Any], service: Service, client: State
+) -> None:
     spoilt = client["keyPem"][:90]
     with pytest.raises(PluginError, match="cannot read the TLS certificates") as failure:
         plugin(package, service, {**client, "keyPem": spoilt})
@@ -135,9 +162,13 @@ def test_a_spoilt_key_is_told_without_it(package: Package[Any], service: Service
 
 
 @UNVERIFIED
-def test_no_check_of_consuls_certificate_takes_the_scheme_https(service: Service, client: State) -> None:
+def test_no_check_of_consuls_certificate_takes_the_scheme_https(
+    service: Service, client: State
+) -> None:
     own = {name: text for name, text in client.items() if name != "caPem"}
-    with pytest.raises(PluginError, match="insecure_https is meant to be used when scheme is https"):
+    with pytest.raises(
+        PluginError, match="insecure_https is meant to be used when scheme is https"
+    ):
         plugin(CONSUL, service, {**own, "insecureHttps": True})
     insecure = {**own, "address": service.address, "scheme": "https", "insecureHttps": True}
     assert read(plugin(CONSUL, service, insecure), CONSUL) == "x"
@@ -151,8 +182,13 @@ def test_no_check_of_nomads_certificate(service: Service, client: State) -> None
     assert read(plugin(NOMAD, service, {**own, "skipVerify": True}), NOMAD) == "x"
 
 
-@pytest.mark.parametrize(("package", "setting", "header"), [(CONSUL, "token", "X-Consul-Token"), (NOMAD, "secretId", "X-Nomad-Token")])
-def test_the_token_goes_along(package: Package[Any], setting: str, header: str, service: Service, client: State) -> None:
+@pytest.mark.parametrize(
+    ("package", "setting", "header"),
+    [(CONSUL, "token", "X-Consul-Token"), (NOMAD, "secretId", "X-Nomad-Token")],
+)
+def test_the_token_goes_along(
+    package: Package[Any], setting: str, header: str, service: Service, client: State
+) -> None:
     read(plugin(package, service, {**client, setting: "the-token"}), package)
     assert [call.headers[header] for call in service.calls] == ["the-token"]
 
@@ -162,13 +198,17 @@ def test_the_token_goes_along(package: Package[Any], setting: str, header: str, 
 def test_a_change_of_configuration_replaces_nothing(package: Package[Any], changed: str) -> None:
     name = "secretId" if changed == "token" and package is NOMAD else changed
     old, new = values.to_engine({name: "old"}), values.to_engine({name: "new"})
-    request = engine.DiffRequest("urn:pulumi:dev::slipway::pulumi:providers:x::x", "1", old, new, [])
+    request = engine.DiffRequest(
+        "urn:pulumi:dev::slipway::pulumi:providers:x::x", "1", old, new, []
+    )
     answer = asyncio.run(StandIn(package, "1.0.0").diff_config(request))
     assert not answer.replaces
     assert answer.changes is None
 
 
 def test_nothing_printed_shows_a_secret() -> None:
-    shown = repr(Rest("http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, Tls(key_pem="the-key")))
+    shown = repr(
+        Rest("http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, Tls(key_pem="the-key"))
+    )
     assert "the-token" not in shown
     assert "the-key" not in shown

@@ -11,8 +11,8 @@ from rehearsal.plugins.digitalocean.droplet import Droplet
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.driving import Driver, State
-from tests.rehearsal.plugins.service import Call, Reply, Service
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 DROPLET = "digitalocean:index/droplet:Droplet"
 VPC = "digitalocean:index/vpc:Vpc"
@@ -26,7 +26,12 @@ Answers = dict[str, list[Reply] | Reply | Callable[[Call], Reply]]
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "DIGITALOCEAN_HTTP_RETRY_MAX"):
+    for name in (
+        "DIGITALOCEAN_TOKEN",
+        "DIGITALOCEAN_ACCESS_TOKEN",
+        "DIGITALOCEAN_API_URL",
+        "DIGITALOCEAN_HTTP_RETRY_MAX",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
 
@@ -36,18 +41,34 @@ def cloud(answers: Answers) -> Iterator[tuple[Service, Driver]]:
     """Replies by ``METHOD path``; of a list, one after the other, the last again and again."""
 
     def answer(call: Call) -> Reply:
-        found = answers.get(str(call).partition("?")[0], Reply(404, {"id": "not_found", "message": "nothing here"}))
+        found = answers.get(
+            str(call).partition("?")[0], Reply(404, {"id": "not_found", "message": "nothing here"})
+        )
         if isinstance(found, list):
             return found.pop(0) if len(found) > 1 else found[0]
         return found if isinstance(found, Reply) else found(call)
 
     with Service(answer) as service:
-        yield service, Driver(PACKAGE, {"token": "secret", "apiEndpoint": service.url, "httpRetryWaitMin": 0.01, "httpRetryWaitMax": 0.02})
+        yield (
+            service,
+            Driver(
+                PACKAGE,
+                {
+                    "token": "secret",
+                    "apiEndpoint": service.url,
+                    "httpRetryWaitMin": 0.01,
+                    "httpRetryWaitMax": 0.02,
+                },
+            ),
+        )
 
 
 def droplet(**facts: Any) -> dict[str, Any]:
     networks = {
-        "v4": [{"type": "public", "ip_address": "198.18.0.20"}, {"type": "private", "ip_address": "10.10.0.3"}],
+        "v4": [
+            {"type": "public", "ip_address": "198.18.0.20"},
+            {"type": "private", "ip_address": "10.10.0.3"},
+        ],
         "v6": [],
     }
     return {
@@ -73,19 +94,34 @@ def droplet(**facts: Any) -> dict[str, Any]:
     }
 
 
-ASKED: State = {"image": "debian-12-x64", "region": "NYC3", "size": "s-1vcpu-1gb", "name": "worker01nyc3", "sshKeys": ["12", "aa:bb"]}
+ASKED: State = {
+    "image": "debian-12-x64",
+    "region": "NYC3",
+    "size": "s-1vcpu-1gb",
+    "name": "worker01nyc3",
+    "sshKeys": ["12", "aa:bb"],
+}
 
 
 def made() -> State:
     """A droplet's state as a create leaves it."""
-    with cloud({"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}) as (_, driver):
+    with cloud(
+        {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}
+    ) as (_, driver):
         return driver.create(DROPLET, ASKED)[1]
 
 
 def test_a_droplet_is_made_and_waited_for() -> None:
     new = droplet(status="new", locked=True)
-    with cloud({"POST /v2/droplets": Reply(202, new), "GET /v2/droplets/7": [Reply(body=new), Reply(body=droplet())]}) as (service, driver):
-        resource_id, state = driver.create(DROPLET, {**ASKED, "userData": "#cloud-config", "tags": ["a"]})
+    with cloud(
+        {
+            "POST /v2/droplets": Reply(202, new),
+            "GET /v2/droplets/7": [Reply(body=new), Reply(body=droplet())],
+        }
+    ) as (service, driver):
+        resource_id, state = driver.create(
+            DROPLET, {**ASKED, "userData": "#cloud-config", "tags": ["a"]}
+        )
 
     assert resource_id == "7"
     assert service.asked == ["POST /v2/droplets", *["GET /v2/droplets/7"] * 3]
@@ -103,13 +139,19 @@ def test_a_droplet_is_made_and_waited_for() -> None:
         "tags": ["a"],
         "user_data": "#cloud-config",
     }
-    assert (state["ipv4Address"], state["ipv4AddressPrivate"], state["region"]) == ("198.18.0.20", "10.10.0.3", "nyc3")
+    assert (state["ipv4Address"], state["ipv4AddressPrivate"], state["region"]) == (
+        "198.18.0.20",
+        "10.10.0.3",
+        "nyc3",
+    )
     assert state["userData"] == hashlib.sha1(b"#cloud-config").hexdigest()
     assert set(state) <= set(Droplet.properties) | {"id"}
 
 
 def test_an_image_by_number_is_sent_as_a_number() -> None:
-    with cloud({"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}) as (service, driver):
+    with cloud(
+        {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}
+    ) as (service, driver):
         driver.create(DROPLET, {**ASKED, "image": "129211873"})
     assert service.calls[0].body["image"] == 129211873
 
@@ -118,28 +160,46 @@ def test_a_preview_asks_nothing_and_knows_only_what_was_asked() -> None:
     with cloud({}) as (service, driver):
         resource_id, state = driver.create(DROPLET, ASKED, preview=True)
     assert (service.calls, resource_id) == ([], "")
-    assert (state["name"], state["ipv4Address"], state["vpcUuid"]) == ("worker01nyc3", UNKNOWN, UNKNOWN)
+    assert (state["name"], state["ipv4Address"], state["vpcUuid"]) == (
+        "worker01nyc3",
+        UNKNOWN,
+        UNKNOWN,
+    )
 
 
 def test_a_droplet_that_never_gets_active_stays_in_the_state() -> None:
-    answers: Answers = {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet(status="archive"))}
-    with cloud(answers) as (_, driver), pytest.raises(PartialFailureError, match="unexpected state 'archive'") as failure:
+    answers: Answers = {
+        "POST /v2/droplets": Reply(202, droplet()),
+        "GET /v2/droplets/7": Reply(body=droplet(status="archive")),
+    }
+    with (
+        cloud(answers) as (_, driver),
+        pytest.raises(PartialFailureError, match="unexpected state 'archive'") as failure,
+    ):
         driver.create(DROPLET, ASKED)
     assert (failure.value.resource_id, failure.value.state["status"]) == ("7", "archive")
 
 
 def test_custom_timeouts_end_the_wait() -> None:
-    answers: Answers = {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet(status="new"))}
+    answers: Answers = {
+        "POST /v2/droplets": Reply(202, droplet()),
+        "GET /v2/droplets/7": Reply(body=droplet(status="new")),
+    }
     told = r"timeout while waiting for droplet 7 .*timeout: 0.05s"
     with cloud(answers) as (_, driver), pytest.raises(PartialFailureError, match=told):
         driver.create(DROPLET, ASKED, seconds=0.05)
 
 
 def test_a_refusal_is_told_with_its_status_and_message() -> None:
-    refusal = Reply(422, {"id": "unprocessable_entity", "message": "Name is invalid", "request_id": "r1"})
+    refusal = Reply(
+        422, {"id": "unprocessable_entity", "message": "Name is invalid", "request_id": "r1"}
+    )
     with (
         cloud({"POST /v2/droplets": refusal}) as (service, driver),
-        pytest.raises(PluginError, match=r'Error creating droplet: POST .*/v2/droplets: 422 \(request "r1"\) Name is invalid') as failure,
+        pytest.raises(
+            PluginError,
+            match=r'Error creating droplet: POST .*/v2/droplets: 422 \(request "r1"\) Name is invalid',
+        ) as failure,
     ):
         driver.create(DROPLET, ASKED)
     assert len(service.calls) == 1
@@ -149,20 +209,28 @@ def test_a_refusal_is_told_with_its_status_and_message() -> None:
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_passing_refusals_are_tried_again(status: int) -> None:
     busy = Reply(status, {"message": "busy"}, {"Retry-After": "0.01"})
-    with cloud({"POST /v2/vpcs": [busy, busy, Reply(201, vpc())], "GET /v2/vpcs/v1": Reply(body=vpc())}) as (service, driver):
+    with cloud(
+        {"POST /v2/vpcs": [busy, busy, Reply(201, vpc())], "GET /v2/vpcs/v1": Reply(body=vpc())}
+    ) as (service, driver):
         driver.create(VPC, {"region": "nyc3"})
     assert service.asked == [*["POST /v2/vpcs"] * 3, "GET /v2/vpcs/v1"]
 
 
 def test_a_refusal_that_stays_ends_after_five_tries() -> None:
     broken = Reply(500, {"message": "broken"})
-    with cloud({"POST /v2/vpcs": broken}) as (service, driver), pytest.raises(PluginError, match="500 broken"):
+    with (
+        cloud({"POST /v2/vpcs": broken}) as (service, driver),
+        pytest.raises(PluginError, match="500 broken"),
+    ):
         driver.create(VPC, {"region": "nyc3"})
     assert len(service.calls) == 5
 
 
 def test_what_the_service_does_not_implement_is_not_tried_again() -> None:
-    with cloud({"POST /v2/vpcs": Reply(501, {"message": "never"})}) as (service, driver), pytest.raises(PluginError, match="501 never"):
+    with (
+        cloud({"POST /v2/vpcs": Reply(501, {"message": "never"})}) as (service, driver),
+        pytest.raises(PluginError, match="501 never"),
+    ):
         driver.create(VPC, {"region": "nyc3"})
     assert len(service.calls) == 1
 
@@ -203,10 +271,19 @@ def test_a_droplet_is_resized_powered_off() -> None:
     states = {"status": "active"}
 
     def act(call: Call) -> Reply:
-        states["status"] = {"power_off": "off", "power_on": "active"}.get(call.body["type"], states["status"])
+        states["status"] = {"power_off": "off", "power_on": "active"}.get(
+            call.body["type"], states["status"]
+        )
         return Reply(201, {"action": {"id": 3, "type": call.body["type"]}})
 
-    done = {"action": {"id": 3, "type": "resize", "status": "completed", "completed_at": "2026-01-01T00:00:00Z"}}
+    done = {
+        "action": {
+            "id": 3,
+            "type": "resize",
+            "status": "completed",
+            "completed_at": "2026-01-01T00:00:00Z",
+        }
+    }
     running = {"action": {"id": 3, "type": "resize", "status": "in-progress", "completed_at": None}}
     answers: Answers = {
         "POST /v2/droplets/7/actions": act,
@@ -234,15 +311,25 @@ def test_tags_are_put_on_and_taken_off() -> None:
     }
     with cloud(answers) as (service, driver):
         after = driver.update(DROPLET, "7", state, {**ASKED, "tags": ["new"]})
-    assert service.asked == ["DELETE /v2/tags/old/resources", "POST /v2/tags", "POST /v2/tags/new/resources", "GET /v2/droplets/7"]
-    assert service.calls[0].body == {"resources": [{"resource_id": "7", "resource_type": "droplet"}]}
+    assert service.asked == [
+        "DELETE /v2/tags/old/resources",
+        "POST /v2/tags",
+        "POST /v2/tags/new/resources",
+        "GET /v2/droplets/7",
+    ]
+    assert service.calls[0].body == {
+        "resources": [{"resource_id": "7", "resource_type": "droplet"}]
+    }
     assert after["tags"] == ["new"]
 
 
 def test_a_droplet_is_deleted_unlocked_and_waited_for() -> None:
     gone = Reply(404, {"message": "gone"})
     looks = [Reply(body=droplet(locked=True)), Reply(body=droplet()), Reply(body=droplet()), gone]
-    with cloud({"GET /v2/droplets/7": looks, "DELETE /v2/droplets/7": Reply(204)}) as (service, driver):
+    with cloud({"GET /v2/droplets/7": looks, "DELETE /v2/droplets/7": Reply(204)}) as (
+        service,
+        driver,
+    ):
         driver.delete(DROPLET, "7", {"name": "worker01nyc3"})
     assert [call.method for call in service.calls] == ["GET", "GET", "DELETE", "GET", "GET"]
 
@@ -257,27 +344,47 @@ def test_reads_drop_what_is_gone_and_import_what_is_there() -> None:
         assert driver.read(DROPLET, "8")[0] == ""
         resource_id, state, inputs = driver.read(DROPLET, "7")
         assert resource_id == "7"
-        assert (inputs["image"], inputs["size"], inputs["name"]) == ("debian-12-x64", "s-1vcpu-1gb", "worker01nyc3")
+        assert (inputs["image"], inputs["size"], inputs["name"]) == (
+            "debian-12-x64",
+            "s-1vcpu-1gb",
+            "worker01nyc3",
+        )
         settable = {key: value for key, value in inputs.items() if not key.startswith("__")}
         assert driver.diff(DROPLET, state, settable).keys == []
 
 
 def vpc(**facts: Any) -> dict[str, Any]:
-    plain = {"id": "v1", "urn": "do:vpc:v1", "name": "net", "region": "nyc3", "ip_range": "10.10.0.0/20", "default": False}
+    plain = {
+        "id": "v1",
+        "urn": "do:vpc:v1",
+        "name": "net",
+        "region": "nyc3",
+        "ip_range": "10.10.0.0/20",
+        "default": False,
+    }
     return {"vpc": {**plain, "description": "", "created_at": "2026-01-01T00:00:00Z", **facts}}
 
 
 def test_drift_is_seen_and_put_right() -> None:
     asked = {"name": "net", "region": "nyc3", "description": "ours"}
-    with cloud({"POST /v2/vpcs": Reply(201, vpc()), "GET /v2/vpcs/v1": Reply(body=vpc(description="ours"))}) as (_, driver):
+    with cloud(
+        {"POST /v2/vpcs": Reply(201, vpc()), "GET /v2/vpcs/v1": Reply(body=vpc(description="ours"))}
+    ) as (_, driver):
         _, state = driver.create(VPC, asked)
         inputs = driver.inputs(VPC, asked)
-    with cloud({"GET /v2/vpcs/v1": Reply(body=vpc(description="theirs")), "PUT /v2/vpcs/v1": Reply(body=vpc())}) as (service, driver):
+    with cloud(
+        {
+            "GET /v2/vpcs/v1": Reply(body=vpc(description="theirs")),
+            "PUT /v2/vpcs/v1": Reply(body=vpc()),
+        }
+    ) as (service, driver):
         _, drifted, refreshed = driver.read(VPC, "v1", state, inputs)
         assert refreshed["description"] == "theirs"
         assert driver.diff(VPC, drifted, asked).keys == ["description"]
         driver.update(VPC, "v1", drifted, asked)
-    assert service.bodies("PUT", "/v2/vpcs/v1") == [{"name": "net", "description": "ours", "default": False}]
+    assert service.bodies("PUT", "/v2/vpcs/v1") == [
+        {"name": "net", "description": "ours", "default": False}
+    ]
 
 
 @pytest.mark.parametrize("status", [403, 409])
@@ -289,8 +396,22 @@ def test_a_network_with_members_is_deleted_when_they_are_gone(status: int) -> No
 
 
 def firewall(rules: list[dict[str, Any]]) -> dict[str, Any]:
-    plain = {"id": "f1", "name": "fw", "status": "succeeded", "created_at": "2026-01-01T00:00:00Z", "pending_changes": []}
-    return {"firewall": {**plain, "inbound_rules": rules, "outbound_rules": [], "droplet_ids": [], "tags": ["web"]}}
+    plain = {
+        "id": "f1",
+        "name": "fw",
+        "status": "succeeded",
+        "created_at": "2026-01-01T00:00:00Z",
+        "pending_changes": [],
+    }
+    return {
+        "firewall": {
+            **plain,
+            "inbound_rules": rules,
+            "outbound_rules": [],
+            "droplet_ids": [],
+            "tags": ["web"],
+        }
+    }
 
 
 def test_all_ports_and_no_ports_come_back_as_they_were_asked() -> None:
@@ -307,16 +428,33 @@ def test_all_ports_and_no_ports_come_back_as_they_were_asked() -> None:
     ]
     asked = {"name": "fw", "inboundRules": rules, "tags": ["web"]}
     answer = firewall(returned)
-    with cloud({"POST /v2/firewalls": Reply(202, answer), "GET /v2/firewalls/f1": Reply(body=answer)}) as (service, driver):
+    with cloud(
+        {"POST /v2/firewalls": Reply(202, answer), "GET /v2/firewalls/f1": Reply(body=answer)}
+    ) as (service, driver):
         _, state = driver.create(FIREWALL, asked)
         assert driver.diff(FIREWALL, state, asked).keys == []
-        assert driver.diff(FIREWALL, state, {**asked, "inboundRules": rules[:2]}).paths == ["inboundRules"]
-    assert service.calls[0].body["inbound_rules"][0] == {"protocol": "tcp", "ports": "22", "sources": {"tags": ["b", "a"]}}
-    assert service.calls[0].body["inbound_rules"][2] == {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0"]}}
+        assert driver.diff(FIREWALL, state, {**asked, "inboundRules": rules[:2]}).paths == [
+            "inboundRules"
+        ]
+    assert service.calls[0].body["inbound_rules"][0] == {
+        "protocol": "tcp",
+        "ports": "22",
+        "sources": {"tags": ["b", "a"]},
+    }
+    assert service.calls[0].body["inbound_rules"][2] == {
+        "protocol": "icmp",
+        "sources": {"addresses": ["0.0.0.0/0"]},
+    }
 
 
 def balancer(**facts: Any) -> dict[str, Any]:
-    rule = {"entry_port": 80, "entry_protocol": "http", "target_port": 8085, "target_protocol": "http", "tls_passthrough": False}
+    rule = {
+        "entry_port": 80,
+        "entry_protocol": "http",
+        "target_port": 8085,
+        "target_protocol": "http",
+        "tls_passthrough": False,
+    }
     probe = {"protocol": "http", "port": 8085, "path": "/health", "check_interval_seconds": 10}
     plain: dict[str, Any] = {
         "id": "l1",
@@ -338,7 +476,8 @@ def balancer(**facts: Any) -> dict[str, Any]:
         "http_idle_timeout_seconds": 60,
         "sticky_sessions": {"type": "none"},
         "forwarding_rules": [rule],
-        "health_check": probe | {"response_timeout_seconds": 5, "unhealthy_threshold": 3, "healthy_threshold": 5},
+        "health_check": probe
+        | {"response_timeout_seconds": 5, "unhealthy_threshold": 3, "healthy_threshold": 5},
     }
     return {"load_balancer": {**plain, **facts}}
 
@@ -347,14 +486,19 @@ EDGE: State = {
     "name": "edge",
     "region": "nyc3",
     "dropletTag": "web",
-    "forwardingRules": [{"entryPort": 80, "entryProtocol": "http", "targetPort": 8085, "targetProtocol": "http"}],
+    "forwardingRules": [
+        {"entryPort": 80, "entryProtocol": "http", "targetPort": 8085, "targetProtocol": "http"}
+    ],
     "healthcheck": {"port": 8085, "protocol": "http", "path": "/health"},
 }
 
 
 def test_a_balancer_is_waited_for_and_stays_as_it_is() -> None:
     new, active = balancer(status="new"), balancer()
-    answers: Answers = {"POST /v2/load_balancers": Reply(202, new), "GET /v2/load_balancers/l1": [Reply(body=new), Reply(body=active)]}
+    answers: Answers = {
+        "POST /v2/load_balancers": Reply(202, new),
+        "GET /v2/load_balancers/l1": [Reply(body=new), Reply(body=active)],
+    }
     with cloud(answers) as (service, driver):
         _, state = driver.create(BALANCER, EDGE)
         assert driver.diff(BALANCER, state, EDGE).keys == []
@@ -384,7 +528,10 @@ def test_a_project_gives_its_resources_away_before_it_goes() -> None:
     answers: Answers = {
         "GET /v2/projects/default": Reply(body={"project": {"id": "p0"}}),
         "POST /v2/projects/p0/resources": Reply(body={"resources": []}),
-        "DELETE /v2/projects/p1": [Reply(412, {"message": "cannot delete a project with resources"}), Reply(204)],
+        "DELETE /v2/projects/p1": [
+            Reply(412, {"message": "cannot delete a project with resources"}),
+            Reply(204),
+        ],
     }
     with cloud(answers) as (service, driver):
         driver.delete(PROJECT, "p1", {"resources": ["do:droplet:7"]})
@@ -397,9 +544,14 @@ def test_a_project_gives_its_resources_away_before_it_goes() -> None:
 
 
 def test_a_key_is_looked_for_until_it_is_there() -> None:
-    key = {"ssh_key": {"id": 12, "name": "k", "fingerprint": "aa", "public_key": "ssh-ed25519 AAAA\n"}}
+    key = {
+        "ssh_key": {"id": 12, "name": "k", "fingerprint": "aa", "public_key": "ssh-ed25519 AAAA\n"}
+    }
     looks = [Reply(404, {"message": "not yet"}), Reply(body=key)]
-    with cloud({"POST /v2/account/keys": Reply(201, key), "GET /v2/account/keys/12": looks}) as (_, driver):
+    with cloud({"POST /v2/account/keys": Reply(201, key), "GET /v2/account/keys/12": looks}) as (
+        _,
+        driver,
+    ):
         resource_id, state = driver.create(KEY, {"name": "k", "publicKey": "ssh-ed25519 AAAA"})
         assert driver.diff(KEY, state, {"name": "k", "publicKey": "ssh-ed25519 AAAA"}).keys == []
     assert (resource_id, state["fingerprint"]) == ("12", "aa")
@@ -410,19 +562,29 @@ def test_lists_are_filtered_here_page_by_page() -> None:
 
     def regions(call: Call) -> Reply:
         page = call.path.partition("page=")[2].partition("&")[0]
-        found = [{"slug": slug, "name": slug, "available": True, "sizes": [], "features": []} for slug in pages[page]]
-        return Reply(body={"regions": found, "links": {"pages": {"next": "more"}} if page == "1" else {}})
+        found = [
+            {"slug": slug, "name": slug, "available": True, "sizes": [], "features": []}
+            for slug in pages[page]
+        ]
+        return Reply(
+            body={"regions": found, "links": {"pages": {"next": "more"}} if page == "1" else {}}
+        )
 
     with cloud({"GET /v2/regions": regions}) as (_, driver):
         wanted = [{"key": "slug", "values": ["nyc"], "matchBy": "substring"}]
         found = driver.invoke("digitalocean:index/getRegions:getRegions", {"filters": wanted})
         assert [region["slug"] for region in found["regions"]] == ["nyc1", "nyc3"]
-        assert driver.invoke("digitalocean:index/getRegion:getRegion", {"slug": "ams3"})["id"] == "ams3"
+        assert (
+            driver.invoke("digitalocean:index/getRegion:getRegion", {"slug": "ams3"})["id"]
+            == "ams3"
+        )
         with pytest.raises(PluginError, match="no region with slug mars"):
             driver.invoke("digitalocean:index/getRegion:getRegion", {"slug": "mars"})
 
 
-def test_the_environment_configures_what_the_program_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_configures_what_the_program_leaves_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with cloud({"GET /v2/vpcs/v1": Reply(body=vpc())}) as (service, _):
         monkeypatch.setenv("DIGITALOCEAN_TOKEN", "from-environment")
         monkeypatch.setenv("DIGITALOCEAN_API_URL", service.url)

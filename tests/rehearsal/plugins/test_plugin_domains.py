@@ -10,13 +10,19 @@ from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.api.conftest import UNLIMITED
-from tests.rehearsal.plugins.driving import Driver, State
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.support.client import Client, running
 
 DOMAIN = "digitalocean:index/domain:Domain"
 RECORD = "digitalocean:index/dnsRecord:DnsRecord"
-MAIL = {"domain": "example.com", "type": "MX", "name": "@", "value": "mail.example.com.", "priority": 0}
+MAIL = {
+    "domain": "example.com",
+    "type": "MX",
+    "name": "@",
+    "value": "mail.example.com.",
+    "priority": 0,
+}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +30,15 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     state: Path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLIPWAY_STATE", str(state))
-        config = CloudConfig(name="domains", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
+        config = CloudConfig(
+            name="domains",
+            index=15,
+            machines="memory",
+            port=1,
+            token="t" * 64,
+            spaces_key="key",
+            spaces_secret="secret",
+        )
         config.save()
         with running(config, MemoryMachines(config), UNLIMITED) as client:
             yield client
@@ -46,7 +60,9 @@ def test_a_domain_lives_and_dies(api: Client) -> None:
     assert driver.diff(DOMAIN, state, asked).keys == []
     assert driver.diff(DOMAIN, state, asked | {"ipAddress": "192.0.2.2"}).replaces == ["ipAddress"]
     assert driver.read(DOMAIN, id)[1]["name"] == "other.com"
-    with pytest.raises(PluginError, match=r"Error creating Domain: .*domain 'other.com': name already exists"):
+    with pytest.raises(
+        PluginError, match=r"Error creating Domain: .*domain 'other.com': name already exists"
+    ):
         driver.create(DOMAIN, asked)
     driver.delete(DOMAIN, id, state)
     assert driver.read(DOMAIN, id, state)[0] == ""
@@ -60,7 +76,14 @@ def test_a_domain_lives_and_dies(api: Client) -> None:
         {"type": "TXT", "name": "example.com.", "value": "v=spf1 -all"},
         {"type": "CNAME", "name": "www", "value": "a.example.net."},
         {"type": "MX", "name": "@", "value": "example.com.", "priority": 10},
-        {"type": "SRV", "name": "_s._tcp", "value": "s.example.com.", "priority": 0, "port": 0, "weight": 0},
+        {
+            "type": "SRV",
+            "name": "_s._tcp",
+            "value": "s.example.com.",
+            "priority": 0,
+            "port": 0,
+            "weight": 0,
+        },
         {"type": "CAA", "name": "@", "value": "ca.example.net.", "flags": 0, "tag": "issue"},
         {"type": "CAA", "name": "@", "value": "mailto:ca@example.com", "flags": 0, "tag": "iodef"},
         {"type": "A", "value": "192.0.2.1"},
@@ -90,7 +113,9 @@ def test_a_record_changes_in_place_but_for_its_type_and_domain(plugin: Driver) -
     assert changed["fqdn"] == "in.example.com"
     assert plugin.diff(RECORD, changed, asked | {"type": "NS"}).replaces == ["type"]
     assert plugin.diff(RECORD, changed, asked | {"domain": "example.net"}).replaces == ["domain"]
-    with pytest.raises(PluginError, match=r"Failed to update record: .*Data needs to end with a dot \(\.\)"):
+    with pytest.raises(
+        PluginError, match=r"Failed to update record: .*Data needs to end with a dot \(\.\)"
+    ):
         plugin.update(RECORD, id, changed, asked | {"value": "mail"})
     plugin.delete(RECORD, id, changed)
     plugin.delete(RECORD, id, changed)
@@ -101,8 +126,14 @@ def test_a_record_changes_in_place_but_for_its_type_and_domain(plugin: Driver) -
     ("change", "failure"),
     [
         ({"priority": None}, "priority: `priority` is required for when type is `MX`"),
-        ({"priority": 65536}, "priority: expected priority to be in the range (0 - 65535), got 65536"),
-        ({"type": "PTR"}, "type: expected type to be one of A, AAAA, CAA, CNAME, MX, NS, TXT, SRV, SOA, got PTR"),
+        (
+            {"priority": 65536},
+            "priority: expected priority to be in the range (0 - 65535), got 65536",
+        ),
+        (
+            {"type": "PTR"},
+            "type: expected type to be one of A, AAAA, CAA, CNAME, MX, NS, TXT, SRV, SOA, got PTR",
+        ),
         ({"type": "CAA", "tag": "issue"}, "flags: `flags` is required for when type is `CAA`"),
         (
             {"type": "CAA", "tag": "all", "flags": 0},
@@ -116,5 +147,7 @@ def test_what_a_record_cannot_be(plugin: Driver, change: dict[str, Any], failure
 
 
 def test_an_import_names_the_domain(plugin: Driver) -> None:
-    with pytest.raises(PluginError, match="import by the domain's name, a comma and the record's id"):
+    with pytest.raises(
+        PluginError, match="import by the domain's name, a comma and the record's id"
+    ):
         plugin.read(RECORD, "17")

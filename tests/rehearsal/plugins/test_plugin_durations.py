@@ -21,7 +21,10 @@ def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) ->
     assert go_duration(nanoseconds) == text
 
 
-@pytest.mark.parametrize(("text", "length"), [("0", 0), ("0s", 0), ("1h30m", 5_400_000_000_000), ("1.5s", 1_500_000_000), ("2µs", 2_000)])
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("0", 0), ("0s", 0), ("1h30m", 5_400_000_000_000), ("1.5s", 1_500_000_000), ("2µs", 2_000)],
+)
 def test_durations_are_read(text: str, length: int) -> None:
     assert nanoseconds(text) == length
 

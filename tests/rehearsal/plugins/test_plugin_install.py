@@ -17,7 +17,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from rehearsal.plugins import VERSIONS
 from rehearsal.plugins.install import install, is_stand_in
-from tests.rehearsal.plugins.service import Call, Reply, Service
+from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 
 def launcher(home: Path, name: str) -> Path:
@@ -28,7 +28,9 @@ def launcher(home: Path, name: str) -> Path:
 def running(home: Path, name: str, config: dict[str, str]) -> Iterator[Any]:
     """A configured plugin's stub."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
-    process = subprocess.Popen([launcher(home, name), "127.0.0.1:1"], stdout=subprocess.PIPE, env=environment, text=True)
+    process = subprocess.Popen(
+        [launcher(home, name), "127.0.0.1:1"], stdout=subprocess.PIPE, env=environment, text=True
+    )
     assert process.stdout
     try:
         port = int(process.stdout.readline())
@@ -53,8 +55,20 @@ def urn(token: str) -> str:
 
 
 def test_every_stand_in_starts_and_ends_at_once(tmp_path: Path) -> None:
-    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul", "random", "tls"]
-    assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "nomad", "consul", "random", "tls"]
+    assert install(tmp_path, Path(sys.executable)) == [
+        "digitalocean",
+        "nomad",
+        "consul",
+        "random",
+        "tls",
+    ]
+    assert install(tmp_path, Path(sys.executable)) == [
+        "digitalocean",
+        "nomad",
+        "consul",
+        "random",
+        "tls",
+    ]
     for name, version in VERSIONS.items():
         assert is_stand_in(tmp_path, name)
         with running(tmp_path, name, {}) as stub:
@@ -72,17 +86,30 @@ def test_an_official_plugin_stays(tmp_path: Path) -> None:
 
 def test_a_partial_failure_brings_the_resource_along(tmp_path: Path) -> None:
     def answer(call: Call) -> Reply:
-        return Reply(202, {"firewall": {"id": "f1"}}) if call.method == "POST" else Reply(403, {"message": "not yours"})
+        return (
+            Reply(202, {"firewall": {"id": "f1"}})
+            if call.method == "POST"
+            else Reply(403, {"message": "not yours"})
+        )
 
     install(tmp_path, Path(sys.executable))
     token = "digitalocean:index/firewall:Firewall"
-    request = provider_pb2.CreateRequest(urn=urn(token), properties=struct({"name": "fw", "tags": ["web"]}))
-    with Service(answer) as service, running(tmp_path, "digitalocean", {"token": "t", "apiEndpoint": service.url}) as stub:
+    request = provider_pb2.CreateRequest(
+        urn=urn(token), properties=struct({"name": "fw", "tags": ["web"]})
+    )
+    with (
+        Service(answer) as service,
+        running(tmp_path, "digitalocean", {"token": "t", "apiEndpoint": service.url}) as stub,
+    ):
         failure = stub.Create.future(request).exception()
     details = dict(failure.trailing_metadata())["grpc-status-details-bin"]
     partial = provider_pb2.ErrorResourceInitFailed()
     assert status_pb2.Status.FromString(details).details[0].Unpack(partial)
-    assert (partial.id, partial.properties["name"], list(partial.inputs["tags"])) == ("f1", "fw", ["web"])
+    assert (partial.id, partial.properties["name"], list(partial.inputs["tags"])) == (
+        "f1",
+        "fw",
+        ["web"],
+    )
     assert "403 not yours" in partial.reasons[0]
 
 
@@ -90,10 +117,19 @@ def test_a_plain_failure_is_a_plain_message(tmp_path: Path) -> None:
     install(tmp_path, Path(sys.executable))
     with running(tmp_path, "consul", {}) as stub:
         with pytest.raises(grpc.RpcError) as failure:
-            stub.Create(provider_pb2.CreateRequest(urn=urn("consul:index/intention:Intention"), properties=struct({})))
-        assert failure.value.details() == "resource consul:index/intention:Intention is not supported by this stand-in plugin"
+            stub.Create(
+                provider_pb2.CreateRequest(
+                    urn=urn("consul:index/intention:Intention"), properties=struct({})
+                )
+            )
+        assert (
+            failure.value.details()
+            == "resource consul:index/intention:Intention is not supported by this stand-in plugin"
+        )
         checked = stub.CheckConfig(provider_pb2.CheckRequest(news=struct({"adress": "x"})))
-        assert [(item.property, item.reason) for item in checked.failures] == [("adress", "'adress' is not in schema")]
+        assert [(item.property, item.reason) for item in checked.failures] == [
+            ("adress", "'adress' is not in schema")
+        ]
 
 
 def test_many_creates_go_on_side_by_side(tmp_path: Path) -> None:
@@ -108,7 +144,12 @@ def test_many_creates_go_on_side_by_side(tmp_path: Path) -> None:
         return Reply(201, tag)
 
     install(tmp_path, Path(sys.executable))
-    request = provider_pb2.CreateRequest(urn=urn("digitalocean:index/tag:Tag"), properties=struct({"name": "t"}))
-    with Service(answer) as service, running(tmp_path, "digitalocean", {"token": "t", "apiEndpoint": service.url}) as stub:
+    request = provider_pb2.CreateRequest(
+        urn=urn("digitalocean:index/tag:Tag"), properties=struct({"name": "t"})
+    )
+    with (
+        Service(answer) as service,
+        running(tmp_path, "digitalocean", {"token": "t", "apiEndpoint": service.url}) as stub,
+    ):
         creates = [stub.Create.future(request) for _ in range(together.parties)]
         assert {create.result().id for create in creates} == {"t"}

@@ -6,8 +6,8 @@ import pytest
 
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.nomad.package import PACKAGE
-from tests.rehearsal.plugins.driving import Driver
-from tests.rehearsal.plugins.service import Call, Reply, Service
+from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 JOB = "nomad:index/job:Job"
 SPEC = '{"Job": {"ID": "web", "TaskGroups": [{"Name": "g"}]}}'
@@ -56,9 +56,20 @@ def nomad(deployment: dict[str, Any] | None, evaluation: dict[str, Any] | None =
         answers: dict[str, Any] = {
             "/v1/job/web/plan": {"JobModifyIndex": 0},
             "/v1/jobs": {"EvalID": "e1", "JobModifyIndex": 8},
-            "/v1/evaluation/e1": {"ID": "e1", "Status": "complete", "DeploymentID": "d1" if deployment else "", **(evaluation or {})},
+            "/v1/evaluation/e1": {
+                "ID": "e1",
+                "Status": "complete",
+                "DeploymentID": "d1" if deployment else "",
+                **(evaluation or {}),
+            },
             "/v1/deployment/d1": {"ID": "d1", "StatusDescription": "", **(deployment or {})},
-            "/v1/deployment/allocations/d1": [{"ID": "0123456789", "DeploymentStatus": None, "TaskStates": {"t": {"Events": EVENTS}}}],
+            "/v1/deployment/allocations/d1": [
+                {
+                    "ID": "0123456789",
+                    "DeploymentStatus": None,
+                    "TaskStates": {"t": {"Events": EVENTS}},
+                }
+            ],
             "/v1/job/web": SERVED,
             "/v1/job/web/submission": {"Format": "json", "Source": OLD_SPEC},
         }
@@ -72,18 +83,33 @@ def driver(service: Service) -> Driver:
 
 
 def test_a_reverted_deployment_fails_and_names_the_check() -> None:
-    failed = {"Status": "failed", "StatusDescription": "Failed due to unhealthy allocations - rolling back to job version 0"}
+    failed = {
+        "Status": "failed",
+        "StatusDescription": "Failed due to unhealthy allocations - rolling back to job version 0",
+    }
     with nomad(failed) as service, pytest.raises(PartialFailureError) as failure:
         driver(service).create(JOB, ASKED)
     message = str(failure.value)
     assert "error waiting for job 'web' to schedule/deploy successfully" in message
-    assert "deployment 'd1' terminated with status 'failed': 'Failed due to unhealthy allocations - rolling back" in message
-    assert "allocation 01234567, task 't': Restart Signaled: healthcheck: check \"web-health\" unhealthy" in message
+    assert (
+        "deployment 'd1' terminated with status 'failed': 'Failed due to unhealthy allocations - rolling back"
+        in message
+    )
+    assert (
+        "allocation 01234567, task 't': Restart Signaled: healthcheck: check \"web-health\" unhealthy"
+        in message
+    )
     assert "Task started" not in message
 
 
 def test_after_a_failed_update_the_state_is_what_nomad_runs() -> None:
-    old = {"id": "web", "name": "web", "namespace": "default", "jobspec": OLD_SPEC, "modifyIndex": "1"}
+    old = {
+        "id": "web",
+        "name": "web",
+        "namespace": "default",
+        "jobspec": OLD_SPEC,
+        "modifyIndex": "1",
+    }
     with nomad({"Status": "failed"}) as service, pytest.raises(PartialFailureError) as failure:
         driver(service).update(JOB, "web", old, ASKED)
     assert failure.value.resource_id == "web"
@@ -91,14 +117,27 @@ def test_after_a_failed_update_the_state_is_what_nomad_runs() -> None:
 
 
 def test_the_time_runs_out_and_the_missing_place_is_told() -> None:
-    metric = {"NodesEvaluated": 0, "NodesAvailable": {"nyc3": 0}, "ConstraintFiltered": {"kernel = linux": 2}, "CoalescedFailures": 1}
+    metric = {
+        "NodesEvaluated": 0,
+        "NodesAvailable": {"nyc3": 0},
+        "ConstraintFiltered": {"kernel = linux": 2},
+        "CoalescedFailures": 1,
+    }
     evaluation = {"FailedTGAllocs": {"g": metric}}
-    with nomad({"Status": "running", "StatusDescription": "Deployment is running"}, evaluation) as service:
+    with nomad(
+        {"Status": "running", "StatusDescription": "Deployment is running"}, evaluation
+    ) as service:
         plugin = driver(service)
         with pytest.raises(PartialFailureError, match="timeout") as failure:
             plugin.create(JOB, ASKED, seconds=0.05)
-    assert "task group 'g': failed to place 2 allocations: No nodes were eligible for evaluation" in str(failure.value)
-    assert "No nodes are available in datacenter 'nyc3'; Constraint 'kernel = linux': 2 nodes excluded by filter" in str(failure.value)
+    assert (
+        "task group 'g': failed to place 2 allocations: No nodes were eligible for evaluation"
+        in str(failure.value)
+    )
+    assert (
+        "No nodes are available in datacenter 'nyc3'; Constraint 'kernel = linux': 2 nodes excluded by filter"
+        in str(failure.value)
+    )
 
 
 def test_a_detached_job_is_not_followed() -> None:
@@ -114,9 +153,13 @@ def test_a_job_without_a_deployment_is_done_with_its_evaluation() -> None:
 
 
 def test_a_failed_evaluation_fails_the_job() -> None:
-    with nomad(None, {"Status": "failed", "StatusDescription": "maximum attempts reached"}) as service:
+    with nomad(
+        None, {"Status": "failed", "StatusDescription": "maximum attempts reached"}
+    ) as service:
         plugin = driver(service)
-        with pytest.raises(PartialFailureError, match="evaluation failed: maximum attempts reached"):
+        with pytest.raises(
+            PartialFailureError, match="evaluation failed: maximum attempts reached"
+        ):
             plugin.create(JOB, ASKED)
 
 
@@ -143,7 +186,9 @@ def test_another_identity_replaces() -> None:
         plugin = driver(service)
         renamed = {**ASKED, "jobspec": '{"ID": "other"}'}
         moved = {**ASKED, "jobspec": '{"ID": "web", "Namespace": "apart"}'}
-        assert plugin.diff(JOB, {**old, "name": "old"}, {**ASKED, "jobspec": OLD_SPEC}).replaces == ["name"]
+        assert plugin.diff(
+            JOB, {**old, "name": "old"}, {**ASKED, "jobspec": OLD_SPEC}
+        ).replaces == ["name"]
         assert "PUT /v1/job/other/plan?namespace=default" not in service.asked
         for asked in (renamed, moved):
             assert plugin.check(JOB, asked)[1] == []

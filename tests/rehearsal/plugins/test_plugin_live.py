@@ -10,15 +10,17 @@ from rehearsal.plugins.digitalocean.spaces_bucket import SpacesBucket
 from rehearsal.plugins.digitalocean.spaces_bucket_object import SpacesBucketObject
 from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.tables import State
-from tests.rehearsal.plugins.account import Account, account
-from tests.rehearsal.plugins.live_samples import LIVE
-from tests.rehearsal.plugins.samples import SETTABLE, name_of
+from tests.rehearsal.plugins.support.account import Account, account
+from tests.rehearsal.plugins.support.live_samples import LIVE
+from tests.rehearsal.plugins.support.samples import SETTABLE, name_of
 from tests.rehearsal.plugins.test_plugin_tables import schema
 
 EMPTY: tuple[object, ...] = (None, False, "", [])
 IN_SPACES = (SpacesBucket, SpacesBucketObject)
 """No account has them: the tests of Spaces do."""
-WALKED = [(kind, key) for kind, key in SETTABLE if kind in PACKAGE.resources and kind not in IN_SPACES]
+WALKED = [
+    (kind, key) for kind, key in SETTABLE if kind in PACKAGE.resources and kind not in IN_SPACES
+]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,11 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
 
 
 def test_every_property_of_an_account_has_samples() -> None:
-    missing = [f"{name_of(kind)}.{key}" for kind, key in WALKED if kind not in LIVE or key not in LIVE[kind].pairs]
+    missing = [
+        f"{name_of(kind)}.{key}"
+        for kind, key in WALKED
+        if kind not in LIVE or key not in LIVE[kind].pairs
+    ]
     assert not missing, f"live_samples.py lacks {', '.join(missing)}"
 
 
@@ -42,9 +48,15 @@ def test_every_property_of_an_account_has_samples() -> None:
 def test_a_property_lives(there: Account, kind: type[Resource[Any]], key: str) -> None:
     samples, driver = LIVE[kind], there.driver
     first, second = samples.pairs[key](there)
-    around = {name: value for name, value in {**samples.base(there), **samples.with_them.get(key, {})}.items() if name != key}
+    around = {
+        name: value
+        for name, value in {**samples.base(there), **samples.with_them.get(key, {})}.items()
+        if name != key
+    }
     asked, wanted = {**around, key: first}, {**around, key: second}
-    replaces = bool(schema("digitalocean")["resources"][kind.token]["inputs"][key].get("willReplaceOnChanges"))
+    replaces = bool(
+        schema("digitalocean")["resources"][kind.token]["inputs"][key].get("willReplaceOnChanges")
+    )
     told = key not in samples.untold
 
     def settled(resource_id: str, state: State, inputs: State) -> None:
@@ -74,7 +86,9 @@ def test_a_property_lives(there: Account, kind: type[Resource[Any]], key: str) -
         changed = driver.update(kind.token, resource_id, state, wanted)
         settled(resource_id, changed, wanted)
         _, refreshed, _ = driver.read(kind.token, resource_id, state, asked)
-        assert driver.diff(kind.token, refreshed, asked).keys == ([key] if told else []), "a change behind the back is not seen"
+        assert driver.diff(kind.token, refreshed, asked).keys == ([key] if told else []), (
+            "a change behind the back is not seen"
+        )
         samples.leave(there)
         driver.delete(kind.token, resource_id, changed)
     assert samples.outlived or driver.read(kind.token, resource_id, state)[0] == ""

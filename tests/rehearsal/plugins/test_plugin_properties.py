@@ -11,18 +11,30 @@ from rehearsal.plugins.refresh import inputs_after_read
 from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.tables import Kind
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.packages import RESOURCES
-from tests.rehearsal.plugins.samples import OTHERS, SETTABLE, checked, name_of, required, sample, state_of
+from tests.rehearsal.plugins.support.packages import RESOURCES
+from tests.rehearsal.plugins.support.samples import (
+    OTHERS,
+    SETTABLE,
+    checked,
+    name_of,
+    required,
+    sample,
+    state_of,
+)
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_a_change_is_seen_and_replaces_as_the_table_says(kind: type[Resource[Any]], key: str) -> None:
+def test_a_change_is_seen_and_replaces_as_the_table_says(
+    kind: type[Resource[Any]], key: str
+) -> None:
     item = kind.properties[key]
     state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
     inputs = checked(kind, required(kind) | {key: sample(item.kind, 2, key)})
     found = differences(kind.properties, state, inputs)
     assert {difference.key for difference in found} == {key}
-    assert any(difference.replaces for difference in found) == (item.replaces or some_field_replaces(item.kind))
+    assert any(difference.replaces for difference in found) == (
+        item.replaces or some_field_replaces(item.kind)
+    )
     assert differences(kind.properties, state, inputs, [key]) == []
 
 
@@ -37,11 +49,15 @@ def test_an_unknown_value_is_a_change(kind: type[Resource[Any]], key: str) -> No
     item = kind.properties[key]
     state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
     found = differences(kind.properties, state, checked(kind, required(kind) | {key: UNKNOWN}))
-    assert [(difference.path, difference.replaces) for difference in found] == [(key, item.replaces)]
+    assert [(difference.path, difference.replaces) for difference in found] == [
+        (key, item.replaces)
+    ]
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(kind: type[Resource[Any]], key: str) -> None:
+def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(
+    kind: type[Resource[Any]], key: str
+) -> None:
     item = kind.properties[key]
     if item.required:
         failures = check(kind.properties, {}, {}, "thing", b"").failures
@@ -73,7 +89,9 @@ def test_drift_reaches_the_inputs(kind: type[Resource[Any]], key: str) -> None:
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
 def test_a_wrong_type_is_told(kind: type[Resource[Any]], key: str) -> None:
-    wrong: Any = {"nested": "thing"} if kind.properties[key].kind.name not in ("object", "map") else "text"
+    wrong: Any = (
+        {"nested": "thing"} if kind.properties[key].kind.name not in ("object", "map") else "text"
+    )
     failures = check(kind.properties, required(kind) | {key: wrong}, {}, "thing", b"").failures
     assert [(failure.path, "expected" in failure.reason) for failure in failures] == [(key, True)]
 
@@ -81,7 +99,9 @@ def test_a_wrong_type_is_told(kind: type[Resource[Any]], key: str) -> None:
 @pytest.mark.parametrize(("kind", "key"), OTHERS, ids=name_of)
 def test_what_cannot_be_set_is_refused(kind: type[Resource[Any]], key: str) -> None:
     item = kind.properties[key]
-    failures = check(kind.properties, required(kind) | {key: sample(item.kind, 1, key)}, {}, "thing", b"").failures
+    failures = check(
+        kind.properties, required(kind) | {key: sample(item.kind, 1, key)}, {}, "thing", b""
+    ).failures
     expected = "does not support" if item.input else "set by the service"
     assert [(failure.path, expected in failure.reason) for failure in failures] == [(key, True)]
 
@@ -89,14 +109,18 @@ def test_what_cannot_be_set_is_refused(kind: type[Resource[Any]], key: str) -> N
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
 def test_an_unknown_property_is_refused(kind: type[Resource[Any]]) -> None:
     failures = check(kind.properties, required(kind) | {"nonesuch": 1}, {}, "thing", b"").failures
-    assert [(failure.path, failure.reason) for failure in failures] == [("nonesuch", "'nonesuch' is not in schema")]
+    assert [(failure.path, failure.reason) for failure in failures] == [
+        ("nonesuch", "'nonesuch' is not in schema")
+    ]
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
 def test_secret_outputs_are_marked(kind: type[Resource[Any]]) -> None:
     state = {key: sample(item.kind, 1, key) for key, item in kind.properties.items()}
     marked = values.to_engine(state, kind.properties)
-    assert {key for key, value in marked.items() if value.is_secret} == {key for key, item in kind.properties.items() if item.secret}
+    assert {key for key, value in marked.items() if value.is_secret} == {
+        key for key, item in kind.properties.items() if item.secret
+    }
 
 
 def some_field_replaces(kind: Kind) -> bool:

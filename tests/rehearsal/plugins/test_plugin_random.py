@@ -9,11 +9,15 @@ import pytest
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.random.package import PACKAGE
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.driving import Driver, State
+from tests.rehearsal.plugins.support.driving import Driver, State
 
 TOKEN = "random:index/randomPassword:RandomPassword"
 NONE = {"lower": False, "upper": False, "numeric": False, "special": False}
-CLASSES = {"minLower": string.ascii_lowercase, "minUpper": string.ascii_uppercase, "minNumeric": string.digits}
+CLASSES = {
+    "minLower": string.ascii_lowercase,
+    "minUpper": string.ascii_uppercase,
+    "minNumeric": string.digits,
+}
 
 
 @pytest.fixture
@@ -29,11 +33,16 @@ def plugin() -> Driver:
         ({"special": False, "upper": False}, string.ascii_lowercase + string.digits),
         ({"special": False, "numeric": False}, string.ascii_letters),
         ({"special": False, "number": False}, string.ascii_letters),
-        (NONE | {"special": True, "overrideSpecial": "abcdef", "numeric": True}, string.hexdigits[:16]),
+        (
+            NONE | {"special": True, "overrideSpecial": "abcdef", "numeric": True},
+            string.hexdigits[:16],
+        ),
         (NONE | {"lower": True, "overrideSpecial": "!"}, string.ascii_lowercase),
     ],
 )
-def test_a_password_has_the_allowed_characters_and_all_of_them(plugin: Driver, news: State, alphabet: str) -> None:
+def test_a_password_has_the_allowed_characters_and_all_of_them(
+    plugin: Driver, news: State, alphabet: str
+) -> None:
     resource_id, state = plugin.create(TOKEN, {"length": 4000, **news})
     assert resource_id == "none"
     assert len(state["result"]) == 4000
@@ -46,7 +55,9 @@ def test_no_two_passwords_are_the_same(plugin: Driver) -> None:
 
 @pytest.mark.parametrize("key", CLASSES)
 def test_a_password_has_at_least_what_is_asked_for(plugin: Driver, key: str) -> None:
-    _, state = plugin.create(TOKEN, {"length": 9, **NONE, "special": True, "overrideSpecial": "!", key: 8})
+    _, state = plugin.create(
+        TOKEN, {"length": 9, **NONE, "special": True, "overrideSpecial": "!", key: 8}
+    )
     found = state["result"]
     assert sum(character in CLASSES[key] for character in found) == 8
     assert found.count("!") == 1
@@ -64,9 +75,18 @@ def test_the_hash_is_the_password_s_as_far_as_bcrypt_goes(plugin: Driver, length
     ("news", "failure"),
     [
         ({"length": 0}, "length: thing: must be at least 1, got: 0"),
-        ({"length": 5, "minLower": 3, "minNumeric": 3}, "length: thing: must be at least 6, got: 5"),
-        ({"length": 5, "number": True, "numeric": False}, "number: thing: Number and numeric are both configured with different values"),
-        ({"length": 5, **NONE}, "numeric: thing: at least one of special, upper, lower or numeric must be true"),
+        (
+            {"length": 5, "minLower": 3, "minNumeric": 3},
+            "length: thing: must be at least 6, got: 5",
+        ),
+        (
+            {"length": 5, "number": True, "numeric": False},
+            "number: thing: Number and numeric are both configured with different values",
+        ),
+        (
+            {"length": 5, **NONE},
+            "numeric: thing: at least one of special, upper, lower or numeric must be true",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_refused(plugin: Driver, news: State, failure: str) -> None:
@@ -102,7 +122,9 @@ def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver, news: State) ->
         ({"numeric": False}, {}, ["numeric"]),
     ],
 )
-def test_every_change_makes_another_password(plugin: Driver, was: State, now: State, replaces: list[str]) -> None:
+def test_every_change_makes_another_password(
+    plugin: Driver, was: State, now: State, replaces: list[str]
+) -> None:
     _, state = plugin.create(TOKEN, {"length": 16, **was})
     found = plugin.diff(TOKEN, state, {"length": 16, **now})
     assert (found.keys, found.replaces, found.delete_first) == (replaces, replaces, False)

@@ -7,9 +7,18 @@ import pytest
 from rehearsal.plugins.consul.package import PACKAGE as CONSUL
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
 from rehearsal.plugins.resource import Package
-from tests.rehearsal.plugins.driving import Driver
-from tests.rehearsal.plugins.recorded import Recorded, Replay, about, lean, once, state, steps, written
-from tests.rehearsal.plugins.service import Service
+from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.recorded import (
+    Recorded,
+    Replay,
+    about,
+    lean,
+    once,
+    state,
+    steps,
+    written,
+)
+from tests.rehearsal.plugins.support.service import Service
 
 ENGINES_OWN = {"__meta", "__pulumi_raw_state_delta"}
 
@@ -25,7 +34,13 @@ ACLS = {
 }
 
 CASES = [
-    (NOMAD, "nomad:index/job:Job", FIRST, "up step 1", ("/job/parity", "/jobs", "/evaluation/", "/deployment/")),
+    (
+        NOMAD,
+        "nomad:index/job:Job",
+        FIRST,
+        "up step 1",
+        ("/job/parity", "/jobs", "/evaluation/", "/deployment/"),
+    ),
     (NOMAD, "nomad:index/namespace:Namespace", FIRST, "up step 1", ("/namespace",)),
     (CONSUL, "consul:index/keyPrefix:KeyPrefix", FIRST, "up step 1", ("/kv/parity",)),
     (CONSUL, "consul:index/configEntry:ConfigEntry", FIRST, "up step 1", ("/config",)),
@@ -43,7 +58,11 @@ def driver(package: Package[Any], service: Service) -> Driver:
     return Driver(package, {"address": service.url})
 
 
-@pytest.mark.parametrize(("package", "token", "part", "step", "words"), CASES, ids=lambda case: str(case).rpartition(":")[2][:20])
+@pytest.mark.parametrize(
+    ("package", "token", "part", "step", "words"),
+    CASES,
+    ids=lambda case: str(case).rpartition(":")[2][:20],
+)
 def test_a_create_makes_the_recorded_calls_and_state(
     package: Package[Any], token: str, part: str, step: str, words: tuple[str, ...]
 ) -> None:
@@ -60,14 +79,19 @@ def test_a_create_makes_the_recorded_calls_and_state(
     assert checked == official["inputs"]
     assert resource_id == official["id"]
     assert outputs == {
-        key: value for key, value in official["outputs"].items() if key not in ENGINES_OWN and (value is not None or key in outputs)
+        key: value
+        for key, value in official["outputs"].items()
+        if key not in ENGINES_OWN and (value is not None or key in outputs)
     }
     assert again.keys == (["configJson"] if token.endswith(COMPARED_AS_TEXT) else [])
 
 
 def test_the_bodies_are_the_recorded_ones() -> None:
     recording = steps("consul")["up step 1"]
-    node, service_, entry = (state(f"consul:index/{name}") for name in ("node:Node", "service:Service", "configEntry:ConfigEntry"))
+    node, service_, entry = (
+        state(f"consul:index/{name}")
+        for name in ("node:Node", "service:Service", "configEntry:ConfigEntry")
+    )
     with Service(Replay(recording)) as service:
         plugin = driver(CONSUL, service)
         node_id, node_state = plugin.create(node["type"], written(node["inputs"]))
@@ -79,7 +103,9 @@ def test_the_bodies_are_the_recorded_ones() -> None:
 
     official = [call.body for call in recording if call.path == "/v1/catalog/register?dc=dc1"]
     assert [lean(body) for body in registered] == [lean(body) for body in official]
-    assert [lean(body) for body in entries] == [lean(call.body) for call in recording if call.path == "/v1/config?dc=dc1"]
+    assert [lean(body) for body in entries] == [
+        lean(call.body) for call in recording if call.path == "/v1/config?dc=dc1"
+    ]
     assert (node_id, node_state) == (node["id"], node["outputs"])
     assert (service_id, service_state) == (service_["id"], service_["outputs"])
 
@@ -106,12 +132,19 @@ def test_a_changed_job_is_planned_registered_and_followed() -> None:
         diff = plugin.diff(official["type"], official["outputs"], changed)
         after = plugin.update(official["type"], "parity", official["outputs"], changed)
         made = list(once(iter(service.asked)))
-        assert service.bodies("PUT", "/v1/jobs?namespace=default")[0]["Submission"] == register.body["Submission"]
+        assert (
+            service.bodies("PUT", "/v1/jobs?namespace=default")[0]["Submission"]
+            == register.body["Submission"]
+        )
 
     assert diff.keys == ["allocationIds", "jobspec", "modifyIndex", "region", "status"]
     assert diff.replaces == []
     assert made == about(job, "/")
-    assert (after["version"], after["deploymentStatus"], after["modifyIndex"]) == (1, "successful", "47")
+    assert (after["version"], after["deploymentStatus"], after["modifyIndex"]) == (
+        1,
+        "successful",
+        "47",
+    )
 
 
 def test_a_refresh_and_a_destroy_make_the_recorded_calls() -> None:
@@ -134,7 +167,11 @@ def test_entries_written_out_are_stable_and_the_others_are_not() -> None:
     token = "consul:index/configEntryServiceDefaults:ConfigEntryServiceDefaults"
     official = state(token, SECOND)
     short = written(official["inputs"])
-    full = {**short, "meshGateways": [{"mode": ""}], "transparentProxies": [{"dialedDirectly": False, "outboundListenerPort": 0}]}
+    full = {
+        **short,
+        "meshGateways": [{"mode": ""}],
+        "transparentProxies": [{"dialedDirectly": False, "outboundListenerPort": 0}],
+    }
     with Service(Replay(recording)) as service:
         plugin = driver(CONSUL, service)
         resource_id, outputs = plugin.create(token, short)
@@ -142,7 +179,9 @@ def test_entries_written_out_are_stable_and_the_others_are_not() -> None:
         assert plugin.diff(token, outputs, full).keys == []
         sent = service.bodies("PUT", "/v1/config?dc=dc1")
     assert (resource_id, outputs) == (official["id"], official["outputs"])
-    assert [lean(body) for body in sent] == [lean(call.body) for call in _puts(recording, "service-defaults")]
+    assert [lean(body) for body in sent] == [
+        lean(call.body) for call in _puts(recording, "service-defaults")
+    ]
 
 
 def test_intentions_are_stable() -> None:
@@ -156,21 +195,35 @@ def test_intentions_are_stable() -> None:
 
 
 @pytest.mark.parametrize(("token", "words"), ACLS.items())
-def test_what_is_asked_of_the_acl_system_is_the_recorded_request(token: str, words: tuple[str, ...]) -> None:
+def test_what_is_asked_of_the_acl_system_is_the_recorded_request(
+    token: str, words: tuple[str, ...]
+) -> None:
     recording = steps("consul")["second program: up"]
-    path = next(call.path for call in recording if call.method == "PUT" and any(word in call.path for word in words))
+    path = next(
+        call.path
+        for call in recording
+        if call.method == "PUT" and any(word in call.path for word in words)
+    )
     with Service(Replay(recording)) as service:
         driver(CONSUL, service).create(token, written(state(token, SECOND)["inputs"]))
-        assert [lean(body) for body in service.bodies("PUT", path)] == [lean(call.body) for call in recording if call.path == path]
+        assert [lean(body) for body in service.bodies("PUT", path)] == [
+            lean(call.body) for call in recording if call.path == path
+        ]
 
 
 @pytest.mark.parametrize(("token", "words"), ACLS.items())
-def test_acls_are_refreshed_and_destroyed_with_the_recorded_calls(token: str, words: tuple[str, ...]) -> None:
-    recording = steps("consul")["second program: refresh"] + steps("consul")["second program: destroy"]
+def test_acls_are_refreshed_and_destroyed_with_the_recorded_calls(
+    token: str, words: tuple[str, ...]
+) -> None:
+    recording = (
+        steps("consul")["second program: refresh"] + steps("consul")["second program: destroy"]
+    )
     official = state(token, SECOND)
     with Service(Replay(recording)) as service:
         plugin = driver(CONSUL, service)
-        found = plugin.read(official["type"], official["id"], official["outputs"], official["inputs"])
+        found = plugin.read(
+            official["type"], official["id"], official["outputs"], official["inputs"]
+        )
         plugin.delete(official["type"], official["id"], official["outputs"])
         made = [call for call in service.asked if any(word in call for word in words)]
     assert made == about(recording, *words)

@@ -11,8 +11,8 @@ from rehearsal.limits import Limits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from tests.rehearsal.api.client import Client, running
-from tests.rehearsal.plugins.driving import Driver
+from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.support.client import Client, running
 
 RESERVED = "digitalocean:index/reservedIp:ReservedIp"
 ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
@@ -22,10 +22,23 @@ UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_00
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL", "DIGITALOCEAN_HTTP_RETRY_MAX"):
+    for name in (
+        "DIGITALOCEAN_TOKEN",
+        "DIGITALOCEAN_ACCESS_TOKEN",
+        "DIGITALOCEAN_API_URL",
+        "DIGITALOCEAN_HTTP_RETRY_MAX",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
-    config = CloudConfig(name="plugintest", index=15, machines="memory", port=1, token="t" * 64, spaces_key="key", spaces_secret="secret")
+    config = CloudConfig(
+        name="plugintest",
+        index=15,
+        machines="memory",
+        port=1,
+        token="t" * 64,
+        spaces_key="key",
+        spaces_secret="secret",
+    )
     config.save()
     with running(config, MemoryMachines(config), UNLIMITED) as client:
         yield client
@@ -46,7 +59,13 @@ def seen(api: Client, ip: str) -> dict[str, Any]:
 def test_created_for_a_droplet_moved_let_go_and_deleted(api: Client, driver: Driver) -> None:
     one, two = api.droplet("one")["id"], api.droplet("two")["id"]
     ip, state = driver.create(RESERVED, {"region": "nyc3", "dropletId": one})
-    assert state == {"id": ip, "region": "nyc3", "dropletId": one, "ipAddress": ip, "reservedIpUrn": f"do:reservedip:{ip}"}
+    assert state == {
+        "id": ip,
+        "region": "nyc3",
+        "dropletId": one,
+        "ipAddress": ip,
+        "reservedIpUrn": f"do:reservedip:{ip}",
+    }
     assert seen(api, ip)["droplet"]["id"] == one
 
     moved = {"region": "nyc3", "dropletId": two}
@@ -73,7 +92,9 @@ def test_deleted_while_assigned(api: Client, driver: Driver) -> None:
     api("GET", f"/v2/reserved_ips/{ip}", expect=404)
 
 
-def test_deleted_although_it_was_let_go_of_behind_the_engines_back(api: Client, driver: Driver) -> None:
+def test_deleted_although_it_was_let_go_of_behind_the_engines_back(
+    api: Client, driver: Driver
+) -> None:
     droplet = api.droplet()["id"]
     ip, state = driver.create(RESERVED, {"region": "nyc3", "dropletId": droplet})
     api("DELETE", f"/v2/droplets/{droplet}", expect=204)
@@ -115,8 +136,13 @@ def test_an_assignment_of_its_own(api: Client, driver: Driver) -> None:
     id, state = driver.create(ASSIGNMENT, {"ipAddress": ip, "dropletId": one})
     assert id.startswith(f"{one}-{ip}-")
     assert seen(api, ip)["droplet"]["id"] == one
-    assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[:2] == (id, state)
-    assert driver.diff(ASSIGNMENT, state, {"ipAddress": ip, "dropletId": two}).replaces == ["dropletId"]
+    assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[:2] == (
+        id,
+        state,
+    )
+    assert driver.diff(ASSIGNMENT, state, {"ipAddress": ip, "dropletId": two}).replaces == [
+        "dropletId"
+    ]
 
     other, moved = driver.create(ASSIGNMENT, {"ipAddress": ip, "dropletId": two})
     assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[0] == ""

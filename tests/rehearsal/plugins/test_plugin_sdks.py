@@ -13,7 +13,7 @@ import pytest
 
 from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.tables import Kind
-from tests.rehearsal.plugins.packages import RESOURCES
+from tests.rehearsal.plugins.support.packages import RESOURCES
 
 SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}
 KINDS = [kind for kind in RESOURCES if kind.token.partition(":")[0] in SDKS]
@@ -70,12 +70,16 @@ def snake(name: str) -> str:
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
     wanted = arguments(sdk(kind, "Args"))
-    made = {camel(name): item for name, item in vars(sdk(kind)).items() if isinstance(item, property)}
+    made = {
+        camel(name): item for name, item in vars(sdk(kind)).items() if isinstance(item, property)
+    }
     inputs = {key: item for key, item in kind.properties.items() if item.input}
 
     assert set(inputs) == set(wanted)
     assert set(kind.properties) == set(made)
-    assert {key for key, item in inputs.items() if item.required} == {key for key, item in wanted.items() if item.default is item.empty}
+    assert {key for key, item in inputs.items() if item.required} == {
+        key for key, item in wanted.items() if item.default is item.empty
+    }
     for key, item in kind.properties.items():
         agree(item.kind, get_type_hints(made[key].fget)["return"])
 
@@ -83,7 +87,9 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_the_official_secrets_are_secret(kind: type[Resource[Any]]) -> None:
     named = re.search(r"additional_secret_outputs=\[(.*?)\]", inspect.getsource(sdk(kind)))
-    assert {key for key, item in kind.properties.items() if item.secret} == set(re.findall(r'"(\w+)"', named[1] if named else ""))
+    assert {key for key, item in kind.properties.items() if item.secret} == set(
+        re.findall(r'"(\w+)"', named[1] if named else "")
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
@@ -91,9 +97,15 @@ def test_the_token_is_the_official_one(kind: type[Resource[Any]]) -> None:
     assert sdk(kind).pulumi_type == kind.token
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ != "CertRequest"], ids=name_of)
+@pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind.__name__ != "CertRequest"], ids=name_of
+)
 def test_defaults_are_the_documented_ones(kind: type[Resource[Any]]) -> None:
     documented = dict(re.findall(DOCUMENTED, inspect.getdoc(sdk(kind, "Args").__init__) or ""))
-    told = {camel(name): value for name, value in documented.items() if name not in FOLLOW_EACH_OTHER}
+    told = {
+        camel(name): value for name, value in documented.items() if name not in FOLLOW_EACH_OTHER
+    }
     assert told
-    assert {key: str(kind.properties[key].default).lower() for key in told} == {key: value.lower() for key, value in told.items()}
+    assert {key: str(kind.properties[key].default).lower() for key in told} == {
+        key: value.lower() for key, value in told.items()
+    }

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal import spaces
 from rehearsal.config import CloudConfig
 from rehearsal.plugins.digitalocean import spaces as client
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from tests.rehearsal.plugins.driving import Driver
+from rehearsal.spaces import server as spaces_server
+from tests.rehearsal.plugins.support.driving import Driver
 
 BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
 OBJECT = "digitalocean:index/spacesBucketObject:SpacesBucketObject"
@@ -35,12 +35,16 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     resolve = socket.getaddrinfo
 
     def only_the_endpoint(host: str, *rest: object, **more: object) -> object:
-        return resolve("127.0.0.1" if host == f"nyc3.spaces.{config.domain}" else host, *rest, **more)  # type: ignore[arg-type]
+        return resolve(
+            "127.0.0.1" if host == f"nyc3.spaces.{config.domain}" else host,
+            *rest,  # type: ignore[arg-type]
+            **more,  # type: ignore[arg-type]
+        )
 
     monkeypatch.setattr(socket, "getaddrinfo", only_the_endpoint)
     client._reachable.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = spaces.server(config, listener)
+        server = spaces_server.server(config, listener)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://{config.spaces_host}:{listener.getsockname()[1]}"
@@ -66,7 +70,9 @@ def test_a_bucket_is_made_read_changed_and_emptied(driver: Driver) -> None:
     versioned = {**asked, "versioning": {"enabled": True}}
     state = driver.update(BUCKET, bucket, state, versioned)
     assert driver.diff(BUCKET, state, versioned).keys == []
-    driver.create(OBJECT, {"bucket": bucket, "region": "nyc3", "key": "left/behind", "content": "x"})
+    driver.create(
+        OBJECT, {"bucket": bucket, "region": "nyc3", "key": "left/behind", "content": "x"}
+    )
 
     with pytest.raises(PluginError, match="BucketNotEmpty"):
         driver.delete(BUCKET, bucket, {**state, "forceDestroy": False})
@@ -78,10 +84,22 @@ def test_an_object_is_put_read_and_removed(driver: Driver, tmp_path: Path) -> No
     driver.create(BUCKET, {"name": "artifacts"})
     source = tmp_path / "backserve.pyz"
     source.write_bytes(bytes(range(256)) * 5000)
-    asked = {"bucket": "artifacts", "region": "nyc3", "key": "a b/backserve+1.pyz", "acl": "public-read", "source": str(source)}
-    key, state = driver.create(OBJECT, {**asked, "contentType": "application/zip", "metadata": {"made-by": "us"}})
+    asked = {
+        "bucket": "artifacts",
+        "region": "nyc3",
+        "key": "a b/backserve+1.pyz",
+        "acl": "public-read",
+        "source": str(source),
+    }
+    key, state = driver.create(
+        OBJECT, {**asked, "contentType": "application/zip", "metadata": {"made-by": "us"}}
+    )
     assert key == asked["key"]
-    assert (len(state["etag"]), state["contentType"], state["metadata"]) == (32, "application/zip", {"made-by": "us"})
+    assert (len(state["etag"]), state["contentType"], state["metadata"]) == (
+        32,
+        "application/zip",
+        {"made-by": "us"},
+    )
     full = {**asked, "contentType": "application/zip", "metadata": {"made-by": "us"}}
     assert driver.diff(OBJECT, state, full).keys == []
     assert driver.diff(OBJECT, state, {**full, "key": "other"}).replaces == ["key"]
@@ -110,7 +128,9 @@ def test_a_wrong_key_is_told(endpoint: str) -> None:
         wrong.create(BUCKET, {"name": "artifacts"})
 
 
-def test_missing_keys_are_told_with_their_remedy(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_keys_are_told_with_their_remedy(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
     keyless = Driver(PACKAGE, {"spacesEndpoint": endpoint})
@@ -119,4 +139,7 @@ def test_missing_keys_are_told_with_their_remedy(endpoint: str, monkeypatch: pyt
 
 
 def test_an_unknown_region_is_refused(driver: Driver) -> None:
-    assert "expected region to be one of" in driver.check(BUCKET, {"name": "b", "region": "mars1"})[1][0]
+    assert (
+        "expected region to be one of"
+        in driver.check(BUCKET, {"name": "b", "region": "mars1"})[1][0]
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal.plugins.resource import Function, Package, Resource
 from rehearsal.plugins.tables import Kind, Properties
-from tests.rehearsal.plugins.packages import FUNCTIONS, PACKAGES, RESOURCES
+from tests.rehearsal.plugins.support.packages import FUNCTIONS, PACKAGES, RESOURCES
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"
 WITHOUT_SCHEMA = ("random", "tls")
@@ -27,7 +27,11 @@ def token_name(item: Any) -> str:
     return str(item.token).rpartition(":")[2]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in RESOURCES if not kind.token.startswith(WITHOUT_SCHEMA)], ids=token_name)
+@pytest.mark.parametrize(
+    "kind",
+    [kind for kind in RESOURCES if not kind.token.startswith(WITHOUT_SCHEMA)],
+    ids=token_name,
+)
 def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
     official = schema(kind.token.partition(":")[0])
     resource = official["resources"][kind.token]
@@ -46,23 +50,34 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
         key for key in ("name",) if key in inputs and key not in resource["requiredInputs"]
     }
     for key, item in kind.properties.items():
-        agree(item.kind, resource["inputs"].get(key) or resource["outputs"][key], official, supported=item.supported)
+        agree(
+            item.kind,
+            resource["inputs"].get(key) or resource["outputs"][key],
+            official,
+            supported=item.supported,
+        )
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=token_name)
 def test_a_function_has_the_official_arguments(function: Function[Any]) -> None:
     official = schema(function.token.partition(":")[0])["functions"][function.token]
     assert set(function.inputs) == set(official.get("inputs", {}))
-    assert function.secrets == {key for key, item in official["outputs"].items() if item.get("secret")}
+    assert function.secrets == {
+        key for key, item in official["outputs"].items() if item.get("secret")
+    }
 
 
 @pytest.mark.parametrize(
-    "package", [package for package in PACKAGES if package.name not in WITHOUT_SCHEMA], ids=lambda package: package.name
+    "package",
+    [package for package in PACKAGES if package.name not in WITHOUT_SCHEMA],
+    ids=lambda package: package.name,
 )
 def test_a_package_has_the_official_configuration(package: Package[Any]) -> None:
     official = schema(package.name)["config"]
     assert set(package.config) == set(official)
-    assert {key for key, item in package.config.items() if item.secret} == {key for key, item in official.items() if item.get("secret")}
+    assert {key for key, item in package.config.items() if item.secret} == {
+        key for key, item in official.items() if item.get("secret")
+    }
 
 
 def agree(kind: Kind, official: dict[str, Any], whole: dict[str, Any], *, supported: bool) -> None:
@@ -89,6 +104,8 @@ def agree_fields(kind: Kind, official: dict[str, Any], whole: dict[str, Any]) ->
         return
     fields: Properties = kind.fields
     assert set(fields) == set(official["properties"])
-    assert {key for key, item in fields.items() if item.required} == set(official.get("required", []))
+    assert {key for key, item in fields.items() if item.required} == set(
+        official.get("required", [])
+    )
     for key, item in fields.items():
         agree(item.kind, official["properties"][key], whole, supported=item.supported)

@@ -12,7 +12,7 @@ from cryptography.x509.verification import PolicyBuilder, Store
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.tls.uses import EXTENDED_KEY_USAGES, KEY_USAGES
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.certificates import (
+from tests.rehearsal.plugins.support.certificates import (
     AUTHORITY,
     LOCALLY_SIGNED,
     NODE,
@@ -25,7 +25,7 @@ from tests.rehearsal.plugins.certificates import (
     key,
     parsed,
 )
-from tests.rehearsal.plugins.driving import Driver, State
+from tests.rehearsal.plugins.support.driving import Driver, State
 
 
 @pytest.fixture
@@ -45,17 +45,26 @@ def authority(plugin: Driver) -> Authority:
 
 def extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
     """Its value, None when there is none."""
-    return next((item.value for item in certificate.extensions if isinstance(item.value, kind)), None)
+    return next(
+        (item.value for item in certificate.extensions if isinstance(item.value, kind)), None
+    )
 
 
 def alone(plugin: Driver, **news: Any) -> x509.Certificate:
     """A self-signed certificate."""
     own = news.pop("privateKeyPem", None) or key(plugin)
-    return parsed(plugin.create(SELF_SIGNED, {"allowedUses": [], "privateKeyPem": own, "validityPeriodHours": 24, **news})[1])
+    return parsed(
+        plugin.create(
+            SELF_SIGNED,
+            {"allowedUses": [], "privateKeyPem": own, "validityPeriodHours": 24, **news},
+        )[1]
+    )
 
 
 def test_an_authority_is_one(plugin: Driver) -> None:
-    _, state = plugin.create(SELF_SIGNED, {**AUTHORITY, "privateKeyPem": key(plugin), "validityPeriodHours": 24})
+    _, state = plugin.create(
+        SELF_SIGNED, {**AUTHORITY, "privateKeyPem": key(plugin), "validityPeriodHours": 24}
+    )
     certificate = parsed(state)
     certificate.verify_directly_issued_by(certificate)
     assert [(item.oid._name, item.critical) for item in certificate.extensions] == [
@@ -65,33 +74,58 @@ def test_an_authority_is_one(plugin: Driver) -> None:
     ]
     assert extension(certificate, x509.BasicConstraints) == x509.BasicConstraints(True, None)
     usage = extension(certificate, x509.KeyUsage)
-    assert (usage.key_cert_sign, usage.crl_sign, usage.digital_signature, usage.key_agreement) == (True, True, False, False)
-    assert extension(certificate, x509.SubjectKeyIdentifier) == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
+    assert (usage.key_cert_sign, usage.crl_sign, usage.digital_signature, usage.key_agreement) == (
+        True,
+        True,
+        False,
+        False,
+    )
+    assert extension(
+        certificate, x509.SubjectKeyIdentifier
+    ) == x509.SubjectKeyIdentifier.from_public_key(certificate.public_key())
     assert state["keyAlgorithm"] == "ECDSA"
 
 
 def test_the_id_is_a_serial_number_of_128_random_bits(authority: Authority, plugin: Driver) -> None:
     made = [authority.sign(key(plugin)) for _ in range(4)]
-    assert [parsed(state).serial_number for _, state in made] == [int(resource_id) for resource_id, _ in made]
+    assert [parsed(state).serial_number for _, state in made] == [
+        int(resource_id) for resource_id, _ in made
+    ]
     assert max(int(resource_id).bit_length() for resource_id, _ in made) in range(100, 129)
 
 
-def test_the_time_is_in_the_state_and_in_the_certificate(authority: Authority, plugin: Driver) -> None:
+def test_the_time_is_in_the_state_and_in_the_certificate(
+    authority: Authority, plugin: Driver
+) -> None:
     _, state = authority.sign(key(plugin))
-    assert (state["validityStartTime"], state["validityEndTime"]) == ("2031-05-17T09:30:15.250000Z", "2031-08-15T09:30:15.250000Z")
+    assert (state["validityStartTime"], state["validityEndTime"]) == (
+        "2031-05-17T09:30:15.250000Z",
+        "2031-08-15T09:30:15.250000Z",
+    )
     certificate = parsed(state)
     assert certificate.not_valid_before_utc == START.replace(microsecond=0)
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 90
     assert state["readyForRenewal"] is False
 
 
-def test_a_node_s_certificate_is_for_what_its_request_names(authority: Authority, plugin: Driver) -> None:
-    _, state = authority.sign(key(plugin), dnsNames=["localhost", "prime01.node.consul"], ipAddresses=["127.0.0.1", "10.10.0.2"])
+def test_a_node_s_certificate_is_for_what_its_request_names(
+    authority: Authority, plugin: Driver
+) -> None:
+    _, state = authority.sign(
+        key(plugin),
+        dnsNames=["localhost", "prime01.node.consul"],
+        ipAddresses=["127.0.0.1", "10.10.0.2"],
+    )
     certificate = parsed(state)
     certificate.verify_directly_issued_by(parsed({"certPem": authority.certificate}))
     assert certificate.subject.rfc4514_string() == "CN=node"
     names = extension(certificate, x509.SubjectAlternativeName)
-    assert [str(name.value) for name in names] == ["localhost", "prime01.node.consul", "127.0.0.1", "10.10.0.2"]
+    assert [str(name.value) for name in names] == [
+        "localhost",
+        "prime01.node.consul",
+        "127.0.0.1",
+        "10.10.0.2",
+    ]
     assert extension(certificate, x509.BasicConstraints) == x509.BasicConstraints(False, None)
     assert extension(certificate, x509.SubjectKeyIdentifier) is None
     known = extension(parsed({"certPem": authority.certificate}), x509.SubjectKeyIdentifier)
@@ -110,7 +144,9 @@ def test_every_key_usage_is_written(plugin: Driver, use: str) -> None:
 @pytest.mark.parametrize("use", EXTENDED_KEY_USAGES)
 def test_every_extended_key_usage_is_written(plugin: Driver, use: str) -> None:
     certificate = alone(plugin, allowedUses=[use])
-    assert [item.dotted_string for item in extension(certificate, x509.ExtendedKeyUsage)] == [EXTENDED_KEY_USAGES[use]]
+    assert [item.dotted_string for item in extension(certificate, x509.ExtendedKeyUsage)] == [
+        EXTENDED_KEY_USAGES[use]
+    ]
     assert extension(certificate, x509.KeyUsage) is None
 
 
@@ -141,14 +177,20 @@ def test_the_digest_is_as_strong_as_the_key(plugin: Driver, kind: State, digest:
         ({"isCaCertificate": True, "setAuthorityKeyId": True}, True, True),
     ],
 )
-def test_key_identifiers_are_written_when_asked_for(plugin: Driver, news: State, own: bool, authority: bool) -> None:
+def test_key_identifiers_are_written_when_asked_for(
+    plugin: Driver, news: State, own: bool, authority: bool
+) -> None:
     certificate = alone(plugin, subject={"commonName": "x"}, **news)
     assert (extension(certificate, x509.SubjectKeyIdentifier) is not None) == own
     assert (extension(certificate, x509.AuthorityKeyIdentifier) is not None) == authority
 
 
-@pytest.mark.parametrize(("news", "longest"), [({}, None), ({"maxPathLength": 0}, None), ({"maxPathLength": 2}, 2)])
-def test_the_longest_path_is_written_as_go_does(plugin: Driver, news: State, longest: int | None) -> None:
+@pytest.mark.parametrize(
+    ("news", "longest"), [({}, None), ({"maxPathLength": 0}, None), ({"maxPathLength": 2}, 2)]
+)
+def test_the_longest_path_is_written_as_go_does(
+    plugin: Driver, news: State, longest: int | None
+) -> None:
     certificate = alone(plugin, isCaCertificate=True, subject={"commonName": "x"}, **news)
     assert extension(certificate, x509.BasicConstraints).path_length == longest
 
@@ -156,7 +198,10 @@ def test_the_longest_path_is_written_as_go_does(plugin: Driver, news: State, lon
 def test_names_are_critical_without_a_subject(plugin: Driver) -> None:
     for subject, critical in (({"commonName": "x"}, False), ({}, True)):
         certificate = alone(plugin, subject=subject, dnsNames=["localhost"])
-        assert certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical == critical
+        assert (
+            certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
+            == critical
+        )
 
 
 @pytest.mark.parametrize(
@@ -188,22 +233,41 @@ def test_an_authority_signs_with_its_own_key_only(authority: Authority, plugin: 
 @pytest.mark.parametrize(
     ("news", "failure"),
     [
-        ({"allowedUses": ["server_auth", "server"]}, "allowedUses[1]: thing: value must be one of: any_extended, cert_signing"),
-        ({"validityPeriodHours": -1}, "validityPeriodHours: thing: value must be at least 0, got: -1"),
+        (
+            {"allowedUses": ["server_auth", "server"]},
+            "allowedUses[1]: thing: value must be one of: any_extended, cert_signing",
+        ),
+        (
+            {"validityPeriodHours": -1},
+            "validityPeriodHours: thing: value must be at least 0, got: -1",
+        ),
         ({"earlyRenewalHours": -1}, "earlyRenewalHours: thing: value must be at least 0, got: -1"),
         ({"maxPathLength": -2}, "maxPathLength: thing: value must be at least -1, got: -2"),
-        ({"privateKeyPem": None}, "privateKeyPem: thing: exactly one of privateKeyPem and privateKeyPemWo must be set"),
-        ({"privateKeyPemWo": "x"}, "privateKeyPemWo: thing: 'privateKeyPemWo' is in the official schema, but this stand-in"),
-        ({"nameConstraintPermittedDnsNames": ["x"]}, "nameConstraintPermittedDnsNames: thing: 'nameConstraintPermittedDnsNames' is not in"),
+        (
+            {"privateKeyPem": None},
+            "privateKeyPem: thing: exactly one of privateKeyPem and privateKeyPemWo must be set",
+        ),
+        (
+            {"privateKeyPemWo": "x"},
+            "privateKeyPemWo: thing: 'privateKeyPemWo' is in the official schema, but this stand-in",
+        ),
+        (
+            {"nameConstraintPermittedDnsNames": ["x"]},
+            "nameConstraintPermittedDnsNames: thing: 'nameConstraintPermittedDnsNames' is not in",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(plugin: Driver, news: State, failure: str) -> None:
-    _, failures = plugin.check(SELF_SIGNED, {**NODE, "privateKeyPem": "x", "validityPeriodHours": 1, **news})
+    _, failures = plugin.check(
+        SELF_SIGNED, {**NODE, "privateKeyPem": "x", "validityPeriodHours": 1, **news}
+    )
     assert [item[: len(failure)] for item in failures] == [failure]
 
 
 def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver) -> None:
-    unknown = dict.fromkeys(("allowedUses", "privateKeyPem", "validityPeriodHours", "earlyRenewalHours"), UNKNOWN)
+    unknown = dict.fromkeys(
+        ("allowedUses", "privateKeyPem", "validityPeriodHours", "earlyRenewalHours"), UNKNOWN
+    )
     assert plugin.check(SELF_SIGNED, unknown)[1] == []
     assert plugin.check(SELF_SIGNED, unknown | {"allowedUses": [UNKNOWN]})[1] == []
 
@@ -217,7 +281,11 @@ def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver) -> None:
         ({"allowedUses": ["server_auth"]}, ["allowedUses"], ["allowedUses"]),
         ({"caCertPem": "another"}, ["caCertPem"], ["caCertPem"]),
         ({"certRequestPem": UNKNOWN}, ["certRequestPem"], ["certRequestPem"]),
-        ({"earlyRenewalHours": 2000, "setSubjectKeyId": True}, ["earlyRenewalHours", "setSubjectKeyId"], ["setSubjectKeyId"]),
+        (
+            {"earlyRenewalHours": 2000, "setSubjectKeyId": True},
+            ["earlyRenewalHours", "setSubjectKeyId"],
+            ["setSubjectKeyId"],
+        ),
     ],
 )
 def test_only_the_early_renewal_changes_in_place(
@@ -251,26 +319,49 @@ RENEWAL = [
 @pytest.mark.parametrize("token", [SELF_SIGNED, LOCALLY_SIGNED])
 @pytest.mark.parametrize(("early", "hours", "due"), RENEWAL)
 def test_a_certificate_is_replaced_when_its_time_is_nearly_over(
-    hands: Hands, plugin: Driver, authority: Authority, token: str, early: int, hours: float, due: bool
+    hands: Hands,
+    plugin: Driver,
+    authority: Authority,
+    token: str,
+    early: int,
+    hours: float,
+    due: bool,
 ) -> None:
     _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
     news: State = {"validityPeriodHours": 100, "earlyRenewalHours": early}
-    news = authority.wants(asked["certRequestPem"], **news) if token == LOCALLY_SIGNED else {**NODE, "privateKeyPem": key(plugin), **news}
+    news = (
+        authority.wants(asked["certRequestPem"], **news)
+        if token == LOCALLY_SIGNED
+        else {**NODE, "privateKeyPem": key(plugin), **news}
+    )
     inputs = plugin.inputs(token, news)
     resource_id, state = plugin.create(token, news)
     hands.pass_by(hours=hours)
 
     found = plugin.diff(token, state, news)
-    assert (found.keys, found.replaces) == ((["readyForRenewal"], ["readyForRenewal"]) if due else ([], []))
+    assert (found.keys, found.replaces) == (
+        (["readyForRenewal"], ["readyForRenewal"]) if due else ([], [])
+    )
     assert found.delete_first is False
-    assert plugin.read(token, resource_id, state, inputs) == (resource_id, state | {"readyForRenewal": due}, inputs)
+    assert plugin.read(token, resource_id, state, inputs) == (
+        resource_id,
+        state | {"readyForRenewal": due},
+        inputs,
+    )
     if due:
         _, fresh = plugin.create(token, news)
         assert plugin.diff(token, fresh, news).keys == []
 
 
-def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(hands: Hands, plugin: Driver) -> None:
-    news = {**NODE, "privateKeyPem": key(plugin), "validityPeriodHours": 100, "earlyRenewalHours": 10}
+def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(
+    hands: Hands, plugin: Driver
+) -> None:
+    news = {
+        **NODE,
+        "privateKeyPem": key(plugin),
+        "validityPeriodHours": 100,
+        "earlyRenewalHours": 10,
+    }
     resource_id, state = plugin.create(SELF_SIGNED, news)
     hands.pass_by(hours=50)
     sooner = plugin.diff(SELF_SIGNED, state, news | {"earlyRenewalHours": 60})
@@ -285,7 +376,12 @@ def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(hands
 
 @pytest.mark.parametrize(("period", "early"), [(0, 0), (10, 10), (10, 11)])
 def test_what_is_due_from_the_start_says_so(plugin: Driver, period: int, early: int) -> None:
-    news = {**NODE, "privateKeyPem": key(plugin), "validityPeriodHours": period, "earlyRenewalHours": early}
+    news = {
+        **NODE,
+        "privateKeyPem": key(plugin),
+        "validityPeriodHours": period,
+        "earlyRenewalHours": early,
+    }
     _, state = plugin.create(SELF_SIGNED, news)
     assert state["readyForRenewal"] is True
     assert plugin.diff(SELF_SIGNED, state, news).replaces == ["readyForRenewal"]
@@ -294,7 +390,9 @@ def test_what_is_due_from_the_start_says_so(plugin: Driver, period: int, early: 
 class Party:
     """One end of a mutual TLS connection in memory."""
 
-    def __init__(self, directory: Path, authority: Authority, own: str, state: State, *, server: bool) -> None:
+    def __init__(
+        self, directory: Path, authority: Authority, own: str, state: State, *, server: bool
+    ) -> None:
         file = directory / f"{'server' if server else 'client'}.pem"
         file.write_text(own + state["certPem"])
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
@@ -302,7 +400,9 @@ class Party:
         context.load_verify_locations(cadata=authority.certificate)
         context.verify_mode = ssl.CERT_REQUIRED
         self.received, self.sent = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.connection = context.wrap_bio(self.received, self.sent, server, None if server else "localhost")
+        self.connection = context.wrap_bio(
+            self.received, self.sent, server, None if server else "localhost"
+        )
 
     def step(self) -> bool:
         """Whether the handshake is done here."""
@@ -332,11 +432,26 @@ def today() -> Driver:
     return driver()
 
 
-@pytest.mark.parametrize("kind", [{"algorithm": "RSA"}, {"ecdsaCurve": "P256"}, {"ecdsaCurve": "P384"}, {"algorithm": "ED25519"}])
-def test_certificates_of_one_authority_trust_each_other(today: Driver, tmp_path: Path, kind: State) -> None:
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"algorithm": "RSA"},
+        {"ecdsaCurve": "P256"},
+        {"ecdsaCurve": "P384"},
+        {"algorithm": "ED25519"},
+    ],
+)
+def test_certificates_of_one_authority_trust_each_other(
+    today: Driver, tmp_path: Path, kind: State
+) -> None:
     authority = Authority.make(today, key(today, **kind))
-    ends = [(own := key(today, **kind), authority.sign(own, dnsNames=["localhost"])[1]) for _ in range(2)]
-    client, server = (Party(tmp_path, authority, *end, server=bool(index)) for index, end in enumerate(ends))
+    ends = [
+        (own := key(today, **kind), authority.sign(own, dnsNames=["localhost"])[1])
+        for _ in range(2)
+    ]
+    client, server = (
+        Party(tmp_path, authority, *end, server=bool(index)) for index, end in enumerate(ends)
+    )
     shake(client, server)
     assert client.connection.version() == "TLSv1.3"
     assert server.connection.getpeercert()["subject"] == ((("commonName", "node"),),)  # type: ignore[index]
@@ -345,8 +460,12 @@ def test_certificates_of_one_authority_trust_each_other(today: Driver, tmp_path:
 def test_a_certificate_of_another_authority_is_refused(today: Driver, tmp_path: Path) -> None:
     authority, other = Authority.make(today), Authority.make(today)
     mine, theirs = key(today), key(today)
-    server = Party(tmp_path, authority, mine, authority.sign(mine, dnsNames=["localhost"])[1], server=True)
-    client = Party(tmp_path, authority, theirs, other.sign(theirs, dnsNames=["localhost"])[1], server=False)
+    server = Party(
+        tmp_path, authority, mine, authority.sign(mine, dnsNames=["localhost"])[1], server=True
+    )
+    client = Party(
+        tmp_path, authority, theirs, other.sign(theirs, dnsNames=["localhost"])[1], server=False
+    )
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
         shake(client, server)
 

@@ -16,8 +16,16 @@ from pulumi.provider.experimental import provider as engine
 from rehearsal.plugins import values
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.certificates import KEY, LOCALLY_SIGNED, REQUEST, SELF_SIGNED, Authority, driver, key
-from tests.rehearsal.plugins.driving import Driver, State, urn
+from tests.rehearsal.plugins.support.certificates import (
+    KEY,
+    LOCALLY_SIGNED,
+    REQUEST,
+    SELF_SIGNED,
+    Authority,
+    driver,
+    key,
+)
+from tests.rehearsal.plugins.support.driving import Driver, State, urn
 
 KINDS: list[tuple[State, str, str]] = [
     ({"algorithm": "RSA"}, "RSA", "ssh-rsa"),
@@ -27,7 +35,12 @@ KINDS: list[tuple[State, str, str]] = [
     ({"algorithm": "ECDSA", "ecdsaCurve": "P521"}, "EC", "ecdsa-sha2-nistp521"),
     ({"algorithm": "ED25519"}, "", "ssh-ed25519"),
 ]
-SSH = ("privateKeyOpenssh", "publicKeyOpenssh", "publicKeyFingerprintMd5", "publicKeyFingerprintSha256")
+SSH = (
+    "privateKeyOpenssh",
+    "publicKeyOpenssh",
+    "publicKeyFingerprintMd5",
+    "publicKeyFingerprintSha256",
+)
 
 
 @pytest.fixture
@@ -46,25 +59,45 @@ def test_every_form_is_of_one_key(plugin: Driver, news: State, heading: str, ssh
     loaded: Any = serialization.load_pem_private_key(state["privateKeyPem"].encode(), None)
     whole = public(loaded)
 
-    assert state["privateKeyPem"].startswith(f"-----BEGIN {heading} PRIVATE KEY-----\n".replace("  ", " "))
+    assert state["privateKeyPem"].startswith(
+        f"-----BEGIN {heading} PRIVATE KEY-----\n".replace("  ", " ")
+    )
     assert state["privateKeyPemPkcs8"].startswith("-----BEGIN PRIVATE KEY-----\n")
     assert state["privateKeyOpenssh"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
-    assert public(serialization.load_pem_private_key(state["privateKeyPemPkcs8"].encode(), None)) == whole
-    assert public(serialization.load_ssh_private_key(state["privateKeyOpenssh"].encode(), None)) == whole
+    assert (
+        public(serialization.load_pem_private_key(state["privateKeyPemPkcs8"].encode(), None))
+        == whole
+    )
+    assert (
+        public(serialization.load_ssh_private_key(state["privateKeyOpenssh"].encode(), None))
+        == whole
+    )
     assert serialization.load_pem_public_key(state["publicKeyPem"].encode()) == loaded.public_key()
-    assert serialization.load_ssh_public_key(state["publicKeyOpenssh"].encode()) == loaded.public_key()
+    assert (
+        serialization.load_ssh_public_key(state["publicKeyOpenssh"].encode()) == loaded.public_key()
+    )
     assert state["publicKeyOpenssh"].split(" ")[0] == ssh_kind
     assert state["publicKeyOpenssh"].endswith("\n")
     assert resource_id == hashlib.sha1(whole.strip()).hexdigest()
 
 
 @pytest.mark.parametrize(("news", "heading", "ssh_kind"), KINDS, ids=lambda value: str(value))
-def test_fingerprints_are_written_as_ssh_keygen_does(plugin: Driver, news: State, heading: str, ssh_kind: str) -> None:
+def test_fingerprints_are_written_as_ssh_keygen_does(
+    plugin: Driver, news: State, heading: str, ssh_kind: str
+) -> None:
     _, state = plugin.create(KEY, news)
     loaded: Any = serialization.load_ssh_public_key(state["publicKeyOpenssh"].encode())
     assert state["publicKeyFingerprintMd5"].count(":") == 15
-    assert bytes.fromhex(state["publicKeyFingerprintMd5"].replace(":", "")) == serialization.ssh_key_fingerprint(loaded, hashes.MD5())
-    told = subprocess.run(["ssh-keygen", "-lf", "-"], input=state["publicKeyOpenssh"], capture_output=True, text=True, check=True)
+    assert bytes.fromhex(
+        state["publicKeyFingerprintMd5"].replace(":", "")
+    ) == serialization.ssh_key_fingerprint(loaded, hashes.MD5())
+    told = subprocess.run(
+        ["ssh-keygen", "-lf", "-"],
+        input=state["publicKeyOpenssh"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert told.stdout.split()[1] == state["publicKeyFingerprintSha256"]
 
 
@@ -76,7 +109,10 @@ def test_openssh_has_no_p224(plugin: Driver) -> None:
 
 
 def test_rsa_keys_have_the_bits_asked_for(plugin: Driver) -> None:
-    sizes = [serialization.load_pem_private_key(key(plugin, algorithm="RSA", **news).encode(), None) for news in ({}, {"rsaBits": 3072})]
+    sizes = [
+        serialization.load_pem_private_key(key(plugin, algorithm="RSA", **news).encode(), None)
+        for news in ({}, {"rsaBits": 3072})
+    ]
     assert [getattr(item, "key_size", 0) for item in sizes] == [2048, 3072]
     with pytest.raises(PluginError, match="Unable to generate Key from configuration"):
         key(plugin, algorithm="RSA", rsaBits=512)
@@ -85,21 +121,45 @@ def test_rsa_keys_have_the_bits_asked_for(plugin: Driver) -> None:
 @pytest.mark.parametrize(
     ("token", "news", "failures"),
     [
-        (KEY, {"algorithm": "DSA"}, ["algorithm: thing: value must be one of: RSA, ECDSA, ED25519"]),
-        (KEY, {"algorithm": "ECDSA", "ecdsaCurve": "P192"}, ["ecdsaCurve: thing: value must be one of: P224, P256, P384, P521"]),
+        (
+            KEY,
+            {"algorithm": "DSA"},
+            ["algorithm: thing: value must be one of: RSA, ECDSA, ED25519"],
+        ),
+        (
+            KEY,
+            {"algorithm": "ECDSA", "ecdsaCurve": "P192"},
+            ["ecdsaCurve: thing: value must be one of: P224, P256, P384, P521"],
+        ),
         (KEY, {"algorithm": UNKNOWN, "ecdsaCurve": UNKNOWN}, []),
-        (REQUEST, {}, ["privateKeyPem: thing: exactly one of privateKeyPem and privateKeyPemWo must be set"]),
+        (
+            REQUEST,
+            {},
+            ["privateKeyPem: thing: exactly one of privateKeyPem and privateKeyPemWo must be set"],
+        ),
         (REQUEST, {"privateKeyPem": UNKNOWN}, []),
     ],
 )
-def test_what_cannot_be_is_refused(plugin: Driver, token: str, news: State, failures: list[str]) -> None:
+def test_what_cannot_be_is_refused(
+    plugin: Driver, token: str, news: State, failures: list[str]
+) -> None:
     assert plugin.check(token, news)[1] == failures
 
 
 def test_a_request_names_what_the_program_says(plugin: Driver) -> None:
     own = key(plugin)
-    subject = {"commonName": "node", "organization": "slipway", "country": "DE", "streetAddresses": ["Dock 1", "Dock 2"], "province": ""}
-    names = {"dnsNames": ["server.dc1.consul", "localhost"], "ipAddresses": ["10.10.0.2", "::1"], "uris": ["spiffe://slipway/node"]}
+    subject = {
+        "commonName": "node",
+        "organization": "slipway",
+        "country": "DE",
+        "streetAddresses": ["Dock 1", "Dock 2"],
+        "province": "",
+    }
+    names = {
+        "dnsNames": ["server.dc1.consul", "localhost"],
+        "ipAddresses": ["10.10.0.2", "::1"],
+        "uris": ["spiffe://slipway/node"],
+    }
     resource_id, state = plugin.create(REQUEST, {"privateKeyPem": own, "subject": subject, **names})
 
     request = x509.load_pem_x509_csr(state["certRequestPem"].encode())
@@ -113,7 +173,11 @@ def test_a_request_names_what_the_program_says(plugin: Driver) -> None:
         (NameOID.COMMON_NAME, "node"),
     ]
     found = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    assert [str(item.value) for item in found] == [*names["dnsNames"], *names["ipAddresses"], *names["uris"]]
+    assert [str(item.value) for item in found] == [
+        *names["dnsNames"],
+        *names["ipAddresses"],
+        *names["uris"],
+    ]
     assert state["keyAlgorithm"] == "ECDSA"
     assert resource_id == hashlib.sha1(request.public_bytes(Encoding.DER).strip()).hexdigest()
 
@@ -121,10 +185,21 @@ def test_a_request_names_what_the_program_says(plugin: Driver) -> None:
 def test_a_request_needs_no_name(plugin: Driver) -> None:
     _, state = plugin.create(REQUEST, {"privateKeyPem": key(plugin, algorithm="ED25519")})
     request = x509.load_pem_x509_csr(state["certRequestPem"].encode())
-    assert (list(request.subject), list(request.extensions), state["keyAlgorithm"]) == ([], [], "ED25519")
+    assert (list(request.subject), list(request.extensions), state["keyAlgorithm"]) == (
+        [],
+        [],
+        "ED25519",
+    )
 
 
-@pytest.mark.parametrize("news", [{"ipAddresses": ["10.0.0"]}, {"dnsNames": ["schöner.test"]}, {"subject": {"country": "Germany"}}])
+@pytest.mark.parametrize(
+    "news",
+    [
+        {"ipAddresses": ["10.0.0"]},
+        {"dnsNames": ["schöner.test"]},
+        {"subject": {"country": "Germany"}},
+    ],
+)
 def test_a_name_that_cannot_be_written_is_told(plugin: Driver, news: State) -> None:
     with pytest.raises(PluginError, match="Invalid name of a certificate"):
         plugin.create(REQUEST, {"privateKeyPem": key(plugin), **news})
@@ -135,7 +210,11 @@ def test_a_broken_key_is_told_without_showing_it(plugin: Driver, token: str) -> 
     body = "bm90aGluZyBmb3IgeW91ciBleWVz"
     broken = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
     _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
-    news = {"privateKeyPem": broken} if token == REQUEST else {"privateKeyPem": broken, "allowedUses": [], "validityPeriodHours": 1}
+    news = (
+        {"privateKeyPem": broken}
+        if token == REQUEST
+        else {"privateKeyPem": broken, "allowedUses": [], "validityPeriodHours": 1}
+    )
     if token == LOCALLY_SIGNED:
         news = Authority.make(plugin).wants(asked["certRequestPem"], caPrivateKeyPem=broken)
     with pytest.raises(PluginError, match=r"Failed to parse (CA )?private key PEM") as failure:
@@ -152,16 +231,30 @@ def test_nothing_can_be_imported(plugin: Driver, token: str) -> None:
 
 def test_a_preview_makes_no_key(plugin: Driver) -> None:
     _, state = plugin.create(KEY, {"algorithm": "ED25519"}, preview=True)
-    assert {name for name, value in state.items() if value == UNKNOWN} == {*SSH, "privateKeyPem", "privateKeyPemPkcs8", "publicKeyPem"}
+    assert {name for name, value in state.items() if value == UNKNOWN} == {
+        *SSH,
+        "privateKeyPem",
+        "privateKeyPemPkcs8",
+        "publicKeyPem",
+    }
 
 
 @pytest.mark.parametrize("given", ["a key", UNKNOWN])
 def test_a_secret_is_one_in_every_answer(plugin: Driver, given: str) -> None:
     """Although the program passes it as plain text."""
-    news, state = values.to_engine({"privateKeyPem": given}), values.to_engine({"privateKeyPem": given, "certRequestPem": "-"})
-    checked = asyncio.run(plugin.plugin.check(engine.CheckRequest(urn(REQUEST, "thing"), {}, news, b"")))
-    previewed = asyncio.run(plugin.plugin.create(engine.CreateRequest(urn(REQUEST, "thing"), news, 0, True)))
-    read = asyncio.run(plugin.plugin.read(engine.ReadRequest(urn(REQUEST, "thing"), "1", state, news)))
+    news, state = (
+        values.to_engine({"privateKeyPem": given}),
+        values.to_engine({"privateKeyPem": given, "certRequestPem": "-"}),
+    )
+    checked = asyncio.run(
+        plugin.plugin.check(engine.CheckRequest(urn(REQUEST, "thing"), {}, news, b""))
+    )
+    previewed = asyncio.run(
+        plugin.plugin.create(engine.CreateRequest(urn(REQUEST, "thing"), news, 0, True))
+    )
+    read = asyncio.run(
+        plugin.plugin.read(engine.ReadRequest(urn(REQUEST, "thing"), "1", state, news))
+    )
     for answer in (checked.inputs, previewed.properties, read.properties, read.inputs):
         assert answer
         assert answer["privateKeyPem"].is_secret
@@ -169,4 +262,9 @@ def test_a_secret_is_one_in_every_answer(plugin: Driver, given: str) -> None:
 
 def test_a_plugin_starts_without_loading_what_only_a_new_key_needs() -> None:
     told = "import sys, rehearsal.plugins.tls.package; print('cryptography' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout == "False\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", told], capture_output=True, text=True, check=True
+        ).stdout
+        == "False\n"
+    )

@@ -14,14 +14,30 @@ from rehearsal.plugins import values
 from rehearsal.plugins.resource import Package, Resource
 from rehearsal.plugins.tables import State
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.driving import Driver, urn
-from tests.rehearsal.plugins.packages import PACKAGES, RESOURCES
-from tests.rehearsal.plugins.recorded import DATACENTER
-from tests.rehearsal.plugins.samples import SETTABLE, checked, name_of, required, sample, state_of
-from tests.rehearsal.plugins.service import Call, Reply, Service
+from tests.rehearsal.plugins.support.driving import Driver, urn
+from tests.rehearsal.plugins.support.packages import PACKAGES, RESOURCES
+from tests.rehearsal.plugins.support.recorded import DATACENTER
+from tests.rehearsal.plugins.support.samples import (
+    SETTABLE,
+    checked,
+    name_of,
+    required,
+    sample,
+    state_of,
+)
+from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 DOCUMENTED = re.compile(r"[Dd]efault(?:s to|:| value is|s to the value)\s+`(\w+)`")
-THE_SERVICES = {"network", "networkStack", "projectId", "size", "sizeUnit", "tlsCipherPolicy", "ttl", "type"}
+THE_SERVICES = {
+    "network",
+    "networkStack",
+    "projectId",
+    "size",
+    "sizeUnit",
+    "tlsCipherPolicy",
+    "ttl",
+    "type",
+}
 """What the plugin leaves out, and the service fills in."""
 FOLLOW_EACH_OTHER = {"number", "numeric"}
 """Tested with the passwords."""
@@ -32,9 +48,17 @@ NEEDED: dict[str, State] = {
     "DnsRecord": {"type": "A"},
     "Job": {"json": True},
     "LoadBalancer": {"region": "nyc3"},
-    "LocallySignedCert": {"caPrivateKeyPem": "pem", "allowedUses": ["server_auth"], "validityPeriodHours": 1},
+    "LocallySignedCert": {
+        "caPrivateKeyPem": "pem",
+        "allowedUses": ["server_auth"],
+        "validityPeriodHours": 1,
+    },
     "PrivateKey": {"algorithm": "ED25519"},
-    "SelfSignedCert": {"privateKeyPem": "pem", "allowedUses": ["server_auth"], "validityPeriodHours": 1},
+    "SelfSignedCert": {
+        "privateKeyPem": "pem",
+        "allowedUses": ["server_auth"],
+        "validityPeriodHours": 1,
+    },
 }
 """What the checks of a resource demand of what is required."""
 BESIDES: dict[str, State] = {"backupPolicy": {"backups": True}, "domains": {"type": "lets_encrypt"}}
@@ -78,7 +102,9 @@ def driver_of(drivers: dict[str, Driver], kind: type[Resource[Any]]) -> Driver:
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_a_preview_takes_what_is_not_known_yet(drivers: dict[str, Driver], service: Service, kind: type[Resource[Any]], key: str) -> None:
+def test_a_preview_takes_what_is_not_known_yet(
+    drivers: dict[str, Driver], service: Service, kind: type[Resource[Any]], key: str
+) -> None:
     """Neither check, nor comparison, nor a creation or an update that is only told of stumbles over it, or changes anything."""
     driver, item = driver_of(drivers, kind), kind.properties[key]
     before = len(service.calls)
@@ -97,31 +123,53 @@ def test_a_preview_takes_what_is_not_known_yet(drivers: dict[str, Driver], servi
     assert (key in found.replaces) == item.replaces
     if not found.replaces:
         assert driver.update(kind.token, "1", state, asked, preview=True)[key] == UNKNOWN
-    assert [call.method for call in service.calls[before:] if call.method != "GET" and "/plan" not in call.path] == []
+    assert [
+        call.method
+        for call in service.calls[before:]
+        if call.method != "GET" and "/plan" not in call.path
+    ] == []
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
-def test_what_is_secret_stays_so_in_every_answer(drivers: dict[str, Driver], kind: type[Resource[Any]]) -> None:
+def test_what_is_secret_stays_so_in_every_answer(
+    drivers: dict[str, Driver], kind: type[Resource[Any]]
+) -> None:
     plugin, name = driver_of(drivers, kind).plugin, urn(kind.token, "thing")
     secret = {key for key, item in kind.properties.items() if item.secret}
-    given = {key: sample(item.kind, 1, key) for key, item in kind.properties.items() if item.input and item.supported and item.secret}
+    given = {
+        key: sample(item.kind, 1, key)
+        for key, item in kind.properties.items()
+        if item.input and item.supported and item.secret
+    }
     news = values.to_engine({**around(kind, ""), **given})
     inputs = asyncio.run(plugin.check(engine.CheckRequest(name, {}, news, b"seed"))).inputs or {}
     assert {key for key, value in inputs.items() if value.is_secret} == secret & set(given)
     made = asyncio.run(plugin.create(engine.CreateRequest(name, inputs, 0, True))).properties
     assert {key for key, value in made.items() if value.is_secret} == secret & set(made)
-    assert {key for key, item in kind.properties.items() if item.secret and not item.input} <= set(made)
+    assert {key for key, item in kind.properties.items() if item.secret and not item.input} <= set(
+        made
+    )
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
-def test_what_is_left_out_is_the_documented_default(drivers: dict[str, Driver], kind: type[Resource[Any]]) -> None:
+def test_what_is_left_out_is_the_documented_default(
+    drivers: dict[str, Driver], kind: type[Resource[Any]]
+) -> None:
     """By the official SDK, which tells each property's."""
-    arguments = getattr(import_module(f"pulumi_{of(kind).name}"), f"{kind.token.rpartition(':')[2]}Args")
+    arguments = getattr(
+        import_module(f"pulumi_{of(kind).name}"), f"{kind.token.rpartition(':')[2]}Args"
+    )
     _, planned = driver_of(drivers, kind).create(kind.token, around(kind, ""), preview=True)
     for told in (inspect.getdoc(arguments.__init__) or "").split(":param ")[1:]:
         head, *rest = told.partition(":")[0].split()[-1].split("_")
         key = head + "".join(part.title() for part in rest)
         default = DOCUMENTED.search(told)
         item = kind.properties.get(key)  # the SDK may be of a later version than the tables
-        if item and default and item.supported and not item.required and key not in THE_SERVICES | FOLLOW_EACH_OTHER:
+        if (
+            item
+            and default
+            and item.supported
+            and not item.required
+            and key not in THE_SERVICES | FOLLOW_EACH_OTHER
+        ):
             assert str(planned.get(key)).lower() == default[1].lower(), key

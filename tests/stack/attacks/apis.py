@@ -27,7 +27,9 @@ class Request:
 
 def sent(victim: Victim, api: Api, request: Request, token: str = "") -> Outcome:
     """The outcome of one request."""
-    answer = api.ask(request.method, victim.filled(request.path), token, victim.filled(request.body))
+    answer = api.ask(
+        request.method, victim.filled(request.path), token, victim.filled(request.body)
+    )
     got = 200 <= answer.status < 300 and victim.filled(request.sign) in answer.text
     return Outcome(got, answer.seen)
 
@@ -36,18 +38,43 @@ JOB = {
     "ID": "intruder",
     "Type": "batch",
     "Datacenters": ["{datacenter}"],
-    "TaskGroups": [{"Name": "intruder", "Tasks": [{"Name": "intruder", "Driver": "{driver}", "Config": {"command": "/usr/bin/true"}}]}],
+    "TaskGroups": [
+        {
+            "Name": "intruder",
+            "Tasks": [
+                {"Name": "intruder", "Driver": "{driver}", "Config": {"command": "/usr/bin/true"}}
+            ],
+        }
+    ],
 }
 """Of the attacker's own."""
 
 OF_CONSUL = [
     Request("names its members", "GET", "/v1/agent/members", "{node}", refusal=NOTHING_SHOWN),
     Request("names its nodes", "GET", "/v1/catalog/nodes", "{node}", refusal=NOTHING_SHOWN),
-    Request("tells where backserve is", "GET", "/v1/health/service/backserve", "backserve", refusal=NOTHING_SHOWN),
+    Request(
+        "tells where backserve is",
+        "GET",
+        "/v1/health/service/backserve",
+        "backserve",
+        refusal=NOTHING_SHOWN,
+    ),
     Request("gives away a key's value", "GET", "/v1/kv/attacks/planted?raw", "{planted}"),
     Request("takes another value for a key", "PUT", "/v1/kv/attacks/written", "true", "changed"),
-    Request("takes a false node", "PUT", "/v1/catalog/register", "true", {"Node": "false-node", "Address": "192.0.2.1"}),
-    Request("takes an intention", "PUT", "/v1/connect/intentions/exact?source=stranger&destination=backserve", "true", {"Action": "allow"}),
+    Request(
+        "takes a false node",
+        "PUT",
+        "/v1/catalog/register",
+        "true",
+        {"Node": "false-node", "Address": "192.0.2.1"},
+    ),
+    Request(
+        "takes an intention",
+        "PUT",
+        "/v1/connect/intentions/exact?source=stranger&destination=backserve",
+        "true",
+        {"Action": "allow"},
+    ),
     Request("takes an event", "PUT", "/v1/event/fire/attack", "attack"),
     Request("shows its configuration", "GET", "/v1/agent/self", "{node}"),
     Request("reads its configuration anew", "PUT", "/v1/agent/reload"),
@@ -77,11 +104,20 @@ OF_NOMAD = [
     ),
     Request("gives away its whole memory", "GET", "/v1/operator/snapshot"),
     Request("shows its configuration", "GET", "/v1/agent/self", "config"),
-    Request("places no more jobs", "PUT", "/v1/operator/scheduler/configuration", "Updated", {"SchedulerAlgorithm": "binpack"}),
+    Request(
+        "places no more jobs",
+        "PUT",
+        "/v1/operator/scheduler/configuration",
+        "Updated",
+        {"SchedulerAlgorithm": "binpack"},
+    ),
 ]
 ALERTS = {
     "without a certificate": ("none", "CERTIFICATE_REQUIRED"),
-    "with a certificate of another authority that bears the same name": ("foreign", "UNKNOWN_CA|BAD_CERTIFICATE"),
+    "with a certificate of another authority that bears the same name": (
+        "foreign",
+        "UNKNOWN_CA|BAD_CERTIFICATE",
+    ),
     "with an expired certificate of the stack's own authority": ("expired", "CERTIFICATE_EXPIRED"),
 }
 """How a server is asked, whose certificate that is, and the alert that answers it."""
@@ -97,15 +133,24 @@ def nomad(victim: Victim) -> Api:
 
 def _without_token(name: str, api: Callable[[Victim], Api], request: Request) -> Attack:
     return Attack(
-        f"{name} {request.what} to who has a certificate and no token", lambda victim: sent(victim, api(victim), request), request.refusal
+        f"{name} {request.what} to who has a certificate and no token",
+        lambda victim: sent(victim, api(victim), request),
+        request.refusal,
     )
 
 
-def _certificate(name: str, api: Callable[[Victim], Api], how: str, holder: str, alert: str, path: str) -> Attack:
+def _certificate(
+    name: str, api: Callable[[Victim], Api], how: str, holder: str, alert: str, path: str
+) -> Attack:
     def run(victim: Victim) -> Outcome:
         """With a token that would do, so that nothing but the certificate is wrong."""
         token = victim.tokens["consul" if api is consul else "manager"]
-        return sent(victim, api(victim).showing(victim.certificates[holder]), Request("", "GET", path, "{node}"), token)
+        return sent(
+            victim,
+            api(victim).showing(victim.certificates[holder]),
+            Request("", "GET", path, "{node}"),
+            token,
+        )
 
     return Attack(f"{name} answers who asks {how}", run, alert)
 
@@ -115,14 +160,22 @@ def _plain(name: str, api: Callable[[Victim], Api], path: str) -> Attack:
         plain = replace(api(victim), url=api(victim).url.replace("https:", "http:"))
         return sent(victim, plain, Request("", "GET", path, "{node}"))
 
-    return Attack(f"{name} answers who asks over plain HTTP", run, "^400 .*HTTP request to an HTTPS server")
+    return Attack(
+        f"{name} answers who asks over plain HTTP", run, "^400 .*HTTP request to an HTTPS server"
+    )
 
 
 ATTACKS = [
-    *(_certificate("Consul", consul, how, holder, alert, "/v1/agent/members") for how, (holder, alert) in ALERTS.items()),
+    *(
+        _certificate("Consul", consul, how, holder, alert, "/v1/agent/members")
+        for how, (holder, alert) in ALERTS.items()
+    ),
     _plain("Consul", consul, "/v1/agent/members"),
     *(_without_token("Consul", consul, request) for request in OF_CONSUL),
-    *(_certificate("Nomad", nomad, how, holder, alert, "/v1/agent/members") for how, (holder, alert) in ALERTS.items()),
+    *(
+        _certificate("Nomad", nomad, how, holder, alert, "/v1/agent/members")
+        for how, (holder, alert) in ALERTS.items()
+    ),
     _plain("Nomad", nomad, "/v1/agent/members"),
     *(_without_token("Nomad", nomad, request) for request in OF_NOMAD),
 ]

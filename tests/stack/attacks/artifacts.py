@@ -77,6 +77,14 @@ def _released(victim: Victim, *, listed: bool) -> Outcome:
 
 ATTACKS = [
     Attack("A service's file is changed where it is kept, and run", _tampered, "(?i)checksum"),
-    Attack("Another zip under a release's name is installed", lambda victim: _released(victim, listed=False), "has SHA-256"),
-    Attack("Another zip with a checksum to fit is installed", lambda victim: _released(victim, listed=True), "signature"),
+    Attack(
+        "Another zip under a release's name is installed",
+        lambda victim: _released(victim, listed=False),
+        "has SHA-256",
+    ),
+    Attack(
+        "Another zip with a checksum to fit is installed",
+        lambda victim: _released(victim, listed=True),
+        "signature",
+    ),
 ]

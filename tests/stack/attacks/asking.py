@@ -42,7 +42,11 @@ class Answer:
 
 def context(shown: Credentials) -> ssl.SSLContext:
     """TLS that believes the authority, and shows the certificate if there is one."""
-    return mtls.context(shown) if shown["certificate"] else ssl.create_default_context(cadata=shown["authority"])
+    return (
+        mtls.context(shown)
+        if shown["certificate"]
+        else ssl.create_default_context(cadata=shown["authority"])
+    )
 
 
 def connected(url: str, shown: Credentials | None) -> HTTPConnection:
@@ -54,7 +58,9 @@ def connected(url: str, shown: Credentials | None) -> HTTPConnection:
         plain.connect()
         return plain
     assert shown
-    connection = HTTPSConnection(where.hostname, where.port, timeout=SECONDS, context=context(shown))
+    connection = HTTPSConnection(
+        where.hostname, where.port, timeout=SECONDS, context=context(shown)
+    )
     connection.connect()
     while select.select([connection.sock], [], [], ALERT_SECONDS)[0]:
         connection.sock.settimeout(ALERT_SECONDS)

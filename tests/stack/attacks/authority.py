@@ -21,7 +21,9 @@ def _pem(certificate: x509.Certificate) -> str:
 
 def _key_pem(key: EllipticCurvePrivateKey) -> str:
     form = serialization.PrivateFormat.PKCS8
-    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+    return key.private_bytes(
+        serialization.Encoding.PEM, form, serialization.NoEncryption()
+    ).decode()
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,11 @@ class Signer:
     @cached_property
     def pem(self) -> str:
         built = self._builder(self.name, self.key, datetime.now(UTC) + DAY)
-        return _pem(built.add_extension(x509.BasicConstraints(True, None), critical=True).sign(self.key, hashes.SHA256()))
+        return _pem(
+            built.add_extension(x509.BasicConstraints(True, None), critical=True).sign(
+                self.key, hashes.SHA256()
+            )
+        )
 
     def certificate(self, *names: str, believes: str, until: timedelta = DAY) -> Credentials:
         """A client's, of these DNS names, for who believes the authority ``believes``; it ends ``until`` after now."""
@@ -45,11 +51,17 @@ class Signer:
     def copy_of(self, original: Credentials) -> Credentials:
         """What ``original`` says, signed here; with another key."""
         read = x509.load_pem_x509_certificate(original["certificate"].encode())
-        said = [(one.value, one.critical) for one in read.extensions if isinstance(one.value, x509.SubjectAlternativeName)]
+        said = [
+            (one.value, one.critical)
+            for one in read.extensions
+            if isinstance(one.value, x509.SubjectAlternativeName)
+        ]
         uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
         return self._signed([*said, (uses, False)], original["authority"], DAY)
 
-    def _signed(self, extensions: list[tuple[x509.ExtensionType, bool]], believes: str, until: timedelta) -> Credentials:
+    def _signed(
+        self, extensions: list[tuple[x509.ExtensionType, bool]], believes: str, until: timedelta
+    ) -> Credentials:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = self._builder(x509.Name([]), key, datetime.now(UTC) + until)
         for extension, critical in extensions:
@@ -57,7 +69,9 @@ class Signer:
         signed = builder.sign(self.key, hashes.SHA256())
         return Credentials(authority=believes, certificate=_pem(signed), key=_key_pem(key))
 
-    def _builder(self, subject: x509.Name, key: EllipticCurvePrivateKey, end: datetime) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: EllipticCurvePrivateKey, end: datetime
+    ) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
             .subject_name(subject)

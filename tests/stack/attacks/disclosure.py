@@ -9,7 +9,9 @@ from tests.stack.attacks.attack import Attack, Outcome
 from tests.stack.attacks.process import NOBODY
 from tests.stack.attacks.victim import Victim
 
-JOURNAL = "journalctl --no-pager --quiet --output=cat; find /var/log -type f -name '*.log' -exec cat {} +"
+JOURNAL = (
+    "journalctl --no-pager --quiet --output=cat; find /var/log -type f -name '*.log' -exec cat {} +"
+)
 COMMAND_LINES = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'; true"
 READABLE = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /usr -o -path /run/udev \\) -prune"
@@ -23,7 +25,9 @@ def within_text(secrets: Iterable[str], text: str, where: str) -> Outcome:
     secrets = list(secrets)
     count = sum(secret in text for secret in secrets)
     assert len(text) > 100, f"there is nothing in {where}: {text!r}"
-    return Outcome(count > 0, f"{count or 'none'} of {len(secrets)} in {len(text)} characters of {where}")
+    return Outcome(
+        count > 0, f"{count or 'none'} of {len(secrets)} in {len(text)} characters of {where}"
+    )
 
 
 def within_files(secrets: Iterable[str], paths: Iterable[Path], where: str) -> Outcome:
@@ -41,10 +45,15 @@ def within_files(secrets: Iterable[str], paths: Iterable[Path], where: str) -> O
         "--",
         *names,
     ]
-    found = subprocess.run(looked, input="\n".join(secrets), capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        looked, input="\n".join(secrets), capture_output=True, text=True, check=False
+    )
     assert found.returncode in (0, 1), found.stderr
     matching = found.stdout.splitlines()
-    return Outcome(bool(matching), f"{'one' if matching else 'none'} of {len(secrets)} in {where}: {matching[:10]}")
+    return Outcome(
+        bool(matching),
+        f"{'one' if matching else 'none'} of {len(secrets)} in {where}: {matching[:10]}",
+    )
 
 
 def _on_machines(command: str, where: str, user: str = "root") -> Callable[[Victim], Outcome]:
@@ -61,11 +70,17 @@ def _kept(kind: str, where: str) -> Callable[[Victim], Outcome]:
 
 def _cloud(victim: Victim) -> Outcome:
     """It knows user_data, and so the first boot's keys; nothing that comes later."""
-    return within_files(victim.secrets - victim.first_keys, victim.kept["cloud"], "the cloud's logs and database")
+    return within_files(
+        victim.secrets - victim.first_keys, victim.kept["cloud"], "the cloud's logs and database"
+    )
 
 
 def _user_data(victim: Victim) -> Outcome:
-    return within_text(victim.secrets - victim.first_keys, "".join(victim.user_data), "user_data, besides the first boot's keys")
+    return within_text(
+        victim.secrets - victim.first_keys,
+        "".join(victim.user_data),
+        "user_data, besides the first boot's keys",
+    )
 
 
 def _here(victim: Victim) -> Outcome:
@@ -81,14 +96,26 @@ def _here(victim: Victim) -> Outcome:
 
 def _jobs(victim: Victim) -> Outcome:
     names = [job["ID"] for job in victim.nomad_manager("/v1/jobs").json]
-    text = "".join(victim.nomad_manager(path).text for name in names for path in (f"/v1/job/{name}", f"/v1/job/{name}/allocations"))
+    text = "".join(
+        victim.nomad_manager(path).text
+        for name in names
+        for path in (f"/v1/job/{name}", f"/v1/job/{name}/allocations")
+    )
     return within_text(victim.secrets, text, f"the texts of {len(names)} jobs")
 
 
 def _catalogue(victim: Victim) -> Outcome:
-    paths = ["/v1/catalog/nodes", "/v1/health/state/any", "/v1/config/service-defaults", "/v1/config/service-intentions"]
+    paths = [
+        "/v1/catalog/nodes",
+        "/v1/health/state/any",
+        "/v1/config/service-defaults",
+        "/v1/config/service-intentions",
+    ]
     services = victim.manager("/v1/catalog/services").json
-    text = "".join(victim.manager(path).text for path in (*paths, *(f"/v1/catalog/service/{name}" for name in services)))
+    text = "".join(
+        victim.manager(path).text
+        for path in (*paths, *(f"/v1/catalog/service/{name}" for name in services))
+    )
     return within_text(victim.secrets, text, f"the catalogue of {len(services)} services")
 
 
@@ -118,14 +145,26 @@ NONE = "^none of [1-9]"
 ATTACKS = [
     Attack("The state, as it is kept, tells a secret", _kept("state", "the state"), NONE),
     Attack("What is printed about the stack tells a secret", _told, NONE),
-    Attack("The checkout from which it was made tells a secret", _kept("checkout", "the checkout"), NONE),
+    Attack(
+        "The checkout from which it was made tells a secret",
+        _kept("checkout", "the checkout"),
+        NONE,
+    ),
     Attack("The image of its machines tells a secret", _kept("image", "the image"), NONE),
     Attack("The cloud's logs and database tell a secret", _cloud, NONE),
     Attack("user_data tells a secret that is of use later", _user_data, NONE),
     Attack("A machine's journal tells a secret", _on_machines(JOURNAL, "the journals"), NONE),
-    Attack("A command line tells a secret to who is nobody on a machine", _on_machines(COMMAND_LINES, "command lines", NOBODY), NONE),
+    Attack(
+        "A command line tells a secret to who is nobody on a machine",
+        _on_machines(COMMAND_LINES, "command lines", NOBODY),
+        NONE,
+    ),
     Attack("A command line tells a secret to who deploys from the same machine", _here, NONE),
-    Attack("A file tells a secret to who is nobody on a machine", _on_machines(READABLE, "readable files", NOBODY), NONE),
+    Attack(
+        "A file tells a secret to who is nobody on a machine",
+        _on_machines(READABLE, "readable files", NOBODY),
+        NONE,
+    ),
     Attack("The text of a job tells a secret", _jobs, NONE),
     Attack("The catalogue tells a secret", _catalogue, NONE),
     Attack("An artifact tells a secret to who downloads it", _stored, NONE),

@@ -45,8 +45,18 @@ def rogue(program: str, place: Place, config: Mapping[str, Any]) -> Iterator[Rog
     """
     with tempfile.TemporaryDirectory() as own:
         file, log = Path(own, "config.json"), Path(own, "log")
-        file.write_text(json.dumps({"data_dir": f"{own}/data", "disable_update_check": True, **config}))
-        command = ["ip", "netns", "exec", place.station, str(tools.bin_dir() / program), "agent", f"-config={file}"]
+        file.write_text(
+            json.dumps({"data_dir": f"{own}/data", "disable_update_check": True, **config})
+        )
+        command = [
+            "ip",
+            "netns",
+            "exec",
+            place.station,
+            str(tools.bin_dir() / program),
+            "agent",
+            f"-config={file}",
+        ]
         if program == "consul":
             command[-1] = f"-config-file={file}"
         made = Rogue(Api(f"http://127.0.0.1:{HTTP}", station=place.station))
@@ -55,7 +65,9 @@ def rogue(program: str, place: Place, config: Mapping[str, Any]) -> Iterator[Rog
         try:
             deadline = time.monotonic() + START_SECONDS
             while not made.api.ask("GET", "/v1/agent/self").status:
-                assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text()[
+                    -2000:
+                ]
                 time.sleep(0.05)
             yield made
         finally:
@@ -98,18 +110,27 @@ def _nomad(place: Place, name: str, key: dict[str, str]) -> dict[str, Any]:
 
 def _joins_consul(victim: Victim, key: dict[str, str]) -> Outcome:
     place, name = victim.inside, _new_name()
-    with rogue("consul", place, {"datacenter": victim.datacenter, **_consul(place, name), **key}) as own:
+    with rogue(
+        "consul", place, {"datacenter": victim.datacenter, **_consul(place, name), **key}
+    ) as own:
         answer = own.api.ask("PUT", f"/v1/agent/join/{place.server}:8301")
-        known = {member["Name"]: member["Status"] for member in victim.manager("/v1/agent/members").json}
+        known = {
+            member["Name"]: member["Status"] for member in victim.manager("/v1/agent/members").json
+        }
     return Outcome(known.get(name) == 1, f"{answer.seen}; members: {known}")
 
 
 def _joins_nomad(victim: Victim, key: dict[str, str]) -> Outcome:
     """On the server's own machine, for no other one reaches that port."""
     place, name = victim.beside, _new_name()
-    with rogue("nomad", place, {"datacenter": victim.datacenter, **_nomad(place, name, key)}) as own:
+    with rogue(
+        "nomad", place, {"datacenter": victim.datacenter, **_nomad(place, name, key)}
+    ) as own:
         answer = own.api.ask("PUT", f"/v1/agent/join?address={place.server}:4648")
-        known = {member["Name"]: member["Status"] for member in victim.nomad_manager("/v1/agent/members").json["Members"]}
+        known = {
+            member["Name"]: member["Status"]
+            for member in victim.nomad_manager("/v1/agent/members").json["Members"]
+        }
         own.joined = known.get(f"{name}.global") == "alive"
     return Outcome(own.joined, f"{answer.seen}; members: {known}")
 
@@ -128,13 +149,21 @@ def _reaches_serf(victim: Victim) -> Outcome:
 
 
 ATTACKS = [
-    Attack("Consul's agents talk with one that has no key", lambda victim: _joins_consul(victim, {}), "encryption is not configured"),
+    Attack(
+        "Consul's agents talk with one that has no key",
+        lambda victim: _joins_consul(victim, {}),
+        "encryption is not configured",
+    ),
     Attack(
         "Consul's agents talk with one that has another key",
         lambda victim: _joins_consul(victim, _another_key(victim)),
         "No installed keys could decrypt",
     ),
-    Attack("Nomad's servers talk with one that has no key", lambda victim: _joins_nomad(victim, {}), "encryption is not configured"),
+    Attack(
+        "Nomad's servers talk with one that has no key",
+        lambda victim: _joins_nomad(victim, {}),
+        "encryption is not configured",
+    ),
     Attack(
         "Nomad's servers talk with one that has another key",
         lambda victim: _joins_nomad(victim, _another_key(victim)),

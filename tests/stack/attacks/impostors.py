@@ -67,7 +67,9 @@ def answering(shown: Credentials | None) -> Iterator[tuple[str, list[str]]]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with mtls._file(f"{shown['certificate'].rstrip()}\n{shown['key']}") as both:
             context.load_cert_chain(both)
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
@@ -81,16 +83,26 @@ def answering(shown: Credentials | None) -> Iterator[tuple[str, list[str]]]:
 def _asked(victim: Victim) -> Outcome:
     """The impostor has a worker's certificate, and the administrator his own and his token."""
     with answering(victim.certificates["worker"]) as (url, tokens):
-        answer = Api(url, victim.consul.token_header, shown=victim.certificates["operator"]).ask("GET", "/v1/agent/self", "a token")
+        answer = Api(url, victim.consul.token_header, shown=victim.certificates["operator"]).ask(
+            "GET", "/v1/agent/self", "a token"
+        )
     return Outcome("a token" in tokens, answer.seen)
 
 
 ATTACKS = [
-    Attack("Somebody with a host key of his own is given a node's secrets", lambda victim: _delivered(victim, key_pair()[1]), NOT_SENT),
+    Attack(
+        "Somebody with a host key of his own is given a node's secrets",
+        lambda victim: _delivered(victim, key_pair()[1]),
+        NOT_SENT,
+    ),
     Attack(
         "Somebody with the first boot's host key is given a node's secrets",
         lambda victim: _delivered(victim, victim.first_boot[1]),
         NOT_SENT,
     ),
-    Attack("A worker's certificate passes for a prime's, and gets the operator's token", _asked, "IP address mismatch"),
+    Attack(
+        "A worker's certificate passes for a prime's, and gets the operator's token",
+        _asked,
+        "IP address mismatch",
+    ),
 ]

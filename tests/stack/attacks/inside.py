@@ -28,8 +28,12 @@ def asked(url: str, body: object = None, method: str = "GET") -> Seen:
     """Whether there was a good answer, and what there was."""
     anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, method=method)
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anybody))
+    request = urllib.request.Request(
+        url, json.dumps(body).encode() if body else None, method=method
+    )
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anybody)
+    )
     try:
         with opener.open(request, timeout=SECONDS) as answer:
             return True, f"{answer.status} {answer.read(300).decode(errors='replace')}"
@@ -68,13 +72,23 @@ def certificate(told: dict[str, Any]) -> Seen:
 
 
 def register(told: dict[str, Any]) -> Seen:
-    return asked(f"{CONSUL}/v1/agent/service/register", {"Name": "backserve", "ID": "false-backserve"}, "PUT")
+    return asked(
+        f"{CONSUL}/v1/agent/service/register", {"Name": "backserve", "ID": "false-backserve"}, "PUT"
+    )
 
 
 def login(told: dict[str, Any]) -> Seen:
     """Consul takes this task, by the identity that Nomad gave it, for somebody; where nobody has to be somebody, it is."""
-    answer = asked(f"{CONSUL}/v1/acl/login", {"AuthMethod": "nomad-workloads", "BearerToken": os.environ["NOMAD_TOKEN_STRANGER"]}, "POST")
-    return asked(f"{CONSUL}/v1/agent/connect/ca/leaf/made-up") if "ACL support disabled" in answer[1] else answer
+    answer = asked(
+        f"{CONSUL}/v1/acl/login",
+        {"AuthMethod": "nomad-workloads", "BearerToken": os.environ["NOMAD_TOKEN_STRANGER"]},
+        "POST",
+    )
+    return (
+        asked(f"{CONSUL}/v1/agent/connect/ca/leaf/made-up")
+        if "ACL support disabled" in answer[1]
+        else answer
+    )
 
 
 def nomad(told: dict[str, Any]) -> Seen:
@@ -99,7 +113,10 @@ def ports(told: dict[str, Any]) -> Seen:
     for port in range(1, 65536):
         with socket.socket() as tried:
             tried.settimeout(SECONDS)
-            if tried.connect_ex(("127.0.0.1", port)) == 0 and tried.getsockname() != ("127.0.0.1", port):
+            if tried.connect_ex(("127.0.0.1", port)) == 0 and tried.getsockname() != (
+                "127.0.0.1",
+                port,
+            ):
                 found.append(port)
     return True, json.dumps(found)
 
@@ -138,7 +155,20 @@ def neighbours(told: dict[str, Any]) -> Seen:
 
 PROBES: dict[str, Callable[[dict[str, Any]], Seen]] = {
     probe.__name__: probe
-    for probe in (metadata, by_interface, consul, certificate, register, login, nomad, files, ports, root, overhears, neighbours)
+    for probe in (
+        metadata,
+        by_interface,
+        consul,
+        certificate,
+        register,
+        login,
+        nomad,
+        files,
+        ports,
+        root,
+        overhears,
+        neighbours,
+    )
 }
 
 

@@ -32,18 +32,33 @@ def _called(victim: Victim, method: str, args: dict[str, Any]) -> Any:
 
 def _text_of_a_job(victim: Victim) -> Outcome:
     """Of an instance of which he knows the id, wherever it runs; Consul's catalogue tells the ids."""
-    return tried(lambda: _called(victim, "Alloc.GetAlloc", {"AllocID": "{allocation}"}), b"BACKSERVE_GREETING")
+    return tried(
+        lambda: _called(victim, "Alloc.GetAlloc", {"AllocID": "{allocation}"}),
+        b"BACKSERVE_GREETING",
+    )
 
 
 def _as_backserve(victim: Victim) -> Outcome:
     """Nomad signs the identity of any instance for any of its clients, and Consul believes it."""
-    wanted = {"AllocID": "{allocation}", "WorkloadIdentifier": "backserve", "IdentityName": "consul_default", "WorkloadType": OF_A_TASK}
-    signed = _called(victim, "Alloc.SignIdentities", {"Identities": [wanted]})[b"SignedIdentities"][0][b"JWT"].decode()
+    wanted = {
+        "AllocID": "{allocation}",
+        "WorkloadIdentifier": "backserve",
+        "IdentityName": "consul_default",
+        "WorkloadType": OF_A_TASK,
+    }
+    signed = _called(victim, "Alloc.SignIdentities", {"Identities": [wanted]})[b"SignedIdentities"][
+        0
+    ][b"JWT"].decode()
     answer = logged_in(victim, signed)
     assert answer.status == 200, answer.seen
     token: str = answer.json["SecretID"]
     try:
-        return sent(victim, victim.without["backserve"], Request("", "GET", "/v1/agent/connect/ca/leaf/backserve", "PrivateKeyPEM"), token)
+        return sent(
+            victim,
+            victim.without["backserve"],
+            Request("", "GET", "/v1/agent/connect/ca/leaf/backserve", "PrivateKeyPEM"),
+            token,
+        )
     finally:
         victim.agent.ask("POST", "/v1/acl/logout", token)
 
@@ -51,7 +66,13 @@ def _as_backserve(victim: Victim) -> Outcome:
 def _false_backserve(victim: Victim) -> Outcome:
     """By its Nomad's token, which has to take services out of the catalogue. frontserve finds no proof there that it is backserve."""
     api, token = victim.agent, victim.tokens["nomad"]
-    body = {"Name": "backserve", "ID": "false-backserve", "Address": "192.0.2.1", "Port": 1, "Check": CRITICAL}
+    body = {
+        "Name": "backserve",
+        "ID": "false-backserve",
+        "Address": "192.0.2.1",
+        "Port": 1,
+        "Check": CRITICAL,
+    }
     outcome = sent(victim, api, Request("", "PUT", "/v1/agent/service/register", "", body), token)
     _deregistered(api, token)
     return outcome
@@ -64,12 +85,20 @@ def _deregistered(api: Api, token: str) -> None:
 
 def _names(victim: Victim) -> Outcome:
     """By the token of DNS, whose work that is."""
-    return sent(victim, victim.agent, Request("", "GET", "/v1/catalog/nodes", "{node}"), victim.tokens["dns"])
+    return sent(
+        victim,
+        victim.agent,
+        Request("", "GET", "/v1/catalog/nodes", "{node}"),
+        victim.tokens["dns"],
+    )
 
 
 LIMITS = [
     Limit("Root on a worker learns the names and addresses of all nodes and services", _names),
     Limit("Root on a worker registers a false backserve, by its Nomad's token", _false_backserve),
     Limit("Root on a worker reads the text of a job that runs elsewhere", _text_of_a_job),
-    Limit("Root on a worker signs in to Consul as a workload that runs elsewhere, and has its certificate", _as_backserve),
+    Limit(
+        "Root on a worker signs in to Consul as a workload that runs elsewhere, and has its certificate",
+        _as_backserve,
+    ),
 ]

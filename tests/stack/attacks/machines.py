@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from rehearsal.config import CloudConfig
-from rehearsal.network import droplet_netns
+from rehearsal.network.bridges import droplet_netns
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.victim import Machine
 from tests.stack.rig import Rig
@@ -34,7 +34,14 @@ def of_stack(rig: Rig) -> dict[str, Machine]:
             public, private = rig.address(name), rig.address(name, "private")
             shell = Shell(public, host_keys[name], administrator(rig))
             roles = frozenset({"prime" if name.startswith("prime") else "worker"})
-            found[name] = Machine(name=name, roles=roles, station=netns(rig, droplet["id"]), public=public, private=private, shell=shell)
+            found[name] = Machine(
+                name=name,
+                roles=roles,
+                station=netns(rig, droplet["id"]),
+                public=public,
+                private=private,
+                shell=shell,
+            )
     return found
 
 

@@ -33,7 +33,9 @@ def visit(victim: Victim, shown: Credentials | None, scheme: str = "") -> Outcom
     context = _context(victim, shown) if (scheme or where.scheme) == "https" else None
     logged = _log(victim)
     try:
-        seen = within(victim.inside.station, lambda: _asked(where.hostname or "", where.port or 0, context))
+        seen = within(
+            victim.inside.station, lambda: _asked(where.hostname or "", where.port or 0, context)
+        )
     except (OSError, HTTPException) as failed:
         return Outcome(False, f"{words(failed)}; it logs: {_logged_since(victim, logged)}")
     return Outcome(seen.startswith("200 ") and ANSWERED in seen, seen)
@@ -62,7 +64,9 @@ def _logged_since(victim: Victim, before: str) -> str:
 
 def _context(victim: Victim, shown: Credentials | None) -> ssl.SSLContext:
     """Names nobody, for members of the mesh have no host names."""
-    roots = "\n".join(root["RootCert"] for root in victim.manager("/v1/agent/connect/ca/roots").json["Roots"])
+    roots = "\n".join(
+        root["RootCert"] for root in victim.manager("/v1/agent/connect/ca/roots").json["Roots"]
+    )
     context = mtls.context(shown) if shown else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.load_verify_locations(cadata=roots)
@@ -72,7 +76,11 @@ def _context(victim: Victim, shown: Credentials | None) -> ssl.SSLContext:
 def leaf(victim: Victim, service: str) -> Credentials:
     """The mesh's certificate of a service: as if the attacker were it. From a prime, so that no worker's agent remembers it."""
     signed = victim.manager(f"/v1/agent/connect/ca/leaf/{service}").json
-    return Credentials(authority=authority.AUTHORITY.pem, certificate=signed["CertPEM"], key=signed["PrivateKeyPEM"])
+    return Credentials(
+        authority=authority.AUTHORITY.pem,
+        certificate=signed["CertPEM"],
+        key=signed["PrivateKeyPEM"],
+    )
 
 
 @contextmanager
@@ -80,11 +88,17 @@ def denied(victim: Victim) -> Iterator[None]:
     """Until the block ends, Consul is told that frontserve may not speak to backserve."""
     entry = victim.manager("/v1/config/service-intentions/backserve")
     sources = [{"Name": "frontserve", "Action": "deny"}]
-    victim.manager("/v1/config", "PUT", {"Kind": "service-intentions", "Name": "backserve", "Sources": sources})
+    victim.manager(
+        "/v1/config", "PUT", {"Kind": "service-intentions", "Name": "backserve", "Sources": sources}
+    )
     try:
         yield
     finally:
-        again = ("/v1/config", "PUT", entry.json) if entry.status == 200 else ("/v1/config/service-intentions/backserve", "DELETE")
+        again = (
+            ("/v1/config", "PUT", entry.json)
+            if entry.status == 200
+            else ("/v1/config/service-intentions/backserve", "DELETE")
+        )
         restored = victim.manager(*again)
         assert restored.status == 200, restored.seen
 
@@ -108,8 +122,16 @@ def _stranger(victim: Victim) -> Outcome:
 
 
 ATTACKS = [
-    Attack("backserve answers who speaks plain HTTP", lambda victim: visit(victim, None, "http"), "HTTP_REQUEST"),
-    Attack("backserve answers who shows no certificate", lambda victim: visit(victim, None), "did not return a certificate"),
+    Attack(
+        "backserve answers who speaks plain HTTP",
+        lambda victim: visit(victim, None, "http"),
+        "HTTP_REQUEST",
+    ),
+    Attack(
+        "backserve answers who shows no certificate",
+        lambda victim: visit(victim, None),
+        "did not return a certificate",
+    ),
     Attack(
         "backserve answers who shows a copy of frontserve's certificate by another authority",
         _stranger,

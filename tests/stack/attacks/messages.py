@@ -15,11 +15,17 @@ def pack(value: Any) -> bytes:
     if isinstance(value, str | bytes):
         # The raw type of old stands for both; the servers write and read nothing newer.
         raw = value.encode() if isinstance(value, str) else value
-        return (bytes([0xA0 | len(raw)]) if len(raw) < 32 else b"\xda" + struct.pack(">H", len(raw))) + raw
+        return (
+            bytes([0xA0 | len(raw)]) if len(raw) < 32 else b"\xda" + struct.pack(">H", len(raw))
+        ) + raw
     if isinstance(value, list):
         return b"\xdc" + struct.pack(">H", len(value)) + b"".join(map(pack, value))
     if isinstance(value, dict):
-        return b"\xde" + struct.pack(">H", len(value)) + b"".join(pack(key) + pack(one) for key, one in value.items())
+        return (
+            b"\xde"
+            + struct.pack(">H", len(value))
+            + b"".join(pack(key) + pack(one) for key, one in value.items())
+        )
     raise TypeError(type(value))
 
 
@@ -37,7 +43,18 @@ def unpack(data: bytes) -> tuple[Any, bytes]:
     return value, data[end:]
 
 
-NUMBERS = {0xCC: "B", 0xCD: "H", 0xCE: "I", 0xCF: "Q", 0xD0: "b", 0xD1: "h", 0xD2: "i", 0xD3: "q", 0xCA: "f", 0xCB: "d"}
+NUMBERS = {
+    0xCC: "B",
+    0xCD: "H",
+    0xCE: "I",
+    0xCF: "Q",
+    0xD0: "b",
+    0xD1: "h",
+    0xD2: "i",
+    0xD3: "q",
+    0xCA: "f",
+    0xCB: "d",
+}
 LENGTHS = {
     **dict(zip((0xC4, 0xC5, 0xC6), "BHI", strict=True)),
     **dict(zip((0xD9, 0xDA, 0xDB), "BHI", strict=True)),
@@ -78,7 +95,9 @@ class _Reader:
             family = {0xDC: 0x90, 0xDD: 0x90, 0xDE: 0x80, 0xDF: 0x80}.get(kind, 0xA0)
             start += kind in (0xC7, 0xC8, 0xC9)
         else:
-            family, length = (kind & 0xE0, kind & 0x1F) if kind >= 0xA0 else (kind & 0xF0, kind & 0x0F)
+            family, length = (
+                (kind & 0xE0, kind & 0x1F) if kind >= 0xA0 else (kind & 0xF0, kind & 0x0F)
+            )
         if family == 0x80:
             return self._map(start, length)
         if family == 0x90:

@@ -36,10 +36,14 @@ def scan(station: str, targets: list[str], control: tuple[str, int], rate: int) 
     told = json.dumps({"targets": targets, "control": control, "rate": rate})
     enter = ["ip", "netns", "exec", station] if station != HERE else []
     command = [*enter, sys.executable, scanner.__file__, told]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SCAN_SECONDS, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SCAN_SECONDS, check=False
+    )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
-    assert result["answered"] == result["controls"] > 0, f"of {result['controls']} packets to {control} {result['answered']} were answered"
+    assert result["answered"] == result["controls"] > 0, (
+        f"of {result['controls']} packets to {control} {result['answered']} were answered"
+    )
     assert result["sent"] == result["controls"] + len(targets) * scanner.LAST_PORT
     return {address: set(ports) for address, ports in result["open"].items()}
 
@@ -48,7 +52,12 @@ def scan(station: str, targets: list[str], control: tuple[str, int], rate: int) 
 def scanned(victim: Victim) -> dict[str, Found]:
     """From ``outside``, from the administrator's place and from a ``worker``, all at once."""
     public = [machine.public for machine in victim.machines]
-    others = {address for one in victim.machines if one.station != victim.inside.station for address in (one.public, one.private)}
+    others = {
+        address
+        for one in victim.machines
+        if one.station != victim.inside.station
+        for address in (one.public, one.private)
+    }
     asked = {
         "outside": (victim.outside, public, victim.open_to_all),
         "administrator": (HERE, public, (victim.prime.public, 22)),
@@ -66,14 +75,26 @@ def scanned(victim: Victim) -> dict[str, Found]:
 def jobs_ports(victim: Victim, machine: Machine) -> list[tuple[str, int]]:
     """What Nomad has given to instances there: of the machine's network, or of loopback alone."""
     listed: list[dict[str, Any]] = victim.nomad_manager("/v1/allocations?resources=true").json
-    running = [one for one in listed if one["ClientStatus"] == "running" and one["NodeName"] == machine.name]
-    return [(port["HostIP"], port["Value"]) for one in running for port in one["AllocatedResources"]["Shared"]["Ports"] or ()]
+    running = [
+        one
+        for one in listed
+        if one["ClientStatus"] == "running" and one["NodeName"] == machine.name
+    ]
+    return [
+        (port["HostIP"], port["Value"])
+        for one in running
+        for port in one["AllocatedResources"]["Shared"]["Ports"] or ()
+    ]
 
 
 def meant_for_workers(victim: Victim, machine: Machine, address: str) -> set[int]:
     """On the private address the agents, on both of a worker what listens there of those ports that its firewall leaves to workers."""
     first, last = map(int, DYNAMIC_PORTS.split("-"))
-    services = {port for host, port in jobs_ports(victim, machine) if first <= port <= last and host == machine.private}
+    services = {
+        port
+        for host, port in jobs_ports(victim, machine)
+        if first <= port <= last and host == machine.private
+    }
     return services | (_union(MACHINES, machine) if address == machine.private else set())
 
 
@@ -91,15 +112,32 @@ def _union(by_role: Mapping[str, set[int]], machine: Machine) -> set[int]:
 
 def _compared(found: Found, meant: Found) -> Outcome:
     """More than was meant is a success, and less is no refusal either."""
-    beyond = {address: sorted(found[address] - meant[address]) for address in found if found[address] - meant[address]}
-    lacking = {address: sorted(meant[address] - found[address]) for address in found if meant[address] - found[address]}
-    return Outcome(bool(beyond), f"beyond what is meant: {beyond or 'nothing'}; lacking of it: {lacking or 'nothing'}")
+    beyond = {
+        address: sorted(found[address] - meant[address])
+        for address in found
+        if found[address] - meant[address]
+    }
+    lacking = {
+        address: sorted(meant[address] - found[address])
+        for address in found
+        if meant[address] - found[address]
+    }
+    return Outcome(
+        bool(beyond),
+        f"beyond what is meant: {beyond or 'nothing'}; lacking of it: {lacking or 'nothing'}",
+    )
 
 
-def _machines(place: str, meant: Callable[[Victim, Machine, str], set[int]]) -> Callable[[Victim], Outcome]:
+def _machines(
+    place: str, meant: Callable[[Victim, Machine, str], set[int]]
+) -> Callable[[Victim], Outcome]:
     def run(victim: Victim) -> Outcome:
         found = scanned(victim)[place]
-        of = {address: machine for machine in victim.machines for address in (machine.public, machine.private)}
+        of = {
+            address: machine
+            for machine in victim.machines
+            for address in (machine.public, machine.private)
+        }
         return _compared(found, {address: meant(victim, of[address], address) for address in found})
 
     return run
@@ -109,7 +147,8 @@ def _loopback(results: Callable[[Victim], process.Results]) -> Callable[[Victim]
     def run(victim: Victim) -> Outcome:
         _, found = results(victim)["ports"]
         return _compared(
-            {"loopback": set(json.loads(found))}, {"loopback": LOOPBACK | {port for _, port in jobs_ports(victim, victim.worker)}}
+            {"loopback": set(json.loads(found))},
+            {"loopback": LOOPBACK | {port for _, port in jobs_ports(victim, victim.worker)}},
         )
 
     return run
@@ -117,9 +156,27 @@ def _loopback(results: Callable[[Victim], process.Results]) -> Callable[[Victim]
 
 AS_MEANT = "beyond what is meant: nothing; lacking of it: nothing"
 ATTACKS = [
-    Attack("A port of some machine is open to everybody", _machines("outside", meant_for_all), AS_MEANT),
-    Attack("A port is open to administrators that they have no use for", _machines("administrator", meant_for_administrators), AS_MEANT),
-    Attack("A port is open to another worker that it has no use for", _machines("worker", meant_for_workers), AS_MEANT),
-    Attack("A port is open to a process of nobody's on its machine that it has no use for", _loopback(process.as_nobody), AS_MEANT),
-    Attack("A port is open to a task of another job on its machine that it has no use for", _loopback(process.in_a_task), AS_MEANT),
+    Attack(
+        "A port of some machine is open to everybody", _machines("outside", meant_for_all), AS_MEANT
+    ),
+    Attack(
+        "A port is open to administrators that they have no use for",
+        _machines("administrator", meant_for_administrators),
+        AS_MEANT,
+    ),
+    Attack(
+        "A port is open to another worker that it has no use for",
+        _machines("worker", meant_for_workers),
+        AS_MEANT,
+    ),
+    Attack(
+        "A port is open to a process of nobody's on its machine that it has no use for",
+        _loopback(process.as_nobody),
+        AS_MEANT,
+    ),
+    Attack(
+        "A port is open to a task of another job on its machine that it has no use for",
+        _loopback(process.in_a_task),
+        AS_MEANT,
+    ),
 ]

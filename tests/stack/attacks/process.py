@@ -11,7 +11,16 @@ from tests.stack.attacks.victim import Victim
 
 SCRIPT = Path(inside.__file__).read_text()
 NOBODY = "nobody"
-EVERYWHERE = ["metadata", "by_interface", "consul", "certificate", "register", "nomad", "files", "ports"]
+EVERYWHERE = [
+    "metadata",
+    "by_interface",
+    "consul",
+    "certificate",
+    "register",
+    "nomad",
+    "files",
+    "ports",
+]
 IN_A_TASK = [*EVERYWHERE, "overhears", "login", "root", "neighbours"]
 FILES = [
     "/etc/consul.d/cluster.json",
@@ -29,7 +38,9 @@ Results = dict[str, tuple[bool, str]]
 
 
 def told(victim: Victim, probes: list[str]) -> str:
-    return json.dumps({"probes": probes, "nomad": victim.client.url, "files": [*FILES, *victim.files]})
+    return json.dumps(
+        {"probes": probes, "nomad": victim.client.url, "files": [*FILES, *victim.files]}
+    )
 
 
 @cache
@@ -54,7 +65,10 @@ def _of(results: Callable[[Victim], Results], probe: str) -> Callable[[Victim], 
 CLOSED = "Connection refused"
 WHAT = {
     "metadata": ("reads user_data from the metadata service", CLOSED),
-    "by_interface": ("reads user_data from the metadata service through an interface that it chose", CLOSED),
+    "by_interface": (
+        "reads user_data from the metadata service through an interface that it chose",
+        CLOSED,
+    ),
     "consul": ("reads a key's value from Consul's agent", CLOSED),
     "certificate": ("has frontserve's certificate from Consul's agent", CLOSED),
     "register": ("registers a false backserve with Consul's agent", CLOSED),
@@ -66,6 +80,14 @@ WHAT = {
     "neighbours": ("reads the environment of another process", "^none of"),
 }
 ATTACKS = [
-    *(Attack(f"A process of nobody's {WHAT[probe][0]}", _of(as_nobody, probe), WHAT[probe][1]) for probe in EVERYWHERE if probe in WHAT),
-    *(Attack(f"A task of another job {WHAT[probe][0]}", _of(in_a_task, probe), WHAT[probe][1]) for probe in IN_A_TASK if probe in WHAT),
+    *(
+        Attack(f"A process of nobody's {WHAT[probe][0]}", _of(as_nobody, probe), WHAT[probe][1])
+        for probe in EVERYWHERE
+        if probe in WHAT
+    ),
+    *(
+        Attack(f"A task of another job {WHAT[probe][0]}", _of(in_a_task, probe), WHAT[probe][1])
+        for probe in IN_A_TASK
+        if probe in WHAT
+    ),
 ]

@@ -13,7 +13,9 @@ from tests.stack.attacks.victim import Victim
 DNS_SECONDS = 2.0
 REQUESTS = [
     Request("jobs", "GET", "/v1/jobs", "backserve", refusal="^404 "),
-    Request("the members", "GET", "/v1/agent/members?/.well-known/jwks.json", "{node}", refusal="^404 "),
+    Request(
+        "the members", "GET", "/v1/agent/members?/.well-known/jwks.json", "{node}", refusal="^404 "
+    ),
     Request("a job to be run", "POST", "/v1/jobs", "EvalID", {"Job": JOB}, refusal="^501 "),
 ]
 
@@ -25,13 +27,19 @@ def _relay(request: Request) -> Attack:
         assert keys.succeeded, keys.seen
         return sent(victim, victim.keys, request)
 
-    return Attack(f"Where Consul reads Nomad's public keys, anybody on a prime asks for {request.what}", run, request.refusal)
+    return Attack(
+        f"Where Consul reads Nomad's public keys, anybody on a prime asks for {request.what}",
+        run,
+        request.refusal,
+    )
 
 
 def _resolved(victim: Victim) -> Outcome:
     question = dns.message.make_query("backserve.service.consul.", "SRV")
     try:
-        answer = within(victim.outside, lambda: dns.query.udp(question, victim.prime.public, DNS_SECONDS))
+        answer = within(
+            victim.outside, lambda: dns.query.udp(question, victim.prime.public, DNS_SECONDS)
+        )
     except (dns.exception.DNSException, OSError) as failed:
         return Outcome(False, words(failed))
     return Outcome(bool(answer.answer), str(answer))

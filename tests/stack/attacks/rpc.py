@@ -46,7 +46,14 @@ CLOSED = "closed|Connection reset|Broken pipe"
 """Without TLS, or where a certificate does not do, the servers end the connection and say nothing."""
 
 
-def call(victim: Victim, place: Place, to: Protocol, shown: Credentials | None, method: str, args: Mapping[str, Any]) -> Any:
+def call(
+    victim: Victim,
+    place: Place,
+    to: Protocol,
+    shown: Credentials | None,
+    method: str,
+    args: Mapping[str, Any],
+) -> Any:
     """What the server answers to one call.
 
     Raises:
@@ -60,7 +67,9 @@ def call(victim: Victim, place: Place, to: Protocol, shown: Credentials | None, 
     return body
 
 
-def _exchanged(victim: Victim, place: Place, to: Protocol, shown: Credentials | None, request: bytes) -> tuple[Any, Any]:
+def _exchanged(
+    victim: Victim, place: Place, to: Protocol, shown: Credentials | None, request: bytes
+) -> tuple[Any, Any]:
     """Two values: a call's header and body, or raft's error and answer."""
     with socket.create_connection((place.server, to.port), SECONDS) as plain:
         connection = plain
@@ -90,10 +99,21 @@ def tried(work: Callable[[], Any], sign: bytes) -> Outcome:
     return Outcome(repr(sign)[2:-1] in answer, answer[:300])
 
 
-def _call(name: str, to: Protocol, holder: str, method: str, args: Mapping[str, Any], sign: bytes, refusal: str) -> Attack:
+def _call(
+    name: str,
+    to: Protocol,
+    holder: str,
+    method: str,
+    args: Mapping[str, Any],
+    sign: bytes,
+    refusal: str,
+) -> Attack:
     def run(victim: Victim) -> Outcome:
         shown = victim.certificates[holder] if holder else None
-        return tried(lambda: call(victim, victim.inside, to, shown, method, args), victim.filled(sign.decode()).encode())
+        return tried(
+            lambda: call(victim, victim.inside, to, shown, method, args),
+            victim.filled(sign.decode()).encode(),
+        )
 
     return Attack(name, run, refusal)
 
@@ -101,7 +121,13 @@ def _call(name: str, to: Protocol, holder: str, method: str, args: Mapping[str, 
 def _raft(name: str, to: Protocol) -> Attack:
     def run(victim: Victim) -> Outcome:
         shown = victim.certificates["worker"]
-        return tried(lambda: within(victim.inside.station, lambda: _exchanged(victim, victim.inside, to, shown, to.raft + VOTE)), b"Term")
+        return tried(
+            lambda: within(
+                victim.inside.station,
+                lambda: _exchanged(victim, victim.inside, to, shown, to.raft + VOTE),
+            ),
+            b"Term",
+        )
 
     return Attack(name, run, CLOSED)
 
@@ -129,7 +155,17 @@ def _introduced_as_another(victim: Victim) -> Outcome:
     told = victim.nomad_manager("/v1/acl/identity/client-introduction-token", "POST", asked)
     introduction = told.json["JWT"] if victim.tokens["manager"] else ""
     registration = client_named("intruder-of-another-name", introduction)
-    return tried(lambda: call(victim, victim.inside, NOMAD, victim.certificates["worker"], "Node.Register", registration), b"HeartbeatTTL")
+    return tried(
+        lambda: call(
+            victim,
+            victim.inside,
+            NOMAD,
+            victim.certificates["worker"],
+            "Node.Register",
+            registration,
+        ),
+        b"HeartbeatTTL",
+    )
 
 
 def signing_key(victim: Victim, place: Place, shown: Credentials | None) -> bytes:
@@ -138,21 +174,35 @@ def signing_key(victim: Victim, place: Place, shown: Credentials | None) -> byte
     Raises:
         OSError: who shows that certificate is not given it.
     """
-    listed = call(victim, place, NOMAD, shown, "Keyring.ListPublic", {"Region": "global", "AllowStale": True})
+    listed = call(
+        victim, place, NOMAD, shown, "Keyring.ListPublic", {"Region": "global", "AllowStale": True}
+    )
     name = listed[b"PublicKeys"][0][b"KeyID"].decode()
-    found: bytes = call(victim, place, NOMAD, shown, "Keyring.Get", {"Region": "global", "KeyID": name})[b"Key"][b"RSAKey"]
+    found: bytes = call(
+        victim, place, NOMAD, shown, "Keyring.Get", {"Region": "global", "KeyID": name}
+    )[b"Key"][b"RSAKey"]
     return found
 
 
 def _steal_signing_key(victim: Victim) -> Outcome:
     try:
-        return Outcome(bool(signing_key(victim, victim.inside, victim.certificates["worker"])), "the key")
+        return Outcome(
+            bool(signing_key(victim, victim.inside, victim.certificates["worker"])), "the key"
+        )
     except OSError as failed:
         return Outcome(False, words(failed))
 
 
 ATTACKS = [
-    _call("Consul's servers give away a key's value to an agent without TLS", CONSUL, "", "KVS.Get", KEY, b"{planted}", CLOSED),
+    _call(
+        "Consul's servers give away a key's value to an agent without TLS",
+        CONSUL,
+        "",
+        "KVS.Get",
+        KEY,
+        b"{planted}",
+        CLOSED,
+    ),
     _call(
         "Consul's servers give away a key's value to an agent without a certificate",
         CONSUL,
@@ -171,9 +221,23 @@ ATTACKS = [
         b"{planted}",
         "Permission denied",
     ),
-    _raft("Consul's servers take a worker's certificate for a server's, and speak of their memory with it", CONSUL),
-    _raft("Nomad's servers take a worker's certificate for a server's, and speak of their memory with it", NOMAD),
-    _call("Nomad takes a client without TLS", NOMAD, "", "Node.Register", client_named("intruder"), b"HeartbeatTTL", CLOSED),
+    _raft(
+        "Consul's servers take a worker's certificate for a server's, and speak of their memory with it",
+        CONSUL,
+    ),
+    _raft(
+        "Nomad's servers take a worker's certificate for a server's, and speak of their memory with it",
+        NOMAD,
+    ),
+    _call(
+        "Nomad takes a client without TLS",
+        NOMAD,
+        "",
+        "Node.Register",
+        client_named("intruder"),
+        b"HeartbeatTTL",
+        CLOSED,
+    ),
     _call(
         "Nomad takes a client without a certificate",
         NOMAD,
@@ -192,8 +256,16 @@ ATTACKS = [
         b"HeartbeatTTL",
         "Permission denied",
     ),
-    Attack("Nomad takes a client that shows another's introduction", _introduced_as_another, "Permission denied"),
-    Attack("Nomad gives the key with which it vouches for workloads to a worker's certificate", _steal_signing_key, "Permission denied"),
+    Attack(
+        "Nomad takes a client that shows another's introduction",
+        _introduced_as_another,
+        "Permission denied",
+    ),
+    Attack(
+        "Nomad gives the key with which it vouches for workloads to a worker's certificate",
+        _steal_signing_key,
+        "Permission denied",
+    ),
     _call(
         "Nomad gives away a variable to a worker's certificate without a token",
         NOMAD,

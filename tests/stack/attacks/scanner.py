@@ -37,8 +37,14 @@ def checksum(data: bytes) -> int:
 
 def syn(source: str, target: Target, port: int) -> bytes:
     """A TCP header that asks for a connection; its checksum covers both addresses."""
-    header = struct.pack(">HHIIBBHHH", port, target[1], random.getrandbits(32), 0, 5 << 4, SYN, 64240, 0, 0)
-    addresses = socket.inet_aton(source) + socket.inet_aton(target[0]) + struct.pack(">BBH", 0, socket.IPPROTO_TCP, len(header))
+    header = struct.pack(
+        ">HHIIBBHHH", port, target[1], random.getrandbits(32), 0, 5 << 4, SYN, 64240, 0, 0
+    )
+    addresses = (
+        socket.inet_aton(source)
+        + socket.inet_aton(target[0])
+        + struct.pack(">BBH", 0, socket.IPPROTO_TCP, len(header))
+    )
     return header[:16] + struct.pack(">H", checksum(addresses + header)) + header[18:]
 
 
@@ -90,7 +96,12 @@ class Scan:
         while time.monotonic() < end:
             self._receive(0.05)
         found = {address: sorted(ports) for address, ports in self._open.items()}
-        return {"open": found, "sent": self._sent, "controls": self._controls, "answered": len(self._answered)}
+        return {
+            "open": found,
+            "sent": self._sent,
+            "controls": self._controls,
+            "answered": len(self._answered),
+        }
 
     def _receive(self, seconds: float) -> None:
         """Take what is there, for so long."""
@@ -118,7 +129,11 @@ class Scan:
 
 def main() -> None:
     told = json.loads(sys.argv[1])
-    print(json.dumps(Scan(told["targets"], (told["control"][0], told["control"][1]), told["rate"]).run()))
+    print(
+        json.dumps(
+            Scan(told["targets"], (told["control"][0], told["control"][1]), told["rate"]).run()
+        )
+    )
 
 
 if __name__ == "__main__":

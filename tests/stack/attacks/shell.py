@@ -31,7 +31,9 @@ def greeted(address: str, port: int = 22) -> paramiko.Transport:
         OSError: nobody listens.
         paramiko.SSHException: it is no SSH server.
     """
-    transport = paramiko.Transport(socket.create_connection((address, port), timeout=CONNECT_SECONDS))
+    transport = paramiko.Transport(
+        socket.create_connection((address, port), timeout=CONNECT_SECONDS)
+    )
     transport.start_client(timeout=CONNECT_SECONDS)
     return transport
 
@@ -68,7 +70,11 @@ class Shell:
         channel.sendall(stdin.encode())
         channel.shutdown_write()
         out, err = channel.makefile("rb").read(), channel.makefile_stderr("rb").read()
-        return channel.recv_exit_status(), out.decode(errors="replace"), err.decode(errors="replace")
+        return (
+            channel.recv_exit_status(),
+            out.decode(errors="replace"),
+            err.decode(errors="replace"),
+        )
 
     def close(self) -> None:
         if self._transport:
@@ -79,7 +85,9 @@ class Shell:
             if self._transport is None or not self._transport.is_active():
                 transport = greeted(self.address)
                 shown = transport.get_remote_server_key()
-                assert shown.get_base64() == self.host_key.split()[1], f"{self.address} shows another host key"
+                assert shown.get_base64() == self.host_key.split()[1], (
+                    f"{self.address} shows another host key"
+                )
                 transport.auth_publickey(self.by.user, self.by.loaded)
                 self._transport = transport
             return self._transport

@@ -38,7 +38,9 @@ def _said(transport: paramiko.Transport, command: str) -> str:
     channel.settimeout(CONNECT_SECONDS)
     channel.exec_command(command)
     channel.shutdown_write()
-    return (channel.makefile("rb").read() + channel.makefile_stderr("rb").read()).decode(errors="replace")
+    return (channel.makefile("rb").read() + channel.makefile_stderr("rb").read()).decode(
+        errors="replace"
+    )
 
 
 def _as_root(victim: Victim) -> Outcome:
@@ -80,7 +82,9 @@ def _terminal(victim: Victim) -> Outcome:
 
 def _forwarding(victim: Victim) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        channel = _admitted(transport, victim.provisioner).open_channel("direct-tcpip", AGENT, AGENT, timeout=CONNECT_SECONDS)
+        channel = _admitted(transport, victim.provisioner).open_channel(
+            "direct-tcpip", AGENT, AGENT, timeout=CONNECT_SECONDS
+        )
         return Outcome(channel.get_id() >= 0, f"a way to {AGENT}")
 
     return _tried(victim, work)
@@ -96,7 +100,10 @@ def _files(victim: Victim) -> Outcome:
             return Outcome(True, f"an answer to a greeting: {channel.recv(100)!r}")
         except TimeoutError:
             channel.shutdown_write()
-        return Outcome(False, f"no answer to a greeting; what runs there ends with {channel.recv_exit_status()}")
+        return Outcome(
+            False,
+            f"no answer to a greeting; what runs there ends with {channel.recv_exit_status()}",
+        )
 
     return _tried(victim, work)
 
@@ -107,7 +114,13 @@ ATTACKS = [
     Attack("The administrator's key logs in as root", _as_root, "AuthenticationException"),
     Attack("A password logs in", _by_password, r"BadAuthenticationType.*\['publickey'\]"),
     Attack("The key of who sets machines up runs a command of the attacker's", _command, NO_BUNDLE),
-    Attack("The key of who sets machines up has a terminal", _terminal, "SSHException: Channel closed"),
-    Attack("The key of who sets machines up forwards a port", _forwarding, "Administratively prohibited"),
+    Attack(
+        "The key of who sets machines up has a terminal", _terminal, "SSHException: Channel closed"
+    ),
+    Attack(
+        "The key of who sets machines up forwards a port",
+        _forwarding,
+        "Administratively prohibited",
+    ),
     Attack("The key of who sets machines up reads files", _files, "no answer .* ends with 1$"),
 ]

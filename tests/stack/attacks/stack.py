@@ -38,7 +38,11 @@ class State:
         return [str(self._by_name[name]["outputs"][output]) for output in outputs]
 
     def inputs(self, name: str) -> dict[str, Any]:
-        return {key: value for key, value in self._by_name[name]["inputs"].items() if key != "__provider"}
+        return {
+            key: value
+            for key, value in self._by_name[name]["inputs"].items()
+            if key != "__provider"
+        }
 
     def ssh_key(self, name: str) -> tuple[str, str]:
         """Public half and private."""
@@ -47,7 +51,11 @@ class State:
 
     def first_keys(self) -> frozenset[str]:
         """What tells the host keys of first boots."""
-        return frozenset(known_secrets.of(one for name, one in self._by_name.items() if name.endswith("-host-first")))
+        return frozenset(
+            known_secrets.of(
+                one for name, one in self._by_name.items() if name.endswith("-host-first")
+            )
+        )
 
 
 @contextmanager
@@ -85,7 +93,9 @@ def _certificates(state: State, access: Access) -> dict[str, Credentials | None]
         "none": Credentials(authority=believed, certificate="", key=""),
         "foreign": authority.stranger(own.name).certificate(*names, believes=believed),
         "expired": own.certificate(*names, believes=believed, until=-authority.DAY),
-        "operator": Credentials(authority=believed, certificate=access["certificate"], key=access["key"]),
+        "operator": Credentials(
+            authority=believed, certificate=access["certificate"], key=access["key"]
+        ),
         "worker": issued(WORKER),
         "prime": issued(PRIME),
     }
@@ -103,21 +113,38 @@ def _victim(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Victim:
     def asked(path: str) -> Any:
         return nomad.ask("GET", path, access["nomad_token"]).json
 
-    allocations = {job: asked(f"/v1/job/{job}/allocations") for job in ("backserve", "frontserve", "prober")}
-    running = {job: next(one for one in found if one["ClientStatus"] == "running") for job, found in allocations.items()}
+    allocations = {
+        job: asked(f"/v1/job/{job}/allocations") for job in ("backserve", "frontserve", "prober")
+    }
+    running = {
+        job: next(one for one in found if one["ClientStatus"] == "running")
+        for job, found in allocations.items()
+    }
     tokens = _tokens(outputs, access, worker) | {
-        job: machines[one["NodeName"]].shell.run(TOKEN.format(allocation=one["ID"], job=job)).strip()
+        job: machines[one["NodeName"]]
+        .shell.run(TOKEN.format(allocation=one["ID"], job=job))
+        .strip()
         for job, one in running.items()
         if job != "backserve"
     }
     backserve = asked(f"/v1/allocation/{running['backserve']['ID']}")
-    [port] = [one["Value"] for one in backserve["AllocatedResources"]["Shared"]["Ports"] if one["Label"] == "server"]
+    [port] = [
+        one["Value"]
+        for one in backserve["AllocatedResources"]["Shared"]["Ports"]
+        if one["Label"] == "server"
+    ]
     cloud = paths.cloud_dir(rig.name)
     told = json.loads((cloud / "fabric.json").read_text())["droplets"]
     region = str(state.inputs(f"enrolment-{WORKER}")["node"]["datacenter"])
     planted = str(uuid.uuid4())
     facts = _facts(consul, access["consul_token"], backserve, planted)
-    facts |= {"node": prime.name, "own": worker.name, "datacenter": region, "driver": "exec", "spare": running["prober"]["ID"]}
+    facts |= {
+        "node": prime.name,
+        "own": worker.name,
+        "datacenter": region,
+        "driver": "exec",
+        "spare": running["prober"]["ID"],
+    }
     facts |= {"client": next(one["ID"] for one in asked("/v1/nodes") if one["Name"] == worker.name)}
     return Victim(
         name="stack",
@@ -134,9 +161,17 @@ def _victim(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Victim:
         consul=consul,
         nomad=nomad,
         agent=_agent(worker),
-        client=Api("https://127.0.0.1:4646", nomad.token_header, worker.station, certificates["worker"]),
+        client=Api(
+            "https://127.0.0.1:4646", nomad.token_header, worker.station, certificates["worker"]
+        ),
         without={
-            job: _agent(next(one for name, one in workers.items() if name not in {each["NodeName"] for each in allocations[job]}))
+            job: _agent(
+                next(
+                    one
+                    for name, one in workers.items()
+                    if name not in {each["NodeName"] for each in allocations[job]}
+                )
+            )
             for job in ("backserve", "frontserve")
         },
         keys=Api("http://127.0.0.1:4651", "", prime.station),
@@ -148,11 +183,14 @@ def _victim(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Victim:
         administrator=administrator(rig),
         first_boot=state.ssh_key(f"secrets-{WORKER}-host-first"),
         deliver=lambda address, at: _deliver(state.inputs(f"enrolment-{WORKER}"), address, at),
-        install=lambda site, target: _install(site, target, Path(rig.environment["SLIPWAY_RELEASES_KEY"])),
+        install=lambda site, target: _install(
+            site, target, Path(rig.environment["SLIPWAY_RELEASES_KEY"])
+        ),
         releases=cloud / "releases",
         store=store(rig, region),
         files=[],
-        secrets=frozenset(known_secrets.of(state.resources)) | frozenset(token for token in tokens.values() if token),
+        secrets=frozenset(known_secrets.of(state.resources))
+        | frozenset(token for token in tokens.values() if token),
         first_keys=state.first_keys(),
         user_data=[one["user_data"] for one in told if one["name"] in machines],
         kept=_kept(rig, cloud),
@@ -184,7 +222,12 @@ def _facts(consul: Api, token: str, backserve: Mapping[str, Any], planted: str) 
     """About one instance of backserve."""
     known = consul.ask("GET", "/v1/catalog/service/backserve", token).json
     [instance] = [one["ServiceID"] for one in known if backserve["ID"] in one["ServiceID"]]
-    return {"planted": planted, "allocation": backserve["ID"], "doomed": backserve["NodeName"], "instance": instance}
+    return {
+        "planted": planted,
+        "allocation": backserve["ID"],
+        "doomed": backserve["NodeName"],
+        "instance": instance,
+    }
 
 
 def _kept(rig: Rig, cloud: Path) -> dict[str, list[Path]]:
@@ -194,14 +237,21 @@ def _kept(rig: Rig, cloud: Path) -> dict[str, list[Path]]:
         "state": [cloud / "pulumi"],
         "checkout": [rig.directory],
         "image": [cloud / "images"],
-        "cloud": [*(path for path in cloud.iterdir() if path.name not in elsewhere), *cloud.glob("droplets/*/console.log")],
+        "cloud": [
+            *(path for path in cloud.iterdir() if path.name not in elsewhere),
+            *cloud.glob("droplets/*/console.log"),
+        ],
     }
 
 
 def _told(rig: Rig) -> str:
     """By the engine, of everything that there is, and by the program's own commands."""
     done = [rig.pulumi("preview", "--diff", "--show-sames", "--show-reads", "--show-config")]
-    done += [rig.pulumi("stack", "--show-urns"), rig.pulumi("stack", "export"), rig.pulumi("stack", "output")]
+    done += [
+        rig.pulumi("stack", "--show-urns"),
+        rig.pulumi("stack", "export"),
+        rig.pulumi("stack", "output"),
+    ]
     done += [rig.deploy("up", "--json")]
     assert all(one.code == 0 for one in done), [one.err[-500:] for one in done]
     status = rig.deploy("status", "--json")
@@ -222,7 +272,9 @@ def _deliver(props: dict[str, Any], address: str, port: int) -> str:
 
 def _install(site: str, target: Path, key: Path) -> str:
     """As the image's build does, into another place."""
-    spec = importlib.util.spec_from_file_location("install_releases", CHECKOUT / "images/base/scripts/install-releases.py")
+    spec = importlib.util.spec_from_file_location(
+        "install_releases", CHECKOUT / "images/base/scripts/install-releases.py"
+    )
     assert spec and spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)

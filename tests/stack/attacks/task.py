@@ -36,15 +36,27 @@ def ran(victim: Victim, args: Sequence[str], artifacts: Sequence[Mapping[str, An
         "ReschedulePolicy": {"Attempts": 0, "Unlimited": False},
         "EphemeralDisk": {"SizeMB": 150},
     }
-    job = {"ID": name, "Name": name, "Type": "batch", "Datacenters": [victim.datacenter], "TaskGroups": [group]}
+    job = {
+        "ID": name,
+        "Name": name,
+        "Type": "batch",
+        "Datacenters": [victim.datacenter],
+        "TaskGroups": [group],
+    }
     submitted = victim.nomad_manager("/v1/jobs", "POST", {"Job": job})
     assert submitted.status == 200, submitted.seen
     try:
         ended = _ended(victim, name)
-        printed = [victim.nomad_manager(LOGS.format(allocation=ended["ID"], stream=stream)) for stream in ("stdout", "stderr")]
+        printed = [
+            victim.nomad_manager(LOGS.format(allocation=ended["ID"], stream=stream))
+            for stream in ("stdout", "stderr")
+        ]
         events = [event["DisplayMessage"] for event in ended["TaskStates"]["attack"]["Events"]]
         return "\n".join(
-            [*(answer.text for answer in printed if answer.status == 200), *(events if ended["ClientStatus"] == "failed" else [])]
+            [
+                *(answer.text for answer in printed if answer.status == 200),
+                *(events if ended["ClientStatus"] == "failed" else []),
+            ]
         )
     finally:
         victim.nomad_manager(f"/v1/job/{name}?purge=true", "DELETE")

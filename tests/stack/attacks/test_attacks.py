@@ -22,10 +22,17 @@ def of_stack(deployed: Rig) -> dict[str, Machine]:
 
 
 @pytest.fixture(scope="module")
-def unguarded(deployed: Rig, of_stack: dict[str, Machine], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+def unguarded(
+    deployed: Rig, of_stack: dict[str, Machine], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Victim]:
     """The twin; gone before another test looks at the stack."""
     neighbour = of_stack["worker01nyc3"]
-    with twin.built(deployed, tmp_path_factory.mktemp("twin"), neighbour, neighbour.name.removeprefix("worker01")) as made:
+    with twin.built(
+        deployed,
+        tmp_path_factory.mktemp("twin"),
+        neighbour,
+        neighbour.name.removeprefix("worker01"),
+    ) as made:
         yield made
 
 
@@ -36,7 +43,9 @@ def guarded(deployed: Rig, of_stack: dict[str, Machine], unguarded: Victim) -> I
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_the_attack_succeeds_on_the_twin_and_the_stack_refuses_it(attack: Attack, unguarded: Victim, guarded: Victim) -> None:
+def test_the_attack_succeeds_on_the_twin_and_the_stack_refuses_it(
+    attack: Attack, unguarded: Victim, guarded: Victim
+) -> None:
     done = attack.run(unguarded)
     assert done.succeeded, f"not even on the twin: {done.seen}"
     tried = attack.run(guarded)
@@ -59,6 +68,10 @@ def test_the_attacks_have_names_of_their_own() -> None:
 def test_the_document_names_what_was_tried() -> None:
     text = (Path(__file__).parents[3] / "docs/security.md").read_text()
     tried = text.partition("## What was tried\n")[2]
-    limits = text.partition("## What an intruder on a worker gets all the same\n")[2].partition("\n## ")[0]
+    limits = text.partition("## What an intruder on a worker gets all the same\n")[2].partition(
+        "\n## "
+    )[0]
     assert tried.rstrip().endswith(listed()), listed()
-    assert [line[2:] for line in limits.splitlines() if line.startswith("- ")] == [limit.name for limit in LIMITS]
+    assert [line[2:] for line in limits.splitlines() if line.startswith("- ")] == [
+        limit.name for limit in LIMITS
+    ]

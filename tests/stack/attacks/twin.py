@@ -108,10 +108,19 @@ def built(rig: Rig, directory: Path, neighbour: Machine, region: str) -> Iterato
 
 def _droplet(making: Twin, undo: ExitStack) -> Machine:
     rig, told = making.rig, making.user_data()
-    key = rig.api("/v2/account/keys", "POST", name=NAME, public_key=rig.environment["SLIPWAY_SSH_PUBLIC_KEY"])["ssh_key"]["id"]
+    key = rig.api(
+        "/v2/account/keys", "POST", name=NAME, public_key=rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
+    )["ssh_key"]["id"]
     undo.callback(rig.api, f"/v2/account/keys/{key}", "DELETE")
     [image] = [one["id"] for one in rig.api("/v2/images?private=true")["images"]]
-    asked = {"name": NAME, "region": making.region, "size": "s-1vcpu-1gb", "image": image, "ssh_keys": [key], "user_data": told}
+    asked = {
+        "name": NAME,
+        "region": making.region,
+        "size": "s-1vcpu-1gb",
+        "image": image,
+        "ssh_keys": [key],
+        "user_data": told,
+    }
     made = rig.api("/v2/droplets", "POST", **asked)["droplet"]["id"]
     undo.callback(_destroy, rig, made)
     making.note(droplet=made, asked=asked, password=PASSWORD)
@@ -121,7 +130,9 @@ def _droplet(making: Twin, undo: ExitStack) -> Machine:
     undo.callback(shell.close)
     assert eventually(lambda: _answers(shell)), "no SSH"
     roles = frozenset({"prime", "worker"})
-    return Machine(name=NAME, roles=roles, station=netns(rig, made), public=public, private=public, shell=shell)
+    return Machine(
+        name=NAME, roles=roles, station=netns(rig, made), public=public, private=public, shell=shell
+    )
 
 
 def _answers(shell: Shell) -> bool:
@@ -174,9 +185,13 @@ def _start(making: Twin, machine: Machine) -> None:
 def _fill(making: Twin, machine: Machine, consul: Api, nomad: Api, undo: ExitStack) -> None:
     """What a cluster has after some days: keys, variables, nodes, and two jobs."""
     secret = making.secret
-    assert eventually(lambda: consul.ask("PUT", "/v1/kv/attacks/planted", body=secret).status == 200), "Consul does not start"
+    assert eventually(
+        lambda: consul.ask("PUT", "/v1/kv/attacks/planted", body=secret).status == 200
+    ), "Consul does not start"
     consul.ask("PUT", "/v1/catalog/register", body={"Node": "doomed", "Address": "192.0.2.2"})
-    ready = eventually(lambda: [one for one in nomad.ask("GET", "/v1/nodes").listed if one["Status"] == "ready"])
+    ready = eventually(
+        lambda: [one for one in nomad.ask("GET", "/v1/nodes").listed if one["Status"] == "ready"]
+    )
     assert ready, "Nomad does not start"
     variable = {"Path": "attacks/planted", "Items": {"password": secret}}
     assert nomad.ask("PUT", "/v1/var/attacks/planted", body=variable).status == 200
@@ -187,19 +202,39 @@ def _fill(making: Twin, machine: Machine, consul: Api, nomad: Api, undo: ExitSta
     s3.put_object(Bucket=BUCKET, Key="backserve.py", Body=program, ACL="public-read")
     undo.callback(s3.delete_object, Bucket=BUCKET, Key="backserve.py")
     site = making.rig.environment["SPACES_ENDPOINT_URL"].replace("{{.Region}}", making.region)
-    artifact = {"GetterSource": f"{site}/{BUCKET}/backserve.py", "GetterMode": "file", "RelativeDest": "local/backserve.py"}
+    artifact = {
+        "GetterSource": f"{site}/{BUCKET}/backserve.py",
+        "GetterMode": "file",
+        "RelativeDest": "local/backserve.py",
+    }
     backserve = {
         "Name": "backserve",
         "Driver": "raw_exec",
-        "Config": {"command": "/usr/bin/python3", "args": ["local/backserve.py", "--password", secret]},
+        "Config": {
+            "command": "/usr/bin/python3",
+            "args": ["local/backserve.py", "--password", secret],
+        },
         "Env": {"BACKSERVE_GREETING": "hello", "PASSWORD": secret},
         "Artifacts": [artifact],
         "Services": [{"Name": "backserve", "Provider": "consul", "Meta": {"password": secret}}],
     }
-    spare = {"Name": "spare", "Driver": "raw_exec", "Config": {"command": "/usr/bin/sleep", "args": ["3600"]}}
+    spare = {
+        "Name": "spare",
+        "Driver": "raw_exec",
+        "Config": {"command": "/usr/bin/sleep", "args": ["3600"]},
+    }
     for task in (backserve, spare):
-        group = {"Name": task["Name"], "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}], "EphemeralDisk": {"SizeMB": 150}}
-        job = {"ID": task["Name"], "Type": "service", "Datacenters": [making.region], "TaskGroups": [group]}
+        group = {
+            "Name": task["Name"],
+            "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}],
+            "EphemeralDisk": {"SizeMB": 150},
+        }
+        job = {
+            "ID": task["Name"],
+            "Type": "service",
+            "Datacenters": [making.region],
+            "TaskGroups": [group],
+        }
         making.note(**{str(task["Name"]): job})
         answer = nomad.ask("POST", "/v1/jobs", body={"Job": job})
         assert answer.status == 200, answer.seen
@@ -220,7 +255,14 @@ def _victim(making: Twin, machine: Machine, consul: Api, nomad: Api) -> Victim:
     agent = Api("http://127.0.0.1:8500", consul.token_header, machine.station)
     client = Api("http://127.0.0.1:4646", nomad.token_header, machine.station)
     [node] = [one["ID"] for one in nomad.ask("GET", "/v1/nodes").listed if one["Name"] == NAME]
-    facts = {"node": NAME, "own": NAME, "doomed": "doomed", "instance": "none", "planted": making.secret, "client": node}
+    facts = {
+        "node": NAME,
+        "own": NAME,
+        "doomed": "doomed",
+        "instance": "none",
+        "planted": making.secret,
+        "client": node,
+    }
     facts |= {"datacenter": making.region, "driver": "raw_exec"}
     facts |= {"allocation": _running(nomad, "backserve"), "spare": _running(nomad, "spare")}
     return Victim(
@@ -270,7 +312,14 @@ def _deliver(making: Twin, address: str, port: int) -> str:
     """Whoever answers is taken at his word."""
     with paramiko.SSHClient() as client:
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
-        client.connect(address, port, username="root", pkey=making.login.loaded, allow_agent=False, look_for_keys=False)
+        client.connect(
+            address,
+            port,
+            username="root",
+            pkey=making.login.loaded,
+            allow_agent=False,
+            look_for_keys=False,
+        )
         stdin, stdout, _ = client.exec_command("tee /etc/twin/password")
         stdin.write(making.secret)
         stdin.channel.shutdown_write()

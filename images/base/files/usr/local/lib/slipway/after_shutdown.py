@@ -35,7 +35,9 @@ def welcome(node_id: str, secret: str) -> None:
         connection.request("POST", f"/v1/node/{node_id}/drain", body, {"X-Nomad-Token": secret})
         answer = connection.getresponse()
         if answer.status != http.client.OK:
-            raise OSError(f"Nomad answers {answer.status}: {answer.read(200).decode(errors='replace').strip()}")
+            raise OSError(
+                f"Nomad answers {answer.status}: {answer.read(200).decode(errors='replace').strip()}"
+            )
     finally:
         connection.close()
 
@@ -43,7 +45,10 @@ def welcome(node_id: str, secret: str) -> None:
 def main() -> int:
     try:
         if (CLIENT / "client-id").exists():  # a prime has none
-            welcome((CLIENT / "client-id").read_text().strip(), (CLIENT / "secret-id").read_text().strip())
+            welcome(
+                (CLIENT / "client-id").read_text().strip(),
+                (CLIENT / "secret-id").read_text().strip(),
+            )
     except (OSError, http.client.HTTPException) as failed:
         print(f"after-shutdown: {failed}", file=sys.stderr)
         return 1

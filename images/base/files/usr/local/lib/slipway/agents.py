@@ -21,7 +21,12 @@ CONSUL_LATER = ("retry_join", "encrypt", "bootstrap_expect")
 """Looked at when an agent without memory starts, so that a change waits until then. A gossip key is changed over the API."""
 
 CONSUL_RELOADS = ("acl",)
-NOMAD_LATER = ("server.server_join", "client.server_join", "server.encrypt", "server.bootstrap_expect")
+NOMAD_LATER = (
+    "server.server_join",
+    "client.server_join",
+    "server.encrypt",
+    "server.bootstrap_expect",
+)
 """As Consul's. Nomad reloads its certificates and nothing else of this: its Consul token is read at the start only."""
 
 
@@ -50,7 +55,13 @@ def consul(bundle: Bundle, address: IPv4Address, recursors: list[str]) -> Config
         "server": node.prime,
         "leave_on_terminate": not node.prime,
         "encrypt": bundle.gossip.consul,
-        "acl": {"tokens": {"agent": tokens.agent, "config_file_service_registration": tokens.agent, "dns": tokens.dns}},
+        "acl": {
+            "tokens": {
+                "agent": tokens.agent,
+                "config_file_service_registration": tokens.agent,
+                "dns": tokens.dns,
+            }
+        },
     }
     if node.prime:
         config |= {

@@ -80,7 +80,10 @@ def wait(what: str, seconds: float, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
-            print(f"before-nomad: {what} still not there after {seconds:.0f} s; starting all the same", file=sys.stderr)
+            print(
+                f"before-nomad: {what} still not there after {seconds:.0f} s; starting all the same",
+                file=sys.stderr,
+            )
             return
         time.sleep(PAUSE_SECONDS)
 

@@ -18,7 +18,9 @@ import node
 
 GOSSIP_BYTES = 32
 JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
-PUBLIC_KEY = re.compile(r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[\w.@-]+) [A-Za-z0-9+/]+={0,2}(?: [^\r\n]*)?")
+PUBLIC_KEY = re.compile(
+    r"(?:ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp\d+|sk-[\w.@-]+) [A-Za-z0-9+/]+={0,2}(?: [^\r\n]*)?"
+)
 
 
 class BundleError(Exception):
@@ -99,13 +101,20 @@ def _group(told: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _identity(told: dict[str, Any]) -> Identity:
     """OpenSSL has the last word: what it does not take no agent would start with."""
-    identity = Identity(**{name: node.text(told, name).strip() + "\n" for name in ("authority", "certificate", "key")})
+    identity = Identity(
+        **{
+            name: node.text(told, name).strip() + "\n"
+            for name in ("authority", "certificate", "key")
+        }
+    )
     memory = os.memfd_create("identity")
     try:
         os.write(memory, (identity.certificate + identity.key).encode())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{memory}")
     except ssl.SSLError:
-        raise BundleError("identity: certificate and key do not belong together, or are no PEM") from None
+        raise BundleError(
+            "identity: certificate and key do not belong together, or are no PEM"
+        ) from None
     finally:
         os.close(memory)
     try:
@@ -128,7 +137,9 @@ def _gossip(told: dict[str, Any], prime: bool) -> Gossip:
 
 def _tokens(told: dict[str, Any]) -> Tokens:
     try:
-        return Tokens(**{name: str(uuid.UUID(node.text(told, name))) for name in ("agent", "nomad", "dns")})
+        return Tokens(
+            **{name: str(uuid.UUID(node.text(told, name))) for name in ("agent", "nomad", "dns")}
+        )
     except ValueError:
         raise BundleError("tokens must be UUIDs") from None
 

@@ -102,7 +102,9 @@ async def serve() -> None:
         if listener.type == socket.SOCK_STREAM:
             await asyncio.start_server(relay, sock=listener)
         else:
-            await asyncio.get_running_loop().create_datagram_endpoint(lambda: Datagrams(activity), sock=listener)
+            await asyncio.get_running_loop().create_datagram_endpoint(
+                lambda: Datagrams(activity), sock=listener
+            )
     await activity.end()
 
 

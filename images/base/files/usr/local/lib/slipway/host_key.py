@@ -59,4 +59,7 @@ def parse(text: str) -> HostKey:
         raise HostKeyError("the host key is not of the kind ssh-ed25519")
     if first != second or point != own_point or len(secret) != 64 or secret[32:] != point:
         raise HostKeyError("the halves of the host key do not belong together")
-    return HostKey(private="\n".join([*lines, ""]), public=f"{ALGORITHM.decode()} {base64.b64encode(public).decode()}\n")
+    return HostKey(
+        private="\n".join([*lines, ""]),
+        public=f"{ALGORITHM.decode()} {base64.b64encode(public).decode()}\n",
+    )

@@ -65,9 +65,15 @@ def parse(told: dict[str, Any]) -> Node:
             raise NotReadyError(f"{name} is {told[name]}; it must be {' or '.join(allowed)}")
     for name in ("name", "datacenter"):
         if not NAME.fullmatch(text(told, name)):
-            raise NotReadyError(f"{name} is {told[name]!r}; only a-z, 0-9 and - may be in it, 63 at most")
+            raise NotReadyError(
+                f"{name} is {told[name]!r}; only a-z, 0-9 and - may be in it, 63 at most"
+            )
     primes, expect = told.get("primes"), told.get("bootstrap_expect")
-    if not isinstance(primes, list) or not primes or not all(isinstance(prime, str) for prime in primes):
+    if (
+        not isinstance(primes, list)
+        or not primes
+        or not all(isinstance(prime, str) for prime in primes)
+    ):
         raise NotReadyError("primes must name the primes' private addresses")
     if not isinstance(expect, int) or isinstance(expect, bool) or expect < 1:
         raise NotReadyError("bootstrap_expect must be 1 or more")
@@ -106,7 +112,9 @@ def private_address(vpc: IPv4Network) -> tuple[str, IPv4Address]:
     Raises:
         NotReadyError: no interface has such an address (yet).
     """
-    shown = subprocess.run(["ip", "-json", "-4", "address", "show"], capture_output=True, text=True, check=True).stdout
+    shown = subprocess.run(
+        ["ip", "-json", "-4", "address", "show"], capture_output=True, text=True, check=True
+    ).stdout
     for link in json.loads(shown):
         for address in link.get("addr_info", []):
             if "local" in address and IPv4Address(address["local"]) in vpc:

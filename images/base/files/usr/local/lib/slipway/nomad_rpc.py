@@ -36,7 +36,10 @@ KEY = _text("KeyID")
 def takes_registrations(host: str) -> bool:
     """A server without its first key, a moment after the first election, refuses every client."""
     answer = b""
-    with contextlib.suppress(OSError), socket.create_connection((host, PORT), timeout=ANSWER_SECONDS) as plain:
+    with (
+        contextlib.suppress(OSError),
+        socket.create_connection((host, PORT), timeout=ANSWER_SECONDS) as plain,
+    ):
         plain.sendall(PROTOCOL_TLS)
         with node_tls.context().wrap_socket(plain, server_hostname=SERVER_NAME) as server:
             server.sendall(REQUEST)

@@ -60,9 +60,13 @@ def enrol(told: Bundle) -> str:
     identity, owed = _identity_work(told), _owed()
     work = {"consul": Work.NONE, "nomad": Work.NONE}
     if kept_consul is not None:
-        work["consul"] = max(agents.consul_work(kept_consul, consul), identity, _keyring_work(told), owed["consul"])
+        work["consul"] = max(
+            agents.consul_work(kept_consul, consul), identity, _keyring_work(told), owed["consul"]
+        )
     if kept_nomad is not None:
-        work["nomad"] = max(agents.nomad_work(kept_nomad, nomad), identity, _introduction_work(told), owed["nomad"])
+        work["nomad"] = max(
+            agents.nomad_work(kept_nomad, nomad), identity, _introduction_work(told), owed["nomad"]
+        )
     OWED.write_text(json.dumps(work))
 
     _write_identity(told)
@@ -112,7 +116,11 @@ def _owed() -> dict[str, Work]:
 def _identity_work(told: Bundle) -> Work:
     """Both agents take another certificate on the run."""
     pairs = zip(node_tls.paths(), _identity(told), strict=True)
-    return Work.NONE if all(path.exists() and path.read_text() == text for path, text in pairs) else Work.RELOAD
+    return (
+        Work.NONE
+        if all(path.exists() and path.read_text() == text for path, text in pairs)
+        else Work.RELOAD
+    )
 
 
 def _identity(told: Bundle) -> tuple[str, str, str]:
@@ -152,7 +160,9 @@ def _ensure_passage(now: node.Node) -> None:
 
     Elsewhere it is shut: a server's snapshots below it are readable to all, and so may be what tasks of exec write.
     """
-    files.directory(before_nomad.STATE, 0o711 if not now.prime and now.task_driver == "raw_exec" else 0o700)
+    files.directory(
+        before_nomad.STATE, 0o711 if not now.prime and now.task_driver == "raw_exec" else 0o700
+    )
 
 
 def _write_introduction(told: Bundle) -> None:
@@ -181,7 +191,9 @@ def _forget() -> None:
 def _ensure_localhost() -> None:
     """Nomad reaches its Consul agent by that name."""
     hosts = HOSTS.read_text() if HOSTS.exists() else ""
-    if not any("localhost" in line.split()[1:] for line in hosts.splitlines() if line.startswith("127.")):
+    if not any(
+        "localhost" in line.split()[1:] for line in hosts.splitlines() if line.startswith("127.")
+    ):
         HOSTS.write_text(f"127.0.0.1 localhost\n{hosts}")
 
 
@@ -191,10 +203,17 @@ def main() -> int:
         with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             outcome = enrol(told)
-    except (bundle.BundleError, node.NotReadyError, OSError, subprocess.CalledProcessError) as reason:
+    except (
+        bundle.BundleError,
+        node.NotReadyError,
+        OSError,
+        subprocess.CalledProcessError,
+    ) as reason:
         print(f"tool-enrol: {reason}", file=sys.stderr)
         return 1
-    with contextlib.suppress(BrokenPipeError):  # who asked may be gone; what follows is to be done all the same
+    with contextlib.suppress(
+        BrokenPipeError
+    ):  # who asked may be gone; what follows is to be done all the same
         print(json.dumps({"outcome": outcome}), flush=True)
     if outcome == "reboots":
         systemctl("--no-block", "reboot")

@@ -40,14 +40,19 @@ def judge(what: str, free_percent: float, limits: dict[int, float]) -> Finding:
 def disk(path: Path) -> Finding:
     """What ordinary users may still write to the file system of ``path``, in bytes or in files."""
     stat = os.statvfs(path)
-    free = [stat.f_bavail / stat.f_blocks if stat.f_blocks else 1.0, stat.f_favail / stat.f_files if stat.f_files else 1.0]
+    free = [
+        stat.f_bavail / stat.f_blocks if stat.f_blocks else 1.0,
+        stat.f_favail / stat.f_files if stat.f_files else 1.0,
+    ]
     return judge(f"disk {path}", 100 * min(free), FREE_DISK_PERCENT)
 
 
 def memory(meminfo: str) -> Finding:
     """``meminfo`` is the text of /proc/meminfo."""
     kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.splitlines() if line}
-    return judge("memory", 100 * kilobytes["MemAvailable"] / kilobytes["MemTotal"], FREE_MEMORY_PERCENT)
+    return judge(
+        "memory", 100 * kilobytes["MemAvailable"] / kilobytes["MemTotal"], FREE_MEMORY_PERCENT
+    )
 
 
 def consul() -> http.client.HTTPConnection:
@@ -65,13 +70,19 @@ def certificate(not_after: str, now: float) -> Finding:
     return level, f"certificate ends {time.strftime('%Y-%m-%d', time.gmtime(seconds))}"
 
 
-def agent(name: str, dial: Callable[[], http.client.HTTPConnection], path: str) -> Iterator[Finding]:
+def agent(
+    name: str, dial: Callable[[], http.client.HTTPConnection], path: str
+) -> Iterator[Finding]:
     """Does the agent answer on this machine, on a path that takes no token? Over TLS it shows the node's certificate."""
     try:
         connection = dial()
         try:
             connection.connect()
-            shown = connection.sock.getpeercert() if isinstance(connection.sock, ssl.SSLSocket) else None
+            shown = (
+                connection.sock.getpeercert()
+                if isinstance(connection.sock, ssl.SSLSocket)
+                else None
+            )
             connection.request("GET", path)
             status = connection.getresponse().status
         finally:

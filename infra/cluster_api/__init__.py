@@ -1,0 +1,1 @@
+"""HTTPS clients for the APIs of Consul and Nomad."""

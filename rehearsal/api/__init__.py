@@ -1,0 +1,1 @@
+"""What all API resources share: authentication, bodies, paging, schemas and the action worker."""

@@ -1,0 +1,1 @@
+"""The network of a cloud: bridges, firewalls, load balancers, DNS, metadata and releases."""

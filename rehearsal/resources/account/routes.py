@@ -1,0 +1,30 @@
+"""GET /v2/account."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from rehearsal.api.cloud import TheCloud
+from rehearsal.catalog import account as catalog
+
+router = APIRouter()
+
+
+@router.get("/v2/account")
+async def get_account(cloud: TheCloud) -> dict[str, Any]:
+    account, owner = cloud.account, cloud.account.uuid(cloud.config)
+    return {
+        "account": {
+            "droplet_limit": account.droplet_limit,
+            "floating_ip_limit": account.reserved_ip_limit,
+            "reserved_ip_limit": account.reserved_ip_limit,
+            "volume_limit": catalog.VOLUME_LIMIT,
+            "name": account.team,
+            "email": account.email,
+            "uuid": owner,
+            "email_verified": True,
+            "status": "active",
+            "status_message": "",
+            "team": {"name": account.team, "uuid": owner},
+        }
+    }

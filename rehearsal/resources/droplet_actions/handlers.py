@@ -1,0 +1,180 @@
+"""How each type of action is done on the machine, and what it changes about the droplet."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from rehearsal.api.cloud import Cloud
+from rehearsal.api.worker import Commit, Handler, droplet_of_action
+from rehearsal.state import lookup
+from rehearsal.state.records import Action, BackupPolicy, Droplet, Image
+from rehearsal.state.states import POWER_OFF, POWER_ON, REBUILT, ImageStatus
+from rehearsal.topology.network_state import machine_spec
+from rehearsal.topology.protocol import MachineError
+
+GIB = 1024**3
+
+Changes = dict[str, Any]
+"""The droplet's fields that an action gave a new value."""
+
+Step = Callable[[Cloud, Droplet, Action], Awaitable[Changes]]
+
+
+def register_handlers(cloud: Cloud) -> None:
+    """Tell the worker how droplet actions are done."""
+    for type, step in _STEPS.items():
+        cloud.worker.register(
+            "droplet", type, Handler(_doing(cloud, step), lambda action: _unlock(cloud, action, {}))
+        )
+    cloud.worker.register(
+        "droplet", "snapshot", Handler(_taking(cloud), lambda action: _unlock(cloud, action, {}))
+    )
+
+
+def _doing(cloud: Cloud, step: Step) -> Callable[[Action], Awaitable[Commit]]:
+    async def do(action: Action) -> Commit:
+        changes = await step(cloud, droplet_of_action(cloud.store, action), action)
+        return lambda: _unlock(cloud, action, changes)
+
+    return do
+
+
+def _unlock(cloud: Cloud, action: Action, changes: Changes) -> None:
+    cloud.store.put(
+        droplet_of_action(cloud.store, action).model_copy(update={**changes, "pending": None})
+    )
+
+
+async def _power_on(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {"status": POWER_ON(droplet.status)}
+
+
+async def _power_off(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_off(droplet.id)
+    return {"status": POWER_OFF(droplet.status)}
+
+
+async def _shutdown(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.shutdown(droplet.id)
+    return {"status": POWER_OFF(droplet.status)}
+
+
+async def _reboot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """A machine that does not shut down by itself is switched off, as the real cloud does."""
+    try:
+        await cloud.machines.shutdown(droplet.id)
+    except MachineError:
+        await cloud.machines.power_off(droplet.id)
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {}
+
+
+async def _power_cycle(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    await cloud.machines.power_off(droplet.id)
+    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    return {}
+
+
+def _taking(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
+    """A snapshot is there for clients when its action is completed, and not before."""
+
+    async def do(action: Action) -> Commit:
+        size = await cloud.machines.snapshot(action.resource_id, str(action.arguments["image_id"]))
+        return lambda: _keep(cloud, action, size)
+
+    return do
+
+
+def _keep(cloud: Cloud, action: Action, size: int) -> None:
+    droplet = droplet_of_action(cloud.store, action)
+    image = Image(
+        id=action.arguments["image_id"],
+        name=action.arguments["name"],
+        type="snapshot",
+        distribution=droplet.image.distribution,
+        public=False,
+        regions=[droplet.region],
+        created_at=action.started_at,
+        min_disk_size=droplet.disk,
+        size_gigabytes=round(size / GIB, 2),
+        description="",
+        status=ImageStatus.AVAILABLE,
+        droplet_id=droplet.id,
+    )
+    cloud.store.put(image)
+    _unlock(cloud, action, {})
+
+
+async def _rebuild(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    image = lookup.image(cloud.store, action.arguments["image_id"])
+    if image is None:
+        raise MachineError("the image was deleted meanwhile")
+    rebuilt = droplet.model_copy(update={"image": image})
+    await cloud.machines.rebuild(machine_spec(cloud.store, cloud.config, rebuilt))
+    return {"image": image, "status": REBUILT(droplet.status)}
+
+
+async def _resize(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    changes = {"size": action.arguments["size"], "disk": action.arguments["disk"]}
+    await cloud.machines.resize(
+        machine_spec(cloud.store, cloud.config, droplet.model_copy(update=changes))
+    )
+    return changes
+
+
+async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """At once, so that names in the network follow before the action is completed."""
+    with cloud.store.write():
+        cloud.store.put(droplet.model_copy(update={"name": action.arguments["name"]}))
+    await cloud.network.reconcile()
+    return {}
+
+
+async def _reset_password(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    """Nobody is here whom a new password could be mailed to: root's stays as it is."""
+    return {}
+
+
+async def _enable_backups(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {
+        "backup_policy": BackupPolicy(**action.arguments["policy"]),
+        "features": _with(droplet, "backups"),
+    }
+
+
+async def _disable_backups(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {
+        "backup_policy": None,
+        "features": [feature for feature in droplet.features if feature != "backups"],
+    }
+
+
+async def _enable_ipv6(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"features": _with(droplet, "ipv6")}
+
+
+async def _enable_private_networking(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
+    return {"features": _with(droplet, "private_networking")}
+
+
+def _with(droplet: Droplet, feature: str) -> list[str]:
+    return sorted({*droplet.features, feature})
+
+
+_STEPS: dict[str, Step] = {
+    "power_on": _power_on,
+    "power_off": _power_off,
+    "shutdown": _shutdown,
+    "reboot": _reboot,
+    "power_cycle": _power_cycle,
+    "restore": _rebuild,
+    "rebuild": _rebuild,
+    "resize": _resize,
+    "rename": _rename,
+    "password_reset": _reset_password,
+    "enable_backups": _enable_backups,
+    "disable_backups": _disable_backups,
+    "change_backup_policy": _enable_backups,
+    "enable_ipv6": _enable_ipv6,
+    "enable_private_networking": _enable_private_networking,
+}

@@ -1,0 +1,78 @@
+"""SSH keys: known by the MD5 fingerprint of the key, which an account has once."""
+
+import base64
+import binascii
+import hashlib
+
+from rehearsal.api.cloud import Cloud
+from rehearsal.errors import not_found, unprocessable
+from rehearsal.resources.keys.schemas import KeyCreate, KeyUpdate
+from rehearsal.state.records import SshKey
+
+FIRST_ID = 40_000_001
+KINDS = {
+    "ssh-rsa",
+    "ssh-dss",
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+}
+_LENGTH_BYTES = 4
+
+
+def create(cloud: Cloud, body: KeyCreate) -> SshKey:
+    fingerprint = _fingerprint(body.public_key)
+    if any(key.fingerprint == fingerprint for key in cloud.store.all(SshKey)):
+        raise unprocessable("SSH Key is already in use on your account")
+    with cloud.store.write():
+        id = cloud.store.next_id("ssh_key", FIRST_ID)
+        key = SshKey(id=id, name=body.name, public_key=body.public_key, fingerprint=fingerprint)
+        cloud.store.put(key)
+    return key
+
+
+def find(cloud: Cloud, identifier: str) -> SshKey:
+    """By id or fingerprint.
+
+    Raises:
+        ApiError: 404
+    """
+    for key in cloud.store.all(SshKey):
+        if identifier in (str(key.id), key.fingerprint):
+            return key
+    raise not_found()
+
+
+def rename(cloud: Cloud, identifier: str, body: KeyUpdate) -> SshKey:
+    key = find(cloud, identifier).model_copy(update={"name": body.name})
+    with cloud.store.write():
+        cloud.store.put(key)
+    return key
+
+
+def delete(cloud: Cloud, identifier: str) -> None:
+    key = find(cloud, identifier)
+    with cloud.store.write():
+        cloud.store.delete(key)
+
+
+def _fingerprint(public_key: str) -> str:
+    """MD5 in hex with colons, as ``ssh-keygen -l -E md5`` prints it."""
+    invalid = unprocessable("Key invalid, key should be of the format `ssh-rsa AAAA... comment`")
+    kind, _, rest = public_key.strip().partition(" ")
+    text, *_ = rest.split(" ", 1)
+    try:
+        blob = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise invalid from None
+    length = int.from_bytes(blob[:_LENGTH_BYTES], "big")
+    if (
+        len(public_key.splitlines()) > 1
+        or blob[_LENGTH_BYTES : _LENGTH_BYTES + length] != kind.encode()
+        or kind not in KINDS
+    ):
+        raise invalid
+    return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")

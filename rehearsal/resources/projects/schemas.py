@@ -1,0 +1,109 @@
+"""Projects on the wire."""
+
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+
+from rehearsal.api.schemas import Body
+from rehearsal.state import records
+
+OWNER_ID = 1
+
+PURPOSES = {
+    "Just trying out DigitalOcean",
+    "Class project / Educational purposes",
+    "Website or blog",
+    "Web Application",
+    "Service or API",
+    "Mobile Application",
+    "Machine learning / AI / Data processing",
+    "IoT",
+    "Operational / Developer tooling",
+}
+"""Any other purpose is kept as ``Other: ...``."""
+
+
+def _capital(value: Any) -> Any:
+    """Clients write environments in any case."""
+    return value.capitalize() if isinstance(value, str) else value
+
+
+def _known_purpose(value: Any) -> Any:
+    if not isinstance(value, str) or not value or value in PURPOSES or value.startswith("Other: "):
+        return value
+    return f"Other: {value}"
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=175)]
+Description = Annotated[str, StringConstraints(max_length=255)]
+Purpose = Annotated[
+    str, StringConstraints(min_length=1, max_length=255), BeforeValidator(_known_purpose)
+]
+Environment = Annotated[
+    Literal["Development", "Staging", "Production", ""], BeforeValidator(_capital)
+]
+
+
+class ProjectCreate(Body):
+    name: Name
+    purpose: Purpose
+    description: Description = ""
+    environment: Environment = ""
+
+
+class ProjectReplace(Body):
+    """A full update tells all five."""
+
+    name: Name
+    purpose: Purpose
+    description: Description
+    environment: Environment
+    is_default: bool
+
+
+class ProjectUpdate(Body):
+    name: Name | None = None
+    purpose: Purpose | None = None
+    description: Description | None = None
+    environment: Environment | None = None
+    is_default: bool | None = None
+
+
+class Assignment(Body):
+    resources: list[str] = Field(default_factory=list)
+
+
+class Project(BaseModel):
+    id: str
+    owner_uuid: str
+    owner_id: int
+    name: str
+    description: str
+    purpose: str
+    environment: str | None
+    is_default: bool
+    created_at: str
+    updated_at: str
+
+    @classmethod
+    def of(cls, project: records.Project, owner: str) -> "Project":
+        return cls(**project.model_dump(exclude={"resources"}), owner_uuid=owner, owner_id=OWNER_ID)
+
+
+def resource(urn: str, assigned_at: str, base: str, status: str) -> dict[str, Any]:
+    """``resource`` of the API; ``base`` is the API's own URL."""
+    _, kind, id = urn.split(":", 2)
+    path = {
+        "droplet": "droplets",
+        "loadbalancer": "load_balancers",
+        "vpc": "vpcs",
+        "space": "spaces",
+        "floatingip": "reserved_ips",
+    }.get(kind, f"{kind}s")
+    return {
+        "urn": urn,
+        "assigned_at": assigned_at,
+        "links": {"self": f"{base}v2/{path}/{quote(id)}"},
+        "status": status,
+    }

@@ -1,0 +1,49 @@
+"""Reserved IPs on the wire."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from rehearsal.api import schemas
+from rehearsal.api.droplet_schemas import Droplet
+from rehearsal.catalog.regions import REGIONS, Region
+from rehearsal.state import records
+
+
+class ReservedIpCreate(schemas.Body):
+    """For a droplet, or for a region; a droplet has the last word."""
+
+    droplet_id: int | None = None
+    region: str = ""
+    project_id: str = ""
+
+
+class ReservedIpAct(schemas.Body):
+    type: Literal["assign", "unassign"]
+    droplet_id: int | None = None
+
+
+class ReservedIp(BaseModel):
+    ip: str
+    region: Region
+    droplet: Droplet | None
+    locked: bool
+    project_id: str
+
+    @classmethod
+    def of(
+        cls, address: records.ReservedIp, droplet: Droplet | None, project_id: str
+    ) -> "ReservedIp":
+        return cls(
+            ip=address.id,
+            region=REGIONS[address.region],
+            droplet=droplet,
+            locked=address.pending is not None,
+            project_id=project_id,
+        )
+
+
+class ReservedIpAction(schemas.Action):
+    """Only where it is shown as the address's own."""
+
+    project_id: str

@@ -1,0 +1,15 @@
+"""GET /v2/sizes."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from rehearsal.api.paging import Paging
+from rehearsal.catalog.sizes import SIZES, Size
+
+router = APIRouter()
+
+
+@router.get("/v2/sizes")
+async def list_sizes(page: Paging) -> dict[str, Any]:
+    return page.of("sizes", list(SIZES.values()), Size.model_dump)

@@ -1,0 +1,75 @@
+"""/v2/tags."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from rehearsal.api.cloud import Cloud, TheCloud
+from rehearsal.api.paging import Paging
+from rehearsal.errors import NOT_AN_OBJECT, NOT_JSON
+from rehearsal.resources.tags import service
+from rehearsal.resources.tags.schemas import Resources, Tag, refusal
+from rehearsal.state import lookup, records
+
+router = APIRouter(prefix="/v2/tags")
+
+
+@router.get("")
+async def list_tags(request: Request, cloud: TheCloud, page: Paging) -> dict[str, Any]:
+    tags = sorted(cloud.store.all(records.Tag), key=lambda tag: tag.id)
+    return page.of("tags", tags, lambda tag: _shape(request, cloud, tag))
+
+
+@router.post("", status_code=201, response_model=None)
+async def create_tag(request: Request, cloud: TheCloud) -> dict[str, Any] | JSONResponse:
+    """The one operation that refuses whatever is wrong, no JSON too, in words of its own."""
+    try:
+        return {"tag": _shape(request, cloud, service.create(cloud, await _name(request)))}
+    except ValueError as error:
+        return JSONResponse(refusal(str(error)), status_code=400)
+
+
+@router.get("/{name}")
+async def get_tag(name: str, request: Request, cloud: TheCloud) -> dict[str, Any]:
+    return {"tag": _shape(request, cloud, service.find(cloud, name))}
+
+
+@router.delete("/{name}", status_code=204)
+async def delete_tag(name: str, cloud: TheCloud) -> None:
+    await service.delete(cloud, service.find(cloud, name))
+
+
+@router.post("/{name}/resources", status_code=204)
+async def attach(name: str, body: Resources, cloud: TheCloud) -> None:
+    await service.attach(cloud, service.find(cloud, name), body.resources)
+
+
+@router.delete("/{name}/resources", status_code=204)
+async def detach(name: str, body: Resources, cloud: TheCloud) -> None:
+    await service.detach(cloud, service.find(cloud, name), body.resources)
+
+
+async def _name(request: Request) -> object:
+    """Raises: ValueError for a body that is no JSON object."""
+    try:
+        body = await request.json()
+    except (ValueError, RecursionError):
+        raise ValueError(NOT_JSON) from None
+    if not isinstance(body, dict):
+        raise ValueError(NOT_AN_OBJECT)
+    return body.get("name")
+
+
+def _shape(request: Request, cloud: Cloud, tag: records.Tag) -> dict[str, Any]:
+    """Without the fields that are empty: a URI that is not there is left out, not null."""
+    droplets = [
+        f"{request.base_url}v2/droplets/{droplet.id}"
+        for droplet in lookup.droplets_tagged(cloud.store, tag.name)
+    ]
+    images = [
+        f"{request.base_url}v2/images/{image.id}"
+        for image in lookup.images(cloud.store)
+        if tag.name in image.tags
+    ]
+    return Tag.of(tag.name, droplets, images).model_dump(exclude_none=True)

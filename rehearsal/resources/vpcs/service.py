@@ -1,0 +1,112 @@
+"""VPCs: ranges that do not overlap, names that are unique, one default a region."""
+
+from ipaddress import IPv4Network
+from uuid import uuid4
+
+from rehearsal.api.cloud import Cloud
+from rehearsal.clock import now
+from rehearsal.errors import forbidden, unprocessable
+from rehearsal.resources.vpcs.schemas import VpcCreate, VpcReplace, VpcUpdate
+from rehearsal.state import addressing, lookup
+from rehearsal.state.records import Balancer, Droplet, Vpc
+from rehearsal.topology.protocol import MachineError
+
+PRIVATE = [IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16")]
+TAKEN = [
+    IPv4Network(range)
+    for range in ("10.229.0.0/16", "10.244.0.0/16", "10.245.0.0/16", "10.246.0.0/24")
+]
+"""DigitalOcean's own, in every region."""
+
+LARGEST, SMALLEST = 16, 28
+
+
+async def create(cloud: Cloud, body: VpcCreate) -> Vpc:
+    if lookup.region(body.region) is None:
+        raise unprocessable(f"Region {body.region} is not available.")
+    _check_name(cloud, body.name)
+    vpc = Vpc(
+        id=str(uuid4()),
+        name=body.name,
+        description=body.description,
+        region=body.region,
+        range=_range(cloud, body.ip_range) if body.ip_range else addressing.free_range(cloud.store),
+        default=False,
+        created_at=now(),
+    )
+    with cloud.store.write():
+        cloud.store.put(vpc)
+    try:
+        await cloud.network.reconcile()
+    except MachineError:
+        with cloud.store.write():
+            cloud.store.delete(vpc)
+        raise
+    return vpc
+
+
+def replace(cloud: Cloud, vpc: Vpc, body: VpcReplace | VpcUpdate) -> Vpc:
+    """Give a VPC another name or description, or make it the default of its region."""
+    if body.name is not None and body.name != vpc.name:
+        _check_name(cloud, body.name)
+    changes = body.model_dump(exclude_none=True, include={"name", "description"})
+    with cloud.store.write():
+        if body.default:
+            for other in cloud.store.all(Vpc):
+                if other.region == vpc.region and other.default:
+                    cloud.store.put(other.model_copy(update={"default": False}))
+            changes["default"] = True
+        changed = vpc.model_copy(update=changes)
+        cloud.store.put(changed)
+    return changed
+
+
+async def delete(cloud: Cloud, vpc: Vpc) -> None:
+    """Raises: ApiError 403 for a default VPC, or one that something is in."""
+    if vpc.default:
+        raise forbidden("Can not delete default VPCs")
+    owners: list[Droplet | Balancer] = [*cloud.store.all(Droplet), *cloud.store.all(Balancer)]
+    if any(owner.vpc_id == vpc.id for owner in owners):
+        raise forbidden("Can not delete VPC with members")
+    with cloud.store.write():
+        cloud.store.delete(vpc)
+    await cloud.network.reconcile()
+
+
+def members(cloud: Cloud, vpc: Vpc, resource_type: str) -> list[Droplet | Balancer]:
+    found: list[Droplet | Balancer] = [*lookup.droplets(cloud.store), *cloud.store.all(Balancer)]
+    return [
+        member
+        for member in found
+        if member.vpc_id == vpc.id and resource_type in ("", member.urn.split(":")[1])
+    ]
+
+
+def _check_name(cloud: Cloud, name: str) -> None:
+    if any(vpc.name == name for vpc in cloud.store.all(Vpc)):
+        raise unprocessable("A VPC with the same name already exists.")
+
+
+def _range(cloud: Cloud, text: str) -> IPv4Network:
+    try:
+        range = IPv4Network(text)
+    except ValueError:
+        raise unprocessable(f"ip_range {text!r} is not a network in CIDR notation.") from None
+    if not any(range.subnet_of(private) for private in PRIVATE):
+        raise unprocessable("ip_range must be a private network as in RFC 1918.")
+    if not LARGEST <= range.prefixlen <= SMALLEST:
+        raise unprocessable(f"ip_range must be between /{LARGEST} and /{SMALLEST}.")
+    if any(range.overlaps(taken) for taken in TAKEN):
+        raise unprocessable(
+            "ip_range overlaps with a range that is reserved for DigitalOcean's own use."
+        )
+    for vpc in cloud.store.all(Vpc):
+        if vpc.range.overlaps(range):
+            raise unprocessable(
+                f"This range/size overlaps with another VPC network in your account: {vpc.range}"
+            )
+    if cloud.machines.enforces and addressing.overlaps_another_account(cloud.store, range):
+        raise unprocessable(
+            "On real machines the rehearsal cloud's accounts share one network: another account has a VPC there."
+        )
+    return range

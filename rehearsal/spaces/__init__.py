@@ -1,0 +1,1 @@
+"""Spaces: S3-compatible object storage with signatures, keys and permissions."""

@@ -1,0 +1,1 @@
+"""The desired network and machines, derived from the state of all accounts."""

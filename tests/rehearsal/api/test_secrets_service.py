@@ -1,0 +1,62 @@
+"""Secrets are sealed for one stack and one key, and only for who shows the token."""
+
+import base64
+import gzip
+import json
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from rehearsal.api import secrets_service
+
+KEY, TOKEN = b"k" * 32, "opens"
+PATH = "/api/stacks/organization/slipway/dev"
+PLAIN = base64.b64encode(b"hunter2").decode()
+
+
+def client(key: bytes = KEY, token: str = TOKEN) -> TestClient:
+    application = FastAPI()
+    application.include_router(secrets_service.router(key, TOKEN))
+    return TestClient(application, headers={"Authorization": f"token {token}"})
+
+
+def sealed() -> str:
+    return str(client().post(f"{PATH}/encrypt", json={"plaintext": PLAIN}).json()["ciphertext"])
+
+
+def test_what_was_sealed_is_opened_one_by_one_and_together() -> None:
+    one = sealed()
+    assert b"hunter2" not in base64.b64decode(one)
+    assert client().post(f"{PATH}/decrypt", json={"ciphertext": one}).json() == {"plaintext": PLAIN}
+    packed = gzip.compress(json.dumps({"ciphertexts": [one]}).encode())
+    together = client().post(
+        f"{PATH}/batch-decrypt", content=packed, headers={"Content-Encoding": "gzip"}
+    )
+    assert together.json() == {"plaintexts": {one: PLAIN}}
+
+
+def test_the_same_value_is_sealed_differently_each_time() -> None:
+    assert sealed() != sealed()
+    both = (
+        client()
+        .post(f"{PATH}/batch-encrypt", json={"plaintexts": [PLAIN, PLAIN]})
+        .json()["ciphertexts"]
+    )
+    assert len(set(both)) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "path"),
+    [(client(key=b"x" * 32), PATH), (client(), "/api/stacks/organization/slipway/prod")],
+    ids=["another key", "another stack"],
+)
+def test_a_secret_opens_with_its_key_for_its_stack_only(asked: TestClient, path: str) -> None:
+    assert asked.post(f"{path}/decrypt", json={"ciphertext": sealed()}).status_code == 400
+
+
+def test_without_the_token_nothing_is_opened() -> None:
+    assert (
+        client(token="wrong").post(f"{PATH}/decrypt", json={"ciphertext": sealed()}).status_code
+        == 401
+    )

@@ -1,0 +1,30 @@
+"""A small cloud with web servers, and the balancers before them."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from rehearsal.network.load_balancers import Balancers
+from tests.rehearsal.support.balanced import Web
+from tests.rehearsal.support.small_cloud import small_cloud
+
+
+@pytest.fixture(scope="module")
+def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    state = tmp_path_factory.mktemp("s")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_STATE", str(state))
+        with small_cloud(state) as cloud:
+            yield Web(cloud, state)
+
+
+@pytest.fixture
+def balancers(web: Web) -> Iterator[Balancers]:
+    """The cloud's balancers; every target is healthy again and no HAProxy is left afterwards."""
+    for droplet in web.cloud.droplets:
+        web.health(droplet.id, 200)
+    made = Balancers(web.cloud.config)
+    yield made
+    asyncio.run(made.stop())
+    assert not asyncio.run(made.up())

@@ -1,0 +1,220 @@
+"""Firewalls, first as text, then with packets between namespaces."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+import pytest
+
+from rehearsal.network import firewalls
+from rehearsal.network.bridges import METADATA
+from rehearsal.subprocesses import CommandError
+from rehearsal.topology.protocol import (
+    Balancer,
+    Firewalled,
+    Forward,
+    HealthCheck,
+    MachineSpec,
+    NetworkState,
+    Rule,
+)
+from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, run, small_cloud
+
+Enforce = Callable[[list[Firewalled], list[Balancer]], None]
+ANYWHERE = [IPv4Network("0.0.0.0/0")]
+EVERYTHING = [
+    Rule(protocol=protocol, ports="all", peers=ANYWHERE) for protocol in ("tcp", "udp", "icmp")
+]
+SERVER = "import socketserver; socketserver.ThreadingTCPServer(('0.0.0.0', {port}), socketserver.BaseRequestHandler).serve_forever()"
+
+
+def guarded(
+    droplet: MachineSpec, inbound: list[Rule], outbound: list[Rule] = EVERYTHING
+) -> Firewalled:
+    addresses = [droplet.public.address, droplet.private.address]
+    return Firewalled(
+        droplet_id=droplet.id, addresses=addresses, inbound=inbound, outbound=outbound
+    )
+
+
+def tcp(ports: str, *peers: IPv4Address | IPv4Network) -> Rule:
+    return Rule(protocol="tcp", ports=ports, peers=[IPv4Network(peer) for peer in peers])
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
+    state: Path = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_STATE", str(state))
+        with small_cloud(state) as made:
+            for droplet in made.droplets:
+                for port in (80, 22, 9000):
+                    made.start(made.place(droplet), "python3", "-c", SERVER.format(port=port))
+            for port in (53, 80, 5000):
+                made.start(made.config.netns, "python3", "-c", SERVER.format(port=port))
+            made.start(made.place(None), "python3", "-c", SERVER.format(port=22))
+            for droplet in made.droplets:
+                for port in (80, 22, 9000):
+                    made.wait_listening(made.place(droplet), port)
+            for port in (53, 80, 5000):
+                made.wait_listening(made.config.netns, port)
+            made.wait_listening(made.place(None), 22)
+            yield made
+
+
+@pytest.fixture
+def enforce(cloud: SmallCloud) -> Enforce:
+    """Load a fabric with these firewalls; the rules of the test before are gone with it."""
+
+    def load(under: list[Firewalled], balancers: list[Balancer]) -> None:
+        network_state = NetworkState(
+            droplets=cloud.droplets, networks=[VPC], firewalled=under, balancers=balancers
+        )
+        asyncio.run(firewalls.apply(cloud.config, network_state))
+
+    load([], [])
+    return load
+
+
+def test_droplets_with_the_same_rules_share_a_chain(cloud: SmallCloud) -> None:
+    rules = [tcp("80", IPv4Network("0.0.0.0/0"))]
+    text = firewalls.render(
+        cloud.config,
+        NetworkState(firewalled=[guarded(droplet, rules) for droplet in cloud.droplets]),
+    )
+    assert text.count("chain in_") == 1
+    assert text.count("chain out_") == 1
+    assert text.count(": jump in_") == 6
+
+
+def test_overlapping_peers_are_merged(cloud: SmallCloud) -> None:
+    rules = [tcp("80", IPv4Network("10.10.0.0/20"), IPv4Address("10.10.0.5"))]
+    text = firewalls.render(
+        cloud.config, NetworkState(firewalled=[guarded(cloud.droplets[0], rules)])
+    )
+    assert "ip saddr { 10.10.0.0/20 } tcp dport 80 return" in text
+
+
+def test_a_rule_without_peers_opens_nothing(cloud: SmallCloud) -> None:
+    text = firewalls.render(
+        cloud.config, NetworkState(firewalled=[guarded(cloud.droplets[0], [tcp("80")])])
+    )
+    assert "dport 80 return" not in text
+
+
+def test_a_droplet_under_no_firewall_is_open(cloud: SmallCloud, enforce: Enforce) -> None:
+    one, two, _ = cloud.droplets
+    for address in (two.public.address, two.private.address):
+        assert cloud.connects(cloud.place(one), address, 22)
+    assert cloud.connects(cloud.place(None), two.public.address, 22)
+
+
+def test_only_what_a_rule_names_passes(cloud: SmallCloud, enforce: Enforce) -> None:
+    one, two, three = cloud.droplets
+    inside = [one.private.address, one.public.address]
+    enforce([guarded(two, [tcp("80", *inside), tcp("8999-9001", *inside)])], [])
+    for address in (two.public.address, two.private.address):
+        assert cloud.connects(cloud.place(one), address, 80)
+        assert cloud.connects(cloud.place(one), address, 9000)
+        assert not cloud.connects(cloud.place(one), address, 22)
+        assert not cloud.connects(cloud.place(three), address, 80)
+    assert not cloud.connects(cloud.place(None), two.public.address, 80)
+
+
+def test_the_host_is_an_outside_client(cloud: SmallCloud, enforce: Enforce) -> None:
+    one, two, _ = cloud.droplets
+    enforce([guarded(two, [tcp("22", cloud.config.host)])], [])
+    assert cloud.connects(cloud.place(None), two.public.address, 22)
+    assert not cloud.connects(cloud.place(None), two.public.address, 80)
+    assert not cloud.connects(cloud.place(one), two.public.address, 22)
+
+
+def test_outbound_is_closed_without_a_rule_but_answers_pass(
+    cloud: SmallCloud, enforce: Enforce
+) -> None:
+    one, two, _ = cloud.droplets
+    enforce(
+        [
+            guarded(
+                two,
+                [tcp("80", IPv4Network("0.0.0.0/0"))],
+                outbound=[tcp("9000", one.private.address)],
+            )
+        ],
+        [],
+    )
+    assert cloud.connects(cloud.place(one), two.private.address, 80)
+    assert cloud.connects(cloud.place(two), one.private.address, 9000)
+    assert not cloud.connects(cloud.place(two), one.private.address, 80)
+    assert not cloud.connects(cloud.place(two), cloud.config.spaces, 80)
+
+
+def test_metadata_and_dns_stay_open_to_a_shut_droplet(cloud: SmallCloud, enforce: Enforce) -> None:
+    two = cloud.droplets[1]
+    enforce([guarded(two, [], outbound=[])], [])
+    assert cloud.connects(cloud.place(two), METADATA, 80)
+    assert cloud.connects(cloud.place(two), cloud.config.gateway, 53)
+
+
+def test_ping_needs_a_rule(cloud: SmallCloud, enforce: Enforce) -> None:
+    one, two, three = cloud.droplets
+    icmp = Rule(protocol="icmp", ports="0", peers=[IPv4Network(one.private.address)])
+    enforce([guarded(two, [icmp])], [])
+    assert cloud.pings(cloud.place(one), two.private.address)
+    assert not cloud.pings(cloud.place(three), two.private.address)
+
+
+def test_the_namespace_serves_its_own_ports_only(cloud: SmallCloud, enforce: Enforce) -> None:
+    for place in (cloud.place(cloud.droplets[0]), cloud.place(None)):
+        assert cloud.connects(place, cloud.config.spaces, 80)
+        assert cloud.connects(place, cloud.config.releases, 80)
+        assert not cloud.connects(place, cloud.config.gateway, 5000)
+        assert not cloud.connects(place, cloud.balancer_public, 5000)
+
+
+def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_rule(
+    cloud: SmallCloud, enforce: Enforce
+) -> None:
+    one, two, _ = cloud.droplets
+    health = HealthCheck(
+        protocol="tcp", port=9000, path="/", interval=3, timeout=5, unhealthy=3, healthy=5
+    )
+    balancer = Balancer(
+        id="b", public=cloud.balancer_public, private=BALANCER_PRIVATE, vpc_id=VPC.id, algorithm="round_robin",
+        forwards=[Forward(entry_protocol="tcp", entry_port=5000, target_protocol="tcp", target_port=9000)], health=health,
+        sticky_cookie=None, sticky_seconds=0, redirect_http_to_https=False, proxy_protocol=False, keepalive=False,
+        idle_seconds=60, targets=[two.private.address],
+    )  # fmt: skip
+    enforce([guarded(two, [tcp("9000", BALANCER_PRIVATE)])], [balancer])
+    assert cloud.connects(cloud.place(None), cloud.balancer_public, 5000)
+    assert cloud.connects(cloud.config.netns, two.private.address, 9000, BALANCER_PRIVATE)
+    assert not cloud.connects(cloud.config.netns, two.private.address, 80, BALANCER_PRIVATE)
+    assert not cloud.connects(cloud.config.netns, two.private.address, 9000, VPC.gateway)
+    assert not cloud.connects(cloud.place(one), two.private.address, 9000)
+
+
+def test_no_droplet_opens_a_connection_to_the_host(cloud: SmallCloud, enforce: Enforce) -> None:
+    assert not cloud.connects(cloud.place(cloud.droplets[0]), cloud.config.host, 22)
+
+
+def test_a_droplet_cannot_send_from_an_address_that_is_not_its_own(
+    cloud: SmallCloud, enforce: Enforce
+) -> None:
+    one, two, _ = cloud.droplets
+    place, stolen = cloud.place(one), VPC.range[200]
+    run("ip", "-n", place, "address", "add", f"{stolen}/{VPC.range.prefixlen}", "dev", "eth1")
+    try:
+        assert not cloud.connects(place, two.private.address, 80, stolen)
+        assert cloud.connects(place, two.private.address, 80, one.private.address)
+    finally:
+        run("ip", "-n", place, "address", "del", f"{stolen}/{VPC.range.prefixlen}", "dev", "eth1")
+
+
+def test_a_refused_ruleset_leaves_the_old_one(cloud: SmallCloud, enforce: Enforce) -> None:
+    one, two, _ = cloud.droplets
+    enforce([guarded(two, [tcp("80", IPv4Network("0.0.0.0/0"))])], [])
+    with pytest.raises(CommandError, match="nft"):
+        enforce([guarded(two, [tcp("no-such-port", IPv4Network("0.0.0.0/0"))])], [])
+    assert cloud.connects(cloud.place(one), two.private.address, 80)
+    assert not cloud.connects(cloud.place(one), two.private.address, 22)

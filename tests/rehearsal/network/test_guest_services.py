@@ -1,0 +1,125 @@
+"""The services inside a cloud's network as its droplets and the host meet them, firewalls and all."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rehearsal.network import firewalls
+from rehearsal.network.bridges import METADATA, vpc_bridge
+from rehearsal.subprocesses import CLEAN
+from rehearsal.topology.protocol import NetworkState
+from tests.rehearsal.support.small_cloud import VPC, SmallCloud, run, small_cloud, wait_for
+
+START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import main; main(CloudConfig.load(sys.argv[1]))"
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
+    state: Path = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLIPWAY_STATE", str(state))
+        with small_cloud(state) as made:
+            made.config.save()
+            network_state = NetworkState(droplets=made.droplets, networks=[VPC])
+            (made.config.directory / "fabric.json").write_text(network_state.model_dump_json())
+            release = made.config.directory / "releases/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+            release.parent.mkdir(parents=True)
+            release.write_text("sums\n")
+            asyncio.run(firewalls.apply(made.config, network_state))
+            environ = {**CLEAN, "SLIPWAY_STATE": str(state), "PYTHONPATH": str(Path.cwd())}
+            inside = made.start(
+                made.config.netns, sys.executable, "-c", START, made.config.name, environ=environ
+            )
+            ready = made.config.directory / "inside.ready"
+            wait_for(lambda: ready.exists() or inside.poll() is not None, 30)
+            assert inside.poll() is None
+            yield made
+            inside.terminate()
+            assert inside.wait(10) == 0
+            assert not ready.exists()
+
+
+def answer(cloud: SmallCloud, place: str, *command: str) -> str:
+    return subprocess.run(
+        ["ip", "netns", "exec", place, *command],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=CLEAN,
+    ).stdout.strip()
+
+
+def test_a_droplet_reads_its_own_metadata(cloud: SmallCloud) -> None:
+    for droplet in cloud.droplets:
+        assert (
+            answer(
+                cloud,
+                cloud.place(droplet),
+                "curl",
+                "-sS",
+                "-m",
+                "5",
+                f"http://{METADATA}/metadata/v1/hostname",
+            )
+            == droplet.name
+        )
+
+
+def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
+    place, gateway, domain = (
+        cloud.place(cloud.droplets[0]),
+        f"@{cloud.config.gateway}",
+        cloud.config.domain,
+    )
+    for name, address in (
+        ("bucket.nyc3.spaces", cloud.config.spaces),
+        ("releases", cloud.config.releases),
+    ):
+        assert answer(
+            cloud, place, "dig", gateway, "+short", "+time=2", "+tries=1", f"{name}.{domain}"
+        ) == str(address)
+
+
+def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
+    for place in (cloud.place(None), cloud.place(cloud.droplets[1])):
+        sums = f"http://{cloud.config.releases}/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+        assert answer(cloud, place, "curl", "-sS", "-m", "5", sums) == "sums"
+        host = f"bucket.nyc3.spaces.{cloud.config.domain}"
+        command = [
+            "curl",
+            "-sS",
+            "-m",
+            "5",
+            "-H",
+            f"Host: {host}",
+            f"http://{cloud.config.spaces}/object",
+        ]
+        assert "<Code>AccessDenied</Code>" in answer(cloud, place, *command)
+
+
+def test_a_bridge_is_the_same_when_a_droplet_leaves_it(cloud: SmallCloud) -> None:
+    """Else whoever knew its hardware address would reach nothing there for seconds."""
+    inside, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge(VPC.id)
+    before = run(*inside, "-brief", "link", "show", "dev", bridge).split()[2]
+    run(
+        *inside,
+        "link",
+        "add",
+        "lowest",
+        "address",
+        "02:00:00:00:00:01",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "other",
+    )
+    try:
+        run(*inside, "link", "set", "lowest", "master", bridge, "up")
+        assert run(*inside, "-brief", "link", "show", "dev", bridge).split()[2] == before
+    finally:
+        run(*inside, "link", "delete", "lowest")

@@ -1,0 +1,128 @@
+"""Releases: laid out as the vendor's, verified as an installer would, and the same zip for the same binary."""
+
+import functools
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+import zipfile
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rehearsal.config import CloudConfig
+from rehearsal.network import releases
+from rehearsal.network.releases import ARCHITECTURES, publish
+
+BINARY = b"\x7fELF" + bytes(range(256)) * 100
+STEM = "consul_1.22.3"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path / "cache"))
+    made = CloudConfig(
+        name="test",
+        index=0,
+        machines="memory",
+        port=1,
+        token="t",
+        spaces_key="k",
+        spaces_secret="s",
+    )
+    made.directory.mkdir(parents=True)
+    return made
+
+
+@pytest.fixture
+def release(config: CloudConfig, tmp_path: Path) -> Path:
+    """The directory of one published release."""
+    (tmp_path / "consul").write_bytes(BINARY)
+    publish(config, "consul", "1.22.3", tmp_path / "consul")
+    return config.directory / "releases/consul/1.22.3"
+
+
+@functools.cache
+def machine() -> str:
+    architecture = subprocess.run(
+        ["uname", "-m"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return ARCHITECTURES[architecture]
+
+
+def signed(config: CloudConfig, release: Path, tmp_path: Path) -> bool:
+    """Whether gpgv, given the cloud's public key, accepts the checksums' signature."""
+    keyring = tmp_path / "keyring"
+    armoured = (config.directory / "releases-key.asc").read_bytes()
+    keyring.write_bytes(
+        subprocess.run(["gpg", "--dearmor"], input=armoured, check=True, capture_output=True).stdout
+    )
+    sums = release / f"{STEM}_SHA256SUMS"
+    check = subprocess.run(
+        ["gpgv", "--keyring", keyring, f"{sums}.sig", sums], check=False, capture_output=True
+    )
+    return check.returncode == 0
+
+
+def test_the_zip_holds_the_binary_ready_to_run(release: Path) -> None:
+    with zipfile.ZipFile(release / f"{STEM}_linux_{machine()}.zip") as zipped:
+        (entry,) = zipped.infolist()
+        assert (entry.filename, entry.external_attr >> 16) == ("consul", 0o100755)
+        assert zipped.read("consul") == BINARY
+
+
+def test_the_checksums_are_those_of_the_zip(release: Path) -> None:
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", f"{STEM}_SHA256SUMS"],
+        cwd=release,
+        check=True,
+        capture_output=True,
+    )
+
+
+def test_the_signature_is_good_until_the_checksums_change(
+    config: CloudConfig, release: Path, tmp_path: Path
+) -> None:
+    assert signed(config, release, tmp_path)
+    sums = release / f"{STEM}_SHA256SUMS"
+    sums.write_text(sums.read_text().replace("consul", "Consul"))
+    assert not signed(config, release, tmp_path)
+
+
+def test_publishing_again_gives_the_same_zip_under_the_same_key(
+    config: CloudConfig, release: Path, tmp_path: Path
+) -> None:
+    archive = release / f"{STEM}_linux_{machine()}.zip"
+    zipped, key = archive.read_bytes(), (config.directory / "releases-key.asc").read_bytes()
+    archive.unlink()
+    archive.write_bytes(b"broken")
+    publish(config, "consul", "1.22.3", tmp_path / "consul")
+    assert archive.read_bytes() == zipped
+    assert (config.directory / "releases-key.asc").read_bytes() == key
+    assert signed(config, release, tmp_path)
+
+
+def test_no_agent_of_gpg_is_left(config: CloudConfig, release: Path) -> None:
+    home = str(config.directory / "gnupg").encode()
+    commands = (
+        entry.read_bytes() for entry in Path("/proc").glob("[0-9]*/cmdline") if entry.exists()
+    )
+    assert not [command for command in commands if home in command]
+
+
+def test_it_serves_files_and_nothing_above_them(config: CloudConfig, release: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), releases.handler(config)) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            base = f"http://127.0.0.1:{server.server_port}"
+            with urllib.request.urlopen(f"{base}/consul/1.22.3/{STEM}_SHA256SUMS") as answer:
+                assert answer.read() == (release / f"{STEM}_SHA256SUMS").read_bytes()
+            for path in ("consul/1.22.4/x", "../releases-key.asc", "%2e%2e/releases-key.asc"):
+                with pytest.raises(urllib.error.HTTPError, match="404"):
+                    urllib.request.urlopen(f"{base}/{path}")
+        finally:
+            server.shutdown()
+            thread.join()

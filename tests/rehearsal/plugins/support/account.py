@@ -1,0 +1,125 @@
+"""An account of the rehearsal cloud with what resources need to be there before them."""
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.plugins.digitalocean.package import PACKAGE
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.issuing import Issued, issue
+
+
+class Account:
+    """Makes each thing when it is asked for, under a name of its own."""
+
+    def __init__(self, api: Client) -> None:
+        self._api = api
+        self._numbers = itertools.count(1)
+        self._project = api("GET", "/v2/projects/default")["project"]["id"]
+        self.driver = Driver(
+            PACKAGE, {"token": api.http.headers["Authorization"].split()[1], "apiEndpoint": api.url}
+        )
+
+    def name(self) -> str:
+        return f"thing-{next(self._numbers)}"
+
+    def key(self) -> str:
+        """The text of a public key."""
+        public = Ed25519PrivateKey.generate().public_key()
+        return public.public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        ).decode()
+
+    def fingerprint(self) -> str:
+        made = self._api(
+            "POST", "/v2/account/keys", {"name": self.name(), "public_key": self.key()}, 201
+        )
+        return str(made["ssh_key"]["fingerprint"])
+
+    def droplet(self) -> int:
+        return int(self._api.droplet(self.name())["id"])
+
+    def vpc(self) -> str:
+        return str(
+            self._api(
+                "POST",
+                "/v2/vpcs",
+                {"name": self.name(), "region": "nyc3", "ip_range": self.range()},
+                201,
+            )["vpc"]["id"]
+        )
+
+    def range(self) -> str:
+        number = next(self._numbers)
+        return (
+            f"192.168.{number % 256}.0/24"
+            if number < 256
+            else f"172.{16 + number // 256}.{number % 256}.0/24"
+        )
+
+    def tag(self) -> str:
+        return str(self._api("POST", "/v2/tags", {"name": self.name()}, 201)["tag"]["name"])
+
+    def project(self) -> str:
+        body = {"name": self.name(), "purpose": "Web Application", "environment": "Development"}
+        return str(self._api("POST", "/v2/projects", body, 201)["project"]["id"])
+
+    def domain(self) -> str:
+        return str(
+            self._api("POST", "/v2/domains", {"name": f"{self.name()}.example.com"}, 201)["domain"][
+                "name"
+            ]
+        )
+
+    def address(self) -> str:
+        return str(
+            self._api("POST", "/v2/reserved_ips", {"region": "nyc3"}, 202)["reserved_ip"]["ip"]
+        )
+
+    def image(self) -> str:
+        return str(self._api.snapshot(self.name())["id"])
+
+    @cached_property
+    def authority(self) -> Issued:
+        return issue("authority", authority=True)
+
+    @cached_property
+    def uploaded(self) -> Issued:
+        return issue("www.example.com", "www.example.com", by=self.authority)
+
+    def issued(self) -> Issued:
+        """As ``uploaded``, with its key, and another."""
+        return issue("www.example.com", "www.example.com", by=self.authority, key=self.uploaded.key)
+
+    def take_default_back(self) -> None:
+        """Make the first project the default one again."""
+        self._api("PATCH", f"/v2/projects/{self._project}", {"is_default": True})
+
+    def urn(self) -> str:
+        return f"do:droplet:{self.droplet()}"
+
+
+@contextmanager
+def account(directory: Path) -> Iterator[Account]:
+    """The one account of a cloud of memory machines, whose state is in ``directory``."""
+    config = CloudConfig(
+        name="walked",
+        index=15,
+        machines="memory",
+        port=1,
+        token="t" * 64,
+        spaces_key="key",
+        spaces_secret="secret",
+    )
+    config.save()
+    with running(config, MemoryMachines(config), UNLIMITED) as api:
+        yield Account(api)

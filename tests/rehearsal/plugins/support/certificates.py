@@ -1,0 +1,86 @@
+"""An authority and its certificates, made with the stand-in for the tls plugin."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from cryptography import x509
+
+from rehearsal.plugins.tls.package import PACKAGE
+from tests.rehearsal.plugins.support.driving import Driver, State
+
+KEY = "tls:index/privateKey:PrivateKey"
+REQUEST = "tls:index/certRequest:CertRequest"
+SELF_SIGNED = "tls:index/selfSignedCert:SelfSignedCert"
+LOCALLY_SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
+
+START = datetime(2031, 5, 17, 9, 30, 15, 250_000, tzinfo=UTC)
+AUTHORITY = {
+    "isCaCertificate": True,
+    "subject": {"commonName": "Authority"},
+    "allowedUses": ["cert_signing", "crl_signing"],
+}
+NODE = {"allowedUses": ["digital_signature", "server_auth", "client_auth"]}
+
+
+class Hands:
+    """What the stand-in asks for the time."""
+
+    def __init__(self, now: datetime = START) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_by(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+def driver(hands: Hands | None = None) -> Driver:
+    """With the machine's own time when there are no ``hands``."""
+    return Driver(replace(PACKAGE, connect=lambda _: hands) if hands else PACKAGE, {})
+
+
+def key(plugin: Driver, **news: Any) -> str:
+    """A private key in PEM."""
+    return str(
+        plugin.create(KEY, {"algorithm": "ECDSA", "ecdsaCurve": "P256", **news})[1]["privateKeyPem"]
+    )
+
+
+def parsed(state: State) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(state["certPem"].encode())
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Who signs, and what it signs with."""
+
+    plugin: Driver
+    key: str
+    certificate: str
+
+    @classmethod
+    def make(cls, plugin: Driver, own: str = "") -> "Authority":
+        """A new one, with a new key when there is no ``own``."""
+        own = own or key(plugin)
+        _, state = plugin.create(
+            SELF_SIGNED, {**AUTHORITY, "privateKeyPem": own, "validityPeriodHours": 87600}
+        )
+        return cls(plugin, own, state["certPem"])
+
+    def wants(self, request: str, **news: Any) -> State:
+        """The inputs of a certificate for ``request``."""
+        asked = {
+            "caCertPem": self.certificate,
+            "caPrivateKeyPem": self.key,
+            "certRequestPem": request,
+        }
+        return {**NODE, **asked, "validityPeriodHours": 2160, **news}
+
+    def sign(self, own: str, **names: Any) -> tuple[str, State]:
+        """The id and the state of a certificate for the owner of the key ``own``."""
+        _, asked = self.plugin.create(
+            REQUEST, {"privateKeyPem": own, "subject": {"commonName": "node"}, **names}
+        )
+        return self.plugin.create(LOCALLY_SIGNED, self.wants(asked["certRequestPem"]))

@@ -1,0 +1,265 @@
+"""What each resource of the account is made of, and two values for each of its properties."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rehearsal.plugins.digitalocean.certificate import Certificate
+from rehearsal.plugins.digitalocean.dns_record import DnsRecord
+from rehearsal.plugins.digitalocean.domain import Domain
+from rehearsal.plugins.digitalocean.droplet import Droplet
+from rehearsal.plugins.digitalocean.firewall import Firewall
+from rehearsal.plugins.digitalocean.load_balancer import LoadBalancer
+from rehearsal.plugins.digitalocean.project import Project, ProjectResources
+from rehearsal.plugins.digitalocean.reserved_ip import ReservedIp, ReservedIpAssignment
+from rehearsal.plugins.digitalocean.ssh_key import SshKey
+from rehearsal.plugins.digitalocean.tag import Tag
+from rehearsal.plugins.digitalocean.vpc import Vpc
+from rehearsal.plugins.tables import State
+from tests.rehearsal.plugins.support.account import Account
+
+Pair = tuple[object, object]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Of one kind of resource."""
+
+    base: Callable[[Account], State]
+    """What it cannot do without."""
+    pairs: dict[str, Callable[[Account], Pair]]
+    """By property, a value to make it with and another one; None for the absence of one."""
+    with_them: dict[str, State] = field(default_factory=dict)
+    """By property, what else has to be set with it."""
+    untold: tuple[str, ...] = ()
+    """What the service keeps to itself, so that an import cannot have it."""
+    unmade: dict[str, str] = field(default_factory=dict)
+    """Why the second value of a property is compared and not made."""
+    import_id: Callable[[str, State], str] | None = lambda resource_id, state: resource_id
+    """By what an import finds it; None for what cannot be imported."""
+    leave: Callable[[Account], None] = lambda account: None
+    """Before it can be deleted."""
+    outlived: bool = False
+    """Its id is that of something which stays."""
+
+
+HEALTH = {"protocol": "http", "port": 80, "path": "/"}
+RULE = {"entryPort": 80, "entryProtocol": "http", "targetPort": 8080, "targetProtocol": "http"}
+INBOUND = {"protocol": "tcp", "portRange": "22", "sourceAddresses": ["192.0.2.0/24"]}
+OUTBOUND = {"protocol": "udp", "portRange": "53", "destinationAddresses": ["0.0.0.0/0"]}
+
+LIVE = {
+    Certificate: Samples(
+        lambda a: {
+            "name": a.name(),
+            "privateKey": a.uploaded.key_pem,
+            "leafCertificate": a.uploaded.pem,
+        },
+        {
+            "certificateChain": lambda a: (a.authority.pem, a.uploaded.pem),
+            "domains": lambda a: ([a.domain()], [a.domain()]),
+            "leafCertificate": lambda a: (a.uploaded.pem, a.issued().pem),
+            "name": lambda a: (a.name(), a.name()),
+            "privateKey": lambda a: (a.uploaded.key_pem, a.authority.key_pem),
+            "type": lambda a: ("custom", "lets_encrypt"),
+        },
+        with_them={
+            "domains": {"type": "lets_encrypt", "privateKey": None, "leafCertificate": None}
+        },
+        untold=("certificateChain", "leafCertificate", "privateKey"),
+        unmade={
+            "certificateChain": "another does not belong to the certificate",
+            "privateKey": "another does not belong to the certificate",
+            "type": "the other takes other properties",
+        },
+    ),
+    DnsRecord: Samples(
+        lambda a: {"domain": a.domain(), "name": "www", "type": "A", "value": "192.0.2.1"},
+        {
+            "domain": lambda a: (a.domain(), a.domain()),
+            "flags": lambda a: (0, 128),
+            "name": lambda a: ("www", "ftp"),
+            "port": lambda a: (443, 8443),
+            "priority": lambda a: (10, 20),
+            "tag": lambda a: ("issue", "issuewild"),
+            "ttl": lambda a: (300, 600),
+            "type": lambda a: ("A", "TXT"),
+            "value": lambda a: ("192.0.2.1", "192.0.2.2"),
+            "weight": lambda a: (5, 50),
+        },
+        with_them={
+            "flags": {"type": "CAA", "tag": "issue", "value": "example.org."},
+            "tag": {"type": "CAA", "flags": 0, "value": "example.org."},
+            "port": {
+                "type": "SRV",
+                "priority": 1,
+                "weight": 1,
+                "value": "host.example.org.",
+                "name": "_sip._tcp",
+            },
+            "weight": {
+                "type": "SRV",
+                "priority": 1,
+                "port": 5060,
+                "value": "host.example.org.",
+                "name": "_sip._tcp",
+            },
+            "priority": {"type": "MX", "value": "mail.example.org."},
+        },
+        unmade={"type": "a TXT record of an address says something else"},
+        import_id=lambda resource_id, state: f"{state['domain']},{resource_id}",
+    ),
+    Domain: Samples(
+        lambda a: {"name": f"{a.name()}.example.com"},
+        {
+            "ipAddress": lambda a: ("192.0.2.1", "192.0.2.2"),
+            "name": lambda a: (f"{a.name()}.example.com", f"{a.name()}.example.com"),
+        },
+        untold=("ipAddress",),
+    ),
+    Droplet: Samples(
+        lambda a: {
+            "name": a.name(),
+            "image": "debian-12-x64",
+            "region": "nyc3",
+            "size": "s-1vcpu-1gb",
+        },
+        {
+            "backupPolicy": lambda a: (
+                {"plan": "weekly", "weekday": "SUN", "hour": 4},
+                {"plan": "daily", "hour": 8},
+            ),
+            "backups": lambda a: (False, True),
+            "dropletAgent": lambda a: (False, True),
+            "gracefulShutdown": lambda a: (False, True),
+            "image": lambda a: ("debian-12-x64", a.image()),
+            "ipv6": lambda a: (False, True),
+            "monitoring": lambda a: (False, True),
+            "name": lambda a: (a.name(), a.name()),
+            "privateNetworking": lambda a: (True, False),
+            "publicNetworking": lambda a: (True, False),
+            "region": lambda a: ("nyc3", "fra1"),
+            "resizeDisk": lambda a: (True, False),
+            "size": lambda a: ("s-1vcpu-1gb", "s-1vcpu-2gb"),
+            "sshKeys": lambda a: ([a.fingerprint()], [a.fingerprint()]),
+            "tags": lambda a: ([a.tag()], [a.tag(), a.tag()]),
+            "userData": lambda a: ("#cloud-config\n", "#cloud-config\nhostname: other\n"),
+            "vpcUuid": lambda a: (a.vpc(), a.vpc()),
+        },
+        with_them={"backupPolicy": {"backups": True}},
+        untold=(
+            "backupPolicy",
+            "dropletAgent",
+            "gracefulShutdown",
+            "resizeDisk",
+            "sshKeys",
+            "userData",
+        ),
+        unmade={
+            "privateNetworking": "each droplet has it",
+            "publicNetworking": "each droplet of the rehearsal has it",
+        },
+    ),
+    Firewall: Samples(
+        lambda a: {"name": a.name(), "inboundRules": [INBOUND], "outboundRules": [OUTBOUND]},
+        {
+            "dropletIds": lambda a: ([a.droplet()], [a.droplet()]),
+            "inboundRules": lambda a: (
+                [INBOUND],
+                [INBOUND, {**INBOUND, "portRange": "8000-8080", "sourceTags": [a.tag()]}],
+            ),
+            "name": lambda a: (a.name(), a.name()),
+            "outboundRules": lambda a: (
+                [OUTBOUND],
+                [{"protocol": "icmp", "destinationAddresses": ["::/0"]}],
+            ),
+            "tags": lambda a: ([a.tag()], [a.tag()]),
+        },
+    ),
+    LoadBalancer: Samples(
+        lambda a: {"name": a.name(), "region": "nyc3", "forwardingRules": [RULE]},
+        {
+            "algorithm": lambda a: ("round_robin", "least_connections"),
+            "disableLetsEncryptDnsRecords": lambda a: (False, True),
+            "dropletIds": lambda a: ([a.droplet()], [a.droplet()]),
+            "dropletTag": lambda a: (a.tag(), a.tag()),
+            "enableBackendKeepalive": lambda a: (False, True),
+            "enableProxyProtocol": lambda a: (False, True),
+            "firewall": lambda a: (
+                {"allows": ["ip:192.0.2.1"], "denies": []},
+                {"allows": [], "denies": ["cidr:192.0.2.0/24"]},
+            ),
+            "forwardingRules": lambda a: ([RULE], [RULE, {**RULE, "entryPort": 81}]),
+            "healthcheck": lambda a: (
+                HEALTH,
+                {**HEALTH, "path": "/health", "checkIntervalSeconds": 5},
+            ),
+            "httpIdleTimeoutSeconds": lambda a: (60, 90),
+            "name": lambda a: (a.name(), a.name()),
+            "network": lambda a: ("EXTERNAL", "INTERNAL"),
+            "networkStack": lambda a: ("IPV4", "DUALSTACK"),
+            "projectId": lambda a: (a.project(), a.project()),
+            "redirectHttpToHttps": lambda a: (False, True),
+            "region": lambda a: ("nyc3", "fra1"),
+            "size": lambda a: ("lb-small", "lb-medium"),
+            "sizeUnit": lambda a: (1, 2),
+            "stickySessions": lambda a: (
+                {"type": "none"},
+                {"type": "cookies", "cookieName": "LB", "cookieTtlSeconds": 300},
+            ),
+            "tlsCipherPolicy": lambda a: ("DEFAULT", "STRONG"),
+            "type": lambda a: ("REGIONAL", "REGIONAL_NETWORK"),
+            "vpcUuid": lambda a: (a.vpc(), a.vpc()),
+        },
+        untold=("size", "network", "networkStack", "tlsCipherPolicy"),
+        unmade={
+            "networkStack": "the rehearsal has no IPv6",
+            "type": "the rehearsal has no network load balancers",
+        },
+    ),
+    Project: Samples(
+        lambda a: {"name": a.name()},
+        {
+            "description": lambda a: ("one", "another"),
+            "environment": lambda a: ("Development", "Production"),
+            "isDefault": lambda a: (False, True),
+            "name": lambda a: (a.name(), a.name()),
+            "purpose": lambda a: ("Web Application", "Machine learning"),
+            "resources": lambda a: ([a.urn()], [a.urn()]),
+        },
+        leave=Account.take_default_back,
+    ),
+    ProjectResources: Samples(
+        lambda a: {"project": a.project(), "resources": [a.urn()]},
+        {
+            "project": lambda a: (a.project(), a.project()),
+            "resources": lambda a: ([a.urn()], [a.urn()]),
+        },
+        outlived=True,
+    ),
+    ReservedIp: Samples(
+        lambda a: {"region": "nyc3"},
+        {"dropletId": lambda a: (a.droplet(), a.droplet()), "region": lambda a: ("nyc3", "fra1")},
+    ),
+    ReservedIpAssignment: Samples(
+        lambda a: {"dropletId": a.droplet(), "ipAddress": a.address()},
+        {
+            "dropletId": lambda a: (a.droplet(), a.droplet()),
+            "ipAddress": lambda a: (a.address(), a.address()),
+        },
+        import_id=None,
+    ),
+    SshKey: Samples(
+        lambda a: {"name": a.name(), "publicKey": a.key()},
+        {"name": lambda a: (a.name(), a.name()), "publicKey": lambda a: (a.key(), a.key())},
+    ),
+    Tag: Samples(lambda a: {"name": a.name()}, {"name": lambda a: (a.name(), a.name())}),
+    Vpc: Samples(
+        lambda a: {"name": a.name(), "region": "nyc3"},
+        {
+            "description": lambda a: ("one", "another"),
+            "ipRange": lambda a: (a.range(), a.range()),
+            "name": lambda a: (a.name(), a.name()),
+            "region": lambda a: ("nyc3", "fra1"),
+        },
+    ),
+}

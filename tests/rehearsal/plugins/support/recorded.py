@@ -1,0 +1,117 @@
+"""The official plugins' recorded calls and states, and a service that answers as the recording says."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rehearsal.plugins.support.service import Call, Reply
+
+REFERENCE = Path(__file__).parents[4] / "shared/reference"
+DATACENTER = {"Config": {"Datacenter": "dc1"}}
+NO_TIME = "0001-01-01T00:00:00Z"
+KEPT = ("Expose", "MeshGateway", "SkipNodeUpdate")
+"""What counts in a request even when it is empty."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    method: str
+    path: str
+    body: Any
+    status: int
+    response: Any
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def steps(package: str) -> dict[str, list[Recorded]]:
+    """The calls of each recorded step."""
+    file = _file(f"official-{package}-plugin-calls.jsonl")
+    found: dict[str, list[Recorded]] = {}
+    for line in file.read_text().splitlines():
+        record = json.loads(line)
+        if "step" in record:
+            found[record["step"]] = current = []
+        else:
+            current.append(
+                Recorded(
+                    record["method"],
+                    record["path"],
+                    record["body"],
+                    record["status"],
+                    record["response"],
+                )
+            )
+    return found
+
+
+def state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
+    """Inputs, outputs and id as the engine held them."""
+    states = json.loads(_file("official-plugin-states.json").read_text())
+    found: dict[str, Any] = next(item for item in states[part] if item["type"] == resource_type)
+    return found
+
+
+class Replay:
+    """Answers each path with its recorded answers, in their order; the last one again and again."""
+
+    def __init__(self, calls: list[Recorded]) -> None:
+        self._answers: dict[str, list[Recorded]] = {}
+        for call in calls:
+            self._answers.setdefault(str(call), []).append(call)
+
+    def __call__(self, call: Call) -> Reply:
+        if call.path == "/v1/agent/self":
+            return Reply(body=DATACENTER)
+        found = self._answers.get(str(call))
+        if not found:
+            return Reply(404, "not recorded")
+        answer = found.pop(0) if len(found) > 1 else found[0]
+        return Reply(answer.status, answer.response)
+
+
+def about(calls: list[Recorded], *words: str) -> list[str]:
+    """The recorded calls that concern one resource, a repeated poll told once."""
+    return list(once(str(call) for call in calls if any(word in call.path for word in words)))
+
+
+def once(calls: Iterator[str]) -> Iterator[str]:
+    """Without immediate repetitions, which are polls."""
+    last = ""
+    for call in calls:
+        if call != last:
+            yield call
+        last = call
+
+
+def written(value: Any) -> Any:
+    """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
+    if isinstance(value, dict):
+        filled = value.get("__defaults", [])
+        return {
+            key: written(item)
+            for key, item in value.items()
+            if key != "__defaults" and key not in filled
+        }
+    return [written(item) for item in value] if isinstance(value, list) else value
+
+
+def lean(value: Any) -> Any:
+    """A request without the zero values that the official clients spell out."""
+    if isinstance(value, dict):
+        items = {key: lean(item) for key, item in value.items()}
+        return {
+            key: item for key, item in items.items() if (item and item != NO_TIME) or key in KEPT
+        }
+    return [lean(item) for item in value] if isinstance(value, list) else value
+
+
+def _file(name: str) -> Path:
+    if not (REFERENCE / name).is_file():
+        pytest.skip("the recordings are not here")
+    return REFERENCE / name

@@ -1,0 +1,67 @@
+"""Values for every property of every resource: made from their types, and by hand where a service or a check demands more."""
+
+from typing import Any
+
+from rehearsal.plugins.check import check
+from rehearsal.plugins.resource import Resource
+from rehearsal.plugins.tables import Kind, State
+from tests.rehearsal.plugins.support.packages import RESOURCES
+
+Case = tuple[type[Resource[Any]], str]
+
+SETTABLE: list[Case] = [
+    (kind, key)
+    for kind in RESOURCES
+    for key, item in kind.properties.items()
+    if item.input and item.supported
+]
+OTHERS: list[Case] = [
+    (kind, key)
+    for kind in RESOURCES
+    for key, item in kind.properties.items()
+    if not (item.input and item.supported)
+]
+TEXTS = {"jobspec": '{"Job": {"ID": "job-%d"}}', "configJson": '{"Protocol": "p%d"}'}
+
+
+def name_of(value: object) -> str:
+    return (
+        value.token.rpartition(":")[2]
+        if isinstance(value, type) and issubclass(value, Resource)
+        else str(value)
+    )
+
+
+def sample(kind: Kind, number: int, key: str = "") -> Any:
+    """A value of a kind; another for another number (1 or 2)."""
+    if kind.name == "object":
+        return {
+            name: sample(item.kind, number, name)
+            for name, item in kind.fields.items()
+            if item.input and item.supported
+        }
+    if kind.items and kind.name == "map":
+        return {"key": sample(kind.items, number)}
+    if kind.items:
+        return [sample(kind.items, number)]
+    scalars: dict[str, Any] = {"boolean": number == 1, "integer": number, "number": number + 0.5}
+    return scalars.get(kind.name, TEXTS[key] % number if key in TEXTS else f"text-{number}")
+
+
+def required(kind: type[Resource[Any]]) -> State:
+    return {
+        key: sample(item.kind, 1, key) for key, item in kind.properties.items() if item.required
+    }
+
+
+def checked(kind: type[Resource[Any]], news: State) -> State:
+    result = check(kind.properties, news, {}, "thing", b"seed")
+    assert result.failures == []
+    return result.inputs
+
+
+def state_of(kind: type[Resource[Any]], inputs: State) -> State:
+    """What the state keeps of the inputs."""
+    items = kind.properties
+    stored = {key: items[key].stored for key in inputs if key in items}
+    return {key: keep(inputs[key]) if keep else inputs[key] for key, keep in stored.items()}

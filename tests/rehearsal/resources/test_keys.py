@@ -1,0 +1,70 @@
+"""SSH keys."""
+
+import base64
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.rehearsal.support.client import Client
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEGfPEJyyZEAa+zoLGO1YRCnjZDI8YZaYVFFvrFSoJl8 me@example"
+FINGERPRINT = "e5:cf:73:29:56:00:48:16:28:1c:ee:a4:4f:5e:e0:58"
+
+
+def test_a_key_is_kept_verbatim_and_found_by_id_and_fingerprint(api: Client) -> None:
+    key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": KEY}, 201)["ssh_key"]
+    assert (key["public_key"], key["fingerprint"]) == (KEY, FINGERPRINT)
+    for identifier in (key["id"], key["fingerprint"]):
+        assert api("GET", f"/v2/account/keys/{identifier}")["ssh_key"] == key
+    assert (
+        api("PUT", f"/v2/account/keys/{key['id']}", {"name": "ours"})["ssh_key"]["name"] == "ours"
+    )
+    api("DELETE", f"/v2/account/keys/{FINGERPRINT}", expect=204)
+    api("GET", f"/v2/account/keys/{key['id']}", expect=404)
+    api("DELETE", f"/v2/account/keys/{key['id']}", expect=404)
+
+
+def test_a_key_is_kept_once(api: Client) -> None:
+    api("POST", "/v2/account/keys", {"name": "mine", "public_key": KEY}, 201)
+    again = {"name": "again", "public_key": KEY.replace("me@example", "other")}
+    assert "already in use" in api.refusal("POST", "/v2/account/keys", again)
+
+
+def test_keys_of_every_kind(api: Client) -> None:
+    curves = (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())
+    keys: list[Any] = [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()]
+    for private in keys + [ec.generate_private_key(curve) for curve in curves]:
+        text = private.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+        key = api("POST", "/v2/account/keys", {"name": " mine ", "public_key": text}, 201)[
+            "ssh_key"
+        ]
+        assert (key["name"], key["public_key"]) == (" mine ", text)
+        assert api("GET", f"/v2/account/keys/{key['fingerprint']}")["ssh_key"] == key
+    assert api("GET", "/v2/account/keys")["meta"]["total"] == 5
+
+
+@pytest.mark.parametrize("name", ["", " ", None, 7])
+def test_a_key_has_a_name(api: Client, name: Any) -> None:
+    assert "name" in api.refusal("POST", "/v2/account/keys", {"name": name, "public_key": KEY})
+
+
+UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "nonsense",
+        "ssh-rsa AAAA",
+        KEY.replace("ssh-ed25519", "ssh-rsa"),
+        KEY + "\n" + KEY,
+        UNKNOWN,
+    ],
+)
+def test_what_is_no_key(api: Client, text: str) -> None:
+    assert "Key invalid" in api.refusal(
+        "POST", "/v2/account/keys", {"name": "mine", "public_key": text}
+    )

@@ -1,0 +1,178 @@
+"""Spaces keys in the API; what they open is for tests/rehearsal/spaces/test_server.py."""
+
+import json
+import stat
+from typing import Any
+
+import pytest
+
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.state.spaces_key_file import Keyring
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.support.client import Client, running
+
+READ = {"bucket": "artifacts", "permission": "read"}
+WRITE = {"bucket": "uploads", "permission": "readwrite"}
+FULL = {"bucket": "", "permission": "fullaccess"}
+
+
+def create(api: Client, name: str, *grants: dict[str, str]) -> dict[str, Any]:
+    key: dict[str, Any] = api(
+        "POST", "/v2/spaces/keys", {"name": name, "grants": list(grants)}, 201
+    )["key"]
+    return key
+
+
+def test_the_secret_is_told_once(api: Client) -> None:
+    made = create(api, "reader", READ)
+    secret = made.pop("secret_key")
+    assert len(secret) >= 40
+    assert made["grants"] == [READ]
+    path = f"/v2/spaces/keys/{made['access_key']}"
+    answers = [
+        api("GET", path),
+        api("GET", "/v2/spaces/keys"),
+        api("PUT", path, {"name": "reader"}),
+        api("PATCH", path, {"name": "reader"}),
+    ]
+    assert [answer.get("key", made) for answer in answers] == [made] * 4
+    assert answers[1]["keys"] == [made]
+    assert secret not in json.dumps(answers)
+    api("DELETE", path, expect=204)
+    for method, body in (("GET", None), ("PUT", {"name": "x"}), ("PATCH", {}), ("DELETE", None)):
+        api(method, path, body, expect=404)
+
+
+def test_spaces_knows_of_each_change_when_it_is_acknowledged(
+    api: Client, config: CloudConfig, machines: MemoryMachines
+) -> None:
+    ring = Keyring(config)
+    made = create(api, "reader", READ)
+    id = made["access_key"]
+    known = ring.get(id)
+    assert known is not None
+    assert (known.account, known.secret) == ("default", made["secret_key"])
+    assert (known.reads("artifacts"), known.writes("artifacts")) == (True, False)
+    for number in range(20):
+        api("PATCH", f"/v2/spaces/keys/{id}", {"grants": [WRITE if number % 2 else READ]})
+        changed = ring.get(id)
+        assert changed is not None
+        assert changed.writes("uploads") == bool(number % 2)
+    assert stat.S_IMODE((config.directory / "spaces-keys.json").stat().st_mode) == 0o600
+    api("DELETE", f"/v2/spaces/keys/{id}", expect=204)
+    assert ring.get(id) is None
+    ring.close()
+
+
+def test_a_restart_tells_spaces_again(config: CloudConfig, machines: MemoryMachines) -> None:
+    with running(config, machines, UNLIMITED) as api:
+        id = create(api, "all", FULL)["access_key"]
+    (config.directory / "spaces-keys.json").unlink()
+    with running(config, machines, UNLIMITED) as api:
+        api("GET", f"/v2/spaces/keys/{id}")
+        ring = Keyring(config)
+        found = ring.get(id)
+        ring.close()
+    assert found is not None
+    assert found.full
+
+
+def test_each_account_has_its_first_key_besides(api: Client, config: CloudConfig) -> None:
+    ring = Keyring(config)
+    first = ring.get(config.spaces_key)
+    assert first is not None
+    assert (first.account, first.secret, first.full) == ("default", config.spaces_secret, True)
+    assert api("GET", "/v2/spaces/keys")["keys"] == []
+
+
+def test_full_access_stands_alone_and_stays(api: Client) -> None:
+    full = create(api, "all", READ, FULL)
+    assert full["grants"] == [FULL]
+    assert create(api, "named", {"bucket": "artifacts", "permission": "fullaccess"})["grants"] == [
+        FULL
+    ]
+    scoped = create(api, "some", READ, WRITE)
+    for key, grants in ((full, [READ]), (full, []), (scoped, [FULL])):
+        for method in ("PUT", "PATCH"):
+            body = {"name": "new", "grants": grants}
+            assert "converted" in api.refusal(
+                method, f"/v2/spaces/keys/{key['access_key']}", body, expect=400
+            )
+    assert (
+        api("PUT", f"/v2/spaces/keys/{full['access_key']}", {"name": "renamed", "grants": [FULL]})[
+            "key"
+        ]["name"]
+        == "renamed"
+    )
+    assert (
+        api("PUT", f"/v2/spaces/keys/{scoped['access_key']}", {"name": "none", "grants": []})[
+            "key"
+        ]["grants"]
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": ""},
+        {"name": "  "},
+        {"name": "x" * 256},
+        {"name": 5},
+        {"name": "x", "grants": "all"},
+        {"name": "x", "grants": [{"bucket": "artifacts"}]},
+        {"name": "x", "grants": [{"permission": "read"}]},
+        {"name": "x", "grants": [{"bucket": "artifacts", "permission": "write"}]},
+        {"name": "x", "grants": [{"bucket": "", "permission": "read"}]},
+        {"name": "x", "grants": [{"bucket": "../etc", "permission": "read"}]},
+        {"name": "x", "grants": [{"bucket": "b" * 5000, "permission": "read"}]},
+        [],
+    ],
+)
+def test_what_is_no_key_is_a_bad_request(api: Client, body: Any) -> None:
+    answer = api("POST", "/v2/spaces/keys", body, 400)
+    assert answer["id"] == "bad_request"
+    key = create(api, "one", READ)["access_key"]
+    assert api("PUT", f"/v2/spaces/keys/{key}", body, 400)["id"] == "bad_request"
+    assert [key["name"] for key in api("GET", "/v2/spaces/keys")["keys"]] == ["one"]
+
+
+def test_a_key_may_have_no_grant_or_one_that_grants_nothing(api: Client) -> None:
+    assert api("POST", "/v2/spaces/keys", {"name": "none"}, 201)["key"]["grants"] == []
+    nothing = {"bucket": "artifacts", "permission": ""}
+    assert create(api, "nothing", nothing)["grants"] == [nothing]
+
+
+def test_keys_are_sorted_and_filtered(api: Client) -> None:
+    for name, grants in (("b", [READ]), ("c", [READ, WRITE]), ("a", [FULL])):
+        create(api, name, *grants)
+
+    def names(query: str) -> str:
+        return "".join(key["name"] for key in api("GET", f"/v2/spaces/keys?{query}")["keys"])
+
+    assert names("") == "acb"
+    assert names("sort_direction=asc") == "bca"
+    assert names("sort=name") == "cba"
+    assert names("sort=name&sort_direction=asc") == "abc"
+    assert names("name=b") == "b"
+    assert names("bucket=artifacts") == "cb"
+    assert names("bucket=uploads&permission=readwrite") == "c"
+    assert names("bucket=uploads&permission=read") == ""
+    assert names("permission=fullaccess") == "a"
+    page = api("GET", "/v2/spaces/keys?sort=name&per_page=2&page=1")
+    assert (len(page["keys"]), page["meta"]["total"]) == (2, 3)
+    assert "sort=name" in page["links"]["pages"]["next"]
+
+
+def test_an_account_has_200_keys_at_most(api: Client) -> None:
+    for number in range(200):
+        create(api, f"key-{number}")
+    assert "limit" in api.refusal("POST", "/v2/spaces/keys", {"name": "more"}, expect=400)
+
+
+@pytest.mark.parametrize("name", ["..", "%2e%2e%2f", "%00", "x" * 5000, "%C3%BC", "/etc/passwd"])
+def test_no_path_is_meant_by_a_key(api: Client, name: str) -> None:
+    response = api.http.get(f"{api.url}/v2/spaces/keys/{name}")
+    assert response.status_code == 404

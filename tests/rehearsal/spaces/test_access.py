@@ -1,0 +1,251 @@
+"""Who may do what in Spaces: keys within their grants, accounts among themselves, and anyone."""
+
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mypy_boto3_s3 import S3Client
+
+from rehearsal.config import CloudConfig
+from rehearsal.machines.memory import MemoryMachines
+from rehearsal.state import accounts
+from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.support.client import running
+from tests.rehearsal.support.small_spaces import by, client, code, grant, made, serving
+
+Act = Callable[[S3Client], Any]
+
+READS: dict[str, Act] = {
+    "get": lambda s3: s3.get_object(Bucket="own", Key="one"),
+    "head": lambda s3: s3.head_object(Bucket="own", Key="one"),
+    "head bucket": lambda s3: s3.head_bucket(Bucket="own"),
+    "list": lambda s3: s3.list_objects_v2(Bucket="own", Prefix="o"),
+    "list as of old": lambda s3: s3.list_objects(Bucket="own"),
+    "list versions": lambda s3: s3.list_object_versions(Bucket="own"),
+    "location": lambda s3: s3.get_bucket_location(Bucket="own"),
+}
+WRITES: dict[str, Act] = {
+    "put": lambda s3: s3.put_object(Bucket="own", Key="two", Body=b"2"),
+    "copy": lambda s3: s3.copy_object(Bucket="own", Key="copy", CopySource="own/one"),
+    "delete": lambda s3: s3.delete_object(Bucket="own", Key="two"),
+    "delete many": lambda s3: s3.delete_objects(Bucket="own", Delete={"Objects": [{"Key": "two"}]}),
+    "multipart": lambda s3: s3.create_multipart_upload(Bucket="own", Key="parts"),
+    "object acl": lambda s3: s3.put_object_acl(Bucket="own", Key="one", ACL="private"),
+    "read object acl": lambda s3: s3.get_object_acl(Bucket="own", Key="one"),
+}
+RULES: dict[str, Act] = {
+    "list buckets": lambda s3: s3.list_buckets(),
+    "create": lambda s3: s3.create_bucket(Bucket="new"),
+    "delete bucket": lambda s3: s3.delete_bucket(Bucket="empty"),
+    "bucket acl": lambda s3: s3.put_bucket_acl(Bucket="own", ACL="private"),
+    "read bucket acl": lambda s3: s3.get_bucket_acl(Bucket="own"),
+    "versioning": lambda s3: s3.put_bucket_versioning(
+        Bucket="own", VersioningConfiguration={"Status": "Suspended"}
+    ),
+    "lifecycle": lambda s3: s3.get_bucket_versioning(Bucket="own"),
+    "cors": lambda s3: s3.delete_bucket_cors(Bucket="own"),
+    "delete lifecycle": lambda s3: s3.delete_bucket_lifecycle(Bucket="own"),
+}
+ALL = {**READS, **WRITES, **RULES}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+    return made(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def port(config: CloudConfig) -> Iterator[int]:
+    """With the buckets ``own``, ``empty`` and ``other`` of the default account, and an object in two of them."""
+    grant(
+        config,
+        reader=("default", [("own", "read"), ("empty", "read")]),
+        writer=("default", [("own", "readwrite")]),
+        full=("default", [("", "fullaccess")]),
+        nothing=("default", []),
+        revoked=("default", [("own", "")]),
+        elsewhere=("default", [("other", "readwrite")]),
+        stranger=("acme", [("", "fullaccess")]),
+        pretender=("acme", [("own", "readwrite")]),
+    )
+    with serving(config) as port:
+        s3 = client(port)
+        for bucket in ("own", "empty", "other"):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket="own", Key="one", Body=b"1")
+        s3.put_object(Bucket="other", Key="secret", Body=b"2")
+        yield port
+
+
+@pytest.mark.parametrize("act", ALL)
+def test_a_key_does_what_its_grants_say(port: int, act: str) -> None:
+    may = {"reader": READS, "writer": {**READS, **WRITES}, "full": ALL}
+    for key in ("nothing", "revoked", "elsewhere", "reader", "writer", "full"):
+        if act in may.get(key, {}):
+            ALL[act](by(port, key))
+        else:
+            assert code(lambda key=key: ALL[act](by(port, key))) in ("AccessDenied", "403"), key  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("act", [act for act in ALL if act not in ("list buckets", "create")])
+def test_another_accounts_bucket_is_denied(port: int, act: str) -> None:
+    for key in ("stranger", "pretender"):
+        assert code(lambda key=key: ALL[act](by(port, key))) in ("AccessDenied", "403"), key  # type: ignore[misc]
+
+
+def test_names_are_global_and_lists_are_not(port: int) -> None:
+    stranger = by(port, "stranger")
+    assert code(lambda: stranger.create_bucket(Bucket="own")) == "BucketAlreadyExists"
+    assert code(lambda: by(port, "full").create_bucket(Bucket="own")) == "BucketAlreadyOwnedByYou"
+    assert code(lambda: by(port, "writer").create_bucket(Bucket="own")) == "AccessDenied"
+    assert code(lambda: stranger.list_objects_v2(Bucket="nowhere")) == "NoSuchBucket"
+    stranger.create_bucket(Bucket="theirs")
+    by(port, "stranger", region="ams3").create_bucket(Bucket="theirs-elsewhere")
+    assert [bucket["Name"] for bucket in stranger.list_buckets()["Buckets"]] == ["theirs"]
+    assert [bucket["Name"] for bucket in client(port).list_buckets()["Buckets"]] == [
+        "empty",
+        "other",
+        "own",
+    ]
+    assert code(lambda: client(port).delete_bucket(Bucket="theirs")) == "AccessDenied"
+
+
+def test_a_bucket_that_changed_hands_keeps_the_former_owner_out(port: int) -> None:
+    client(port).delete_bucket(Bucket="empty")
+    by(port, "stranger").create_bucket(Bucket="empty")
+    by(port, "stranger").put_object(Bucket="empty", Key="one", Body=b"1")
+    for key in ("reader", "full"):
+        assert (
+            code(lambda key=key: by(port, key).get_object(Bucket="empty", Key="one"))  # type: ignore[misc]
+            == "AccessDenied"
+        )
+
+
+def test_an_owner_is_known_after_a_restart(config: CloudConfig) -> None:
+    grant(config, stranger=("acme", [("", "fullaccess")]))
+    with serving(config) as port:
+        by(port, "stranger").create_bucket(Bucket="theirs")
+    with serving(config) as port:
+        assert [bucket["Name"] for bucket in by(port, "stranger").list_buckets()["Buckets"]] == [
+            "theirs"
+        ]
+        assert code(lambda: client(port).list_objects_v2(Bucket="theirs")) == "AccessDenied"
+        assert code(lambda: client(port).create_bucket(Bucket="theirs")) == "BucketAlreadyExists"
+
+
+def _spelling(source: str) -> Callable[..., None]:
+    """Has a client name the source of a copy in these very characters."""
+
+    def spell(request: Any, **_: object) -> None:
+        del request.headers["x-amz-copy-source"]
+        request.headers["x-amz-copy-source"] = source
+
+    return spell
+
+
+def test_only_what_may_be_read_is_copied(port: int) -> None:
+    grants = {"stranger": "own/one", "writer": "other/secret", "elsewhere": "own/one"}
+    by(port, "stranger").create_bucket(Bucket="theirs")
+    own = {"stranger": "theirs", "writer": "own", "elsewhere": "other"}
+    for key, source in grants.items():
+        for spelled in (
+            source,
+            f"/{source}",
+            source.replace("/", "%2F"),
+            f"{source}?versionId=null",
+        ):
+            s3 = by(port, key)
+            s3.meta.events.register("before-sign.s3", _spelling(spelled))
+            copy = lambda s3=s3, key=key: s3.copy_object(  # noqa: E731
+                Bucket=own[key], Key="stolen", CopySource="x/y"
+            )
+            assert code(copy) == "AccessDenied", (key, spelled)
+        assert "Contents" not in by(port, key).list_objects_v2(Bucket=own[key], Prefix="stolen")
+    upload = by(port, "stranger").create_multipart_upload(Bucket="theirs", Key="parts")["UploadId"]
+    part = {
+        "Bucket": "theirs",
+        "Key": "parts",
+        "UploadId": upload,
+        "PartNumber": 1,
+        "CopySource": "own/one",
+    }
+    assert code(lambda: by(port, "stranger").upload_part_copy(**part)) == "AccessDenied"  # type: ignore[arg-type]
+    client(port).put_object_acl(Bucket="own", Key="one", ACL="public-read")
+    by(port, "stranger").copy_object(Bucket="theirs", Key="taken", CopySource="own/one")
+    assert by(port, "stranger").get_object(Bucket="theirs", Key="taken")["Body"].read() == b"1"
+
+
+def test_what_is_public_is_read_by_strangers_too(port: int) -> None:
+    s3 = client(port)
+    s3.put_object_acl(Bucket="own", Key="one", ACL="public-read")
+    for key in ("stranger", "nothing"):
+        assert by(port, key).get_object(Bucket="own", Key="one")["Body"].read() == b"1"
+        assert (
+            code(lambda key=key: by(port, key).put_object(Bucket="own", Key="one", Body=b""))  # type: ignore[misc]
+            == "AccessDenied"
+        )
+        assert code(lambda key=key: by(port, key).list_objects_v2(Bucket="own")) == "AccessDenied"  # type: ignore[misc]
+    s3.put_bucket_acl(Bucket="own", ACL="public-read")
+    assert by(port, "stranger").list_objects_v2(Bucket="own")["KeyCount"] == 1
+    listing = f"http://own.nyc3.spaces.test.internal:{port}/"
+    with urllib.request.urlopen(f"{listing}?list-type=2&prefix=o") as answer:
+        assert b"<Key>one</Key>" in answer.read()
+    for closed in ("?acl", "?policy", "?versions&acl"):
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(f"{listing}{closed}")
+
+
+def test_a_deleted_key_is_refused_from_the_moment_it_is_deleted(
+    config: CloudConfig, port: int
+) -> None:
+    with running(config, MemoryMachines(config), UNLIMITED) as api:
+        for _ in range(5):
+            key = api(
+                "POST",
+                "/v2/spaces/keys",
+                {"name": "k", "grants": [{"bucket": "own", "permission": "read"}]},
+                201,
+            )["key"]
+            s3 = client(port, key=key["access_key"], secret=key["secret_key"])
+            assert s3.get_object(Bucket="own", Key="one")["Body"].read() == b"1"
+            assert (
+                code(lambda s3=s3: s3.put_object(Bucket="own", Key="two", Body=b"2"))  # type: ignore[misc]
+                == "AccessDenied"
+            )
+            path = f"/v2/spaces/keys/{key['access_key']}"
+            api("PATCH", path, {"grants": [{"bucket": "own", "permission": "readwrite"}]})
+            s3.put_object(Bucket="own", Key="two", Body=b"2")
+            address = s3.generate_presigned_url(
+                "get_object", Params={"Bucket": "own", "Key": "one"}
+            )
+            with urllib.request.urlopen(address) as answer:
+                assert answer.read() == b"1"
+            api("DELETE", path, expect=204)
+            assert (
+                code(lambda s3=s3: s3.get_object(Bucket="own", Key="one")) == "InvalidAccessKeyId"  # type: ignore[misc]
+            )
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(address)
+
+
+def test_an_account_made_later_has_buckets_of_its_own(config: CloudConfig, port: int) -> None:
+    acme = accounts.ensure(config, "acme", {})
+    s3 = client(port, key=acme.spaces_key, secret=acme.spaces_secret)
+    s3.create_bucket(Bucket="theirs")
+    assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["theirs"]
+    assert code(lambda: s3.get_object(Bucket="own", Key="one")) == "AccessDenied"
+
+
+def test_secrets_are_for_root_alone(config: CloudConfig, port: int) -> None:
+    """A file that holds one, or a directory above it, is closed to all others."""
+    holding = [
+        file
+        for file in config.directory.rglob("*")
+        if file.is_file() and b"secret-" in file.read_bytes()
+    ]
+    assert holding
+    for file in holding:
+        assert file.stat().st_mode & 0o077 == 0 or config.directory.stat().st_mode & 0o077 == 0

@@ -1,0 +1,200 @@
+"""What Spaces has acknowledged is on its disk: through a full disk and a process that is killed."""
+
+import contextlib
+import os
+import random
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from mypy_boto3_s3 import S3Client
+
+from rehearsal.config import CloudConfig
+from rehearsal.spaces import buckets
+from tests.rehearsal.support.small_spaces import LARGE, client, code, made, process, serving
+
+PIECE = 200_000
+"""Bytes of each object that fills the small disk."""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+    return made(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def small_disk(config: CloudConfig) -> Iterator[Path]:
+    """The directory of Spaces on a file system of 4 MiB."""
+    directory = config.directory / "spaces"
+    directory.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)], check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(["umount", "--lazy", str(directory)], check=True)
+
+
+def body(number: int) -> bytes:
+    return random.Random(number).randbytes(PIECE)
+
+
+def test_a_full_disk_loses_nothing_that_was_acknowledged(
+    config: CloudConfig, small_disk: Path
+) -> None:
+    with serving(config) as port:
+        s3 = client(port)
+        s3.create_bucket(Bucket="artifacts")
+        s3.put_object(Bucket="artifacts", Key="first", Body=b"as it was")
+        kept = _fill(s3)
+        assert 5 < kept < 20
+        assert (
+            code(lambda: s3.put_object(Bucket="artifacts", Key="first", Body=LARGE))
+            == "ServiceUnavailable"
+        )
+        _look(s3, kept)
+    with serving(config) as port:
+        s3 = client(port)
+        _look(s3, kept)
+        for number in range(kept):
+            s3.delete_object(Bucket="artifacts", Key=f"{number}")
+        s3.put_object(Bucket="artifacts", Key="first", Body=LARGE[:PIECE])
+        assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == LARGE[:PIECE]
+
+
+def _fill(s3: S3Client) -> int:
+    """How many objects the disk took."""
+    for number in range(100):
+        try:
+            s3.put_object(Bucket="artifacts", Key=f"{number}", Body=body(number))
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "ServiceUnavailable"
+            return number
+    raise AssertionError("the disk is never full")
+
+
+def _look(s3: S3Client, kept: int) -> None:
+    """All that was acknowledged is there as it was, and nothing else."""
+    assert {found["Key"] for found in s3.list_objects_v2(Bucket="artifacts")["Contents"]} == {
+        "first",
+        *map(str, range(kept)),
+    }
+    assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == b"as it was"
+    for number in range(kept):
+        assert s3.get_object(Bucket="artifacts", Key=f"{number}")["Body"].read() == body(number)
+
+
+def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfig) -> None:
+    """Killed five times while four clients put, replace and delete."""
+    random_ = random.Random(5)
+    acknowledged: dict[str, bytes | None] = {}
+    with serving(config) as port:
+        client(port).create_bucket(Bucket="artifacts")
+    for round_ in range(5):
+        with process(config) as (served, port):
+            clients = [
+                threading.Thread(target=_change, args=(port, f"{round_}-{number}", acknowledged))
+                for number in range(4)
+            ]
+            for thread in clients:
+                thread.start()
+            enough = len(acknowledged) + random_.randint(10, 40)
+            while len(acknowledged) < enough and any(thread.is_alive() for thread in clients):
+                clients[0].join(0.01)
+            served.kill()
+            served.wait()
+            for thread in clients:
+                thread.join()
+        with serving(config) as port:
+            s3 = client(port)
+            there = {
+                found["Key"] for found in s3.list_objects_v2(Bucket="artifacts").get("Contents", [])
+            }
+            for key, content in acknowledged.items():
+                if content is None:
+                    assert key not in there
+                else:
+                    assert s3.get_object(Bucket="artifacts", Key=key)["Body"].read() == content
+        stray = {
+            file.name for file in (config.directory / "spaces/contents").iterdir() if file.suffix
+        }
+        assert not stray
+
+
+def _change(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> None:
+    """Put objects, each twice, and delete every third, until the process is gone; what is in doubt is not noted."""
+    s3 = client(port)
+    for number in range(1000):
+        key = f"{prefix}-{number}"
+        try:
+            for content in (b"small", os.urandom(20_000)):
+                acknowledged.pop(key, None)
+                s3.put_object(Bucket="artifacts", Key=key, Body=content)
+                acknowledged[key] = content
+            if number % 3 == 0:
+                acknowledged.pop(key)
+                s3.delete_object(Bucket="artifacts", Key=key)
+                acknowledged[key] = None
+        except (BotoCoreError, ClientError):
+            return
+
+
+def test_a_content_is_on_disk_before_it_is_acknowledged(
+    config: CloudConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file and its directory are synced, the file before it has its name."""
+    synced: list[str] = []
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        sync(descriptor)
+
+    with serving(config) as port:
+        s3 = client(port)
+        s3.create_bucket(Bucket="artifacts")
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", noted)
+            s3.put_object(Bucket="artifacts", Key="one", Body=LARGE)
+    [content] = (config.directory / "spaces/contents").iterdir()
+    assert synced == [f"{content.name}.new", "contents"]
+
+
+def test_a_change_writes_what_changed_and_no_more(
+    config: CloudConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many objects there are: else a bucket of thousands would take longer with each."""
+    with serving(config) as port:
+        s3 = client(port)
+        s3.create_bucket(Bucket="artifacts")
+        for number in range(30):
+            s3.put_object(Bucket="artifacts", Key=f"{number}", Body=b"x" * 5000)
+        written: list[list[buckets.Row]] = []
+        write = buckets.Buckets._write
+
+        def noted(
+            self: buckets.Buckets, account: str, changed: list[buckets.Row], gone: list[buckets.Row]
+        ) -> None:
+            written.append([*changed, *gone])
+            write(self, account, changed, gone)
+
+        monkeypatch.setattr(buckets.Buckets, "_write", noted)
+        s3.put_object(Bucket="artifacts", Key="7", Body=b"y")
+        s3.put_object_acl(Bucket="artifacts", Key="8", ACL="public-read")
+        s3.delete_object(Bucket="artifacts", Key="9")
+        s3.put_bucket_acl(Bucket="artifacts", ACL="public-read")
+        s3.put_object_tagging(
+            Bucket="artifacts", Key="10", Tagging={"TagSet": [{"Key": "k", "Value": "v"}]}
+        )
+        with contextlib.suppress(ClientError):
+            s3.delete_object(Bucket="artifacts", Key="none")
+    names = [[(row.kind, row.name) for row in rows] for rows in written]
+    assert names == [
+        [("object", "7")],
+        [("object", "8")],
+        [("object", "9")],
+        [("bucket", "")],
+        [("tags", ""), ("object", "10")],
+    ]

@@ -1,0 +1,205 @@
+"""Spaces alone on a port of the loopback, and clients of it; run as a module it is a process that can be killed."""
+
+import contextlib
+import http.client
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+import boto3
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from mypy_boto3_s3 import S3Client
+
+from rehearsal.config import CloudConfig
+from rehearsal.spaces import server as spaces_server
+from rehearsal.state import spaces_key_file
+from rehearsal.state.records import Grant
+
+KEY, SECRET = "DO00EXAMPLE", "not/a+secret"
+Style = Literal["virtual", "path"]
+LARGE = bytes(range(256)) * 12_000
+"""Three megabytes: clients announce it with Expect before they send it."""
+
+
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+    """A cloud's facts, with its names and nothing else of the machine's settings known to this process."""
+    monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
+    for name in ("AWS_CA_BUNDLE", "AWS_PROFILE", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    resolve = socket.getaddrinfo
+
+    def own_names_are_here(host: str, *rest: object, **more: object) -> object:
+        return resolve(
+            "127.0.0.1" if str(host).endswith(".spaces.test.internal") else host,
+            *rest,  # type: ignore[arg-type]
+            **more,  # type: ignore[arg-type]
+        )
+
+    monkeypatch.setattr(socket, "getaddrinfo", own_names_are_here)
+    config = CloudConfig(
+        name="test",
+        index=0,
+        machines="memory",
+        port=1,
+        token="t",
+        spaces_key=KEY,
+        spaces_secret=SECRET,
+    )
+    config.save()
+    return config
+
+
+def grant(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]]]) -> None:
+    """Have these keys, each of an account and with (bucket, permission) pairs; the secret of each is ``secret-`` and its name."""
+    made_of = {
+        name: spaces_key_file.Key(
+            account=account,
+            secret=f"secret-{name}",
+            grants=[
+                Grant.model_validate({"bucket": bucket, "permission": permission})
+                for bucket, permission in grants
+            ],
+        )
+        for name, (account, grants) in granted.items()
+    }
+    spaces_key_file.publish(config, made_of)
+
+
+@contextlib.contextmanager
+def serving(config: CloudConfig) -> Iterator[int]:
+    """Spaces in this process; every entry is a new start from what is on disk."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = spaces_server.server(config, listener)
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@contextlib.contextmanager
+def process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Spaces in a process of its own."""
+    environment = {**os.environ, "SLIPWAY_STATE": os.environ["SLIPWAY_STATE"]}
+    command = [sys.executable, "-m", "tests.rehearsal.support.small_spaces", config.name]
+    with subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[3],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as served:
+        try:
+            assert served.stdout is not None
+            with selectors.DefaultSelector() as selector:
+                selector.register(served.stdout, selectors.EVENT_READ)
+                assert selector.select(60), "Spaces does not start"
+            yield served, int(served.stdout.readline())
+        finally:
+            served.kill()
+
+
+def client(
+    port: int,
+    key: str = KEY,
+    secret: str = SECRET,
+    style: Style = "virtual",
+    region: str = "nyc3",
+    signing: str = "us-east-1",
+    **more: object,
+) -> S3Client:
+    options = Config(
+        s3={"addressing_style": style},
+        retries={"total_max_attempts": 1},
+        signature_version="s3v4",
+        **more,  # type: ignore[arg-type]
+    )
+    endpoint = f"http://{region}.spaces.test.internal:{port}"
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=signing,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        config=options,
+    )
+
+
+def by(port: int, name: str, **more: str) -> S3Client:
+    """The client of a key of ``grant``."""
+    return client(port, key=name, secret=f"secret-{name}", **more)  # type: ignore[arg-type]
+
+
+def code(refused: Callable[[], object]) -> str:
+    """S3's code of a refusal; for a HEAD, which has none, the status."""
+    with pytest.raises(ClientError) as caught:
+        refused()
+    return str(caught.value.response["Error"]["Code"])
+
+
+class Raw:
+    """Sends requests as they are written, signed by hand, to see what a client would not let pass."""
+
+    def __init__(self, port: int, key: str = KEY, secret: str = SECRET) -> None:
+        self._port = port
+        self._credentials = Credentials(key, secret)
+
+    def __call__(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        signed: bool = True,
+        host: str = "",
+    ) -> tuple[int, bytes]:
+        host = host or f"nyc3.spaces.test.internal:{self._port}"
+        sent = {**(headers or {}), "Host": host}
+        if signed:
+            request = AWSRequest(method, f"http://{host}{path}", headers=sent, data=body)
+            S3SigV4Auth(self._credentials, "s3", "us-east-1").add_auth(request)
+            sent = dict(request.headers.items())
+        return self.unsigned(method, path, sent, body)
+
+    def unsigned(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
+    ) -> tuple[int, bytes]:
+        """As it is: with ``headers`` and, if they tell no other, the body's length."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+            for name, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+
+def _main() -> None:
+    config = CloudConfig.load(sys.argv[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = spaces_server.server(config, listener)
+        print(listener.getsockname()[1], flush=True)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    _main()
