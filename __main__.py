@@ -8,6 +8,7 @@ from infra.cluster import ClusterCredentials
 from infra.cluster_providers import cluster_providers
 from infra.edge import Edge, EdgeArgs
 from infra.image.base_image import BaseImage, BaseImageArgs
+from infra.names import OPERATOR
 from infra.network import Network, NetworkArgs
 from infra.operator import Operator, OperatorArgs
 from infra.preflight import preflight
@@ -71,7 +72,7 @@ ready = cluster.whole("ready", workers.members, workers.enrolments, s.ready_time
 if s.workload:
     in_nomad, in_consul = cluster_providers("cluster", cluster, ready, s.region)
     operator = Operator(
-        "operator",
+        OPERATOR,
         OperatorArgs(
             certificate=credentials.authority.operator, in_nomad=in_nomad, in_consul=in_consul
         ),

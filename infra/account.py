@@ -9,7 +9,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
-from infra import addresses
+from infra import addresses, names
 from infra.settings import Settings
 
 BALANCER_USD = 12.0
@@ -158,7 +158,7 @@ def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
 
 def _room(settings: Settings, prefix: str, account: dict[str, Any], api: Api) -> Iterator[str]:
     """What the stack has already is no obstacle: an old machine goes before a new one of its name comes."""
-    own = {f"{prefix}-prime", f"{prefix}-worker"}
+    own = set(names.role_tags(prefix))
     others = sum(
         own.isdisjoint(droplet["tags"]) for droplet in api.every("/v2/droplets", "droplets")
     )

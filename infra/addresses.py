@@ -1,7 +1,5 @@
-"""Arithmetic of addresses and names; no Pulumi, no network."""
+"""Arithmetic of networks and addresses."""
 
-import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
@@ -34,21 +32,6 @@ SPACES_REGIONS = (
 """Where buckets can be; the API does not tell."""
 
 
-def droplet_name(role: str, number: int, region: str) -> str:
-    """``worker01nyc3``: role, two digits (three from the hundredth on), region, so that a name tells all."""
-    return f"{role}{number:02d}{region}"
-
-
-def prefix(project: str, stack: str) -> str:
-    """``slipway-dev``: every name and tag of a stack starts so, and two stacks of one account never mix."""
-    return f"{project}-{stack}"
-
-
-def bucket_name(prefix: str, region: str, account: str) -> str:
-    """A bucket name that no other account has: all accounts share one space of names, so a hash of ours is in it."""
-    return f"{prefix}-{region}-{hashlib.sha256(account.encode()).hexdigest()[:10]}"
-
-
 def capacity(network: IPv4Network) -> int:
     """How many droplets a VPC holds."""
     return network.num_addresses - RESERVED_ADDRESSES
@@ -69,8 +52,3 @@ def is_everyone(networks: Sequence[Network]) -> bool:
     return any(network.prefixlen == 0 for network in v4) or any(
         network.prefixlen == 0 for network in v6
     )
-
-
-def is_slug(name: str) -> bool:
-    """Whether a name is allowed wherever the stack's name goes: droplet tags, VPCs, firewalls, buckets."""
-    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is not None and len(name) <= 30

@@ -6,6 +6,7 @@ from typing import Self
 
 import pulumi
 
+from infra import names
 from infra.agents import Member
 from infra.authority import Authority, AuthorityArgs
 from infra.bootstrap import Bootstrap
@@ -35,10 +36,10 @@ class ClusterCredentials:
     @classmethod
     def of(cls, prefix: str, settings: Settings, services: Sequence[str]) -> Self:
         """An authority and secrets of the stack's own, which are made before anything else."""
-        authority = Authority("authority", AuthorityArgs(prefix=prefix))
+        authority = Authority(names.AUTHORITY, AuthorityArgs(prefix=prefix))
         return cls(
             authority=authority,
-            secrets=Secrets("secrets"),
+            secrets=Secrets(names.SECRETS),
             services=services,
             operator_key=settings.ssh_public_key,
             timeout=settings.ready_timeout,
@@ -163,9 +164,11 @@ def _enrol(
     opts: pulumi.ResourceOptions,
 ) -> Enrolment:
     own, secrets = machine.secrets, credentials.secrets
-    names = dns_names(machine)
     shown = credentials.authority.certificate(
-        machine.label, dns_names=names, ip_addresses=addresses, uses=["server_auth", "client_auth"]
+        machine.label,
+        dns_names=dns_names(machine),
+        ip_addresses=addresses,
+        uses=["server_auth", "client_auth"],
     )
     return Enrolment(
         f"enrolment-{machine.label}",

@@ -9,7 +9,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.addresses import Network as Cidr
-from infra.node import DropletTemplate, Role
+from infra.names import Role, role_tag
+from infra.node import DropletTemplate
 from infra.settings import Settings
 
 EVERYWHERE = ["0.0.0.0/0", "::/0"]
@@ -62,10 +63,10 @@ class Network(pulumi.ComponentResource):
         self._args = args
         self.vpc_id = vpc.id
         self.prime_tag = digitalocean.Tag(
-            f"{name}-prime", name=f"{args.prefix}-prime", opts=child
+            f"{name}-prime", name=role_tag(args.prefix, "prime"), opts=child
         ).name
         self.worker_tag = digitalocean.Tag(
-            f"{name}-worker", name=f"{args.prefix}-worker", opts=child
+            f"{name}-worker", name=role_tag(args.prefix, "worker"), opts=child
         ).name
         self._firewalls = [
             self._firewall(

@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Literal
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.addresses import droplet_name
 from infra.agents import Member
+from infra.names import Role, droplet_name, machine_label
 from infra.secrets import NodeSecrets, Secrets
 from infra.user_data import cloud_config
-
-Role = Literal["prime", "worker"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +55,7 @@ def machine(
     key for its first boot. The text of that boot and the account's keys count at creation only. The old machine goes
     first, because a cluster cannot have two members of one name.
     """
-    label = f"{droplet_template.role}{number:02d}"
+    label = machine_label(droplet_template.role, number)
     facts = {
         "name": droplet_name(droplet_template.role, number, droplet_template.region),
         "role": droplet_template.role,

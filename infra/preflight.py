@@ -8,7 +8,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra import addresses, settings
+from infra import names, settings
 from infra.account import Account, AccountError, Api, survey
 from infra.settings import Settings
 
@@ -36,7 +36,7 @@ def preflight() -> Context:
     own, cloud = _config(project), _config("digitalocean")
     found, problems = settings.check(stack, own, os.environ)
     problems += _missing_spaces_key(cloud) + _missing_releases_key()
-    prefix = addresses.prefix(project, stack)
+    prefix = names.stack_prefix(project, stack)
     account = None
     if token := _first(cloud.get("token"), "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
         try:
@@ -58,7 +58,7 @@ def preflight() -> Context:
         )
     if account is None or problems:
         raise pulumi.RunError(settings.message(stack, problems))
-    bucket = found.artifacts_bucket or addresses.bucket_name(prefix, found.region, account.id)
+    bucket = found.artifacts_bucket or names.bucket_name(prefix, found.region, account.id)
     return Context(found, account, prefix, bucket, _spaces_endpoint(cloud, found.region))
 
 

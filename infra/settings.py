@@ -2,13 +2,14 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from infra import addresses
+from infra import addresses, names
 
 ENVIRONMENT = {"admin_cidrs": "SLIPWAY_ADMIN_CIDRS", "ssh_public_key": "SLIPWAY_SSH_PUBLIC_KEY"}
 """Settings that may also come from the environment, because they belong to who deploys, not to what is deployed."""
@@ -163,7 +164,7 @@ def check(
     problems += [
         f"{fields[0]}: {text}" for fields, text in _together(settings) if not wrong & set(fields)
     ]
-    if not addresses.is_slug(stack):
+    if not names.is_slug(stack):
         problems.append(
             f"stack name {stack!r} is in every name and tag: use 1 to 30 lower-case letters, digits and single dashes"
         )
@@ -182,8 +183,13 @@ def load(stack: str, values: Mapping[str, Any], environment: Mapping[str, str]) 
     return settings
 
 
+def is_settings_report(text: str) -> bool:
+    """Whether an error message of the program is the ``message`` of wrong settings."""
+    return re.match(r"(SettingsError: )?Pulumi\.\S+\.yaml .*problem", text) is not None
+
+
 def message(stack: str, problems: list[str]) -> str:
-    """What is shown for a stack that cannot be made."""
+    """Return the report of all problems; ``is_settings_report`` recognises it."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return (
         f"Pulumi.{stack}.yaml and its environment have {count}; nothing was touched:\n"

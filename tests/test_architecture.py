@@ -28,7 +28,14 @@ MAY_IMPORT = {
     "jobs": ("jobs", "infra.settings", "infra.mtls"),
     "services": ("services",),
     "images": (),
-    "deploy": ("deploy", "infra.settings", "infra.mtls"),
+    "deploy": (
+        "deploy",
+        "infra.settings",
+        "infra.mtls",
+        "infra.names",
+        "infra.digitalocean_api",
+        "infra.state_format",
+    ),
     "rehearsal": ("rehearsal", "toolchain"),
     "toolchain": ("toolchain",),
 }
@@ -67,7 +74,15 @@ MAX_TOP_LEVEL_MODULES = {"rehearsal": 12, "infra": 26, "jobs": 20, "deploy": 24,
 """Python modules directly in a package, its ``__init__`` included."""
 
 STAND_INS = {"digitalocean", "nomad", "consul", "random", "tls"}
-PURE = ("infra.settings", "infra.addresses", "infra.user_data", "infra.mtls")
+PURE = (
+    "infra.settings",
+    "infra.addresses",
+    "infra.user_data",
+    "infra.mtls",
+    "infra.names",
+    "infra.digitalocean_api",
+    "infra.state_format",
+)
 """Without Pulumi: used and tested without an engine."""
 
 TRUSTS_ANYONE = re.compile(

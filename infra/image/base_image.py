@@ -11,6 +11,7 @@ from pulumi import dynamic
 
 from infra.image.api import ApiError, connect
 from infra.image.provider import IMAGES, ImageProvider, content_tag
+from infra.names import IMAGE_FAMILY
 
 RELEASES_URL = "https://releases.hashicorp.com"
 
@@ -27,7 +28,7 @@ class BaseImageArgs:
     region: str
     consul_version: str
     nomad_version: str
-    name: str = "base"
+    name: str = IMAGE_FAMILY
     size: str = "s-1vcpu-1gb"
     releases_url: str | None = None
     releases_key: str | None = None

@@ -27,6 +27,7 @@ from pulumi.dynamic import (
 from infra.account import Api, no_room_to_build
 from infra.image.api import ApiError, Image, ImageApi, connect
 from infra.image.build import Build, BuildError, build
+from infra.names import image_name
 
 IMAGES = Path(__file__).parents[2] / "images"
 """A folder each, named as its images are."""
@@ -88,7 +89,7 @@ def next_name(name: str, day: str, taken: list[str]) -> str:
         for other in taken
         if (found := re.fullmatch(rf"{re.escape(name)}\.{re.escape(day)}\.(\d+)", other))
     ]
-    return f"{name}.{day}.{max(numbers, default=0) + 1}"
+    return image_name(name, day, max(numbers, default=0) + 1)
 
 
 def named(api: ImageApi, image: Image, family: str) -> Image:

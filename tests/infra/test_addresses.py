@@ -1,28 +1,10 @@
-"""Names and networks."""
+"""Networks and addresses."""
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import pytest
 
 from infra import addresses
-
-
-def test_a_name_tells_role_number_and_region() -> None:
-    assert [addresses.droplet_name("worker", number, "nyc3") for number in (1, 12, 100)] == [
-        "worker01nyc3",
-        "worker12nyc3",
-        "worker100nyc3",
-    ]
-
-
-def test_a_bucket_is_named_after_its_account_and_fits_a_dns_label() -> None:
-    names = {
-        addresses.bucket_name(addresses.prefix("slipway", "s" * 30), "nyc3", account)
-        for account in ("mine", "yours")
-    }
-    assert len(names) == 2
-    assert all(len(name) <= 63 and addresses.is_slug(name[:30].strip("-")) for name in names)
-    assert addresses.bucket_name("a", "nyc3", "mine") == addresses.bucket_name("a", "nyc3", "mine")
 
 
 @pytest.mark.parametrize(
@@ -47,19 +29,3 @@ def test_networks_of_both_kinds_are_told_apart() -> None:
 
 def test_a_vpc_has_fewer_places_than_addresses() -> None:
     assert addresses.capacity(IPv4Network("10.10.0.0/28")) == 8
-
-
-@pytest.mark.parametrize(
-    ("name", "slug"),
-    [
-        ("dev", True),
-        ("team-1", True),
-        ("Dev", False),
-        ("a--b", False),
-        ("-a", False),
-        ("a.b", False),
-        ("a" * 31, False),
-    ],
-)
-def test_a_stack_name_fits_wherever_it_goes(name: str, slug: bool) -> None:
-    assert addresses.is_slug(name) is slug

@@ -23,7 +23,7 @@ def agents() -> Agents:
 
 @pytest.fixture
 def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
-    monkeypatch.setattr(client, "PACE", 0.01)
+    monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
         Consul(found).bootstrap()
         Nomad(found).bootstrap()

@@ -59,7 +59,7 @@ class Ring:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PACE", 0.001)
+    monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.001)
 
 
 def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -> None:

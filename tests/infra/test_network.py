@@ -6,8 +6,8 @@ from typing import Any
 import pulumi
 import pytest
 
+from infra.names import ROLES
 from infra.network import Network
-from infra.node import Role
 from tests.infra.cloud import ENROL_KEY, FakeCloud, network_args, run, settings, start
 
 ADMINS, NODES, PRIMES, WORKERS = (
@@ -16,8 +16,6 @@ ADMINS, NODES, PRIMES, WORKERS = (
     ["slipway-test-prime"],
     ["slipway-test-worker"],
 )
-
-ROLES: tuple[Role, ...] = ("prime", "worker")
 
 
 @pytest.fixture

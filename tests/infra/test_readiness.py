@@ -34,8 +34,8 @@ def there() -> Agents:
 def props(
     there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    monkeypatch.setattr(agents, "PACE", 0.01)
-    monkeypatch.setattr(client, "PACE", 0.01)
+    monkeypatch.setattr(agents, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(there, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as access:
         Consul(access).bootstrap()
         Nomad(access).bootstrap()

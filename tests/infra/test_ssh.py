@@ -21,7 +21,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(HOST_PRIVATE, USER, lambda given: (0, "outcome", ""))
     monkeypatch.setattr(ssh, "PORT", made.port)
     monkeypatch.setattr(ssh, "PAUSES", (0.01, 0.02))
-    monkeypatch.setattr(ssh, "GREETING", 2.0)
+    monkeypatch.setattr(ssh, "BANNER_TIMEOUT_S", 2.0)
     monkeypatch.setattr(ssh, "DOUBT", 0.1)
     yield made
     made.close()

@@ -1,0 +1,118 @@
+"""Names, tags and logical names of a stack, each stated once.
+
+``infra`` gives these names to resources; ``deploy`` finds the resources again by them.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+Role = Literal["prime", "worker"]
+ROLES: tuple[Role, ...] = ("prime", "worker")
+
+AUTHORITY = "authority"
+OPERATOR = "operator"
+SECRETS = "secrets"
+"""Logical names of components. The logical names of their children start with them."""
+
+IMAGE_FAMILY = "base"
+BASE_IMAGE_NAME = re.compile(rf"{IMAGE_FAMILY}\.\d{{4}}\.\d{{2}}\.\d{{2}}\.\d+")
+"""Names of the base images of all stacks; see ``image_name``."""
+
+HOST_KEY_TYPE = "tls:index/privateKey:PrivateKey"
+"""Type token of the resource whose logical name is ``host_key_name``."""
+
+_RANDOM = "random:index/randomPassword:RandomPassword"
+ROTATED_RESOURCES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
+    "gossip": {_RANDOM: re.compile(rf"{SECRETS}-gossip-(consul|nomad)")},
+    "tokens": {
+        _RANDOM: re.compile(
+            rf"{SECRETS}-(bootstrap-(consul|nomad)|dns|({'|'.join(ROLES)})\d+-(agent|nomad))"
+        ),
+        "consul:index/aclToken:AclToken": re.compile(rf"{OPERATOR}-.+"),
+        "nomad:index/aclToken:AclToken": re.compile(rf"{OPERATOR}-.+"),
+    },
+    "certificates": {
+        "tls:index/privateKey:PrivateKey": re.compile(rf"{AUTHORITY}-.+-key"),
+        "tls:index/certRequest:CertRequest": re.compile(rf"{AUTHORITY}-.+-request"),
+        "tls:index/locallySignedCert:LocallySignedCert": re.compile(rf"{AUTHORITY}-.+-certificate"),
+    },
+}
+"""What a rotation replaces: kind of secret -> type token -> logical names that match in full.
+
+A rotation never replaces the certificate authority, SSH host keys and the enrolment key.
+"""
+
+
+def stack_prefix(project: str, stack: str) -> str:
+    """Return the start of every name and tag of a stack: ``slipway-dev``.
+
+    With it, several stacks can share one account.
+    """
+    return f"{project}-{stack}"
+
+
+def role_tag(prefix: str, role: Role) -> str:
+    """Return the tag of the droplets of one role: ``slipway-dev-worker``."""
+    return f"{prefix}-{role}"
+
+
+def role_tags(prefix: str) -> list[str]:
+    """Return the tags of all droplets of a stack."""
+    return [role_tag(prefix, role) for role in ROLES]
+
+
+def machine_label(role: Role, number: int) -> str:
+    """Return the logical name of a machine: ``worker01``, with three digits from 100 on.
+
+    It has no region, so that a stack that moves to another region replaces its machines.
+    """
+    return f"{role}{number:02d}"
+
+
+def droplet_name(role: Role, number: int, region: str) -> str:
+    """Return the name of a droplet, which is also its node name: ``worker01nyc3``."""
+    return f"{machine_label(role, number)}{region}"
+
+
+def label_of_droplet(name: str) -> str:
+    """Return the machine label in a droplet name: ``worker01`` for ``worker01nyc3``.
+
+    A name of another form is returned as it is.
+    """
+    match = re.match(rf"({'|'.join(ROLES)})\d+", name)
+    return match[0] if match else name
+
+
+def is_worker(droplet_name: str) -> bool:
+    """Whether a droplet name belongs to a worker."""
+    return droplet_name.startswith("worker")
+
+
+def host_key_name(label: str) -> str:
+    """Return the logical name of a machine's SSH host key: ``secrets-worker01-host``."""
+    return f"{SECRETS}-{label}-host"
+
+
+def bucket_name(prefix: str, region: str, account: str) -> str:
+    """Return the name of the artifacts bucket.
+
+    All accounts share one namespace of bucket names, so the name contains a hash of the account.
+    """
+    return f"{prefix}-{region}-{hashlib.sha256(account.encode()).hexdigest()[:10]}"
+
+
+def image_name(family: str, day: str, number: int) -> str:
+    """Return the name of an image: ``base.2026.01.31.2``.
+
+    Args:
+        day: ``YYYY.MM.DD``.
+        number: counts the images of that day from 1.
+    """
+    return f"{family}.{day}.{number}"
+
+
+def is_slug(name: str) -> bool:
+    """Whether a name is allowed in all names that contain it: droplet tags, VPCs, buckets."""
+    return re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name) is not None and len(name) <= 30

@@ -1,0 +1,51 @@
+"""Names, tags and logical names of a stack."""
+
+import pytest
+
+from infra import names
+
+
+def test_droplet_name_has_role_number_and_region() -> None:
+    assert [names.droplet_name("worker", number, "nyc3") for number in (1, 12, 100)] == [
+        "worker01nyc3",
+        "worker12nyc3",
+        "worker100nyc3",
+    ]
+
+
+def test_a_bucket_is_named_after_its_account_and_fits_a_dns_label() -> None:
+    buckets = {
+        names.bucket_name(names.stack_prefix("slipway", "s" * 30), "nyc3", account)
+        for account in ("mine", "yours")
+    }
+    assert len(buckets) == 2
+    assert all(len(name) <= 63 and names.is_slug(name[:30].strip("-")) for name in buckets)
+    assert names.bucket_name("a", "nyc3", "mine") == names.bucket_name("a", "nyc3", "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("dev", True),
+        ("team-1", True),
+        ("Dev", False),
+        ("a--b", False),
+        ("-a", False),
+        ("a.b", False),
+        ("a" * 31, False),
+    ],
+)
+def test_a_stack_name_fits_wherever_it_goes(name: str, slug: bool) -> None:
+    assert names.is_slug(name) is slug
+
+
+def test_label_of_droplet_inverts_droplet_name() -> None:
+    for region in ("nyc3", "sfo2"):
+        assert names.label_of_droplet(names.droplet_name("worker", 100, region)) == "worker100"
+    assert names.label_of_droplet("other") == "other"
+
+
+def test_base_image_pattern_matches_image_names_only() -> None:
+    name = names.image_name(names.IMAGE_FAMILY, "2026.01.31", 12)
+    assert names.BASE_IMAGE_NAME.fullmatch(name)
+    assert not names.BASE_IMAGE_NAME.fullmatch(f"{name}-copy")
