@@ -5,21 +5,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
-
 from infra import addresses, names
+from infra.digitalocean_api import LOAD_BALANCER_NODE_MONTHLY_USD, DigitalOceanApi
 from infra.settings import Settings
-
-BALANCER_USD = 12.0
-"""Monthly price of a load balancer of one node, which the API does not tell."""
-
-PAGE = 200
-"""The most that the API gives at once."""
-
-PATIENCE = 4
-"""How often a question is asked again, as the clients of the API do."""
 
 
 @dataclass(frozen=True)
@@ -36,71 +24,10 @@ class Account:
             settings.primes * self.prices[settings.prime_size]
             + settings.workers * self.prices[settings.worker_size]
         )
-        return round(droplets + BALANCER_USD, 2)
+        return round(droplets + LOAD_BALANCER_NODE_MONTHLY_USD, 2)
 
 
-class AccountError(Exception):
-    """The API could not be asked, or refused; the message names the cause and the remedy."""
-
-
-class Api:
-    """The API as far as it is read before anything is made."""
-
-    def __init__(self, endpoint: str, token: str) -> None:
-        self._endpoint = endpoint.rstrip("/")
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
-        patience = Retry(
-            total=PATIENCE,
-            backoff_factor=0.5,
-            status_forcelist=(429, 500, 502, 503, 504),
-            raise_on_status=False,
-        )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=patience))
-
-    def get(self, path: str) -> dict[str, Any]:
-        """One object or page.
-
-        Raises:
-            AccountError: no answer within some tries of 10 s each, or one that is not 200.
-        """
-        try:
-            answer = self._session.get(f"{self._endpoint}{path}", timeout=10)
-        except requests.RequestException as broken:
-            raise AccountError(
-                f"the API at {self._endpoint} cannot be reached ({type(broken).__name__}); check DIGITALOCEAN_API_URL"
-            ) from broken
-        if answer.status_code == 401:
-            raise AccountError(
-                f"the API at {self._endpoint} refuses the token (401); set DIGITALOCEAN_TOKEN to one that is valid"
-            )
-        if answer.status_code != 200:
-            raise AccountError(
-                f"the API at {self._endpoint} answers {answer.status_code} to {path}: {_reason(answer)}; try again later"
-            )
-        body: dict[str, Any] = answer.json()
-        return body
-
-    def every(self, path: str, key: str) -> Iterator[dict[str, Any]]:
-        """All objects of a list, page by page."""
-        page = 1
-        while True:
-            body = self.get(f"{path}?page={page}&per_page={PAGE}")
-            yield from body[key]
-            if "next" not in body.get("links", {}).get("pages", {}):
-                return
-            page += 1
-
-
-def _reason(answer: requests.Response) -> str:
-    try:
-        return str(answer.json()["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.reason
-
-
-def survey(api: Api, settings: Settings, prefix: str) -> tuple[Account, list[str]]:
+def survey(api: DigitalOceanApi, settings: Settings, prefix: str) -> tuple[Account, list[str]]:
     """Ask the account what it offers, and compare.
 
     Args:
@@ -110,11 +37,11 @@ def survey(api: Api, settings: Settings, prefix: str) -> tuple[Account, list[str
         The account, and every problem with its remedy.
 
     Raises:
-        AccountError: the API could not be asked.
+        ApiError: the API could not be asked.
     """
     account = api.get("/v2/account")["account"]
-    sizes = {size["slug"]: size for size in api.every("/v2/sizes", "sizes")}
-    regions = {region["slug"]: region for region in api.every("/v2/regions", "regions")}
+    sizes = {size["slug"]: size for size in api.list_all("/v2/sizes", "sizes")}
+    regions = {region["slug"]: region for region in api.list_all("/v2/regions", "regions")}
     problems = [
         *_region(settings, regions, sizes),
         *_room(settings, prefix, account, api),
@@ -156,11 +83,13 @@ def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
     )
 
 
-def _room(settings: Settings, prefix: str, account: dict[str, Any], api: Api) -> Iterator[str]:
+def _room(
+    settings: Settings, prefix: str, account: dict[str, Any], api: DigitalOceanApi
+) -> Iterator[str]:
     """What the stack has already is no obstacle: an old machine goes before a new one of its name comes."""
     own = set(names.role_tags(prefix))
     others = sum(
-        own.isdisjoint(droplet["tags"]) for droplet in api.every("/v2/droplets", "droplets")
+        own.isdisjoint(droplet["tags"]) for droplet in api.list_all("/v2/droplets", "droplets")
     )
     asked, limit = settings.primes + settings.workers, account["droplet_limit"]
     if asked + others > limit:
@@ -168,21 +97,21 @@ def _room(settings: Settings, prefix: str, account: dict[str, Any], api: Api) ->
         yield f"workers: {asked} machines are asked for, the account may have {limit}{besides}; set fewer, or ask DigitalOcean for more"
 
 
-def no_room_to_build(api: Api) -> str | None:
+def no_room_to_build(api: DigitalOceanApi) -> str | None:
     """Why the image cannot be built, in words; None when the account may have one more droplet, for as long as that takes.
 
     Raises:
-        AccountError: the API could not be asked.
+        ApiError: the API could not be asked.
     """
     limit = api.get("/v2/account")["account"]["droplet_limit"]
-    there = sum(1 for _ in api.every("/v2/droplets", "droplets"))
+    there = sum(1 for _ in api.list_all("/v2/droplets", "droplets"))
     if there < limit:
         return None
     return f"the image is built on a droplet of its own, and the account has {there} of the {limit} it may have; ask DigitalOcean for more"
 
 
-def _overlaps(settings: Settings, prefix: str, api: Api) -> Iterator[str]:
-    for vpc in api.every("/v2/vpcs", "vpcs"):
+def _overlaps(settings: Settings, prefix: str, api: DigitalOceanApi) -> Iterator[str]:
+    for vpc in api.list_all("/v2/vpcs", "vpcs"):
         if vpc["name"] != prefix and addresses.overlapping(
             settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]
         ):

@@ -9,7 +9,8 @@ import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra import names, settings
-from infra.account import Account, AccountError, Api, survey
+from infra.account import Account, survey
+from infra.digitalocean_api import ApiError, connect, spaces_url
 from infra.settings import Settings
 
 
@@ -38,28 +39,15 @@ def preflight() -> Context:
     problems += _missing_spaces_key(cloud) + _missing_releases_key()
     prefix = names.stack_prefix(project, stack)
     account = None
-    if token := _first(cloud.get("token"), "DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"):
-        try:
-            account, more = survey(
-                Api(
-                    _first(cloud.get("apiEndpoint"), "DIGITALOCEAN_API_URL")
-                    or "https://api.digitalocean.com",
-                    token,
-                ),
-                found,
-                prefix,
-            )
-            problems += more
-        except AccountError as silent:
-            problems.append(str(silent))
-    else:
-        problems.append(
-            "no API token: set DIGITALOCEAN_TOKEN, or `pulumi config set --secret digitalocean:token`"
-        )
+    try:
+        account, account_problems = survey(connect(cloud.get), found, prefix)
+        problems += account_problems
+    except ApiError as error:
+        problems.append(str(error))
     if account is None or problems:
         raise pulumi.RunError(settings.message(stack, problems))
     bucket = found.artifacts_bucket or names.bucket_name(prefix, found.region, account.id)
-    return Context(found, account, prefix, bucket, _spaces_endpoint(cloud, found.region))
+    return Context(found, account, prefix, bucket, spaces_url(found.region, cloud.get))
 
 
 def _config(namespace: str) -> dict[str, str]:
@@ -97,12 +85,3 @@ def _missing_spaces_key(cloud: Mapping[str, str]) -> list[str]:
 def _missing_releases_key() -> list[str]:
     key = os.environ.get("SLIPWAY_RELEASES_KEY")
     return [f"SLIPWAY_RELEASES_KEY names no file: {key}"] if key and not Path(key).is_file() else []
-
-
-def _spaces_endpoint(cloud: Mapping[str, str], region: str) -> str:
-    """The provider takes the endpoint as a Go template of the region."""
-    template = (
-        _first(cloud.get("spacesEndpoint"), "SPACES_ENDPOINT_URL")
-        or "https://{{.Region}}.digitaloceanspaces.com"
-    )
-    return template.replace("{{.Region}}", region).rstrip("/")

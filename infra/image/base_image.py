@@ -9,7 +9,8 @@ from pathlib import Path
 import pulumi
 from pulumi import dynamic
 
-from infra.image.api import ApiError, connect
+from infra.digitalocean_api import ApiError, connect
+from infra.image.api import ImageApi
 from infra.image.provider import IMAGES, ImageProvider, content_tag
 from infra.names import IMAGE_FAMILY
 
@@ -119,7 +120,7 @@ def forecast(made_of: str, region: str) -> str:
     """What an update would do about the image, in words."""
     settings = pulumi.Config("digitalocean")
     try:
-        image = connect(settings.get).find(content_tag(made_of))
+        image = ImageApi(connect(settings.get)).find(content_tag(made_of))
     except ApiError as silent:
         return f"the account does not tell whether it is there: {silent}"
     if image is None:

@@ -22,7 +22,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from infra.image.api import ApiError, Image, ImageApi
+from infra.digitalocean_api import ApiError, connect
+from infra.image.api import Image, ImageApi
 
 ROOT = Path(__file__).parents[2]
 TAIL_LINES = 15
@@ -237,7 +238,7 @@ def main() -> int:
     try:
         image = run(
             what,
-            ImageApi(os.environ["DIGITALOCEAN_API_URL"], os.environ["DIGITALOCEAN_TOKEN"]),
+            ImageApi(connect()),
             packer,
         )
     except (BuildError, ApiError) as error:

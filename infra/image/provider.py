@@ -24,8 +24,9 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from infra.account import Api, no_room_to_build
-from infra.image.api import ApiError, Image, ImageApi, connect
+from infra.account import no_room_to_build
+from infra.digitalocean_api import ApiError, connect
+from infra.image.api import Image, ImageApi
 from infra.image.build import Build, BuildError, build
 from infra.names import image_name
 
@@ -152,7 +153,7 @@ class ImageProvider(ResourceProvider):
         exit_with_engine()
 
     def _api(self) -> ImageApi:
-        return connect(lambda key: self._config.get(f"digitalocean:{key}"))
+        return ImageApi(connect(lambda key: self._config.get(f"digitalocean:{key}")))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
         changed = [key for key in ("content", "region") if _olds[key] != _news[key]]
@@ -188,7 +189,7 @@ class ImageProvider(ResourceProvider):
             lambda name: is_build_of(owner, name), lambda image: any(map(is_claim, image.tags))
         ):
             say(f"removed what an earlier build left: {leftover}")
-        if full := no_room_to_build(Api(api.endpoint, api.token)):
+        if full := no_room_to_build(api.api):
             raise BuildError(full)
         what = Build(
             name=build_name(owner),
@@ -197,7 +198,7 @@ class ImageProvider(ResourceProvider):
             variables=props["variables"],
             tags=tags,
         )
-        built = api.get(build(what, api.endpoint, api.token, say))
+        built = api.get(build(what, api.api.url, api.api.token, say))
         if built is None:
             raise ApiError("the image that was just built is no longer in the account")
         return built

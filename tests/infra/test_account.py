@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.account import AccountError, Api, survey
+from infra.account import survey
+from infra.digitalocean_api import ApiError, DigitalOceanApi
 from infra.settings import Settings, load
 from tests.infra.account_api import TOKEN, AccountApi, serving
 
@@ -20,11 +21,11 @@ def settings(**values: str) -> Settings:
 
 
 def problems(cloud: AccountApi, **values: str) -> list[str]:
-    return survey(Api(cloud.url, TOKEN), settings(**values), "slipway-test")[1]
+    return survey(DigitalOceanApi(cloud.url, TOKEN), settings(**values), "slipway-test")[1]
 
 
 def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
-    account, found = survey(Api(cloud.url, TOKEN), settings(), "slipway-test")
+    account, found = survey(DigitalOceanApi(cloud.url, TOKEN), settings(), "slipway-test")
     assert (account.id, found) == ("the-account", [])
     assert account.monthly_usd(settings()) == 5 * 6 + 12
 
@@ -97,18 +98,18 @@ def test_a_moment_of_trouble_is_ridden_out(cloud: AccountApi) -> None:
 
 def test_lasting_trouble_is_told_with_the_apis_reason(cloud: AccountApi) -> None:
     cloud.failing = [403]
-    with pytest.raises(AccountError, match="answers 403 to /v2/account: as the test wants it"):
+    with pytest.raises(ApiError, match="answers 403 to GET /v2/account: as the test wants it"):
         problems(cloud)
 
 
 def test_a_wrong_token_is_told(cloud: AccountApi) -> None:
-    with pytest.raises(AccountError, match=r"refuses the token \(401\)"):
-        survey(Api(cloud.url, "wrong"), settings(), "slipway-test")
+    with pytest.raises(ApiError, match=r"rejects the token \(401\)"):
+        survey(DigitalOceanApi(cloud.url, "wrong"), settings(), "slipway-test")
 
 
 def test_an_api_that_is_not_there_is_told(
     cloud: AccountApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("infra.account.PATIENCE", 0)
-    with pytest.raises(AccountError, match="cannot be reached"):
-        survey(Api("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")
+    monkeypatch.setattr("infra.digitalocean_api.MAX_RETRIES", 0)
+    with pytest.raises(ApiError, match="cannot be reached"):
+        survey(DigitalOceanApi("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")

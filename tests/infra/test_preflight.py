@@ -106,7 +106,7 @@ def test_a_missing_token_is_told_with_the_rest(prepare: Prepare, cloud: AccountA
 
 def test_a_refused_token_is_told(prepare: Prepare) -> None:
     prepare(DIGITALOCEAN_TOKEN="wrong")
-    assert "refuses the token (401)" in told()[1]
+    assert "rejects the token (401)" in told()[1]
 
 
 def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:

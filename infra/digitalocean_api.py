@@ -1,0 +1,182 @@
+"""A client of DigitalOcean's API: token, retries, timeouts, pages and errors.
+
+It also states the prices and addresses that the API does not return.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+API_URL = "https://api.digitalocean.com"
+SPACES_URL_TEMPLATE = "https://{{.Region}}.digitaloceanspaces.com"
+"""A Go template, as the DigitalOcean provider takes it."""
+TOKEN_VARIABLES = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
+
+LOAD_BALANCER_NODE_MONTHLY_USD = 12.0
+
+PAGE_SIZE = 200
+"""The most objects that the API returns in one page."""
+REQUEST_TIMEOUT_S = 30.0
+MAX_RETRIES = 4
+MAX_CONNECT_RETRIES = 2
+BACKOFF_FACTOR_S = 0.5
+RETRIED_STATUSES = (429, 500, 502, 503, 504)
+
+
+class ApiError(Exception):
+    """A request failed. The message names the request, the cause and, if there is one, the remedy."""
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+        """HTTP status; 0 without a response."""
+
+    @property
+    def is_not_found(self) -> bool:
+        return self.status == 404
+
+
+class DigitalOceanApi:
+    """A session with one token. Every request raises ``ApiError`` when it fails."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {token}"
+        # POST is retried too: a repeated POST makes at worst a second SSH key of the same name,
+        # and keys are removed by name.
+        retry = Retry(
+            total=MAX_RETRIES,
+            connect=MAX_CONNECT_RETRIES,
+            backoff_factor=BACKOFF_FACTOR_S,
+            status_forcelist=RETRIED_STATUSES,
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+    def get(self, path: str, **query: str | int) -> dict[str, Any]:
+        """Return the response body; ``path`` starts with ``/v2/``."""
+        return self.request("GET", path, query=query)
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return the response body, or None if the object does not exist."""
+        try:
+            return self.get(path)
+        except ApiError as error:
+            if error.is_not_found:
+                return None
+            raise
+
+    def list_all(self, path: str, key: str, **query: str | int) -> list[dict[str, Any]]:
+        """Return the objects of all pages; ``key`` is their name in the response body.
+
+        All pages are read before the caller sees an object, so the caller may delete objects.
+        """
+        objects: list[dict[str, Any]] = []
+        page, has_next = 1, True
+        while has_next:
+            body = self.get(path, page=page, per_page=PAGE_SIZE, **query)
+            objects += body[key]
+            has_next = "next" in ((body.get("links") or {}).get("pages") or {})
+            page += 1
+        return objects
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self.request("POST", path, body)
+
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self.request("PUT", path, body)
+
+    def delete(self, path: str) -> None:
+        """Delete an object, unless it is already deleted."""
+        try:
+            self.request("DELETE", path)
+        except ApiError as error:
+            if not error.is_not_found:
+                raise
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: dict[str, Any] | None = None,
+        query: dict[str, str | int] | None = None,
+    ) -> dict[str, Any]:
+        """Return the response body; empty if the response has none."""
+        try:
+            response = self._session.request(
+                method, self.url + path, params=query, json=body, timeout=REQUEST_TIMEOUT_S
+            )
+        except requests.RequestException as error:
+            raise ApiError(
+                f"the API at {self.url} cannot be reached for {method} {path} "
+                f"({type(error).__name__}); check DIGITALOCEAN_API_URL"
+            ) from error
+        if response.status_code == 401:
+            raise ApiError(
+                f"the API at {self.url} rejects the token (401); "
+                f"set {TOKEN_VARIABLES[0]} to a valid token",
+                401,
+            )
+        if not response.ok:
+            raise ApiError(
+                f"the API at {self.url} answers {response.status_code} to {method} {path}: "
+                f"{_reason(response)}",
+                response.status_code,
+            )
+        try:
+            result: dict[str, Any] = response.json() if response.content else {}
+        except ValueError as error:
+            raise ApiError(
+                f"the API at {self.url} answers {method} {path} with no JSON; "
+                "check DIGITALOCEAN_API_URL"
+            ) from error
+        return result
+
+
+def _reason(response: requests.Response) -> str:
+    try:
+        return str(response.json()["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.reason
+
+
+def connect(configured: Callable[[str], str | None] = lambda _: None) -> DigitalOceanApi:
+    """Return a client with the token and URL of the DigitalOcean provider.
+
+    Args:
+        configured: returns the value of a key of the Pulumi configuration namespace
+            ``digitalocean``. Without a value, the environment counts.
+
+    Raises:
+        ApiError: there is no token.
+    """
+    token = configured("token") or _from_environment(*TOKEN_VARIABLES)
+    if not token:
+        raise ApiError(
+            f"no API token: set {TOKEN_VARIABLES[0]}, "
+            "or `pulumi config set --secret digitalocean:token`"
+        )
+    url = configured("apiEndpoint") or _from_environment("DIGITALOCEAN_API_URL") or API_URL
+    return DigitalOceanApi(url, token)
+
+
+def spaces_url(region: str, configured: Callable[[str], str | None] = lambda _: None) -> str:
+    """Return the URL of Spaces in a region; ``configured`` is as for ``connect``."""
+    template = (
+        configured("spacesEndpoint")
+        or _from_environment("SPACES_ENDPOINT_URL")
+        or SPACES_URL_TEMPLATE
+    )
+    return template.replace("{{.Region}}", region).rstrip("/")
+
+
+def _from_environment(*variables: str) -> str | None:
+    return next((value for name in variables if (value := os.environ.get(name))), None)
