@@ -4,8 +4,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.artifacts import Artifacts, ArtifactsArgs
-from infra.cluster import ClusterCredentials
-from infra.cluster_providers import cluster_providers
+from infra.cluster.cluster import ClusterCredentials
+from infra.cluster.providers import cluster_providers
 from infra.edge import Edge, EdgeArgs
 from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.names import OPERATOR

@@ -7,7 +7,7 @@ from ipaddress import IPv4Network
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.agents import Member
+from infra.cluster_api.members import Member
 from infra.names import Role, droplet_name, machine_label
 from infra.secrets import NodeSecrets, Secrets
 from infra.user_data import cloud_config

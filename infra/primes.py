@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.agents import Member
-from infra.bootstrap import Bootstrap
-from infra.cluster import Cluster, ClusterCredentials, enrol_prime, private_addresses
-from infra.enrolment import Enrolment
+from infra.cluster.bootstrap import Bootstrap
+from infra.cluster.cluster import Cluster, ClusterCredentials, enrol_prime, private_addresses
+from infra.cluster.enrolment import Enrolment
+from infra.cluster_api.members import Member
 from infra.node import DropletTemplate, host_keys, machine, members
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.agents import Member
-from infra.cluster import Cluster, ClusterCredentials, enrol_worker
-from infra.enrolment import Enrolment
+from infra.cluster.cluster import Cluster, ClusterCredentials, enrol_worker
+from infra.cluster.enrolment import Enrolment
+from infra.cluster_api.members import Member
 from infra.node import DropletTemplate, host_keys, machine, members
 
 

@@ -21,9 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from infra import agents, enrolment
-from infra.agents import Member
-from infra.bootstrap import BootstrapProvider
+from infra.cluster import enrolment
+from infra.cluster.bootstrap import BootstrapProvider
+from infra.cluster_api import members
+from infra.cluster_api.members import Member
 from infra.mtls import Access, Credentials
 from infra.settings import Settings
 from infra.user_data import cloud_config
@@ -102,7 +103,7 @@ class Floor:
             self._enrolled(prime, "", prime, None)
             cluster, access = self._begun(prime)
             list(pool.map(lambda worker: self._enrolled(worker, cluster, prime, access), workers))
-            agents.wait(access, [prime], workers, PATIENCE_SECONDS)
+            members.wait(access, [prime], workers, PATIENCE_SECONDS)
 
     def clear(self) -> None:
         """Remove the machines and their network."""

@@ -388,7 +388,7 @@ BROKEN: dict[Rule, list[Sources]] = {
     packages: [
         {"infra/edge.py": "from rehearsal.config import CloudConfig"},
         {"rehearsal/state/store.py": "def late():\n    import infra.settings"},
-        {"jobs/edge_check.py": "from infra.readiness import Readiness"},
+        {"jobs/edge_check.py": "from infra.cluster.readiness import Readiness"},
         {"deploy/stack.py": "from rehearsal import paths"},
         {"services/pack.py": "from toolchain.paths import cache_root"},
         {"images/base/scripts/install.py": "import services.pack"},
@@ -452,11 +452,11 @@ BROKEN: dict[Rule, list[Sources]] = {
     lengths: [{"infra/edge.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}],
     columns: [{"infra/edge.py": "x" * 101}, {"docs/tour.md": "word " * 21}],
     trust: [
-        {"infra/agents.py": "requests.get(url, verify=False)"},
-        {"infra/cluster_providers.py": "Provider(skip_verify=True)"},
+        {"infra/cluster_api/members.py": "requests.get(url, verify=False)"},
+        {"infra/cluster/providers.py": "Provider(skip_verify=True)"},
     ],
     verified: [
-        {"infra/cluster_providers.py": "consul.Provider(insecure_https=settings.insecure)"},
+        {"infra/cluster/providers.py": "consul.Provider(insecure_https=settings.insecure)"},
         {"infra/settings.py": "nomad_skip_verify: bool = False"},
         {"jobs/program.py": "{'TLSSkipVerify': trusting}"},
         {

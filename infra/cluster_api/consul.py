@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError
-from infra.keyring import Pool
+from infra.cluster_api.keyring import Pool
 from infra.mtls import Access
 
 NAMESPACE = uuid.UUID("3a1f0f5e-6a5c-4b0e-9d51-7c9a54d2f0b7")

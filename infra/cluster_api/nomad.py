@@ -3,7 +3,7 @@
 from typing import Any
 
 from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError
-from infra.keyring import Pool
+from infra.cluster_api.keyring import Pool
 from infra.mtls import Access
 
 RESET = "/var/lib/nomad/server/acl-bootstrap-reset"

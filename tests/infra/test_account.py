@@ -7,7 +7,7 @@ import pytest
 from infra.account import survey
 from infra.digitalocean_api import ApiError, DigitalOceanApi
 from infra.settings import Settings, load
-from tests.infra.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.account_api import TOKEN, AccountApi, serving
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from infra.cluster_api.consul import Consul, accessor
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
 from tests.deploy.certificates import Authority
-from tests.infra.agents_api import Agents, member, serving
+from tests.infra.support.agents_api import Agents, member, serving
 
 MANAGER = "00000000-0000-0000-0000-000000000001"
 

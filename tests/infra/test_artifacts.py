@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 from infra.artifacts import Artifacts, ArtifactsArgs
-from tests.infra.cloud import FakeCloud, run, start
+from tests.infra.support.cloud import FakeCloud, run, start
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from infra.authority import (
     AuthorityArgs,
 )
 from infra.mtls import Credentials
-from tests.infra.cloud import FakeCloud, is_secret, run, start
+from tests.infra.support.cloud import FakeCloud, is_secret, run, start
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 import pulumi
 import pytest
 
-from infra import agents, bootstrap
-from infra.agents import NotReadyError
-from infra.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
-from infra.cluster_api import client
+from infra.cluster import bootstrap
+from infra.cluster.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
+from infra.cluster_api import client, members
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import accessor
 from infra.cluster_api.consul_acl import DNS, SERVER, policies
+from infra.cluster_api.members import NotReadyError
 from infra.mtls import Credentials
-from tests.infra.agents_api import Agents, member, serving
-from tests.infra.cloud import run, start
+from tests.infra.support.agents_api import Agents, member, serving
+from tests.infra.support.cloud import run, start
 
 PRIMES = [member("prime01nyc3", 2), member("prime02nyc3", 1)]
 SECRETS = {"consul": "consul-manager-1", "nomad": "nomad-manager-1"}
@@ -38,7 +38,7 @@ def there() -> Agents:
 def props(
     there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    monkeypatch.setattr(agents, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(members, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(there, tmp_path) as access:
         monkeypatch.setattr(bootstrap, "CONSUL", urlsplit(access["consul"]).port)

@@ -3,7 +3,7 @@
 import pulumi
 
 from infra.edge import Edge, EdgeArgs
-from tests.infra.cloud import run, start
+from tests.infra.support.cloud import run, start
 
 
 def test_the_balancer_forwards_to_the_workers_and_alone_may_reach_them() -> None:

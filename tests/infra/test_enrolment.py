@@ -8,14 +8,15 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import enrolment, ssh
+from infra import ssh
+from infra.cluster import enrolment
+from infra.cluster.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.cluster_api import client
 from infra.cluster_api.consul import Consul, accessor
 from infra.cluster_api.nomad import Nomad
-from infra.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.mtls import Access
-from tests.infra.agents_api import Agents, member, serving
-from tests.infra.cloud import run, start
+from tests.infra.support.agents_api import Agents, member, serving
+from tests.infra.support.cloud import run, start
 
 MANAGER = "00000000-0000-0000-0000-000000000001"
 FACTS = {

@@ -26,7 +26,7 @@ from infra.image.api import ImageApi
 from infra.image.base_image import BaseImageArgs, content, forecast, owner_label
 from infra.image.build import BuildError
 from infra.image.provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
-from tests.infra.image_account import TOKEN, FakeAccount, install_packer, serve
+from tests.infra.support.image_account import TOKEN, FakeAccount, install_packer, serve
 
 ROOT = Path(__file__).parents[2]
 PROPS: dict[str, Any] = {

@@ -6,7 +6,7 @@ import pytest
 
 from infra.cluster_api import client
 from infra.cluster_api.client import AgentError, Retrier
-from infra.keyring import Pool, change_key
+from infra.cluster_api.keyring import Pool, change_key
 
 
 class Ring:

@@ -6,12 +6,20 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.agents import Member
-from infra.cluster import ClusterCredentials
+from infra.cluster.cluster import ClusterCredentials
+from infra.cluster_api.members import Member
 from infra.network import Network
 from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
-from tests.infra.cloud import FakeCloud, is_secret, network_args, run, settings, start, texts
+from tests.infra.support.cloud import (
+    FakeCloud,
+    is_secret,
+    network_args,
+    run,
+    settings,
+    start,
+    texts,
+)
 
 
 @pytest.fixture

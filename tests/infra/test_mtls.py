@@ -12,7 +12,7 @@ import requests
 from infra import mtls
 from infra.mtls import Access
 from tests.deploy.certificates import Authority
-from tests.infra.agents_api import Agents, serving
+from tests.infra.support.agents_api import Agents, serving
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from infra.names import ROLES
 from infra.network import Network
-from tests.infra.cloud import ENROL_KEY, FakeCloud, network_args, run, settings, start
+from tests.infra.support.cloud import ENROL_KEY, FakeCloud, network_args, run, settings, start
 
 ADMINS, NODES, PRIMES, WORKERS = (
     ["203.0.113.0/24"],

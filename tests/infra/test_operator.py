@@ -10,7 +10,7 @@ import pytest
 
 from infra.mtls import Credentials
 from infra.operator import Operator, OperatorArgs
-from tests.infra.cloud import FakeCloud, is_secret, run, start
+from tests.infra.support.cloud import FakeCloud, is_secret, run, start
 
 SHOWN = Credentials(authority="the authority", certificate="a certificate", key="a key")
 

@@ -8,8 +8,8 @@ import pytest
 from pulumi.runtime import set_all_config
 
 from infra.preflight import Context, preflight
-from tests.infra.account_api import TOKEN, AccountApi, serving
-from tests.infra.cloud import start
+from tests.infra.support.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.cloud import start
 
 VARIABLES = (
     "DIGITALOCEAN_ACCESS_TOKEN",

@@ -6,12 +6,12 @@ import pulumi
 import pulumi_nomad as nomad
 import pytest
 
-from infra.agents import Member
-from infra.bootstrap import Bootstrap
-from infra.cluster import Cluster
-from infra.cluster_providers import cluster_providers
+from infra.cluster.bootstrap import Bootstrap
+from infra.cluster.cluster import Cluster
+from infra.cluster.providers import cluster_providers
+from infra.cluster_api.members import Member
 from infra.mtls import Credentials
-from tests.infra.cloud import FakeCloud, run, start
+from tests.infra.support.cloud import FakeCloud, run, start
 
 SHOWN = Credentials(authority="the authority", certificate="a certificate", key="a key")
 PRIME = Member(

@@ -8,15 +8,14 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import agents
-from infra.agents import NotReadyError
-from infra.cluster_api import client
+from infra.cluster.readiness import Readiness, ReadinessProvider
+from infra.cluster_api import client, members
 from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.members import NotReadyError
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from infra.readiness import Readiness, ReadinessProvider
-from tests.infra.agents_api import Agents, member, serving
-from tests.infra.cloud import run, start
+from tests.infra.support.agents_api import Agents, member, serving
+from tests.infra.support.cloud import run, start
 
 MANAGER = "00000000-0000-0000-0000-000000000001"
 PRIMES = [member("prime01nyc3", 2)]
@@ -34,7 +33,7 @@ def there() -> Agents:
 def props(
     there: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[dict[str, Any]]:
-    monkeypatch.setattr(agents, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(members, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(there, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as access:
         Consul(access).bootstrap()
@@ -51,7 +50,7 @@ def props(
 
 
 def lacking(props: dict[str, Any]) -> list[str]:
-    return agents.missing(
+    return members.missing(
         Consul(props["access"]), Nomad(props["access"]), props["primes"], props["workers"]
     )
 

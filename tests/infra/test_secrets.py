@@ -8,7 +8,7 @@ import pulumi
 import pytest
 
 from infra.secrets import NodeSecrets, Secrets
-from tests.infra.cloud import FakeCloud, is_secret, run, start
+from tests.infra.support.cloud import FakeCloud, is_secret, run, start
 
 
 @pytest.fixture

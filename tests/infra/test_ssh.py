@@ -9,7 +9,7 @@ import pytest
 
 from infra import ssh
 from infra.ssh import DeliveryError
-from tests.infra.ssh_machine import Machine, key_pair
+from tests.infra.support.ssh_machine import Machine, key_pair
 
 HOST, HOST_PRIVATE = key_pair()
 USER, USER_PRIVATE = key_pair()

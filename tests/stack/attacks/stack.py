@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from infra import enrolment, ssh
+from infra import ssh
+from infra.cluster import enrolment
 from infra.mtls import Access, Credentials
 from rehearsal import paths
 from tests.stack import known_secrets

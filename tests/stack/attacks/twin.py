@@ -19,7 +19,7 @@ import paramiko
 import requests
 
 from rehearsal import paths
-from tests.infra.ssh_machine import key_pair
+from tests.infra.support.ssh_machine import key_pair
 from tests.stack.attacks.artifacts import VERSION, ZIP
 from tests.stack.attacks.asking import Api
 from tests.stack.attacks.machines import netns, store

@@ -6,8 +6,8 @@ import pulumi
 import pulumi_consul as consul
 import pulumi_nomad as nomad
 
-from infra.cluster import Cluster
-from infra.readiness import Readiness
+from infra.cluster.cluster import Cluster
+from infra.cluster.readiness import Readiness
 
 Secret = Literal["authority", "certificate", "key", "consul_token", "nomad_token"]
 

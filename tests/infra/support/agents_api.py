@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from infra.agents import Member
+from infra.cluster_api.members import Member
 from infra.mtls import Access
 from tests.deploy.certificates import Authority
 

@@ -7,12 +7,12 @@ from typing import Self
 import pulumi
 
 from infra import names
-from infra.agents import Member
 from infra.authority import Authority, AuthorityArgs
-from infra.bootstrap import Bootstrap
-from infra.enrolment import Enrolment
+from infra.cluster.bootstrap import Bootstrap
+from infra.cluster.enrolment import Enrolment
+from infra.cluster.readiness import Readiness
+from infra.cluster_api.members import Member
 from infra.node import Machine
-from infra.readiness import Readiness
 from infra.secrets import Secrets
 from infra.settings import Settings
 from infra.targeting import apply_if_created

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
-from infra.agents import Member, droplets, wait
 from infra.cluster_api import consul as consul_api
 from infra.cluster_api import consul_acl
 from infra.cluster_api import nomad as nomad_api
 from infra.cluster_api.client import AgentError, Retrier
 from infra.cluster_api.consul import MANAGEMENT, Consul, accessor
+from infra.cluster_api.keyring import CONNECT_TIMEOUT_S, change_key
+from infra.cluster_api.members import Member, droplets, wait
 from infra.cluster_api.nomad import Nomad
-from infra.keyring import CONNECT_TIMEOUT_S, change_key
 from infra.mtls import Access, Credentials
 
 COMPARED = (

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.infra.answering import answering
+from tests.infra.support.answering import answering
 
 TOKEN = "a-valid-token"
 

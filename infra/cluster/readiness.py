@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
-from infra.agents import Member, wait
 from infra.cluster_api.client import Retrier
 from infra.cluster_api.consul import Consul
+from infra.cluster_api.members import Member, wait
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
 
