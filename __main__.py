@@ -14,12 +14,16 @@ from infra.operator import Operator, OperatorArgs
 from infra.preflight import preflight
 from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
-from jobs.workload import CONSUL_SERVICES, WorkloadArgs, workload
-from services.pack import SERVICES, pack
+from jobs.deploy_services import DeployServicesArgs, deploy_services
+from jobs.job_builder import JobDefaults
+from jobs.services import services
+from services.pack import pack
 
 context = preflight()
 prefix, s = context.prefix, context.settings
-credentials = ClusterCredentials.of(prefix, s, services=CONSUL_SERVICES)
+declared = services(s)
+consul_names = sorted(name for service in declared for name in service.consul_names)
+credentials = ClusterCredentials.of(prefix, s, services=consul_names)
 image = BaseImage(
     "image",
     BaseImageArgs(region=s.region, consul_version=s.consul_version, nomad_version=s.nomad_version),
@@ -35,11 +39,14 @@ edge = Edge(
         port=s.frontserve_port,
     ),
 )
-packed = [pack(service) for service in SERVICES]
+packed = {service.source: pack(service.source) for service in declared}
 stored = Artifacts(
     "artifacts",
     ArtifactsArgs(
-        region=s.region, bucket=context.bucket, endpoint=context.spaces_endpoint, packages=packed
+        region=s.region,
+        bucket=context.bucket,
+        endpoint=context.spaces_endpoint,
+        packed=packed.values(),
     ),
 )
 primes = Primes(
@@ -77,14 +84,16 @@ if s.workload:
             certificate=credentials.authority.operator, in_nomad=in_nomad, in_consul=in_consul
         ),
     )
-    running = WorkloadArgs(
-        settings=s,
-        artifacts=stored.artifacts,
+    deployment = DeployServicesArgs(
+        services=declared,
+        defaults=JobDefaults(datacenter=s.region, driver=s.task_driver),
+        packed=packed,
+        artifact_urls=stored.urls,
         edge_address=edge.balancer.ip,
-        url=edge.url,
+        edge_url=edge.url,
         access=ready.access,
     )
-    pulumi.export("services", workload(running, in_nomad=in_nomad, in_consul=in_consul))
+    pulumi.export("services", deploy_services(deployment, in_nomad=in_nomad, in_consul=in_consul))
     pulumi.export("operator", operator.credentials)
 
 pulumi.export("url", edge.url)

@@ -1,52 +1,33 @@
-"""The packed services in a bucket, each named by its content, for the workers to fetch."""
+"""The packed services in a Spaces bucket, from which the workers download them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Protocol
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-
-class Package(Protocol):
-    """A packed service, as ``services.pack`` makes it; handed in, because this package imports nothing of the services."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-    @property
-    def sha256(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """Where a Nomad job finds a packed service, and how it knows that it got the right one."""
-
-    url: pulumi.Output[str]
-    checksum: str
-    """As Nomad writes it: ``sha256:`` and the hash."""
+from services.packed_service import PackedService
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArtifactsArgs:
-    """What is kept where."""
+    """The bucket, and the packed services that it stores."""
 
     region: str
     bucket: str
     endpoint: str
-    """URL of Spaces in this region; the bucket's own outputs name the real cloud, whatever the endpoint."""
-    packages: Sequence[Package]
+    """URL of Spaces in this region. The bucket's own outputs always name the real cloud."""
+    packed: Collection[PackedService]
 
 
 class Artifacts(pulumi.ComponentResource):
-    """A bucket with one public object a service, its key the hash of its content.
+    """A bucket with one public object for each packed service, under its content hash.
 
-    A former object stays until the bucket goes: Nomad may go back to the job that names it.
+    Objects of earlier versions stay until the bucket is deleted: Nomad may revert to their jobs.
     """
 
-    artifacts: dict[str, Artifact]
+    urls: dict[str, pulumi.Output[str]]
+    """URLs of the objects, by source."""
 
     def __init__(
         self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None
@@ -62,25 +43,23 @@ class Artifacts(pulumi.ComponentResource):
                 parent=self, replace_on_changes=["name"], delete_before_replace=True
             ),
         )
-        self.artifacts = {}
-        for package in args.packages:
-            key = f"{package.name}/{package.sha256}.pyz"
+        self.urls = {}
+        for packed in args.packed:
             stored = digitalocean.SpacesBucketObject(
-                f"{name}-{package.name}",
+                f"{name}-{packed.source}",
                 bucket=bucket.name,
                 region=args.region,
-                key=key,
+                key=packed.key,
                 acl="public-read",
                 content_type="application/zip",
-                source=str(package.path),
-                # The key tells the content; where it was packed differs between machines and tells nothing.
+                source=str(packed.path),
+                # The local path differs between machines; the key already identifies the content.
                 opts=pulumi.ResourceOptions(
                     parent=self, ignore_changes=["source"], retain_on_delete=True
                 ),
             )
-            # Through the object's own key, so that a job waits for the upload.
-            url = pulumi.Output.concat(args.endpoint, "/", stored.bucket, "/", stored.key)
-            self.artifacts[package.name] = Artifact(url, f"sha256:{package.sha256}")
-        self.register_outputs(
-            {"urls": {service: artifact.url for service, artifact in self.artifacts.items()}}
-        )
+            # The URL is an output of the object, so a job that uses it waits for the upload.
+            self.urls[packed.source] = pulumi.Output.concat(
+                args.endpoint, "/", stored.bucket, "/", stored.key
+            )
+        self.register_outputs({"urls": self.urls})

@@ -1,1 +1,1 @@
-"""What runs in the cluster: typed job specifications, and what Consul knows of them."""
+"""What runs in the cluster: the registry of services, their Nomad jobs and Consul entries."""

@@ -1,4 +1,4 @@
-"""What lives in a cluster belongs to it: jobs and Consul entries come and go with the cluster that holds them."""
+"""Resource options that bind a component's children to the cluster that runs them."""
 
 import pulumi
 
@@ -6,16 +6,16 @@ import pulumi
 def child_options(
     component: pulumi.Resource, opts: pulumi.ResourceOptions | None
 ) -> pulumi.ResourceOptions:
-    """Options of a component's child that hand on what binds the component to its cluster.
+    """Return the options of a child of ``component``, with the lifetime options of ``opts``.
 
-    ``deleted_with``, ``replace_with`` and ``replacement_trigger`` have no effect on a component itself, ``depends_on`` none on
-    the order in which its children go.
+    A component itself ignores ``deleted_with``, ``replace_with`` and ``replacement_trigger``, and
+    its ``depends_on`` does not order the deletion of its children.
     """
-    given = opts or pulumi.ResourceOptions()
+    lifetime = opts or pulumi.ResourceOptions()
     return pulumi.ResourceOptions(
         parent=component,
-        deleted_with=given.deleted_with,
-        replace_with=given.replace_with,
-        replacement_trigger=given.replacement_trigger,
-        depends_on=given.depends_on,
+        deleted_with=lifetime.deleted_with,
+        replace_with=lifetime.replace_with,
+        replacement_trigger=lifetime.replacement_trigger,
+        depends_on=lifetime.depends_on,
     )

@@ -1,35 +1,36 @@
-"""What Consul knows beyond the jobs: the edge with its health check, and the services' protocol."""
+"""The load balancer in Consul's catalogue with its health check, and the services' protocol."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_consul as consul
 
+from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
+from jobs.services import EDGE_NODE, Service
 
 EXTERNAL = {"external-node": "true", "external-probe": "true"}
-"""Marks a node that no agent runs on: the prober, or consul-esm, runs its checks instead."""
+"""Marks a node that has no agent: prober, or consul-esm, runs its checks."""
 
 SERVICE_DEFAULTS = {"Expose": {}, "MeshGateway": {}, "Protocol": "http", "TransparentProxy": {}}
-"""The empty blocks are there because Consul stores them: without them every update would find a difference."""
+"""Consul stores the empty blocks; without them every update would show a difference."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeCheckArgs:
-    """The edge, and the services that speak HTTP."""
+    """The load balancer, and the services of the stack."""
 
     edge_address: pulumi.Input[str]
     """The public address of the load balancer."""
     edge_port: int = 80
     url: pulumi.Input[str]
-    """What the edge's check asks for, every 5 s."""
-    services: Sequence[str]
+    """The URL that the check requests every 5 s."""
+    services: Sequence[Service]
 
 
 class EdgeCheck(pulumi.ComponentResource):
-    """The edge as an external node and service, checked from inside; service defaults for each service."""
+    """The load balancer as an external node with a checked service, and service defaults."""
 
     edge_service: pulumi.Output[str]
 
@@ -37,9 +38,13 @@ class EdgeCheck(pulumi.ComponentResource):
         self, name: str, args: EdgeCheckArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:EdgeCheck", name, None, opts)
-        inside = child_options(self, opts)
+        children = child_options(self, opts)
         node = consul.Node(
-            f"{name}-edge-node", name="edge", address=args.edge_address, meta=EXTERNAL, opts=inside
+            f"{name}-edge-node",
+            name=EDGE_NODE,
+            address=args.edge_address,
+            meta=EXTERNAL,
+            opts=children,
         )
         check = consul.ServiceCheckArgs(
             check_id="edge:url",
@@ -50,29 +55,30 @@ class EdgeCheck(pulumi.ComponentResource):
             timeout="3s",
             status="critical",
             tls_skip_verify=False,
-            # Never: the edge is Pulumi's to remove, also when it does not answer for long.
+            # 0s means never: only Pulumi removes the edge, however long its check fails.
             deregister_critical_service_after="0s",
         )
         edge = consul.Service(
             f"{name}-edge",
-            name="edge",
+            name=EDGE_NODE,
             node=node.name,
             port=args.edge_port,
             tags=["http"],
             checks=[check],
             opts=pulumi.ResourceOptions.merge(
-                inside,
-                # A node that is made again has no services; and the status is the prober's to write.
+                children,
+                # A replaced node has no services. Prober writes the status.
                 pulumi.ResourceOptions(replace_with=[node], ignore_changes=["checks[*].status"]),
             ),
         )
         for service in args.services:
-            consul.ConfigEntry(
-                f"{name}-{service}-defaults",
-                kind="service-defaults",
-                name=service,
-                config_json=json.dumps(SERVICE_DEFAULTS, sort_keys=True, separators=(",", ":")),
-                opts=inside,
-            )
+            if service.has_clients:
+                consul.ConfigEntry(
+                    f"{name}-{service.name}-defaults",
+                    kind="service-defaults",
+                    name=service.name,
+                    config_json=canonical_json(SERVICE_DEFAULTS),
+                    opts=children,
+                )
         self.edge_service = edge.name
         self.register_outputs({"edge_service": self.edge_service})

@@ -1,23 +1,25 @@
-"""What a job may do in Consul: Nomad vouches for each workload, and Consul gives it a token of its own for that.
+"""Workload identities: which Consul rights each job gets.
 
-Nobody hands a token to a job. A job that is not named here gets none, and so cannot run with a service in Consul.
+Nomad signs an identity for each workload, and Consul exchanges it for a token. A job without a
+binding rule gets no token, so it cannot register a service.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_consul as consul
 
+from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
+from jobs.services import Service
 
-METHOD = "nomad-workloads"
-"""As the agents' configuration names it."""
+AUTH_METHOD = "nomad-workloads"
+"""The name that the Nomad agents' configuration uses."""
 JWKS_URL = "http://127.0.0.1:4651/.well-known/jwks.json"
-"""Nomad's public keys, which each prime relays to itself: Consul has no certificate to show to Nomad."""
+"""Nomad's public keys. Each prime relays them to itself: Consul has no certificate for Nomad."""
 CLAIMS = ("nomad_namespace", "nomad_job_id", "nomad_task", "nomad_service")
-CONFIG = {
+AUTH_METHOD_CONFIG = {
     "BoundAudiences": ["consul.io"],
     "ClaimMappings": {claim: claim for claim in CLAIMS},
     "JWKSURL": JWKS_URL,
@@ -25,64 +27,70 @@ CONFIG = {
 }
 
 
-def policy(*writes: str) -> str:
-    """Rules to write the nodes of these names, and the services on them of the same names."""
+def write_policy(*nodes: str) -> str:
+    """Return ACL rules to write ``nodes``, and on each the service of the same name."""
     return "".join(
-        f'{kind} "{name}" {{\n  policy = "write"\n}}\n'
-        for name in writes
+        f'{kind} "{node}" {{\n  policy = "write"\n}}\n'
+        for node in nodes
         for kind in ("node", "service")
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadIdentityArgs:
-    """Which job is whom."""
+    """The services of the stack."""
 
-    services: Mapping[str, Sequence[str]]
-    """By job, the services in Consul that it is: it registers them, and has their certificates."""
-    writes: Mapping[str, Sequence[str]]
-    """By job, the nodes, each with the service of its name, whose checks its task keeps."""
+    services: Sequence[Service]
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
-    """Consul takes Nomad's word for who a workload is, and each job of ``args`` is given its own services and nothing else."""
+    """Consul's JWT auth method for Nomad workloads, and binding rules for each service.
+
+    A job may register its own services and obtain their certificates. Its task may also write its
+    external nodes.
+    """
 
     def __init__(
         self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:WorkloadIdentity", name, None, opts)
-        inside = child_options(self, opts)
-        # Without a time to live: Nomad asks once for a token, when an allocation starts, and gives it back at its end.
-        # One that ends sooner is never replaced, and its service is lost (ADR 16).
+        children = child_options(self, opts)
+        # Tokens have no time to live: Nomad requests one when an allocation starts and revokes it
+        # at its end. It never replaces an expired token, and the service would be lost (ADR 16).
         method = consul.AclAuthMethod(
             f"{name}-method",
-            name=METHOD,
+            name=AUTH_METHOD,
             type="jwt",
-            config_json=json.dumps(CONFIG, sort_keys=True, separators=(",", ":")),
-            opts=inside,
+            config_json=canonical_json(AUTH_METHOD_CONFIG),
+            opts=children,
         )
 
-        def bind(rule: str, kind: str, to: pulumi.Input[str], **claims: str) -> None:
-            wanted = {"nomad_namespace": "default", **claims}
+        def bind(rule: str, kind: str, target: pulumi.Input[str], **claims: str) -> None:
+            required = {"nomad_namespace": "default", **claims}
             consul.AclBindingRule(
                 f"{name}-{rule}",
                 auth_method=method.name,
-                # Literals on both sides: a name that came from a claim would be any that a job chooses.
+                # Literals only: a job chooses the names of its tasks and services, so a bound
+                # name interpolated from a claim could be any name.
                 selector=" and ".join(
-                    f'value.{claim} == "{value}"' for claim, value in wanted.items()
+                    f'value.{claim} == "{value}"' for claim, value in required.items()
                 ),
                 bind_type=kind,
-                bind_name=to,
-                opts=inside,
+                bind_name=target,
+                opts=children,
             )
 
-        for job, services in args.services.items():
-            for service in services:
-                own = {} if service == job else {"nomad_service": service}
-                bind(service, "service", service, nomad_job_id=job, **own)
-        for job, nodes in args.writes.items():
-            rules = consul.AclPolicy(
-                f"{name}-{job}-policy", name=job, rules=policy(*nodes), opts=inside
-            )
-            bind(f"{job}-writes", "policy", rules.name, nomad_job_id=job, nomad_task=job)
+        for service in args.services:
+            job = service.name
+            for consul_name in service.consul_names:
+                claims = {} if consul_name == job else {"nomad_service": consul_name}
+                bind(consul_name, "service", consul_name, nomad_job_id=job, **claims)
+            if service.external_nodes:
+                policy = consul.AclPolicy(
+                    f"{name}-{job}-policy",
+                    name=job,
+                    rules=write_policy(*service.external_nodes),
+                    opts=children,
+                )
+                bind(f"{job}-writes", "policy", policy.name, nomad_job_id=job, nomad_task=job)
         self.register_outputs({"method": method.name})

@@ -1,45 +1,47 @@
-"""Who may speak with whom: by default nobody with anybody."""
+"""Consul's intentions: which service may connect to which. The default denies all."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 import pulumi_consul as consul
 
+from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
+from jobs.services import Service
 
 PRECEDENCE = 9
-"""Consul's own number for one exact name that may speak with another."""
+"""The precedence that Consul computes for an exact source and an exact destination."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntentionsArgs:
-    """What is allowed."""
+    """The services of the stack."""
 
-    allowed: Mapping[str, Sequence[str]]
-    """By service, those that may connect to it."""
+    services: Sequence[Service]
 
 
 class Intentions(pulumi.ComponentResource):
-    """The intentions of each service that anybody may connect to."""
+    """A ``service-intentions`` entry for each service that has callers."""
 
     def __init__(
         self, name: str, args: IntentionsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:Intentions", name, None, opts)
-        inside = child_options(self, opts)
-        for service, sources in args.allowed.items():
-            # Precedence and type are there because Consul stores them: without them every update would find a difference.
-            allow = [
-                {"Action": "allow", "Name": source, "Precedence": PRECEDENCE, "Type": "consul"}
-                for source in sources
+        children = child_options(self, opts)
+        for service in args.services:
+            if not service.callers:
+                continue
+            # Consul stores Precedence and Type; without them every update would show a difference.
+            sources = [
+                {"Action": "allow", "Name": caller, "Precedence": PRECEDENCE, "Type": "consul"}
+                for caller in service.callers
             ]
             consul.ConfigEntry(
-                f"{name}-{service}",
+                f"{name}-{service.name}",
                 kind="service-intentions",
-                name=service,
-                config_json=json.dumps({"Sources": allow}, sort_keys=True, separators=(",", ":")),
-                opts=inside,
+                name=service.name,
+                config_json=canonical_json({"Sources": sources}),
+                opts=children,
             )
         self.register_outputs({})

@@ -1,7 +1,7 @@
-"""Whether the cluster has room for a job: Nomad is asked for its plan before it is given the job.
+"""Asks Nomad to plan a job before it is registered, to find out whether the cluster has room.
 
-Nomad takes a job that fits nowhere and waits for room, and whoever waits for the deployment waits as well. So a job
-that is new or changed has to be placed in a plan first; what already runs as it is asked for is not judged again.
+Nomad accepts a job that fits on no node and waits for room, and a deployment would wait with it.
+So a new or changed job must be placed in a plan first. An unchanged job is not planned again.
 """
 
 import asyncio
@@ -13,55 +13,56 @@ import pulumi
 
 from infra.mtls import Access, session
 
-PATIENCE = 15
-"""Tries, ``PACE`` seconds apart: a node that has just joined does not tell at once all that it has."""
-PACE = 1.0
+MAX_ATTEMPTS = 15
+"""A node that has just joined reports its drivers and resources after some seconds."""
+POLL_INTERVAL_S = 1.0
 REQUEST_TIMEOUT_S = (2.0, 10.0)
-"""Seconds that a connection and then a plan may take."""
+"""For the connection, and for each read of the reply."""
 
 
-class NoPlaceError(pulumi.RunError):
+class NoPlacementError(pulumi.RunError):
     """The job was not registered; the message names the job and the cause."""
 
 
-async def placed(jobspec: str, access: Access) -> str:
-    """``jobspec`` as it is, once Nomad has a place for every instance that it would start now. Of ``access`` no error tells but the URL.
+async def require_placement(jobspec: str, access: Access) -> str:
+    """Return ``jobspec`` unchanged once Nomad can place every instance that it would start now.
 
     Raises:
-        NoPlaceError: it has none, refuses the job, or does not answer.
+        NoPlacementError: Nomad cannot place an instance, refuses the job, or does not answer. The
+            message contains no credential of ``access``.
     """
     job = json.loads(jobspec)["Job"]
-    for again in reversed(range(PATIENCE)):
-        problem = await asyncio.to_thread(_problem, job, access)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        problem = await asyncio.to_thread(_placement_problem, job, access)
         if not problem:
             break
-        if not again:
-            raise NoPlaceError(f"job {job['ID']}, not registered: {problem}")
-        await asyncio.sleep(PACE)
+        if attempt == MAX_ATTEMPTS:
+            raise NoPlacementError(f"job {job['ID']} is not registered: {problem}")
+        await asyncio.sleep(POLL_INTERVAL_S)
     return jobspec
 
 
-def _problem(job: Mapping[str, Any], access: Access) -> str:
-    """Why the job cannot be placed, in words; empty when it can."""
+def _placement_problem(job: Mapping[str, Any], access: Access) -> str:
+    """Return why Nomad cannot place the job, or an empty string."""
     nomad = access["nomad"]
     try:
-        with session(access, {"X-Nomad-Token": access["nomad_token"]}) as asked:
-            answer = asked.put(
+        with session(access, {"X-Nomad-Token": access["nomad_token"]}) as http:
+            reply = http.put(
                 f"{nomad}/v1/job/{job['ID']}/plan",
                 json={"Job": job, "Diff": True},
                 timeout=REQUEST_TIMEOUT_S,
             )
-            if not answer.ok:
-                return f"Nomad says {answer.status_code}: {answer.text.strip()}"
-            plan = answer.json()
-    except OSError as silent:  # what requests and TLS raise
-        return f"Nomad at {nomad} does not answer ({type(silent).__name__})"
+            if not reply.ok:
+                return f"Nomad says {reply.status_code}: {reply.text.strip()}"
+            plan = reply.json()
+    except OSError as error:  # requests and ssl errors are subclasses of it
+        return f"Nomad at {nomad} does not answer ({type(error).__name__})"
     if plan["Diff"]["Type"] == "None":
         return ""
-    nobody = f"no node of {', '.join(job['Datacenters'])} is ready"
+    no_node = f"no node of {', '.join(job['Datacenters'])} is ready"
     groups = sorted((plan["FailedTGAllocs"] or {}).items())
     return "; ".join(
-        f"no room for group {group}: {', '.join(_reasons(metric)) or nobody}"
+        f"no room for group {group}: {', '.join(_reasons(metric)) or no_node}"
         for group, metric in groups
     )
 

@@ -1,37 +1,40 @@
-"""A job in Nomad, run from an artifact that its clients download."""
+"""The Nomad job of one service as a Pulumi component."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pulumi
 import pulumi_nomad as nomad
 
 from infra.mtls import Access
 from jobs.child_options import child_options
-from jobs.jobspec import Artifact, Job
-from jobs.placement import placed
+from jobs.job_builder import JobDefaults, build_job
+from jobs.jobspec import Artifact
+from jobs.placement import require_placement
+from jobs.services import Service
 
-PATIENCE = "20m"
-"""How long Pulumi waits for a deployment: longer than the job's own progress_deadline, so that Nomad gives the reason."""
+DEPLOYMENT_MARGIN = timedelta(minutes=5)
+"""How much longer than the job's ``progress_deadline`` Pulumi waits, so that Nomad reports why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceJobArgs:
-    """A job, and the packed program that it runs."""
+    """A service, and the stored artifact that runs it."""
 
-    job: Callable[[Artifact], Job]
-    """The specification, given the artifact."""
+    service: Service
+    defaults: JobDefaults
     url: pulumi.Input[str]
-    checksum: pulumi.Input[str]
-    """As Nomad writes it: ``sha256:`` and the hash."""
+    checksum: str
+    """``sha256:`` and the hexadecimal hash."""
     access: pulumi.Input[Access]
-    """Of the cluster, whose Nomad is asked for a place first."""
+    """Addresses and credentials of the cluster, to plan the job."""
 
 
 class ServiceJob(pulumi.ComponentResource):
-    """A deployed job: made once its deployment is healthy, failed with Nomad's reason if it never is.
+    """A deployed job. Creation succeeds once the deployment is healthy.
 
-    A job that has no place in the cluster is not even registered.
+    It fails with Nomad's reason if the deployment fails, and before the job is registered if the
+    cluster has no room for it.
     """
 
     job_id: pulumi.Output[str]
@@ -41,19 +44,22 @@ class ServiceJob(pulumi.ComponentResource):
     ) -> None:
         super().__init__("slipway:jobs:ServiceJob", name, None, opts)
 
-        def render(url: str, checksum: str) -> str:
-            return args.job(
-                Artifact(source=url, checksum=checksum, destination=f"local/{name}.pyz")
-            ).render()
-
-        jobspec = pulumi.Output.all(args.url, args.checksum).apply(lambda known: render(*known))
-        if (
-            not pulumi.runtime.is_dry_run()
-        ):  # a preview promises no place, and the cluster may not be there yet
-            # What is asked with is secret; what comes back is the jobspec that was given, and holds none of it.
-            jobspec = pulumi.Output.unsecret(
-                pulumi.Output.all(jobspec, args.access).apply(lambda known: placed(*known))
+        def render(url: str) -> str:
+            artifact = Artifact(
+                source=url, checksum=args.checksum, destination=f"local/{args.service.name}.pyz"
             )
+            return build_job(args.service, artifact, args.defaults).render()
+
+        jobspec = pulumi.Output.from_input(args.url).apply(render)
+        # A preview cannot plan the job: the cluster may not exist yet.
+        if not pulumi.runtime.is_dry_run():
+            # The credentials are secret. The specification that returns contains none of them.
+            jobspec = pulumi.Output.unsecret(
+                pulumi.Output.all(jobspec, args.access).apply(
+                    lambda resolved: require_placement(*resolved)
+                )
+            )
+        timeout = _minutes(args.service.update.progress_deadline + DEPLOYMENT_MARGIN)
         job = nomad.Job(
             name,
             jobspec=jobspec,
@@ -63,9 +69,13 @@ class ServiceJob(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions.merge(
                 child_options(self, opts),
                 pulumi.ResourceOptions(
-                    custom_timeouts=pulumi.CustomTimeouts(create=PATIENCE, update=PATIENCE)
+                    custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout)
                 ),
             ),
         )
         self.job_id = job.id
         self.register_outputs({"job_id": self.job_id})
+
+
+def _minutes(duration: timedelta) -> str:
+    return f"{duration // timedelta(minutes=1)}m"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import httpx
 
-from services.prober.duration import seconds
+from services.duration import parse_duration
 
 Status = Literal["passing", "warning", "critical"]
 
@@ -24,6 +24,15 @@ class Finding:
 
     status: Status
     output: str
+
+
+def seconds(duration: str) -> float:
+    """Return the seconds of a duration in the catalogue, 0 if it is empty.
+
+    Raises:
+        ValueError: ``duration`` is not a duration.
+    """
+    return parse_duration(duration).total_seconds() if duration else 0.0
 
 
 async def probe(definition: Mapping[str, Any]) -> Finding:

@@ -1,23 +1,17 @@
 """Jobs and Consul entries as Pulumi resources."""
 
 import json
-from functools import partial
 
 import pulumi
 import pulumi_nomad as nomad
 from pulumi import ResourceOptions
 
-from jobs.backserve import backserve_job
 from jobs.edge_check import EdgeCheck, EdgeCheckArgs
 from jobs.service_job import ServiceJob, ServiceJobArgs
-from tests.jobs.conftest import FakeCluster, Planner
-
-CHECKSUM = "sha256:" + "b" * 64
-
-
-def run(program: object) -> None:
-    """Run a program to its end, outputs included."""
-    pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
+from jobs.services import services
+from tests.jobs.support.declared import CHECKSUM, DEFAULTS, service, settings
+from tests.jobs.support.fake_cluster import FakeCluster, run
+from tests.jobs.support.planner import Planner
 
 
 def test_a_job_is_rendered_with_its_artifact_and_waited_for(
@@ -25,20 +19,24 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
 ) -> None:
     def program() -> pulumi.Output[str]:
         url = pulumi.Output.from_input("http://spaces.test/backserve/b.pyz")
-        job = partial(backserve_job, datacenter="nyc3", driver="exec", count=2, greeting="hi")
-        return ServiceJob(
-            "backserve", ServiceJobArgs(job=job, url=url, checksum=CHECKSUM, access=planner.access)
-        ).job_id
+        args = ServiceJobArgs(
+            service=service("backserve"),
+            defaults=DEFAULTS,
+            url=url,
+            checksum=CHECKSUM,
+            access=planner.access,
+        )
+        return ServiceJob("backserve", args).job_id
 
     run(program)
-    made = cluster.created["backserve"]
-    assert (made["token"], made["json"], made["detach"], made["purgeOnDestroy"]) == (
+    job = cluster.created["backserve"]
+    assert (job["token"], job["json"], job["detach"], job["purgeOnDestroy"]) == (
         "nomad:index/job:Job",
         True,
         False,
         True,
     )
-    task = json.loads(made["jobspec"])["Job"]["TaskGroups"][0]["Tasks"][0]
+    task = json.loads(job["jobspec"])["Job"]["TaskGroups"][0]["Tasks"][0]
     assert task["Artifacts"][0]["GetterSource"] == "http://spaces.test/backserve/b.pyz"
     assert task["Artifacts"][0]["GetterOptions"] == {"checksum": CHECKSUM}
     assert task["Config"]["args"][-1] == "local/backserve.pyz"
@@ -47,39 +45,41 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
     assert (timeouts.create, timeouts.update) == ("20m", "20m")
 
 
-def test_what_lives_in_a_cluster_goes_and_comes_with_it(
+def test_resources_in_a_cluster_share_its_lifetime(
     cluster: FakeCluster, options: dict[str, ResourceOptions]
 ) -> None:
-    homes: list[pulumi.Resource] = []
+    parents: list[pulumi.Resource] = []
 
     def program() -> pulumi.Output[str]:
-        home = nomad.Namespace("home")
-        homes.append(home)
+        parent = nomad.Namespace("cluster")
+        parents.append(parent)
         opts = ResourceOptions(
-            deleted_with=home, replace_with=[home], replacement_trigger="first cluster"
+            deleted_with=parent, replace_with=[parent], replacement_trigger="first cluster"
         )
         args = EdgeCheckArgs(
-            edge_address="198.18.0.9", url="http://198.18.0.9/", services=["backserve"]
+            edge_address="198.18.0.9", url="http://198.18.0.9/", services=[service("backserve")]
         )
         return EdgeCheck("health", args, opts).edge_service
 
     run(program)
-    inside = {name: given for name, given in options.items() if name != "home"}
-    assert set(inside) == {"health-edge-node", "health-edge", "health-backserve-defaults"}
-    for name, given in inside.items():
-        assert given.deleted_with is homes[0], name
-        assert given.replacement_trigger == "first cluster", name
-        assert given.replace_with is not None and homes[0] in given.replace_with, name
+    children = {
+        name: resource_options for name, resource_options in options.items() if name != "cluster"
+    }
+    assert set(children) == {"health-edge-node", "health-edge", "health-backserve-defaults"}
+    for name, child in children.items():
+        assert child.deleted_with is parents[0], name
+        assert child.replacement_trigger == "first cluster", name
+        assert child.replace_with is not None and parents[0] in child.replace_with, name
 
 
-def test_the_edge_is_an_external_node_whose_status_is_the_probers(
+def test_the_edge_is_an_external_node_whose_check_status_pulumi_ignores(
     cluster: FakeCluster, options: dict[str, ResourceOptions]
 ) -> None:
     def program() -> pulumi.Output[str]:
         args = EdgeCheckArgs(
             edge_address="198.18.0.9",
             url="http://198.18.0.9/",
-            services=["backserve", "frontserve"],
+            services=services(settings()),
         )
         return EdgeCheck("health", args).edge_service
 
@@ -102,8 +102,8 @@ def test_the_edge_is_an_external_node_whose_status_is_the_probers(
     ]
     assert options["health-edge"].ignore_changes == ["checks[*].status"]
     defaults = {
-        name: made["configJson"]
-        for name, made in cluster.created.items()
+        name: entry["configJson"]
+        for name, entry in cluster.created.items()
         if name.endswith("-defaults")
     }
     stored = '{"Expose":{},"MeshGateway":{},"Protocol":"http","TransparentProxy":{}}'

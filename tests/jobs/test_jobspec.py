@@ -1,4 +1,4 @@
-"""Job specifications: the exact JSON, and what is refused."""
+"""Job specifications: the exact JSON, and the values that are refused."""
 
 import json
 import subprocess
@@ -9,15 +9,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from jobs.backserve import backserve_job
-from jobs.duration import nanoseconds, parse
-from jobs.frontserve import frontserve_job
+from jobs.job_builder import WITHOUT_TOKENS, JobDefaults, build_job
 from jobs.jobspec import (
     Artifact,
     Block,
     Check,
     Connect,
-    Job,
+    Driver,
     Network,
     Port,
     Reschedule,
@@ -27,30 +25,15 @@ from jobs.jobspec import (
     TaskGroup,
     Update,
 )
-from jobs.prober import prober_job
-from jobs.program import UPDATE, WITHOUT_TOKENS, Driver
+from jobs.jobspec.duration import nanoseconds
+from services.duration import parse_duration
+from tests.jobs.support.declared import ARTIFACT, group, job, service
 
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
-ARTIFACT = Artifact(
-    source="http://spaces.test/backserve/abc.pyz",
-    checksum="sha256:" + "a" * 64,
-    destination="local/backserve.pyz",
-)
 
 
-PROBER = prober_job(ARTIFACT, datacenter="nyc3", driver="exec")
-
-
-def backserve(driver: Driver = "exec") -> Job:
-    return backserve_job(ARTIFACT, datacenter="nyc3", driver=driver, count=2, greeting="hello")
-
-
-def group(job: Job) -> Any:
-    return json.loads(job.render())["Job"]["TaskGroups"][0]
-
-
-def test_backserve_is_exactly_this() -> None:
+def test_the_job_of_backserve_is_rendered_exactly() -> None:
     check = {
         "Name": "backserve health",
         "Type": "http",
@@ -114,7 +97,7 @@ def test_backserve_is_exactly_this() -> None:
         {"Label": "server", "HostNetwork": "default"},
         {"Label": "health", "HostNetwork": "loopback"},
     ]
-    assert json.loads(backserve().render()) == {
+    assert json.loads(job("backserve").render()) == {
         "Job": {
             "ID": "backserve",
             "Name": "backserve",
@@ -160,40 +143,40 @@ def test_backserve_is_exactly_this() -> None:
     }
 
 
-def test_the_same_job_is_the_same_text() -> None:
-    assert backserve().render() == backserve().render()
+def test_equal_jobs_render_to_the_same_text() -> None:
+    assert job("backserve").render() == job("backserve").render()
 
 
 def test_frontserve_has_a_fixed_port() -> None:
-    job = frontserve_job(ARTIFACT, datacenter="nyc3", driver="raw_exec", count=2, port=8085)
+    frontserve = group(job("frontserve", "raw_exec"))
     port = {"Label": "server", "Value": 8085, "HostNetwork": "default"}
-    assert group(job)["Networks"] == [{"ReservedPorts": [port], "DynamicPorts": []}]
-    assert group(job)["Tasks"][0]["Driver"] == "raw_exec"
+    assert frontserve["Networks"] == [{"ReservedPorts": [port], "DynamicPorts": []}]
+    assert frontserve["Tasks"][0]["Driver"] == "raw_exec"
 
 
 def test_the_prober_is_one_and_small() -> None:
-    found = group(PROBER)
-    assert (found["Count"], found["Tasks"][0]["Resources"]) == (1, {"CPU": 100, "MemoryMB": 64})
+    prober = group(job("prober"))
+    assert (prober["Count"], prober["Tasks"][0]["Resources"]) == (1, {"CPU": 100, "MemoryMB": 64})
 
 
-def test_the_prober_always_comes_back_and_a_bad_version_of_the_others_does_not() -> None:
-    policy = group(PROBER)["ReschedulePolicy"]
+def test_prober_is_always_rescheduled_and_a_broken_version_of_the_others_is_not() -> None:
+    policy = group(job("prober"))["ReschedulePolicy"]
     assert (policy["Unlimited"], policy["Attempts"], policy["MaxDelay"]) == (True, 0, MINUTE)
-    policy = group(backserve())["ReschedulePolicy"]
+    policy = group(job("backserve"))["ReschedulePolicy"]
     assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), (
         "a deployment fails early only when attempts are used up"
     )
 
 
-def changed(**changes: Any) -> dict[str, Any]:
-    """The update that our jobs have, but for ``changes``."""
+def changed_update(**changes: Any) -> dict[str, Any]:
+    """Return the update block of backserve with ``changes``."""
     times = {
         "min_healthy_time": "20s",
         "healthy_deadline": "10m",
         "progress_deadline": "15m",
         "stagger": "30s",
     }
-    return {**UPDATE.model_dump(), **times, **changes}
+    return {**service("backserve").update.model_dump(), **times, **changes}
 
 
 @pytest.mark.parametrize(
@@ -207,12 +190,12 @@ def changed(**changes: Any) -> dict[str, Any]:
         ({"max_parallel": 0}, "max_parallel"),
         ({"health_check": "hope"}, "health_check"),
         ({"cannary": 1}, "cannary\n.*not permitted"),
-        ({"stagger": "half an hour"}, "'half an hour' is no duration"),
+        ({"stagger": "half an hour"}, "'half an hour' is not a duration"),
     ],
 )
 def test_an_update_that_nomad_would_refuse_is_refused(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        Update.model_validate(changed(**changes))
+        Update.model_validate(changed_update(**changes))
 
 
 @pytest.mark.parametrize(
@@ -273,59 +256,67 @@ def test_a_block_that_nomad_would_refuse_is_refused(
         block.model_validate(values)
 
 
-@pytest.mark.parametrize(
-    "job", [frontserve_job(ARTIFACT, datacenter="nyc3", driver="exec", count=2, port=8085), PROBER]
-)
-def test_who_speaks_plainly_is_one_service_of_its_task(job: Job) -> None:
-    found = group(job)
-    [service] = found["Tasks"][0]["Services"]
-    assert (found["Services"], service["Name"], service["Connect"]) == ([], job.id, None)
+@pytest.mark.parametrize("name", ["frontserve", "prober"])
+def test_without_connect_the_task_registers_one_service(name: str) -> None:
+    rendered = group(job(name))
+    [registered] = rendered["Tasks"][0]["Services"]
+    assert (rendered["Services"], registered["Name"], registered["Connect"]) == ([], name, None)
     assert [
-        (check["PortLabel"], check["CheckRestart"]["Limit"]) for check in service["Checks"]
+        (check["PortLabel"], check["CheckRestart"]["Limit"]) for check in registered["Checks"]
     ] == [("server", 3)]
-    assert "HEALTH_PORT" not in found["Tasks"][0]["Env"]
+    assert "HEALTH_PORT" not in rendered["Tasks"][0]["Env"]
 
 
 @pytest.mark.parametrize("driver", ["exec", "raw_exec"])
-def test_no_task_is_root_or_has_any_of_its_powers(driver: Driver) -> None:
-    jobs = (backserve(driver), prober_job(ARTIFACT, datacenter="nyc3", driver=driver))
-    for [task] in (group(job)["Tasks"] for job in jobs):
+def test_no_task_runs_as_root_or_has_a_capability(driver: Driver) -> None:
+    for name in ("backserve", "frontserve", "prober"):
+        [task] = group(job(name, driver))["Tasks"]
         assert task["User"] == "mesh"
         assert task["Config"].get("cap_drop") == (["all"] if driver == "exec" else None), (
-            "raw_exec gives an ordinary user none"
+            "raw_exec gives an unprivileged user no capability"
         )
 
 
-def test_a_program_is_not_told_its_token_by_its_environment(tmp_path: Path) -> None:
-    """As Nomad starts it: with the token in the environment, which must be gone from there for whoever looks at the process."""
-    shown = tmp_path / "shown.py"
-    shown.write_text(
+def test_a_program_has_no_token_in_its_environment(tmp_path: Path) -> None:
+    """Nomad starts it with the token in the environment, and /proc would show it there."""
+    program = tmp_path / "program.py"
+    program.write_text(
         "import os, sys; print(open('/proc/self/environ').read(), sys.argv[1:], sys.flags.isolated)"
     )
-    given = {
+    environment = {
         "CONSUL_TOKEN": "secret-1",
         "CONSUL_HTTP_TOKEN": "secret-2",
         "CONSUL_HTTP_TOKEN_FILE": "/secrets/consul_token",
     }
-    command = [sys.executable, *backserve().task_groups[0].tasks[0].args[:-1], str(shown), "more"]
-    seen = subprocess.run(command, env=given, capture_output=True, text=True, check=True).stdout
-    assert "CONSUL_HTTP_TOKEN_FILE=/secrets/consul_token" in seen
-    assert "secret-" not in seen
-    assert seen.endswith("['more'] 0\n"), "the program itself is run as before"
+    command = [
+        sys.executable,
+        *job("backserve").task_groups[0].tasks[0].args[:-1],
+        str(program),
+        "more",
+    ]
+    output = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    assert "CONSUL_HTTP_TOKEN_FILE=/secrets/consul_token" in output
+    assert "secret-" not in output
+    assert output.endswith("['more'] 0\n"), "the program runs with its arguments, not isolated"
 
 
-def test_connect_is_for_a_group_whose_task_is_there() -> None:
-    good = backserve().task_groups[0]
-    task = good.tasks[0]
+def test_connect_needs_a_service_of_the_group_that_names_its_task() -> None:
+    valid = job("backserve").task_groups[0]
+    task = valid.tasks[0]
     with pytest.raises(
-        ValidationError, match="connect is for a group's services only, not for backserve"
+        ValidationError, match="only a group's service may have connect; remove it from backserve"
     ):
-        Task(**{**fields(task), "services": good.services})
+        Task(**{**fields(task), "services": valid.services})
     with pytest.raises(ValidationError, match="names the task other, which the group lacks"):
         TaskGroup(
-            **{**fields(good), "services": [good.services[0].model_copy(update={"task": "other"})]}
+            **{
+                **fields(valid),
+                "services": [valid.services[0].model_copy(update={"task": "other"})],
+            }
         )
-    with pytest.raises(ValidationError, match="raw_exec knows no cap_drop"):
+    with pytest.raises(ValidationError, match="driver raw_exec does not support cap_drop"):
         Task(**{**fields(task), "driver": "raw_exec"})
 
 
@@ -333,27 +324,31 @@ def fields(block: Block) -> dict[str, Any]:
     return {name: getattr(block, name) for name in type(block).model_fields}
 
 
-def test_a_port_that_the_group_lacks_and_a_task_that_is_there_twice_are_refused_together() -> None:
-    good = backserve().task_groups[0]
-    with pytest.raises(ValidationError) as bad:
+def test_a_missing_port_and_a_duplicate_task_are_refused_together() -> None:
+    valid = job("backserve").task_groups[0]
+    with pytest.raises(ValidationError) as refused:
         TaskGroup(
             **{
-                **fields(good),
+                **fields(valid),
                 "networks": [Network(ports=[Port(label="http")])],
-                "tasks": [*good.tasks, *good.tasks],
+                "tasks": [*valid.tasks, *valid.tasks],
             }
         )
-    assert "service backserve uses the port server, which the group lacks" in str(bad.value)
-    assert "task backserve is there twice" in str(bad.value)
+    assert "service backserve uses the port server, which the group lacks" in str(refused.value)
+    assert "task backserve is defined twice" in str(refused.value)
 
 
 def test_an_unknown_driver_is_refused() -> None:
     with pytest.raises(ValidationError, match="driver"):
-        backserve_job(ARTIFACT, datacenter="nyc3", driver="docker", count=2, greeting="hello")  # type: ignore[arg-type]
+        build_job(
+            service("backserve"),
+            ARTIFACT,
+            JobDefaults(datacenter="nyc3", driver="docker"),  # type: ignore[arg-type]
+        )
 
 
 @pytest.mark.parametrize(
     ("text", "value"), [("1m30s", 90 * SECOND), ("500ms", SECOND // 2), ("1h", 60 * MINUTE)]
 )
-def test_durations_are_nanoseconds(text: str, value: int) -> None:
-    assert nanoseconds(parse(text)) == value
+def test_durations_are_sent_as_nanoseconds(text: str, value: int) -> None:
+    assert nanoseconds(parse_duration(text)) == value

@@ -9,7 +9,7 @@ import pytest
 
 from services.connect import Agent
 from services.prober.catalog import Catalog
-from services.prober.duration import seconds
+from services.prober.probe import seconds
 from services.prober.prober import SILENCE, Prober
 from tests.services.consul import CLOSED, MANAGEMENT, Consul, consul_agent
 from tests.services.program import eventually, free_port, serving

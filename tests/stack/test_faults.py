@@ -97,14 +97,13 @@ def _spoil_newest(rig: Rig, prefix: str) -> None:
 
 def test_a_job_that_fits_on_no_worker_is_refused_at_once(rig: Rig) -> None:
     """It asks for more than any machine has: `up` does not wait for a machine that never comes."""
-    file = rig.directory / "jobs/backserve.py"
-    modest = file.read_text()
-    asking = modest.replace("import Artifact, Job", "import Artifact, Job, Resources")
-    asking = asking.replace(
-        "count=count,", "count=count, resources=Resources(cpu=50_000, memory=100),"
+    file = rig.directory / "jobs/services.py"
+    declared = file.read_text()
+    changed = declared.replace(
+        'source="backserve",', 'source="backserve", resources=Resources(cpu=50_000, memory=100),'
     )
-    assert "Resources(cpu=50_000" in asking and "Job, Resources" in asking, modest
-    file.write_text(asking)
+    assert "Resources(cpu=50_000" in changed, declared
+    file.write_text(changed)
     with Traffic(rig.outputs["url"]) as traffic:
         done = rig.deploy("up")
     assert done.code == 1

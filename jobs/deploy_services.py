@@ -1,0 +1,69 @@
+"""Deploys the services of a stack: their jobs, and what Consul must know of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from infra.mtls import Access
+from jobs.edge_check import EdgeCheck, EdgeCheckArgs
+from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
+from jobs.intentions import Intentions, IntentionsArgs
+from jobs.job_builder import JobDefaults
+from jobs.service_job import ServiceJob, ServiceJobArgs
+from jobs.services import Service
+from services.packed_service import PackedService
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployServicesArgs:
+    """The services, their stored artifacts, and the cluster that runs them."""
+
+    services: Sequence[Service]
+    defaults: JobDefaults
+    packed: Mapping[str, PackedService]
+    """By source."""
+    artifact_urls: Mapping[str, pulumi.Output[str]]
+    """URLs of the stored objects, by source."""
+    edge_address: pulumi.Input[str]
+    """The public address of the load balancer."""
+    edge_url: pulumi.Input[str]
+    """The URL at which the public service answers."""
+    access: pulumi.Input[Access]
+    """Addresses and credentials of the cluster."""
+
+
+def deploy_services(
+    args: DeployServicesArgs, *, in_nomad: pulumi.ResourceOptions, in_consul: pulumi.ResourceOptions
+) -> dict[str, pulumi.Output[str]]:
+    """Deploy all services in parallel; ``in_nomad`` and ``in_consul`` name the providers.
+
+    Returns:
+        The Nomad job id of each service, which resolves when its deployment is healthy.
+    """
+    EdgeCheck(
+        "health",
+        EdgeCheckArgs(edge_address=args.edge_address, url=args.edge_url, services=args.services),
+        in_consul,
+    )
+    Intentions("intentions", IntentionsArgs(services=args.services), in_consul)
+    identity = WorkloadIdentity("identity", WorkloadIdentityArgs(services=args.services), in_consul)
+    # An allocation that starts before its Consul identity exists fails, and soon has no attempts
+    # left.
+    job_options = pulumi.ResourceOptions.merge(
+        in_nomad, pulumi.ResourceOptions(depends_on=[identity])
+    )
+    return {
+        service.name: ServiceJob(
+            service.name,
+            ServiceJobArgs(
+                service=service,
+                defaults=args.defaults,
+                url=args.artifact_urls[service.source],
+                checksum=args.packed[service.source].checksum,
+                access=args.access,
+            ),
+            job_options,
+        ).job_id
+        for service in args.services
+    }

@@ -1,0 +1,119 @@
+"""Builds the Nomad job of a service: how every service starts, is checked and stops."""
+
+from dataclasses import dataclass
+
+from jobs import jobspec
+from jobs.services import Service
+
+PYTHON = "/usr/bin/python3"
+USER = "mesh"
+"""The user of every task. It owns no file of a node.
+
+The node's Consul agent accepts connections from tasks of this user only. Nomad lets the task's
+group read the token file, and the user belongs to that group.
+"""
+TOKEN_FILE = "${NOMAD_SECRETS_DIR}/consul_token"
+WITHOUT_TOKENS = (
+    "import os, sys; "
+    "kept = {name: value for name, value in os.environ.items() "
+    "if name not in ('CONSUL_TOKEN', 'CONSUL_HTTP_TOKEN')}; "
+    "os.execve(sys.executable, [sys.executable, *sys.argv[1:]], kept)"
+)
+"""Starts the program without the Consul token that Nomad also puts into a task's environment.
+
+Child processes inherit an environment, and error reports may contain it.
+"""
+LOOPBACK = "loopback"
+"""The Nomad clients' host network 127.0.0.1."""
+
+DRAIN_S = 10
+"""How long an instance still serves after its health check fails at SIGTERM.
+
+The load balancer checks every 3 s and removes a target after 2 failures.
+"""
+KILL_TIMEOUT = "40s"
+"""Longer than the drain and the 20 s that requests in flight may take. Clients allow up to 60 s."""
+START_GRACE = "5s"
+"""How long a program may take to start; failed checks count from then on."""
+RESTART = jobspec.Restart(attempts=1, interval="1m", delay="10s", mode="fail")
+EPHEMERAL_DISK_MB = 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobDefaults:
+    """What all jobs of a stack have in common."""
+
+    datacenter: str
+    driver: jobspec.Driver
+
+
+def build_job(service: Service, artifact: jobspec.Artifact, defaults: JobDefaults) -> jobspec.Job:
+    """Return the job that runs ``service`` from ``artifact``."""
+    server = jobspec.Port(label="server", static=service.port)
+    health = jobspec.Port(label="health", host_network=LOOPBACK)
+    check = jobspec.Check(
+        name=f"{service.name} health",
+        path=service.check.path,
+        port=health.label if service.connect else server.label,
+        interval=service.check.interval,
+        timeout=service.check.timeout,
+    )
+    group = jobspec.TaskGroup(
+        name=service.name,
+        count=service.count,
+        networks=[jobspec.Network(ports=[server, health] if service.connect else [server])],
+        services=[_connect_service(service, server, check)] if service.connect else [],
+        tasks=[_task(service, artifact, defaults.driver, check)],
+        spreads=[jobspec.Spread(attribute="${node.unique.name}", weight=100)],
+        update=service.update,
+        restart=RESTART,
+        reschedule=service.reschedule,
+        ephemeral_disk=jobspec.EphemeralDisk(size=EPHEMERAL_DISK_MB),
+    )
+    return jobspec.Job(id=service.name, datacenters=[defaults.datacenter], task_groups=[group])
+
+
+def _connect_service(service: Service, port: jobspec.Port, check: jobspec.Check) -> jobspec.Service:
+    return jobspec.Service(
+        name=service.name,
+        port=port.label,
+        task=service.name,
+        connect=jobspec.Connect(native=True),
+        checks=[check],
+    )
+
+
+def _task(
+    service: Service, artifact: jobspec.Artifact, driver: jobspec.Driver, check: jobspec.Check
+) -> jobspec.Task:
+    environment = {
+        "PORT": "${NOMAD_PORT_server}",
+        "CONSUL_HTTP_TOKEN_FILE": TOKEN_FILE,
+        "NODE_NAME": "${node.unique.name}",
+        "DRAIN_SECONDS": str(DRAIN_S),
+        "SERVICE_VERSION": artifact.checksum.removeprefix("sha256:")[:12],
+    }
+    if service.connect:
+        environment["HEALTH_PORT"] = "${NOMAD_PORT_health}"
+    restarting_check = check.model_copy(
+        update={"check_restart": jobspec.CheckRestart(limit=3, grace=START_GRACE)}
+    )
+    # The last name is a registration of the task: check_restart needs one that lives as long as
+    # the task, and a group's lives as long as its allocation.
+    task_service = jobspec.Service(
+        name=service.consul_names[-1], port=check.port, checks=[restarting_check]
+    )
+    return jobspec.Task(
+        name=service.name,
+        driver=driver,
+        user=USER,
+        command=PYTHON,
+        args=["-I", "-S", "-c", WITHOUT_TOKENS, artifact.destination],
+        cap_drop=["all"] if driver == "exec" else [],
+        env={**environment, **service.environment},
+        consul=jobspec.Consul(),
+        artifacts=[artifact],
+        services=[task_service],
+        resources=service.resources,
+        kill_timeout=KILL_TIMEOUT,
+    )
