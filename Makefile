@@ -14,7 +14,8 @@ $(error nothing is set up in this checkout yet: run `make setup` first)
 endif
 endif
 # A recipe's shell in which clients, Pulumi and Packer talk to the rehearsal cloud.
-IN_REHEARSAL = eval "$$($(REHEARSAL) env --cloud $(CLOUD))"
+# The assignment stops the recipe if there is no such cloud; `eval "$$(...)"` alone would go on.
+IN_REHEARSAL = exports=$$($(REHEARSAL) env --cloud $(CLOUD)); eval "$$exports"
 
 # `make ssh worker01nyc3` and `make logs frontserve`: the word after the verb is its argument.
 ifneq ($(filter ssh logs,$(firstword $(MAKECMDGOALS))),)

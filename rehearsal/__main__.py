@@ -1,4 +1,4 @@
-"""``python -m rehearsal``: the rehearsal cloud's commands, one module each in ``rehearsal.commands``."""
+"""``python -m rehearsal``: the commands of the rehearsal cloud, one module each."""
 
 import argparse
 import sys
@@ -16,6 +16,7 @@ from rehearsal.commands import (
     status,
     up,
 )
+from rehearsal.lifecycle.errors import LifecycleError
 
 COMMANDS = [
     up,
@@ -31,16 +32,30 @@ COMMANDS = [
     provider_emulators,
 ]
 
+DESCRIPTION = """\
+Run DigitalOcean's API on this Linux machine, with real machines (nspawn) or none (memory)."""
+EXIT_CODES = """\
+Exit codes: 0 if the command succeeded, 1 if it failed, 2 if an argument is wrong
+(an unknown cloud, for example), and 130 if `up` was interrupted."""
+
 
 def main(arguments: list[str]) -> int:
+    """Run the command in ``arguments`` and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m rehearsal", description="A DigitalOcean cloud on one Linux machine."
+        prog="python -m rehearsal",
+        description=DESCRIPTION,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        command.add(commands)
-    options = parser.parse_args(arguments)
-    code: int = options.run(options)
+        command.add(subparsers)
+    args = parser.parse_args(arguments)
+    try:
+        code: int = args.run(args)
+    except LifecycleError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
     return code
 
 

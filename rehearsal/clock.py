@@ -1,8 +1,8 @@
-"""The time as the API writes it."""
+"""Timestamps in the format of the API."""
 
 from datetime import UTC, datetime
 
 
 def now() -> str:
-    """RFC 3339 in UTC, to the second."""
+    """Return the current time: RFC 3339, UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

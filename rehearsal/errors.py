@@ -1,4 +1,4 @@
-"""Refusals, with the status, id and message that the API documents."""
+"""Error responses of the API: status, id and message as documented by DigitalOcean."""
 
 from fastapi.exceptions import RequestValidationError
 
@@ -7,7 +7,7 @@ NOT_AN_OBJECT = "The request body must be a JSON object, and its Content-Type ap
 
 
 class ApiError(Exception):
-    """A request that is refused; the server turns it into the documented error body."""
+    """A rejected request; the server converts it to the documented error body."""
 
     def __init__(self, status: int, id: str, message: str) -> None:
         super().__init__(message)
@@ -41,7 +41,7 @@ def unprocessable(message: str) -> ApiError:
 
 
 def from_http(status: int) -> ApiError:
-    """The refusal of a request that no room was given, or whose body could not be read."""
+    """Return the error for a request that no route accepts, or whose body cannot be read."""
     match status:
         case 404:
             return not_found()
@@ -58,20 +58,22 @@ def from_http(status: int) -> ApiError:
 
 
 def from_validation(error: RequestValidationError) -> ApiError:
-    """The refusal that tells what is wrong with a request's path, query or body."""
+    """Return the error that lists the problems of a request's path, query or body."""
     problems = error.errors()
     if any(problem["loc"][0] == "path" for problem in problems):
         return not_found()
     if any(problem["type"] == "json_invalid" for problem in problems):
         return bad_request(NOT_JSON)
     return unprocessable(
-        "; ".join(_tell(problem["loc"], problem["type"], problem["msg"]) for problem in problems)
+        "; ".join(
+            _format_problem(problem["loc"], problem["type"], problem["msg"]) for problem in problems
+        )
     )
 
 
-def _tell(location: tuple[str | int, ...], kind: str, message: str) -> str:
+def _format_problem(location: tuple[str | int, ...], kind: str, message: str) -> str:
     field = ".".join(str(part) for part in location[1:])
-    told = message.removeprefix("Value error, ")
+    reason = message.removeprefix("Value error, ")
     if not field:
-        return told if kind == "value_error" else NOT_AN_OBJECT
-    return f"{field} is required" if kind == "missing" else f"{field}: {told}"
+        return reason if kind == "value_error" else NOT_AN_OBJECT
+    return f"{field} is required" if kind == "missing" else f"{field}: {reason}"

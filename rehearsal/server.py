@@ -21,7 +21,7 @@ from rehearsal.api.bodies import BodyLimit
 from rehearsal.api.cloud import Cloud, Clouds
 from rehearsal.config import CloudConfig
 from rehearsal.errors import ApiError, from_http, from_validation, not_found
-from rehearsal.limits import REAL, Limits
+from rehearsal.limits import DIGITALOCEAN_LIMITS, RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.resources import image_deletion
 from rehearsal.resources.account import routes as account
@@ -88,7 +88,9 @@ STOP_SECONDS = 5
 class Api:
     """One cloud's API as an ASGI application."""
 
-    def __init__(self, config: CloudConfig, machines: Machines, limits: Limits = REAL) -> None:
+    def __init__(
+        self, config: CloudConfig, machines: Machines, limits: RateLimits = DIGITALOCEAN_LIMITS
+    ) -> None:
         self._config = config
         self._machines = machines
         self._progress = Startup()
@@ -162,7 +164,7 @@ def _prepare(cloud: Cloud) -> None:
         room.register_handlers(cloud)
 
 
-def serve(config: CloudConfig, limits: Limits = REAL) -> None:
+def serve(config: CloudConfig, limits: RateLimits = DIGITALOCEAN_LIMITS) -> None:
     """Serve a cloud's API until SIGTERM; its machines outlive it.
 
     Raises:

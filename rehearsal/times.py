@@ -1,6 +1,6 @@
-"""How long changes take at least: as a file says, or as short as lets a client that looks at once see them under way.
+"""Minimum durations of changes: from a file, or just long enough for a client to see them pending.
 
-A change that needs longer by itself, such as a real machine's boot, takes as long as it needs.
+A change that needs longer by itself, such as the boot of a real machine, takes as long as it needs.
 """
 
 import asyncio
@@ -14,33 +14,33 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-REAL = Path(__file__).parent / "catalog" / "real-times.toml"
-"""What ``--times real`` reads."""
+REAL_TIMES_FILE = Path(__file__).parent / "catalog" / "real-times.toml"
+"""The file that ``--times real`` reads."""
 
-LEAST = 0.2
-"""Ten times the longest that the API takes for an answer under load, and less than any client's pause between two looks."""
+DEFAULT_MINIMUM_S = 0.2
+"""Ten times the API's longest response time under load, and less than any client's poll interval."""
 
-LONGEST = 86_400
-RESOLUTION = 1.0
-"""The API tells times to the second: what it says began at 12:00:00 may have begun a moment before 12:00:01."""
+MAX_DURATION_S = 86_400
+TIMESTAMP_RESOLUTION_S = 1.0
+"""The API's timestamps have whole seconds: one of 12:00:00 may mean a moment before 12:00:01."""
 
-Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+Seconds = Annotated[float, Field(ge=0, le=MAX_DURATION_S, allow_inf_nan=False)]
 
 
 class TimesError(Exception):
-    """A file of times cannot be used; the message tells where, why and what to do."""
+    """A times file cannot be used; the message has the file, the reason and the remedy."""
 
 
-class Table(BaseModel):
-    """Changes of one kind of resource, by the name that the API has for each."""
+class TimesTable(BaseModel):
+    """Durations for one kind of resource; each key is the API's name of a change."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class DropletTimes(Table):
+class DropletTimes(TimesTable):
     create: Seconds | None = None
     destroy: Seconds = 0
-    """None may look at a droplet that is being destroyed; only its VPC cannot be deleted meanwhile."""
+    """The API hides a droplet that is being destroyed; only its VPC cannot be deleted meanwhile."""
     power_on: Seconds | None = None
     power_off: Seconds | None = None
     power_cycle: Seconds | None = None
@@ -59,95 +59,112 @@ class DropletTimes(Table):
     enable_private_networking: Seconds | None = None
 
 
-class ImageTimes(Table):
+class ImageTimes(TimesTable):
     transfer: Seconds | None = None
     image_destroy: Seconds = 0
 
 
-class ReservedIpTimes(Table):
+class ReservedIpTimes(TimesTable):
     reserve_ip: Seconds | None = None
     assign_ip: Seconds | None = None
     unassign_ip: Seconds | None = None
 
 
-class BalancerTimes(Table):
+class BalancerTimes(TimesTable):
     create: Seconds | None = None
     """From ``new`` to ``active``."""
 
 
-class CertificateTimes(Table):
+class CertificateTimes(TimesTable):
     create: Seconds | None = None
     """From ``pending`` to ``verified``."""
 
 
-class Times(Table):
-    """Seconds that each change takes at least."""
+class Times(TimesTable):
+    """The minimum duration of each change, in seconds."""
 
-    least: Seconds = LEAST
-    """Of what is not named."""
+    least: Seconds = DEFAULT_MINIMUM_S
+    """The minimum of changes that have no value of their own."""
     droplet: DropletTimes = DropletTimes()
     image: ImageTimes = ImageTimes()
     reserved_ip: ReservedIpTimes = ReservedIpTimes()
     load_balancer: BalancerTimes = BalancerTimes()
     certificate: CertificateTimes = CertificateTimes()
 
-    def knows(self, resource: str, change: str) -> bool:
-        """Whether a file can name this change."""
+    def is_setting(self, resource: str, change: str) -> bool:
+        """Return whether a times file may have a value for this change."""
         table = getattr(self, resource, None)
-        return isinstance(table, Table) and change in type(table).model_fields
+        return isinstance(table, TimesTable) and change in type(table).model_fields
 
-    def seconds(self, resource: str, change: str) -> float:
-        """What a change takes at least."""
-        named = getattr(getattr(self, resource), change) if self.knows(resource, change) else None
-        return self.least if named is None else float(named)
+    def minimum_seconds(self, resource: str, change: str) -> float:
+        """Return the minimum duration of a change."""
+        has_value = self.is_setting(resource, change)
+        seconds = getattr(getattr(self, resource), change) if has_value else None
+        return self.least if seconds is None else float(seconds)
 
-    def remaining(self, resource: str, change: str, since: str) -> float:
-        """What is left of it for one that began at ``since``, as the API told it; never too little."""
-        age = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds() - RESOLUTION
-        return max(0.0, self.seconds(resource, change) - max(0.0, age))
+    def remaining_seconds(self, resource: str, change: str, since: str) -> float:
+        """Return the rest of the minimum duration of a change that began at ``since``.
+
+        ``since`` is a timestamp of the API. The result is rounded up to its resolution.
+        """
+        age = (datetime.now(UTC) - datetime.fromisoformat(since)).total_seconds()
+        age -= TIMESTAMP_RESOLUTION_S
+        return max(0.0, self.minimum_seconds(resource, change) - max(0.0, age))
 
     @asynccontextmanager
-    async def at_least(self, resource: str, change: str, since: str) -> AsyncIterator[None]:
-        """Around the work of a change that began at ``since``: ends, or fails, no sooner than the change may."""
-        end = time.monotonic() + self.remaining(resource, change, since)
+    async def enforce_minimum(self, resource: str, change: str, since: str) -> AsyncIterator[None]:
+        """Delay the end of the block, or its exception, until the minimum duration has passed."""
+        end = time.monotonic() + self.remaining_seconds(resource, change, since)
         try:
             yield
         except Exception:
-            await _until(end)
+            await _sleep_until(end)
             raise
-        await _until(end)
+        await _sleep_until(end)
 
 
-async def _until(end: float) -> None:
+async def _sleep_until(end: float) -> None:
     await asyncio.sleep(max(0.0, end - time.monotonic()))
 
 
-def read(name: str) -> Times:
-    """The times in a file, or the shipped ones for ``real``.
+def load_times(name: str) -> Times:
+    """Return the times of the file ``name``, of DigitalOcean for ``real``, or the minimum for ``fast``.
 
     Raises:
-        TimesError: there is no such file, or something in it is no time; everything wrong is told at once.
+        TimesError: the file cannot be read, or has invalid values; the message lists all of them.
     """
-    file = REAL if name == "real" else Path(name)
+    if name == "fast":
+        return Times()
+    file = REAL_TIMES_FILE if name == "real" else Path(name)
     try:
         return Times.model_validate(tomllib.loads(file.read_text()))
     except OSError as error:
         raise TimesError(
-            f"{file} cannot be read: {error.strerror}; give --times real, or a file as {REAL} is one"
+            f"{file} cannot be read: {error.strerror}; give --times real, or a file in the format of {REAL_TIMES_FILE}"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise TimesError(f"{file} is not TOML: {error}; {REAL} is an example") from None
+        raise TimesError(
+            f"{file} is not TOML: {error}; see {REAL_TIMES_FILE} for an example"
+        ) from None
     except ValidationError as error:
-        raise TimesError("\n".join(f"{file}: {_told(one)}" for one in error.errors())) from None
+        problems = (f"{file}: {_format_problem(problem)}" for problem in error.errors())
+        raise TimesError("\n".join(problems)) from None
 
 
-def _told(error: Any) -> str:
-    """Key, value and remedy of one thing wrong."""
-    *tables, key = (str(part) for part in error["loc"])
-    name, value = ".".join([*tables, key]), error["input"]
-    if error["type"] == "extra_forbidden":
+def _format_problem(problem: Any) -> str:
+    """Return the key, the value and the remedy of one validation error of pydantic."""
+    *tables, key = (str(part) for part in problem["loc"])
+    name, value = ".".join([*tables, key]), problem["input"]
+    if problem["type"] == "extra_forbidden":
         table = getattr(Times(), tables[0]) if tables else Times()
-        return f"{name} = {value!r} is no change that takes time; known here: {', '.join(type(table).model_fields)}"
-    if error["type"] == "model_type":
-        return f"{name} = {value!r} is no table; write [{name}], and below it a line for each change, such as create = 30"
-    return f"{name} = {value!r} is no time; give seconds, from 0 to {LONGEST}, such as 30 or 0.5"
+        keys = ", ".join(type(table).model_fields)
+        return f"{name} = {value!r} is no setting; use one of {keys}"
+    if problem["type"] == "model_type":
+        return (
+            f"{name} = {value!r} is no table; "
+            f"write [{name}] and one line per change below it, such as create = 30"
+        )
+    return (
+        f"{name} = {value!r} is no duration; "
+        f"give seconds from 0 to {MAX_DURATION_S}, such as 30 or 0.5"
+    )

@@ -63,6 +63,7 @@ REHEARSAL_ROOT = (
     "limits",
     "times",
     "atomic_file",
+    "polling",
 )
 """Modules that every package of rehearsal may import; they import only each other."""
 REHEARSAL_LAYERS = {

@@ -86,7 +86,7 @@ def project() -> Project:
         ),
         verbs=_choices(_rehearsal_parser()),
         commands=_choices(deploy_parser()),
-        packages=frozenset((*stock.PACKAGES, *stock.LATER)),
+        packages=frozenset((*stock.PACKAGES, *stock.APT_PACKAGES)),
     )
 
 

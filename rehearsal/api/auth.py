@@ -10,7 +10,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rehearsal.limits import Limits, Meter
+from rehearsal.limits import RateLimiter, RateLimits
 from rehearsal.state.accounts import Account, Accounts
 
 log = logging.getLogger("rehearsal")
@@ -42,13 +42,15 @@ class Startup:
 class AuthMiddleware:
     """Lets a request into the API, or answers it itself."""
 
-    def __init__(self, app: ASGIApp, accounts: Accounts, limits: Limits, start: Startup) -> None:
+    def __init__(
+        self, app: ASGIApp, accounts: Accounts, limits: RateLimits, start: Startup
+    ) -> None:
         self._app = app
         self._accounts = accounts
         self._limits = limits
-        self._strangers = Meter(limits)
+        self._strangers = RateLimiter(limits)
         """Counts the requests without a token that is somebody's: they spend nobody's limit."""
-        self._meters: dict[str, Meter] = {}
+        self._meters: dict[str, RateLimiter] = {}
         self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,7 +84,7 @@ class AuthMiddleware:
                 )
             await send(message)
 
-        wait = meter.take(scope["method"], scope["path"])
+        wait = meter.count_request(scope["method"], scope["path"])
         if account is None:
             await _refuse(reply, 401, "unauthorized", "Unable to authenticate you", request_id)
         elif wait is not None:
@@ -107,9 +109,9 @@ class AuthMiddleware:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
         return self._accounts.of_token(token.encode()) if kind.lower() == "bearer" else None
 
-    def _meter(self, account: Account | None) -> Meter:
+    def _meter(self, account: Account | None) -> RateLimiter:
         return (
-            self._meters.setdefault(account.name, Meter(self._limits))
+            self._meters.setdefault(account.name, RateLimiter(self._limits))
             if account
             else self._strangers
         )

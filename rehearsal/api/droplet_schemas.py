@@ -125,9 +125,9 @@ def _networks(
         return Networks()
     vpc = lookup.vpc(store, droplet.vpc_id)
     v4 = [
-        _v4(droplet.public, config.public, config.gateway, "public"),
+        _v4(droplet.public, config.public_network, config.gateway, "public"),
         _v4(droplet.private, vpc.range, vpc.gateway, "private"),
-        *(_v4(address, config.public, config.gateway, "public") for address in reserved),
+        *(_v4(address, config.public_network, config.gateway, "public") for address in reserved),
     ]
     if "ipv6" not in droplet.features:
         return Networks(v4=v4)

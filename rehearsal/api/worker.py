@@ -108,7 +108,9 @@ class Worker:
     async def _run(self, action: Action) -> None:
         work = self._works[action.resource_type, action.type]
         try:
-            async with self._times.at_least(action.resource_type, action.type, action.started_at):
+            async with self._times.enforce_minimum(
+                action.resource_type, action.type, action.started_at
+            ):
                 outcome = await work.do(action)
             await self._keep(action, outcome, states.COMPLETED)
         except Exception as error:

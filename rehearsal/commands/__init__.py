@@ -1,1 +1,1 @@
-"""One module a command: ``add`` tells the parser about it, ``run`` does it and returns the exit code."""
+"""The commands, one module each: ``add`` declares the arguments, ``run`` returns the exit code."""

@@ -1,44 +1,44 @@
-"""``account``: make an account, or change its limits, and print what to set for a client of it."""
+"""``account``: create an account of a cloud, or change its limits, and print its credentials."""
 
 import argparse
-import sys
 
-from rehearsal.lifecycle import clouds, environment
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
+from rehearsal.lifecycle import configuration, environment
+from rehearsal.lifecycle.errors import UsageError
 from rehearsal.state import accounts
 
 LIMITS = {"droplet_limit": "droplets", "reserved_ip_limit": "reserved IPs"}
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
         "account",
-        help="make an account, or find it, and print shell lines for eval; a running cloud knows it at once",
+        "Create an account if there is none of that name, and print shell lines with its "
+        "credentials. A running cloud accepts them at once.",
     )
     parser.add_argument(
-        "name", help=f"of the account; {accounts.DEFAULT} is there from the beginning"
+        "name",
+        help=f"The name of the account. The account {accounts.DEFAULT} always exists.",
     )
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    for field, what in LIMITS.items():
+    add_cloud(parser)
+    for field, plural in LIMITS.items():
         parser.add_argument(
             f"--{field.replace('_', '-')}",
             type=int,
             metavar="N",
-            help=f"{what} that it may have at once",
+            help=f"The number of {plural} that the account may have at a time.",
         )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    config = configuration.find(args.cloud)
+    limits = {field: limit for field in LIMITS if (limit := getattr(args, field)) is not None}
     try:
-        config = clouds.find(options.cloud)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
-    limits = {field: limit for field in LIMITS if (limit := getattr(options, field)) is not None}
-    try:
-        account = accounts.ensure(config, options.name, limits)
+        account = accounts.ensure(config, args.name, limits)
     except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
-    print(environment.as_shell(environment.client(accounts.seen_by(config, account))))
+        raise UsageError(str(error)) from error
+    variables = environment.client_variables(accounts.seen_by(config, account))
+    print(environment.format_exports(variables))
     return 0

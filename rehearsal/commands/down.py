@@ -1,32 +1,35 @@
-"""``down``: take a cloud down with all that is in it, and prove that nothing is left."""
+"""``down``: remove a cloud with all that is in it, and check that nothing is left."""
 
 import argparse
 import sys
 import time
 
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
 from rehearsal.lifecycle import clouds
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "down", help="take a cloud down and prove that nothing of it is left; also after a crash"
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "down",
+        "Remove a cloud with everything in it, also after a crash, and check that nothing of it "
+        "is left on this machine. A cloud that does not exist counts as removed.",
     )
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+    add_cloud(parser)
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
-    left = clouds.down(options.cloud)
-    if left:
-        print(
-            f"cloud {options.cloud} left behind:\n" + "\n".join(f"  {line}" for line in left),
-            file=sys.stderr,
-        )
+    leaks = clouds.down(args.cloud, report=lambda message: print(message, file=sys.stderr))
+    if leaks:
+        print(f"cloud {args.cloud} left behind:", file=sys.stderr)
+        for leak in leaks:
+            print(f"  {leak}", file=sys.stderr)
         return 1
-    looked = "no process, namespace, link, mount, cgroup or file"
     print(
-        f"cloud {options.cloud} is down: {looked} is left ({time.monotonic() - start:.1f} s)",
+        f"cloud {args.cloud} is down: no process, namespace, link, mount, cgroup or file is left "
+        f"({time.monotonic() - start:.1f} s)",
         file=sys.stderr,
     )
     return 0

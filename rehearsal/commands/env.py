@@ -1,43 +1,40 @@
-"""``env``: shell lines under which plain pulumi, packer and any client work with the cloud."""
+"""``env``: print shell lines with which pulumi, packer and other clients use a cloud."""
 
 import argparse
-import sys
 
-from rehearsal.lifecycle import clients, clouds, environment
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
+from rehearsal.lifecycle import clients, configuration, environment
+from rehearsal.lifecycle.errors import UsageError
 from rehearsal.state import accounts
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("env", help="print shell lines for eval")
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "env",
+        "Print shell lines for `eval`, with which pulumi, packer and other clients use the cloud.",
+    )
+    add_cloud(parser)
     parser.add_argument(
         "--account",
         default=accounts.DEFAULT,
         metavar="NAME",
-        help="whose token and Spaces keys (default: %(default)s)",
+        help="The account whose token and Spaces keys are printed. Default: %(default)s.",
     )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
+    config = configuration.find(args.cloud)
     try:
-        config = clouds.find(options.cloud)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
-    try:
-        account = accounts.Accounts(config).get(options.account)
+        account = accounts.Accounts(config).get(args.account)
     except KeyError:
-        print(
-            f"there is no account {options.account}: make it with `python -m rehearsal account {options.account}`",
-            file=sys.stderr,
-        )
-        return 1
-    print(environment.as_shell(environment.whole(accounts.seen_by(config, account))))
+        raise UsageError(
+            f"there is no account {args.account}: create it with "
+            f"`python -m rehearsal account {args.account} --cloud {args.cloud}`"
+        ) from None
+    variables = environment.all_variables(accounts.seen_by(config, account))
+    print(environment.format_exports(variables))
     if config.machines == "memory":
-        print(
-            clients.as_comment(
-                "Spaces", clients.SPACES_WITHOUT_NAMES.format(cloud=config.name).splitlines()
-            )
-        )
+        print(clients.format_comment("Spaces", clients.spaces_note(config)))
     return 0

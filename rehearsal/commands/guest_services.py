@@ -1,26 +1,25 @@
-"""``inside``: serve metadata, DNS, Spaces and releases; run by the cloud itself, in its network namespace."""
+"""``inside``: serve metadata, DNS, Spaces and releases in the cloud's network namespace."""
 
 import argparse
-import sys
 
-from rehearsal.lifecycle import clouds
+from rehearsal.commands.arguments import Subparsers, add_command
+from rehearsal.lifecycle import configuration
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "inside", help="serve inside the cloud's network (the cloud runs this itself)"
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "inside",
+        "Serve metadata, DNS, Spaces and releases in the cloud's network namespace. "
+        "The cloud runs this command itself.",
     )
-    parser.add_argument("--cloud", required=True, metavar="NAME")
+    parser.add_argument("--cloud", required=True, metavar="NAME", help="The name of the cloud.")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    try:
-        config = clouds.find(options.cloud)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
+def run(args: argparse.Namespace) -> int:
+    config = configuration.find(args.cloud)
     from rehearsal.network import guest_services
 
-    guest_services.main(config)
+    guest_services.serve(config)
     return 0

@@ -1,21 +1,26 @@
-"""``stand-ins``: install the stand-ins of provider plugins into a Pulumi home, where no official plugin is."""
+"""``stand-ins``: install provider emulators where no official provider plugin is installed."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from rehearsal.commands.arguments import Subparsers, add_command
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "stand-ins", help="install stand-ins for the provider plugins that a Pulumi home lacks"
+
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "stand-ins",
+        "Install an emulator for each provider plugin that a Pulumi home lacks, and print their "
+        "names.",
     )
-    parser.add_argument("home", type=Path, help="the PULUMI_HOME")
+    parser.add_argument("home", type=Path, help="The directory that is PULUMI_HOME.")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     from rehearsal.plugins.install import install
 
-    for name in install(options.home, Path(sys.executable)):
+    for name in install(args.home, Path(sys.executable)):
         print(name)
     return 0

@@ -1,26 +1,25 @@
-"""``reset``: empty a cloud of all that clients made in it, and keep the cloud."""
+"""``reset``: delete everything that clients made in a cloud, and keep the cloud."""
 
 import argparse
 import sys
 
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
 from rehearsal.lifecycle import clouds
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "reset", help="empty a cloud; its name, port, accounts and keys stay; also after a crash"
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "reset",
+        "Delete everything that clients made in a cloud, also after a crash. The cloud keeps its "
+        "name, port, accounts and keys.",
     )
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+    add_cloud(parser)
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    try:
-        removed = clouds.reset(options.cloud)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
-    for line in removed:
+def run(args: argparse.Namespace) -> int:
+    for line in clouds.reset(args.cloud):
         print(f"removed: {line}")
-    print(f"cloud {options.cloud} is empty", file=sys.stderr)
+    print(f"cloud {args.cloud} is empty", file=sys.stderr)
     return 0

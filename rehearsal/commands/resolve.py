@@ -1,24 +1,23 @@
-"""``resolve``: let this machine find buckets by name, for clients that put the bucket into the host name."""
+"""``resolve``: make the host names of buckets resolve on this machine."""
 
 import argparse
-import sys
 
-from rehearsal.lifecycle import clouds
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
+from rehearsal.lifecycle import configuration, preparation
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "resolve", help="add buckets' host names to /etc/hosts until the cloud goes down"
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "resolve",
+        "Add the host names of buckets to /etc/hosts until the cloud goes down, for clients that "
+        "put the bucket into the host name.",
     )
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    parser.add_argument("bucket", nargs="+")
+    add_cloud(parser)
+    parser.add_argument("bucket", nargs="+", help="The name of a bucket.")
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    try:
-        clouds.resolve_buckets(clouds.find(options.cloud), options.bucket)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
+def run(args: argparse.Namespace) -> int:
+    preparation.add_bucket_names(configuration.find(args.cloud), args.bucket)
     return 0

@@ -1,48 +1,51 @@
-"""``serve``: answer a cloud's API in the foreground."""
+"""``serve``: serve the API of a cloud in the foreground."""
 
 import argparse
 import os
 import sys
 
-from rehearsal.lifecycle import clouds, process
-from rehearsal.limits import Limits, limit
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
+from rehearsal.lifecycle import configuration, process
+from rehearsal.limits import RateLimits, parse_request_limit
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("serve", help="answer a cloud's API in the foreground")
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(subparsers, "serve", "Serve the API of a cloud in the foreground.")
+    add_cloud(parser)
     parser.add_argument(
-        "--requests-an-hour", type=limit, metavar="N", help="rate limit (default: the cloud's)"
+        "--requests-an-hour",
+        type=parse_request_limit,
+        metavar="N",
+        help="The hourly rate limit per client. Default: the cloud's.",
     )
     parser.add_argument(
-        "--requests-a-minute", type=limit, metavar="N", help="burst limit (default: the cloud's)"
+        "--requests-a-minute",
+        type=parse_request_limit,
+        metavar="N",
+        help="The burst limit per client and minute. Default: the cloud's.",
     )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    try:
-        config = clouds.find(options.cloud)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
-    other = process.pid(config)
-    if other not in (None, os.getpid()):
+def run(args: argparse.Namespace) -> int:
+    config = configuration.find(args.cloud)
+    pid = process.find_pid(config)
+    if pid not in (None, os.getpid()):
         print(
-            f"Port {config.port} is in use: process {other} serves cloud {config.name} already.",
+            f"Port {config.port} is in use: process {pid} serves cloud {config.name} already.",
             file=sys.stderr,
         )
         return 1
-    process.claim(config)
+    process.record_pid(config)
     from rehearsal.server import serve
 
-    limits = Limits(
-        hour=options.requests_an_hour or config.limits.hour,
-        minute=options.requests_a_minute or config.limits.minute,
+    limits = RateLimits(
+        per_hour=args.requests_an_hour or config.limits.per_hour,
+        per_minute=args.requests_a_minute or config.limits.per_minute,
     )
     try:
         serve(config, limits)
     except OSError as error:
-        print(f"Port {config.port} cannot be listened on: {error.strerror}.", file=sys.stderr)
+        print(f"Cannot listen on port {config.port}: {error.strerror}.", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""``spaces``: serve the Spaces of a cloud of memory machines, which has no network, on a port of the loopback."""
+"""``spaces``: serve the Spaces of a cloud of memory machines on a loopback port."""
 
 import argparse
 import signal
@@ -6,35 +6,36 @@ import socket
 import sys
 import threading
 
-from rehearsal.lifecycle import clouds
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
+from rehearsal.lifecycle import configuration
+from rehearsal.lifecycle.errors import UsageError
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
-        "spaces", help="serve the Spaces of a cloud of memory machines, in the foreground"
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "spaces",
+        "Serve the Spaces of a cloud of memory machines, which has no network, in the foreground.",
     )
-    parser.add_argument("--cloud", default="rehearsal", metavar="NAME")
-    parser.add_argument("--port", type=int, metavar="N", help="loopback port (default: a free one)")
+    add_cloud(parser)
+    parser.add_argument(
+        "--port", type=int, metavar="N", help="The loopback port. Default: a free one."
+    )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
-    try:
-        config = clouds.find(options.cloud)
-        clouds.check_port(options.port)
-    except clouds.LifecycleError as error:
-        print(error, file=sys.stderr)
-        return 1
+def run(args: argparse.Namespace) -> int:
+    config = configuration.find(args.cloud)
+    configuration.check_port(args.port)
     if config.machines != "memory":
-        print(
-            f"Cloud {config.name} serves its Spaces itself: see SPACES_ENDPOINT_URL.",
-            file=sys.stderr,
+        raise UsageError(
+            f"Cloud {config.name} serves its Spaces itself: see SPACES_ENDPOINT_URL "
+            f"in `python -m rehearsal env --cloud {config.name}`."
         )
-        return 1
     from rehearsal.spaces import server as spaces_server
 
     try:
-        with socket.create_server(("127.0.0.1", options.port or 0), backlog=128) as listener:
+        with socket.create_server(("127.0.0.1", args.port or 0), backlog=128) as listener:
             server = spaces_server.server(config, listener, anywhere=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -44,9 +45,9 @@ def run(options: argparse.Namespace) -> int:
             )
             server.serve_forever()
     except BlockingIOError:
-        print(f"The Spaces of cloud {config.name} are served already.", file=sys.stderr)
+        print(f"Another process serves the Spaces of cloud {config.name} already.", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"Port {options.port} cannot be listened on: {error.strerror}.", file=sys.stderr)
+        print(f"Cannot listen on port {args.port}: {error.strerror}.", file=sys.stderr)
         return 1
     return 0

@@ -1,4 +1,4 @@
-"""``up``: bring a cloud up, or find it up, and tell what to set for each client."""
+"""``up``: start a cloud if it does not run, and print instructions for each client."""
 
 import argparse
 import json
@@ -6,99 +6,111 @@ import sys
 import time
 from typing import Any
 
-from rehearsal import times
+from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
 from rehearsal.lifecycle import clouds
-from rehearsal.limits import limit
+from rehearsal.lifecycle.errors import UsageError
+from rehearsal.limits import parse_request_limit
+from rehearsal.times import TimesError, load_times
 
 INTERRUPTED = 130
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser("up", help="bring a cloud up, or find it up")
-    parser.add_argument(
-        "--cloud",
-        default="rehearsal",
-        metavar="NAME",
-        help="several clouds may run side by side (default: %(default)s)",
+def add(subparsers: Subparsers) -> None:
+    parser = add_command(
+        subparsers,
+        "up",
+        "Start a cloud if it does not run, and print what clients need to use it. "
+        "An existing cloud keeps the settings that are not given.",
     )
+    add_cloud(parser, "The name of the cloud; several clouds can run side by side.")
     parser.add_argument(
         "--machines",
         choices=("nspawn", "memory"),
-        help="real machines, or none (default for a new cloud: nspawn)",
+        help="Real machines (needs root), or none. Default for a new cloud: nspawn.",
     )
     parser.add_argument(
-        "--port", type=int, help="loopback port of the API (default for a new cloud: a free one)"
+        "--port",
+        type=int,
+        metavar="N",
+        help="The loopback port of the API. Default for a new cloud: a free one.",
     )
     parser.add_argument(
         "--times",
         metavar="FILE",
-        help="seconds that changes take at least: a file, `real`, or `fast` (default for a new cloud)",
+        help="The minimum durations of changes: a TOML file, `real` for DigitalOcean's, or "
+        "`fast`. Default for a new cloud: fast.",
     )
     parser.add_argument(
         "--requests-an-hour",
-        type=limit,
+        type=parse_request_limit,
         metavar="N",
-        help="rate limit (default for a new cloud: the real one's)",
+        help="The hourly rate limit per client. Default for a new cloud: DigitalOcean's.",
     )
     parser.add_argument(
         "--requests-a-minute",
-        type=limit,
+        type=parse_request_limit,
         metavar="N",
-        help="burst limit (default for a new cloud: the real one's)",
+        help="The burst limit per client and minute. Default for a new cloud: DigitalOcean's.",
     )
     parser.add_argument(
-        "--json", action="store_true", help="tell the facts and what to set as JSON"
+        "--json", action="store_true", help="Print the cloud and the client variables as JSON."
     )
-    parser.add_argument("--quiet", action="store_true", help="do not tell what to set")
+    parser.add_argument(
+        "--quiet", action="store_true", help="Do not print instructions for clients."
+    )
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     try:
-        config = clouds.up(options.cloud, options.machines, options.port, _settings(options))
-    except (clouds.LifecycleError, times.TimesError) as error:
-        print(error, file=sys.stderr)
-        return 1
+        config = clouds.up(args.cloud, args.machines, args.port, _settings(args), _report)
     except KeyboardInterrupt:
-        print(
-            f"interrupted: what was begun of cloud {options.cloud} is ended; a new one is gone, another is as it was",
-            file=sys.stderr,
+        _report(
+            f"interrupted: cloud {args.cloud} does not run; a new cloud is removed, "
+            "an existing one keeps its state"
         )
         return INTERRUPTED
-    seconds = time.monotonic() - start
-    print(
-        f"cloud {config.name}: {config.machines} machines, public addresses {config.public}, up in {seconds:.1f} s",
-        file=sys.stderr,
+    _report(
+        f"cloud {config.name} is up: {config.machines} machines, "
+        f"public addresses {config.public_network} ({time.monotonic() - start:.1f} s)"
     )
-    if options.json:
-        from rehearsal.lifecycle.environment import client
+    if args.json:
+        from rehearsal.lifecycle.environment import client_variables
 
         facts = {
             "cloud": config.name,
             "machines": config.machines,
             "api": config.api_url,
-            "public": str(config.public),
+            "public": str(config.public_network),
+            "environment": client_variables(config),
         }
-        print(json.dumps({**facts, "environment": client(config)}, indent=2))
-    elif not options.quiet:
-        from rehearsal.lifecycle.clients import told
+        print(json.dumps(facts, indent=2))
+    elif not args.quiet:
+        from rehearsal.lifecycle.clients import format_instructions
 
-        print(told(config))
+        print(format_instructions(config))
     return 0
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
-    """Those that were given.
+def _report(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def _settings(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the cloud's settings that were given.
 
     Raises:
-        TimesError: the file of times cannot be used
+        UsageError: the times file cannot be used.
     """
     given = {
-        name: getattr(options, name)
+        name: getattr(args, name)
         for name in ("requests_an_hour", "requests_a_minute")
-        if getattr(options, name) is not None
+        if getattr(args, name) is not None
     }
-    if options.times:
-        given["times"] = times.Times() if options.times == "fast" else times.read(options.times)
+    if args.times:
+        try:
+            given["times"] = load_times(args.times)
+        except TimesError as error:
+            raise UsageError(str(error)) from error
     return given

@@ -1,243 +1,109 @@
-"""Bringing a cloud up, emptying it and taking it down again, whole, also after a crash."""
+"""Starting, resetting and removing a cloud as a whole, also after a crash."""
 
+import asyncio
 import os
-import re
-import secrets
 import shutil
 import subprocess
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
-from rehearsal import paths
-from rehearsal.catalog.regions import SPACES_REGIONS
-from rehearsal.config import NAME, PUBLIC_POOL, CloudConfig
-from rehearsal.lifecycle import leak_check, process, recovery
-from rehearsal.lifecycle.environment import credentials, secrets_url, ssh_key
-from rehearsal.lifecycle.reset import contents, empty
-from rehearsal.network import hosts
+from rehearsal.config import CloudConfig, MachineKind
+from rehearsal.lifecycle import (
+    configuration,
+    leak_check,
+    preparation,
+    process,
+    recovery,
+    reset_contents,
+)
+from rehearsal.lifecycle.errors import LifecycleError, UsageError
+from rehearsal.lifecycle.host_limits import HostLimits
+from rehearsal.machines import stock
+from rehearsal.network import hosts_file
 from rehearsal.topology.protocol import Machines
-from toolchain import plugins, tools
-from toolchain.versions import tools as pinned
 
-RELEASED = ("consul", "nomad")
-"""The tools that images install from the release server."""
-PORTS = range(1024, 65_536)
-"""That a cloud may be given; those below are the system's."""
+Report = Callable[[str], None]
+"""Receives each progress message."""
 
 
-class LifecycleError(Exception):
-    """A cloud cannot be brought up, emptied or taken down; the message says why and what to do."""
-
-
-def clouds() -> list[str]:
-    """The names of the clouds that exist on this machine, running or not, but whole."""
-    return [name for name in recovery.names() if (paths.cloud_dir(name) / "cloud.json").exists()]
-
-
-def find(name: str) -> CloudConfig:
-    """The facts of a cloud that exists.
-
-    Raises:
-        LifecycleError: there is none of that name, or its facts are lost.
-    """
-    config = recovery.load(name)
-    if config is None and name in recovery.names():
-        raise LifecycleError(
-            f"cloud {name} is damaged: {paths.cloud_dir(name) / 'cloud.json'} is missing or cannot be read; "
-            f"remove what is left of it with `python -m rehearsal down --cloud {name}`"
-        )
-    if config is None:
-        raise LifecycleError(
-            f"there is no cloud {name}: bring it up with `make cloud` or `make rehearse`"
-        )
-    return config
+def _ignore(message: str) -> None:
+    pass
 
 
 def up(
     name: str,
-    machines: Literal["nspawn", "memory"] | None = None,
+    machines: MachineKind | None = None,
     port: int | None = None,
     settings: dict[str, Any] | None = None,
+    report: Report = _ignore,
 ) -> CloudConfig:
-    """Bring the cloud up, or find it up; its state from before a crash or a reboot is used again.
+    """Start a cloud if it does not run, and return its configuration.
 
-    ``settings`` are times and limits, which an existing cloud takes over. Of what is not given, an existing cloud keeps what it has.
+    An existing cloud keeps its state, also after a crash or a reboot. ``settings`` (times and rate
+    limits) replace those of an existing cloud; it keeps what is not given.
 
     Raises:
-        LifecycleError: not root, bad input, or the API does not start.
+        UsageError: an argument cannot be used, or the user is not root.
+        LifecycleError: the cloud does not start, or exists with other arguments.
     """
-    is_new = name not in recovery.names()
-    config = _new(name, machines or "nspawn", port) if is_new else _present(name, machines, port)
+    is_new = name not in recovery.cloud_names()
+    if is_new:
+        config = configuration.create_config(name, machines or "nspawn", port)
+    else:
+        config = configuration.check_existing(name, machines, port)
     if config.machines == "nspawn" and os.geteuid() != 0:
-        raise LifecycleError(
-            "machines of kind nspawn need root: run as root, or choose --machines memory"
-        )
-    wanted = config.model_copy(update=settings or {})
-    if wanted != config and not is_new:
-        process.end(config)
-    if wanted != config or is_new:
-        wanted.save()
-    if process.answers(wanted):
-        return wanted
-    _start(wanted, is_new)
-    return wanted
+        raise UsageError("nspawn machines need root: run as root, or choose --machines memory")
+    updated = config.model_copy(update=settings or {})
+    if updated != config and not is_new:
+        process.stop(config)
+    if updated != config or is_new:
+        updated.save()
+    if updated.machines == "nspawn":
+        for message in HostLimits().raise_limits():
+            report(message)
+    if not process.is_ready(updated):
+        report(f"starting cloud {name}")
+        if updated.machines == "nspawn" and not stock.directory().exists():
+            report(f"building the image {stock.SLUG}: about two minutes, once on this machine")
+        _start(updated, is_new)
+    return updated
 
 
-def _new(name: str, machines: Literal["nspawn", "memory"], port: int | None) -> CloudConfig:
-    """The facts of a cloud that is not there yet."""
-    if not re.match(NAME, name):
-        raise LifecycleError(
-            f"{name} cannot name a cloud: take 1 to 20 lower-case letters and digits, a letter first"
-        )
-    if machines == "nspawn" and (found := leak_check.namespaces(name)):
-        raise LifecycleError(
-            f"{found[0]} is on this machine already, of a cloud {name} whose state is not in {paths.state_root()}: "
-            "take another name, or set SLIPWAY_STATE as it was and take that cloud down"
-        )
-    check_port(port)
-    if port is not None and not process.is_free(port):
-        raise _taken(port, "choose another with --port, or leave --port out to be given a free one")
-    return CloudConfig(
-        name=name,
-        index=_free_index(),
-        machines=machines,
-        port=port or process.free_port(),
-        token="dop_v1_" + secrets.token_hex(32),
-        spaces_key="DO00" + secrets.token_hex(8).upper(),
-        spaces_secret=secrets.token_urlsafe(32),
-    )
+def reset(name: str) -> list[str]:
+    """Delete everything that clients made in a cloud, and return what that was.
 
-
-def check_port(port: int | None) -> None:
-    """Raises: LifecycleError for one that is none."""
-    if port is not None and port not in PORTS:
-        raise LifecycleError(
-            f"port {port} is none: take one from {PORTS[0]} to {PORTS[-1]}, or leave --port out to be given a free one"
-        )
-
-
-def _present(
-    name: str, machines: Literal["nspawn", "memory"] | None, port: int | None
-) -> CloudConfig:
-    """The facts of a cloud that is there, if they are those asked for and it can serve under them."""
-    config = find(name)
-    if port not in (None, config.port) or machines not in (None, config.machines):
-        raise LifecycleError(
-            f"cloud {name} exists with --machines {config.machines} --port {config.port}: "
-            f"take it down first to change that (`python -m rehearsal down --cloud {name}`), or give the new one another name with --cloud"
-        )
-    if process.pid(config) is None and not process.becomes_free(config.port):
-        raise _taken(
-            config.port,
-            f"end that program, or take cloud {name} down and bring it up with another --port",
-        )
-    return config
-
-
-def _taken(port: int, remedy: str) -> LifecycleError:
-    return LifecycleError(
-        f"port {port} of 127.0.0.1 is taken by another program (`ss -ltnp 'sport = :{port}'` names it): {remedy}"
-    )
-
-
-def _free_index() -> int:
-    """A slice that no cloud has, wherever its state is."""
-    known = [config for name in recovery.names() if (config := recovery.load(name))]
-    taken = {*recovery.linked(), *(config.index for config in known)}
-    for index in range(recovery.SLICES):
-        if index not in taken:
-            return index
-    raise LifecycleError(
-        f"{len(taken)} clouds exist, and no more fit into {PUBLIC_POOL}: take one down with `python -m rehearsal down --cloud NAME`"
-    )
-
-
-def _start(config: CloudConfig, is_new: bool) -> None:
-    """Have the API started and everything beside it prepared, both at the same time. What fails or is interrupted leaves no process.
+    The cloud keeps its name, port, accounts and keys. It runs afterwards if it ran before.
 
     Raises:
-        LifecycleError: something did not start.
-        KeyboardInterrupt: a cloud that was there before is as it was, a new one is gone.
+        UsageError: there is no cloud of that name.
+        LifecycleError: the cloud is damaged or does not start again.
     """
-    started = None
-    try:
-        with process.uninterrupted():
-            started = process.start(config) if process.pid(config) is None else None
-        _keys(config)
-        if config.machines == "nspawn":
-            _publish(config)
-            _resolve(config)
-        process.wait(config, started)
-    except (process.StartError, subprocess.CalledProcessError, OSError) as error:
-        if started:
-            process.end_started(config, started)
-        raise LifecycleError(str(error)) from error
-    except KeyboardInterrupt:
-        if started:
-            process.end_started(config, started)
-        if is_new:
-            _remove(config)
-        raise
+    config = configuration.find(name)
+    was_running = process.find_pid(config) is not None
+    process.stop(config)
+    removed = reset_contents.describe(config)
+    _stop_machines(config)
+    reset_contents.delete(config)
+    if was_running:
+        _start(config, is_new=False)
+    return removed
 
 
-def _keys(config: CloudConfig) -> None:
-    """The operator's SSH key, and a home and a state backend for Pulumi."""
-    key = ssh_key(config)
-    if not key.exists():
-        key.parent.mkdir(mode=0o700, exist_ok=True)
-        comment = f"operator@{config.name}"
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)],
-            check=True,
-            capture_output=True,
-        )
-    home = config.directory / "pulumi-home"
-    for directory in (config.directory / "pulumi", home):
-        directory.mkdir(mode=0o700, exist_ok=True)
-    if not (home / "plugins").is_symlink():
-        (home / "plugins").symlink_to(plugins.pulumi_home() / "plugins")
-    file = home / "credentials.json"
-    file.touch(mode=0o600)
-    file.write_text(credentials(secrets_url(config), config.token))
+def down(name: str, report: Report = _ignore) -> list[str]:
+    """Remove a cloud with all that is in it; return what is left of it on this machine.
 
-
-def _publish(config: CloudConfig) -> None:
-    """Put the pinned Consul and Nomad on the release server, signed with the cloud's own key."""
-    from rehearsal.network.releases import publish
-
-    for tool in pinned():
-        found = tools.find(tool) if tool.name in RELEASED else None
-        if found is not None:
-            publish(config, tool.name, tool.version, found.path)
-
-
-def _resolve(config: CloudConfig) -> None:
-    wanted = {f"{slug}.spaces.{config.domain}": config.spaces for slug in SPACES_REGIONS}
-    hosts.add(config.name, {**wanted, f"releases.{config.domain}": config.releases})
-
-
-def resolve_buckets(config: CloudConfig, buckets: list[str]) -> None:
-    """Make ``bucket.region.spaces.domain`` resolve on this machine: /etc/hosts knows no wildcard.
-
-    Raises:
-        LifecycleError: nobody listens there.
+    The last cloud with real machines also restores the limits of the host.
     """
-    if config.machines == "memory":
-        raise LifecycleError(
-            f"cloud {config.name} has memory machines, and no network in which buckets could have names: "
-            f"`python -m rehearsal spaces --cloud {config.name}` serves its Spaces, for clients in path style"
-        )
-    hosts.add(
-        config.name,
-        {
-            f"{name}.{slug}.spaces.{config.domain}": config.spaces
-            for slug in SPACES_REGIONS
-            for name in buckets
-        },
-    )
+    if name in recovery.cloud_names():
+        _remove(recovery.load_config(name) or recovery.reconstruct_config(name))
+    if os.geteuid() == 0 and not _has_nspawn_clouds():
+        for message in HostLimits().restore_limits():
+            report(message)
+    return leak_check.find_leaks(name)
 
 
-def machines_of(config: CloudConfig) -> Machines:
-    """The machine kind behind the cloud, without its API."""
+def create_machines(config: CloudConfig) -> Machines:
+    """Return the machines of a cloud, for use without its API."""
     if config.machines == "memory":
         from rehearsal.machines.memory import MemoryMachines
 
@@ -247,42 +113,50 @@ def machines_of(config: CloudConfig) -> Machines:
     return NspawnMachines(config)
 
 
-def _stop_machines(config: CloudConfig) -> None:
-    import asyncio
-
-    asyncio.run(machines_of(config).stop())
-
-
-def reset(name: str) -> list[str]:
-    """Empty a cloud of all that clients made in it; its name, port, accounts and keys stay, and it is up again if it was.
-
-    Returns what was removed, a line each.
+def _start(config: CloudConfig, is_new: bool) -> None:
+    """Start the API and, while it starts, prepare what its users need.
 
     Raises:
-        LifecycleError: there is no such cloud, or it does not start again.
+        LifecycleError: something did not start; no process is left.
+        KeyboardInterrupt: as above; a new cloud is removed again.
     """
-    config = find(name)
-    was_up = process.pid(config) is not None
-    process.end(config)
-    removed = contents(config)
-    _stop_machines(config)
-    empty(config)
-    if was_up:
-        _start(config, is_new=False)
-    return removed
-
-
-def down(name: str) -> list[str]:
-    """Take the cloud down with all that was in it; returns what is left of it on this machine, which should be nothing."""
-    if name in recovery.names():
-        _remove(recovery.load(name) or recovery.guess(name))
-    return leak_check.of(name)
+    started = None
+    try:
+        with process.defer_interrupt():
+            started = process.start(config) if process.find_pid(config) is None else None
+        preparation.create_operator_files(config)
+        if config.machines == "nspawn":
+            preparation.publish_releases(config)
+            preparation.add_service_names(config)
+        process.wait_until_ready(config, started)
+    except (process.StartError, subprocess.CalledProcessError, OSError) as error:
+        if started:
+            process.stop_started(config, started)
+        raise LifecycleError(str(error)) from error
+    except KeyboardInterrupt:
+        if started:
+            process.stop_started(config, started)
+        if is_new:
+            down(config.name)
+        raise
 
 
 def _remove(config: CloudConfig) -> None:
-    process.end(config)
+    process.stop(config)
     if config.machines == "memory" or os.geteuid() == 0:
         _stop_machines(config)
-    if os.access(hosts.HOSTS, os.W_OK):
-        hosts.remove(config.name)
+    if os.access(hosts_file.HOSTS_FILE, os.W_OK):
+        hosts_file.remove_names(config.name)
     shutil.rmtree(config.directory)
+
+
+def _stop_machines(config: CloudConfig) -> None:
+    asyncio.run(create_machines(config).stop())
+
+
+def _has_nspawn_clouds() -> bool:
+    """Return whether a cloud with real machines exists on this machine, running or not."""
+    configs = [recovery.load_config(name) for name in recovery.cloud_names()]
+    return bool(recovery.linked_clouds()) or any(
+        config is not None and config.machines == "nspawn" for config in configs
+    )

@@ -1,78 +1,80 @@
-"""What a cloud left behind on this machine, looked for where it could be, not where it is remembered to be."""
+"""A search for what a cloud left on this machine.
+
+It looks at the machine itself and not at the cloud's records, which may be incomplete.
+"""
 
 import os
 from pathlib import Path
 
 from rehearsal import paths
-from rehearsal.network import hosts
+from rehearsal.network import hosts_file
 from rehearsal.network.bridges import NETNS_DIR
 
+MAX_COMMAND_CHARS = 120
 
-def of(name: str) -> list[str]:
-    """Everything of the cloud ``name`` that is still here, one line each."""
+
+def find_leaks(name: str) -> list[str]:
+    """Return a line for each remaining process, namespace, link, mount, cgroup and file."""
     return [
-        *_processes(name),
-        *namespaces(name),
-        *_links(name),
-        *_mounts(name),
-        *_groups(name),
-        *_files(name),
+        *_find_processes(name),
+        *(f"namespace {namespace}" for namespace in find_namespaces(name)),
+        *_find_links(name),
+        *_find_mounts(name),
+        *_find_cgroups(name),
+        *_find_files(name),
     ]
 
 
-def _processes(name: str) -> list[str]:
-    """Processes whose command line names the cloud, its directory or its namespace, but for those that ask."""
-    marks = (
+def find_namespaces(name: str) -> list[str]:
+    """Return the names of the cloud's network namespaces."""
+    if not NETNS_DIR.exists():
+        return []
+    cloud = f"slip-{name}"
+    namespaces = (entry.name for entry in NETNS_DIR.iterdir())
+    return [entry for entry in namespaces if entry == cloud or entry.startswith(f"{cloud}-d")]
+
+
+def _find_processes(name: str) -> list[str]:
+    """Find processes whose command line has the cloud's name, directory or namespace."""
+    patterns = (
         f"--cloud\0{name}\0".encode(),
         f"{paths.cloud_dir(name)}/".encode(),
         f"slip-{name}-d".encode(),
     )
-    found, asking = [], _ancestors()
+    lines, excluded = [], _own_processes()
     for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) in asking:
+        if not entry.name.isdigit() or int(entry.name) in excluded:
             continue
         try:
             command = (entry / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        if any(mark in command for mark in marks):
-            found.append(
-                f"process {entry.name}: {command.replace(bytes(1), b' ').decode(errors='replace').strip()[:120]}"
-            )
-    return found
+        if any(pattern in command for pattern in patterns):
+            text = command.replace(b"\0", b" ").decode(errors="replace").strip()
+            lines.append(f"process {entry.name}: {text[:MAX_COMMAND_CHARS]}")
+    return lines
 
 
-def _ancestors() -> set[int]:
-    """This process, and those that started it: a shell or ``time`` has our command line in its own."""
-    found, pid = set(), os.getpid()
+def _own_processes() -> set[int]:
+    """Return this process and its ancestors: a shell's command line may contain this one's."""
+    pids, pid = set(), os.getpid()
     while pid:
-        found.add(pid)
+        pids.add(pid)
         pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    return found
+    return pids
 
 
-def namespaces(name: str) -> list[str]:
-    if not NETNS_DIR.exists():
-        return []
-    own = f"slip-{name}"
-    return [
-        f"namespace {entry.name}"
-        for entry in NETNS_DIR.iterdir()
-        if entry.name == own or entry.name.startswith(f"{own}-d")
-    ]
-
-
-def _links(name: str) -> list[str]:
-    """A host's end of a cloud's link lives on only while the namespace does; one whose peer is gone is listed by its alias."""
-    found = []
+def _find_links(name: str) -> list[str]:
+    """Find links by their alias: a link whose peer is gone is in no namespace of the cloud."""
+    lines = []
     for entry in Path("/sys/class/net").iterdir():
         alias = (entry / "ifalias").read_text().strip() if (entry / "ifalias").exists() else ""
         if alias == f"slip-{name}":
-            found.append(f"link {entry.name}")
-    return found
+            lines.append(f"link {entry.name}")
+    return lines
 
 
-def _mounts(name: str) -> list[str]:
+def _find_mounts(name: str) -> list[str]:
     directory = str(paths.cloud_dir(name))
     points = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
     return [
@@ -82,7 +84,7 @@ def _mounts(name: str) -> list[str]:
     ]
 
 
-def _groups(name: str) -> list[str]:
+def _find_cgroups(name: str) -> list[str]:
     root = Path("/sys/fs/cgroup")
     return [
         f"cgroup {path}"
@@ -90,8 +92,10 @@ def _groups(name: str) -> list[str]:
     ]
 
 
-def _files(name: str) -> list[str]:
-    found = [f"directory {paths.cloud_dir(name)}"] if paths.cloud_dir(name).exists() else []
-    return found + (
-        [f"names in {hosts.HOSTS}"] if hosts.HOSTS.exists() and hosts.names(name) else []
-    )
+def _find_files(name: str) -> list[str]:
+    lines = []
+    if paths.cloud_dir(name).exists():
+        lines.append(f"directory {paths.cloud_dir(name)}")
+    if hosts_file.HOSTS_FILE.exists() and hosts_file.read_names(name):
+        lines.append(f"names in {hosts_file.HOSTS_FILE}")
+    return lines

@@ -1,4 +1,4 @@
-"""A cloud's API as a process of this machine: whether it runs and answers, how it is started and ended."""
+"""The API of a cloud as a background process: its state, start and stop."""
 
 import contextlib
 import http.client
@@ -8,174 +8,177 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rehearsal.config import CloudConfig
+from rehearsal.polling import wait_until
+from rehearsal.subprocesses import find_process
 from toolchain.paths import ROOT
 
-START_SECONDS = 600
-"""Long enough to make the stock image, which happens once."""
-STOP_SECONDS = 20
-FREE_SECONDS = 2
-LAST_WORDS = 1500
+START_TIMEOUT_S = 600
+"""Long enough to build the stock image, which happens once."""
+STOP_TIMEOUT_S = 20
+PORT_TIMEOUT_S = 2
+HEALTH_TIMEOUT_S = 2
+MAX_LOG_CHARS = 1500
 
 
 class StartError(Exception):
-    """The API does not start; the message says why."""
+    """The API does not start; the message has the reason."""
 
 
-def _file(config: CloudConfig) -> Path:
-    return config.directory / "api.pid"
+def record_pid(config: CloudConfig) -> None:
+    """Record this process as the API of the cloud."""
+    _pid_file(config).write_text(str(os.getpid()))
 
 
-def claim(config: CloudConfig) -> None:
-    """Let this process be known as the cloud's API."""
-    _file(config).write_text(str(os.getpid()))
+def find_pid(config: CloudConfig) -> int | None:
+    """Return the process ID of the cloud's API, or None if it does not run."""
+    return find_process(_pid_file(config), "serve", config.name)
 
 
-def pid(config: CloudConfig) -> int | None:
-    """The API's process, if it is alive; a number that another program has by now is nobody's."""
-    try:
-        number = int(_file(config).read_text())
-        words = Path(f"/proc/{number}/cmdline").read_bytes().split(b"\0")
-    except (FileNotFoundError, ProcessLookupError, ValueError):
-        return None
-    return number if b"serve" in words and config.name.encode() in words else None
+def is_ready(config: CloudConfig) -> bool:
+    """Return whether the cloud's own API answers and its machines have started."""
+    return _get_health(config).get("ready") is True
 
 
-def answers(config: CloudConfig) -> bool:
-    """Whether the cloud's API is up and its machine kind has started; not if somebody else answers on its port."""
-    return pid(config) is not None and _health(config).get("ready") is True
+def _get_health(config: CloudConfig) -> dict[str, Any]:
+    """Return the response of the health endpoint; empty if the API does not run or answer.
 
-
-def _health(config: CloudConfig) -> dict[str, Any]:
-    """What the API says of itself; nothing if it does not answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", config.port, timeout=2)
+    Without the check of the process, another program on the port could pass for the API.
+    """
+    if find_pid(config) is None:
+        return {}
+    connection = http.client.HTTPConnection("127.0.0.1", config.port, timeout=HEALTH_TIMEOUT_S)
     try:
         connection.request("GET", "/_rehearsal/health")
-        told = json.loads(connection.getresponse().read())
+        body = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return {}
     finally:
         connection.close()
-    return told if isinstance(told, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
-def is_free(port: int) -> bool:
-    """Whether one can listen on the loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def is_port_free(port: int) -> bool:
+    """Return whether a process can listen on the loopback port."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            listener.bind(("127.0.0.1", port))
         except OSError:
             return False
     return True
 
 
-def becomes_free(port: int) -> bool:
-    """Likewise, with patience: one who was killed a moment ago may still have it."""
-    return any(is_free(port) for _ in _until(FREE_SECONDS))
+def wait_until_port_free(port: int) -> bool:
+    """Return whether the port is free, or soon becomes free: a killed process may still hold it."""
+    return wait_until(lambda: is_port_free(port), PORT_TIMEOUT_S)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def find_free_port() -> int:
+    """Return a loopback port that no process listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @contextlib.contextmanager
-def uninterrupted() -> Iterator[None]:
-    """A Ctrl-C meanwhile comes at the end: no process is started that nobody knows of."""
-    came: list[int] = []
-    former = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+def defer_interrupt() -> Iterator[None]:
+    """Delay Ctrl-C to the end of the block, so that each started process can be recorded."""
+    received: list[int] = []
+    former = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, former)
-    if came:
+    if received:
         raise KeyboardInterrupt
 
 
 def start(config: CloudConfig) -> "subprocess.Popen[bytes]":
-    """Begin to serve the cloud's API in the background, in a session of its own: a Ctrl-C here is none there."""
-    with _log(config).open("ab") as out:
+    """Start the API in the background, in its own session, which a Ctrl-C does not reach."""
+    with _log_file(config).open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
 
 
-def wait(config: CloudConfig, started: "subprocess.Popen[bytes] | None") -> None:
-    """Returns once the API answers; ``started`` is its process, if this one started it.
+def wait_until_ready(config: CloudConfig, started: "subprocess.Popen[bytes] | None") -> None:
+    """Wait until the API is ready; ``started`` is its process if this program started it.
 
     Raises:
-        StartError: it never will, or takes too long.
+        StartError: the API reports an error, ends, or takes too long.
     """
-    for _ in _until(START_SECONDS):
-        health = _health(config) if pid(config) is not None else {}
-        if health.get("ready") is True:
-            return
-        if "error" in health:
-            raise StartError(
-                f"cloud {config.name} does not start: {health['error']}\nmore in {config.directory / 'api.log'}"
-            )
-        if started.poll() is not None if started else pid(config) is None:
-            break
-    words = _log(config).read_text(errors="replace").strip()[-LAST_WORDS:]
-    raise StartError(f"cloud {config.name} does not start; the end of {_log(config)}:\n{words}")
+    health: dict[str, Any] = {}
+
+    def has_outcome() -> bool:
+        nonlocal health
+        health = _get_health(config)
+        has_ended = started.poll() is not None if started else find_pid(config) is None
+        return health.get("ready") is True or "error" in health or has_ended
+
+    wait_until(has_outcome, START_TIMEOUT_S)
+    if health.get("ready") is True:
+        return
+    if "error" in health:
+        raise StartError(
+            f"cloud {config.name} does not start: {health['error']}\n"
+            f"for details see {config.directory / 'api.log'}"
+        )
+    log = _log_file(config).read_text(errors="replace").strip()[-MAX_LOG_CHARS:]
+    raise StartError(f"cloud {config.name} does not start; the end of {_log_file(config)}:\n{log}")
 
 
-def end(config: CloudConfig) -> None:
-    """End the API, if it runs, and what it was running: asked first, killed after a while."""
-    number = pid(config)
-    if number is None:
+def stop(config: CloudConfig) -> None:
+    """Stop the API and its children, if it runs: SIGTERM, then SIGKILL after a timeout."""
+    pid = find_pid(config)
+    if pid is None:
         return
     with contextlib.suppress(ProcessLookupError):
-        _signal(number, signal.SIGTERM)
-        for _ in _until(STOP_SECONDS):
-            if _has_ended(number):
-                return
-        _signal(number, signal.SIGKILL)
+        _send_signal(pid, signal.SIGTERM)
+        if not wait_until(lambda: _has_ended(pid), STOP_TIMEOUT_S):
+            _send_signal(pid, signal.SIGKILL)
 
 
-def end_started(config: CloudConfig, started: "subprocess.Popen[bytes]") -> None:
-    """End a process that ``start`` gave, even one that is not yet known as the cloud's API."""
-    if started.poll() is None and pid(config) != started.pid:
+def stop_started(config: CloudConfig, started: "subprocess.Popen[bytes]") -> None:
+    """Stop a process that ``start`` returned, even if it has not recorded its ID yet."""
+    if started.poll() is None and find_pid(config) != started.pid:
         os.killpg(started.pid, signal.SIGTERM)
-    end(config)
+    stop(config)
     started.wait()
 
 
-def _has_ended(number: int) -> bool:
-    """Whether a process has let go of all that it had; one that is about to end has no words, but still its port."""
+def _has_ended(pid: int) -> bool:
+    """Return whether a process has released its port: ended, or a zombie.
+
+    ``/proc/PID/cmdline`` cannot tell: it is empty already while the process still exits.
+    """
     try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+        status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return True
+    return status.rpartition(")")[2].split()[0] in "ZX"
 
 
-def _signal(number: int, signal_number: signal.Signals) -> None:
-    """To its group where it leads one, as it does unless somebody runs it in the foreground."""
-    if os.getpgid(number) == number:
-        os.killpg(number, signal_number)
+def _send_signal(pid: int, signal_number: signal.Signals) -> None:
+    """Signal the process's group if it leads one; an API in the foreground does not."""
+    if os.getpgid(pid) == pid:
+        os.killpg(pid, signal_number)
     else:
-        os.kill(number, signal_number)
+        os.kill(pid, signal_number)
 
 
-def _log(config: CloudConfig) -> Path:
+def _pid_file(config: CloudConfig) -> Path:
+    return config.directory / "api.pid"
+
+
+def _log_file(config: CloudConfig) -> Path:
     return config.directory / "server.log"
-
-
-def _until(seconds: float) -> Iterator[None]:
-    """Poll: yields until ``seconds`` have passed."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.02)

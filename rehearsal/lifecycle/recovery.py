@@ -1,4 +1,4 @@
-"""A cloud whose facts are lost: its directory is there, but what ``up`` writes first into it is missing or damaged."""
+"""The clouds of this machine, found by directories and network links, even if a file is lost."""
 
 import re
 from pathlib import Path
@@ -6,47 +6,56 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from rehearsal import paths
-from rehearsal.config import NAME, PUBLIC_POOL, SLICE_PREFIX, CloudConfig
+from rehearsal.config import CLOUD_PREFIX, NAME_PATTERN, PUBLIC_POOL, CloudConfig
 
 LINKS = Path("/sys/class/net")
-SLICES = 2 ** (SLICE_PREFIX - PUBLIC_POOL.prefixlen)
+MAX_CLOUDS = 2 ** (CLOUD_PREFIX - PUBLIC_POOL.prefixlen)
 
 
-def names() -> list[str]:
-    """Every name under which there is a directory of a cloud, whole or not."""
+def cloud_names() -> list[str]:
+    """Return the name of every cloud that has a directory, including damaged clouds."""
     home = paths.state_root() / "clouds"
-    return (
-        sorted(
-            entry.name for entry in home.iterdir() if entry.is_dir() and re.match(NAME, entry.name)
-        )
-        if home.exists()
-        else []
+    entries = home.iterdir() if home.exists() else ()
+    return sorted(
+        entry.name for entry in entries if entry.is_dir() and re.match(NAME_PATTERN, entry.name)
     )
 
 
-def load(name: str) -> CloudConfig | None:
-    """The cloud's facts; None if they are missing or cannot be read."""
+def load_config(name: str) -> CloudConfig | None:
+    """Return the configuration of a cloud; None if it is missing or damaged."""
     try:
         return CloudConfig.load(name)
     except (FileNotFoundError, ValidationError, UnicodeDecodeError):
         return None
 
 
-def linked() -> dict[int, str]:
-    """Which slices have a link on this machine, and whose it is: also those of clouds whose state is elsewhere."""
-    found = {}
-    for index in range(SLICES):
+def linked_clouds() -> dict[int, str]:
+    """Return the index and namespace of each cloud that has a network link on this machine.
+
+    Clouds whose state is in another directory are included.
+    """
+    namespaces = {}
+    for index in range(MAX_CLOUDS):
         alias = LINKS / f"slip{index}" / "ifalias"
         if alias.exists():
-            found[index] = alias.read_text().strip()
-    return found
+            namespaces[index] = alias.read_text().strip()
+    return namespaces
 
 
-def guess(name: str) -> CloudConfig:
-    """Facts good enough to take down what is left of the cloud: its slice is the one that its link, if there is one, tells."""
-    links = linked()
-    own = [index for index, alias in links.items() if alias == f"slip-{name}"]
-    index = next(iter(own), next(index for index in range(SLICES + 1) if index not in links))
+def reconstruct_config(name: str) -> CloudConfig:
+    """Return a configuration that suffices to remove a cloud whose own is lost.
+
+    The cloud's link, if there is one, identifies its index.
+    """
+    linked = linked_clouds()
+    matching = [index for index, namespace in linked.items() if namespace == f"slip-{name}"]
+    unused = next(index for index in range(MAX_CLOUDS + 1) if index not in linked)
     return CloudConfig(
-        name=name, index=index, machines="nspawn", port=0, token="", spaces_key="", spaces_secret=""
+        name=name,
+        index=matching[0] if matching else unused,
+        machines="nspawn",
+        port=0,
+        token="",
+        spaces_key="",
+        spaces_secret="",
     )

@@ -1,1 +1,1 @@
-"""What stands behind a droplet: a real machine (nspawn) or none (memory)."""
+"""The machine behind a droplet: a real one (nspawn) or none (memory)."""

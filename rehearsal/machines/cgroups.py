@@ -1,19 +1,22 @@
-"""A droplet's share of this machine: memory and CPU by control groups, version 1 or 2.
+"""A droplet's memory and processor time on this machine: control groups of version 1 or 2.
 
-Version 1 is what the tests run on; version 2 is written by the kernel's documentation
-(Documentation/admin-guide/cgroup-v2.rst) and marked untested in docs/rehearsal.md.
+The tests run on version 1. The code for version 2 follows the kernel's documentation
+(Documentation/admin-guide/cgroup-v2.rst); docs/rehearsal.md marks it as untested.
 """
 
+import contextlib
 import os
 import signal
-import time
 from pathlib import Path
+
+from rehearsal.polling import wait_until
 
 ROOT = Path("/sys/fs/cgroup")
 CPU_PERIOD_US = 100_000
-CROWD = 8
-"""As how many processes all machines of a cloud count together where processors are short. By default a group counts as one,
-and every other process of this machine as one too: the machines would boot last."""
+CPU_SHARE_FACTOR = 8
+"""Processor shares of all machines of a cloud together, in shares of one process of the host. With
+the default of 1, machines would boot last on a busy host."""
+KILL_TIMEOUT_S = 20
 
 
 class Group:
@@ -32,12 +35,12 @@ class Group:
             if entry.is_dir() and not entry.is_symlink() and (entry / "cgroup.procs").exists()
         ]
 
-    def make(self, *, memory_mb: int, vcpus: int) -> None:
-        """Create the group, or set its limits anew.
+    def create(self, *, memory_mb: int, vcpus: int) -> None:
+        """Create the group, or update its limits.
 
         Args:
-            memory_mb: MiB that its processes may use together.
-            vcpus: processors' worth of time that they may use together.
+            memory_mb: the memory limit of all its processes, in MiB.
+            vcpus: the limit of their processor time, in processors.
         """
         for hierarchy in self._hierarchies():
             (hierarchy / self.path).mkdir(parents=True, exist_ok=True)
@@ -45,9 +48,9 @@ class Group:
             self._delegate()
             self._write(ROOT, "memory.max", str(memory_mb << 20))
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
-            (ROOT / self.path).parent.joinpath("cpu.weight").write_text(str(CROWD * 100))
+            (ROOT / self.path).parent.joinpath("cpu.weight").write_text(str(CPU_SHARE_FACTOR * 100))
             return
-        # A cpuset starts empty, and takes no process until each of its parents has processors and memory nodes.
+        # A cpuset is created empty, and accepts no process before each parent has processors and nodes.
         cpuset = ROOT / "cpuset"
         for group in [*reversed(Path(self.path).parents[:-1]), Path(self.path)]:
             for file in ("cpuset.cpus", "cpuset.mems"):
@@ -55,7 +58,9 @@ class Group:
         self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
         self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
         self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
-        (ROOT / "cpu" / self.path).parent.joinpath("cpu.shares").write_text(str(CROWD * 1024))
+        (ROOT / "cpu" / self.path).parent.joinpath("cpu.shares").write_text(
+            str(CPU_SHARE_FACTOR * 1024)
+        )
 
     def _delegate(self) -> None:
         for parent in reversed(Path(self.path).parents):
@@ -65,46 +70,46 @@ class Group:
         (hierarchy / self.path / file).write_text(value)
 
     def pids(self) -> list[int]:
-        """Every process in the group and in the groups below it, in any hierarchy."""
-        found: set[int] = set()
+        """Return every process in the group and in the groups below it, in any hierarchy."""
+        pids: set[int] = set()
         for hierarchy in self._hierarchies():
             for group in self._below(hierarchy):
                 try:
-                    found.update(int(line) for line in (group / "cgroup.procs").read_text().split())
+                    pids.update(int(line) for line in (group / "cgroup.procs").read_text().split())
                 except OSError:
-                    continue  # the group went away while we looked
-        return sorted(found)
+                    continue  # the group was removed meanwhile
+        return sorted(pids)
 
     def _below(self, hierarchy: Path) -> list[Path]:
-        """The group in one hierarchy and all groups below it, parents first; one that goes away meanwhile is left out."""
+        """Return the group and all groups below it in one hierarchy, parents first."""
         return [Path(directory) for directory, _, _ in os.walk(hierarchy / self.path)]
 
-    def kill(self, seconds: float = 20) -> None:
-        """Kill every process of the group and wait until they are gone.
+    def kill(self) -> None:
+        """Kill every process of the group and wait until they have ended.
 
         Raises:
-            TimeoutError: some are still there after ``seconds``.
+            TimeoutError: some still exist after ``KILL_TIMEOUT_S``.
         """
-        deadline = time.monotonic() + seconds
-        while pids := self.pids():
+
+        def is_empty() -> bool:
+            pids = self.pids()
             for pid in pids:
-                try:
+                with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    continue
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"processes {pids} of {self.path} outlive SIGKILL")
-            time.sleep(0.02)
+            return not pids
+
+        if not wait_until(is_empty, KILL_TIMEOUT_S):
+            raise TimeoutError(f"processes {self.pids()} of {self.path} outlive SIGKILL")
 
     def remove(self) -> None:
-        """Kill what is left in the group and remove it everywhere."""
+        """Kill the processes of the group and remove it from every hierarchy."""
         self.kill()
         for hierarchy in self._hierarchies():
             for group in reversed(self._below(hierarchy)):
                 group.rmdir()
 
     def remove_parent(self) -> None:
-        """Remove the group above, if no other group is left in it."""
+        """Remove the parent group if it is empty."""
         for hierarchy in self._hierarchies():
             parent = (hierarchy / self.path).parent
             if parent.exists() and not any(entry.is_dir() for entry in parent.iterdir()):

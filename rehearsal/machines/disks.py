@@ -1,7 +1,7 @@
 """Droplets' disks and snapshots: overlay layers on a stock image.
 
-A droplet writes to a layer of its own. A snapshot is a copy of that layer, with the list of layers below it,
-so a droplet made from it starts at once and shares all that did not change.
+A droplet writes to its own layer. A snapshot is a copy of that layer with the list of layers below
+it, so a droplet created from a snapshot starts at once and shares all unchanged files.
 """
 
 import json
@@ -16,7 +16,7 @@ from rehearsal.topology.protocol import MachineError
 
 @dataclass(frozen=True, kw_only=True)
 class Disk:
-    """One droplet's overlay: ``upper`` takes its writes, ``lower`` is below it, topmost first."""
+    """The overlay of one droplet: it writes to ``upper``; ``lower`` has the topmost layer first."""
 
     upper: Path
     work: Path
@@ -25,7 +25,7 @@ class Disk:
 
 
 class Disks:
-    """All disks and snapshots below a cloud's directory."""
+    """The disks and snapshots of a cloud."""
 
     def __init__(self, directory: Path) -> None:
         self._droplets = directory / "droplets"
@@ -35,11 +35,9 @@ class Disks:
         return self._droplets / str(droplet_id)
 
     def droplets(self) -> list[int]:
-        return (
-            sorted(int(entry.name) for entry in self._droplets.iterdir())
-            if self._droplets.exists()
-            else []
-        )
+        """Return the id of every droplet that has a disk."""
+        entries = self._droplets.iterdir() if self._droplets.exists() else ()
+        return sorted(int(entry.name) for entry in entries)
 
     def _layers(self, image: str) -> list[Path]:
         if image == stock.SLUG:
@@ -51,11 +49,11 @@ class Disks:
             raise MachineError(f"image {image} has no disk on this machine") from None
         return [home / "layer", *(Path(path) for path in below)]
 
-    def make(self, droplet_id: int, image: str) -> Disk:
-        """An empty layer on ``image``; what an interrupted attempt left is replaced.
+    def create(self, droplet_id: int, image: str) -> Disk:
+        """Create a disk on ``image``, and replace the disk of an interrupted attempt.
 
         Raises:
-            MachineError: the image's disk is not there.
+            MachineError: the image has no disk on this machine.
         """
         layers = self._layers(image)
         home = self.directory(droplet_id)
@@ -66,7 +64,7 @@ class Disks:
         return self.get(droplet_id)
 
     def get(self, droplet_id: int) -> Disk:
-        """The disk of a droplet that has one.
+        """Return the disk of a droplet.
 
         Raises:
             MachineError: it has none.
@@ -84,13 +82,13 @@ class Disks:
             shutil.rmtree(home)
 
     async def snapshot(self, droplet_id: int, image: str) -> int:
-        """Keep a copy of the droplet's layer as ``image``, whole or not at all; returns the layer's size in bytes."""
+        """Copy the droplet's layer to ``image`` atomically; return the size in bytes."""
         disk = self.get(droplet_id)
         home = self._images / image
         building = home.with_name(f"{image}.building")
-        for leftover in (home, building):
-            if leftover.exists():
-                shutil.rmtree(leftover)
+        for former in (home, building):
+            if former.exists():
+                shutil.rmtree(former)
         building.mkdir(parents=True)
         await run("cp", "-a", "--reflink=auto", disk.upper, building / "layer")
         (building / "below.json").write_text(json.dumps([str(layer) for layer in disk.lower]))
@@ -98,11 +96,11 @@ class Disks:
         return int((await run("du", "-sB1", home)).split()[0])
 
     def delete_image(self, image: str) -> None:
-        """Forget an image. Droplets made from it keep its layer: the directory goes when the cloud does, or when none uses it."""
+        """Delete an image. Its directory stays with the cloud if a droplet or snapshot uses the layer."""
         home = self._images / image
-        if home.exists() and not self._used(home / "layer"):
+        if home.exists() and not self._is_used(home / "layer"):
             shutil.rmtree(home)
 
-    def _used(self, layer: Path) -> bool:
+    def _is_used(self, layer: Path) -> bool:
         lists = [*self._droplets.glob("*/lower.json"), *self._images.glob("*/below.json")]
         return any(str(layer) in json.loads(file.read_text()) for file in lists)

@@ -1,86 +1,76 @@
-"""lxcfs: shows each machine its own memory and processors in /proc, as a droplet of its size would."""
+"""lxcfs: shows each machine its own memory and processors in /proc, like a droplet of its size."""
 
-import asyncio
 import os
 import signal
 import subprocess
 from pathlib import Path
 
-from rehearsal.subprocesses import CLEAN
+from rehearsal.polling import wait_until_async
+from rehearsal.subprocesses import CHILD_ENVIRONMENT, find_process
 from rehearsal.topology.protocol import MachineError
 
-FILES = ("cpuinfo", "loadavg", "meminfo", "swaps", "uptime")
-"""Not stat: with control groups of version 1 lxcfs counts no time there, and idle processors of this machine beat none."""
+PROC_FILES = ("cpuinfo", "loadavg", "meminfo", "swaps", "uptime")
+"""Without ``stat``: lxcfs measures no processor time with version 1 control groups, so idle
+processors of the host are more useful."""
 
-INSIDE = "/run/lxcfs"
+GUEST_MOUNT = "/run/lxcfs"
+START_TIMEOUT_S = 5
+STOP_TIMEOUT_S = 5
 
 
 class Lxcfs:
-    """One lxcfs process for a cloud, mounted at ``mount``; machines bind its files over theirs."""
+    """One lxcfs process for a cloud, mounted at ``mount``; machines bind-mount its files."""
 
     def __init__(self, mount: Path) -> None:
         self._mount = mount
-        self._pidfile = mount.with_name("lxcfs.pid")
+        self._pid_file = mount.with_name("lxcfs.pid")
+        self._log_file = mount.with_name("lxcfs.log")
 
-    def binds(self) -> list[str]:
-        """The options of systemd-nspawn. It binds into /proc from inside, hence the detour over /run."""
+    def bind_options(self) -> list[str]:
+        """Return options for systemd-nspawn, which binds into /proc only from inside the machine."""
         return [
-            f"--bind-ro={self._mount}:{INSIDE}",
-            *(f"--bind-ro={INSIDE}/proc/{name}:/proc/{name}" for name in FILES),
+            f"--bind-ro={self._mount}:{GUEST_MOUNT}",
+            *(f"--bind-ro={GUEST_MOUNT}/proc/{name}:/proc/{name}" for name in PROC_FILES),
         ]
 
-    def _mounted(self) -> bool:
-        try:
-            return os.path.ismount(self._mount) and (self._mount / "proc/meminfo").exists()
-        except OSError:
-            return False
-
     async def start(self) -> None:
-        """Start it if it is not running.
+        """Start lxcfs if it does not run.
 
         Raises:
-            MachineError: it does not come up.
+            MachineError: it does not start.
         """
-        if self._mounted():
+        if self._is_serving():
             return
         await self.stop()
         self._mount.mkdir(parents=True, exist_ok=True)
-        with self._mount.with_name("lxcfs.log").open("ab") as log:
+        options = ["--foreground", "--enable-cfs", f"--pidfile={self._pid_file}"]
+        with self._log_file.open("ab") as log:
             process = subprocess.Popen(
-                [
-                    "lxcfs",
-                    "--foreground",
-                    "--enable-cfs",
-                    f"--pidfile={self._pidfile}",
-                    str(self._mount),
-                ],
-                env=CLEAN,
+                ["lxcfs", *options, str(self._mount)],
+                env=CHILD_ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        for _ in range(100):
-            if self._mounted():
-                return
-            if process.poll() is not None:
-                break
-            await asyncio.sleep(0.05)
-        raise MachineError(f"lxcfs does not start: see {self._mount.with_name('lxcfs.log')}")
+        await wait_until_async(
+            lambda: self._is_serving() or process.poll() is not None, START_TIMEOUT_S
+        )
+        if not self._is_serving():
+            raise MachineError(f"lxcfs does not start: see {self._log_file}")
 
     async def stop(self) -> None:
-        """End the process, and the mount with it."""
-        if self._pidfile.exists():
-            try:
-                pid = int(self._pidfile.read_text())
-                if Path(f"/proc/{pid}/comm").read_text().strip() == "lxcfs":
-                    os.kill(pid, signal.SIGTERM)
-            except (FileNotFoundError, ProcessLookupError, ValueError):
-                pid = 0
-            for _ in range(100):
-                if not os.path.ismount(self._mount):
-                    break
-                await asyncio.sleep(0.05)
-            self._pidfile.unlink(missing_ok=True)
+        """Stop the process and remove its mount."""
+        pid = find_process(self._pid_file, "lxcfs")
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            await wait_until_async(lambda: not os.path.ismount(self._mount), STOP_TIMEOUT_S)
+        self._pid_file.unlink(missing_ok=True)
         if os.path.ismount(self._mount):
-            subprocess.run(["umount", "--lazy", self._mount], env=CLEAN, check=True)
+            subprocess.run(["umount", "--lazy", self._mount], env=CHILD_ENVIRONMENT, check=True)
+
+    def _is_serving(self) -> bool:
+        try:
+            return os.path.ismount(self._mount) and (self._mount / "proc/meminfo").exists()
+        except OSError:
+            return False

@@ -1,14 +1,14 @@
-"""Droplets with no machine behind them: for tests of the API and large plans."""
+"""Droplets without machines, for tests of the API and for large plans."""
 
 from rehearsal.config import CloudConfig
 from rehearsal.topology.protocol import MachineSpec, NetworkState
 
 SNAPSHOT_BYTES = 1_610_612_736
-"""What any snapshot weighs: 1.5 GiB."""
+"""The size of every snapshot: 1.5 GiB."""
 
 
 class MemoryMachines:
-    """Does at once whatever is asked; knows only which machines are on."""
+    """Completes every operation at once and stores only which machines are on."""
 
     enforces = False
 

@@ -1,8 +1,8 @@
-"""What a droplet is told before its first boot: the NoCloud seed that cloud-init reads, its resolver, and a unit
-that makes the container look like a machine.
+"""Files that a droplet's disk gets before its first boot.
 
-A real droplet gets the same from the metadata service, which answers here too; only cloud-init cannot ask it,
-because its DigitalOcean source ignores containers.
+They are the NoCloud seed for cloud-init, the resolver, and a unit that makes the container look like
+a machine. A real droplet gets the same data from the metadata service. It answers here too, but
+cloud-init's DigitalOcean data source ignores containers.
 """
 
 import json
@@ -13,35 +13,36 @@ from pathlib import Path
 from rehearsal.network.metadata import VENDOR_DATA
 from rehearsal.topology.protocol import MachineSpec
 
-ONLINE = "/run/rehearsal-online"
-"""Where the list of the machine's own processors is bound."""
+ONLINE_FILE = "/run/rehearsal-online"
+"""The bind-mounted file with the list of the droplet's processors."""
 
 UNIT = f"""\
 [Unit]
-Description=Control groups and processors as on a machine of its own
+Description=Show control groups and processors like a real machine
 DefaultDependencies=no
 Before=sysinit.target
 
 [Service]
 Type=oneshot
-# systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client makes groups in them.
+# systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client creates groups in them.
 ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mountpoint -q "$h" || continue; mount -o remount,rw,bind "$h"; done'
-ExecStart=/bin/mount --bind {ONLINE} /sys/devices/system/cpu/online
+ExecStart=/bin/mount --bind {ONLINE_FILE} /sys/devices/system/cpu/online
 """
 UNIT_NAME = "rehearsal-machine.service"
 
-LONGEST_HOSTNAME = 64
-"""What Linux takes."""
+MAX_HOSTNAME_CHARS = 64
+"""The limit of Linux."""
 _LABEL = re.compile("[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?")
 
 
 def hostname(name: str, droplet_id: int) -> str:
-    """The droplet's name if a host can have it, else what is left of it when all that no host can have is taken out."""
-    return ".".join(_LABEL.findall(name))[:LONGEST_HOSTNAME].rstrip(".-") or f"droplet-{droplet_id}"
+    """Return the droplet's name without the parts that no host name may have."""
+    valid = ".".join(_LABEL.findall(name))[:MAX_HOSTNAME_CHARS].rstrip(".-")
+    return valid or f"droplet-{droplet_id}"
 
 
 def write(upper: Path, spec: MachineSpec, resolver: IPv4Address) -> None:
-    """Put the seed and /etc/resolv.conf into the droplet's layer; only root inside may read the user data."""
+    """Write the files to the droplet's layer; in the droplet only root may read the user data."""
     seed = upper / "var/lib/cloud/seed/nocloud"
     seed.mkdir(parents=True, exist_ok=True)
     host = hostname(spec.name, spec.id)

@@ -1,7 +1,7 @@
-"""The stock image debian-12-x64, made by debootstrap from Debian's packages, once for every cloud of this machine.
+"""The stock image debian-12-x64, built by debootstrap once for all clouds of this machine.
 
-It holds what DigitalOcean's image of that name holds and our provisioners may rely on, and no more of note:
-the list is in docs/rehearsal.md. Kept outside the checkout; its name tells its recipe.
+It has the packages of DigitalOcean's image that our provisioners rely on; docs/rehearsal.md lists
+them. The image is outside the checkout. Its directory name contains a hash of its recipe.
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from rehearsal import paths
-from rehearsal.subprocesses import CLEAN, run
+from rehearsal.subprocesses import CHILD_ENVIRONMENT, run
 
 SLUG = "debian-12-x64"
 SUITE = "bookworm"
@@ -23,31 +23,43 @@ PACKAGES = [
     "libpam-systemd",
     "locales",
     "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+    "udev",
 ]
-PACKAGES += ["openssh-server", "procps", "python3", "sudo", "systemd", "systemd-sysv", "udev"]
-LATER = ("cloud-init",)
-"""Fails in debootstrap's own list, so apt installs it in the finished root."""
+APT_PACKAGES = ("cloud-init",)
+"""Packages that debootstrap fails to install, so apt installs them afterwards."""
+
+INSTALL = ("apt-get", "install", "-y", "-q", "--no-install-recommends")
 
 FILES = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
-    # Empty, not "uninitialized": systemd fills it in at boot without enabling every unit as on a first boot.
+    # Empty, not "uninitialized": at a first boot systemd would enable every unit.
     "etc/machine-id": "",
-    # Addresses are there before the machine boots (rehearsal/network/bridges.py), and the seed replaces the metadata
-    # service for cloud-init, whose DigitalOcean source ignores containers.
-    "etc/cloud/cloud.cfg.d/90_rehearsal.cfg": "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n",
+    # rehearsal/network/bridges.py sets the addresses before the machine boots. The seed replaces the
+    # metadata service, because cloud-init's DigitalOcean data source ignores containers.
+    "etc/cloud/cloud.cfg.d/90_rehearsal.cfg": (
+        "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n"
+    ),
 }
 
 
 def directory() -> Path:
-    """Where the image is, or will be, for this recipe."""
-    recipe = repr((SUITE, PACKAGES, LATER, FILES))
-    return (
-        paths.cache_root() / "images" / f"{SLUG}-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    )
+    """Return the directory of the image of this recipe, whether it exists or not."""
+    recipe = repr((SUITE, PACKAGES, APT_PACKAGES, FILES))
+    digest = hashlib.sha256(recipe.encode()).hexdigest()
+    return paths.cache_root() / "images" / f"{SLUG}-{digest[:12]}"
 
 
 async def _mirror() -> list[str]:
-    """The Debian archive that this machine itself installs from, if it has one for the suite; else debootstrap's own default."""
+    """Return the Debian archive in this machine's apt sources, if it has the suite.
+
+    Without one debootstrap uses its default.
+    """
     if shutil.which("apt-get") is None:
         return []
     targets = await run(
@@ -57,17 +69,17 @@ async def _mirror() -> list[str]:
         "$(REPO_URI) $(CODENAME) $(LABEL)",
         "Created-By: Packages",
     )
-    found = [
+    archives = [
         line.split()[0] for line in targets.splitlines() if line.split()[1:] == [SUITE, "Debian"]
     ]
-    return found[:1]
+    return archives[:1]
 
 
 async def ensure() -> Path:
-    """Make the image if it is not there; about two minutes, and none the next time.
+    """Build the image if it does not exist, which takes about two minutes; return its directory.
 
     Raises:
-        CommandError: a package could not be installed.
+        CommandError: a package cannot be installed.
     """
     image = directory()
     if image.exists():
@@ -83,22 +95,22 @@ async def ensure() -> Path:
             building,
             *await _mirror(),
         )
-        inside = (
+        in_image = (
             "chroot",
             building,
             "env",
             "-i",
-            f"PATH={CLEAN['PATH']}",
+            f"PATH={CHILD_ENVIRONMENT['PATH']}",
             "DEBIAN_FRONTEND=noninteractive",
             "HOME=/root",
         )
-        await run(*inside, "apt-get", "update", "-q")
-        await run(*inside, "apt-get", "install", "-y", "-q", "--no-install-recommends", *LATER)
-        await run(*inside, "apt-get", "clean")
+        await run(*in_image, "apt-get", "update", "-q")
+        await run(*in_image, *INSTALL, *APT_PACKAGES)
+        await run(*in_image, "apt-get", "clean")
         for name, text in FILES.items():
             (building / name).write_text(text)
-        for secret in (building / "etc/ssh").glob("ssh_host_*"):
-            secret.unlink()
+        for host_key in (building / "etc/ssh").glob("ssh_host_*"):
+            host_key.unlink()
         (building / "etc/hostname").unlink(missing_ok=True)
         (building / "etc/resolv.conf").unlink(missing_ok=True)
         building.rename(image)

@@ -40,9 +40,9 @@ def address(config: CloudConfig, name: str) -> IPv4Address | None:
     if not name.lower().endswith(f".{config.domain}"):
         return None
     if labels == ["releases"]:
-        return config.releases
+        return config.releases_address
     if len(labels) >= 2 and labels[-1] == "spaces" and labels[-2] in SPACES_REGIONS:
-        return config.spaces
+        return config.spaces_address
     return None
 
 

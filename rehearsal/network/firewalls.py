@@ -18,7 +18,7 @@ from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 from typing import Literal
 
 from rehearsal.config import CloudConfig
-from rehearsal.network.bridges import METADATA
+from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.subprocesses import run
 from rehearsal.topology.protocol import ANCHORS, NetworkState, Rule
 
@@ -168,9 +168,11 @@ def _filter(config: CloudConfig, network_state: NetworkState) -> list[str]:
     platform = [
         f"{config.gateway} . udp . 53",
         f"{config.gateway} . tcp . 53",
-        f"{METADATA} . tcp . 80",
+        f"{METADATA_ADDRESS} . tcp . 80",
     ]
-    served = [f"{address} . tcp . 80" for address in (config.spaces, config.releases)]
+    served = [
+        f"{address} . tcp . 80" for address in (config.spaces_address, config.releases_address)
+    ]
     served += [
         f"{balancer.public} . tcp . {forward.entry_port}"
         for balancer in network_state.balancers

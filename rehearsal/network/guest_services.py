@@ -10,7 +10,7 @@ from typing import Any
 
 from rehearsal.config import CloudConfig
 from rehearsal.network import dns, metadata, releases
-from rehearsal.network.bridges import METADATA
+from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.topology.network_state_file import NetworkStateFile
 
 HTTP = 80
@@ -27,7 +27,7 @@ class Web(socketserver.ThreadingTCPServer):
         super().__init__((str(address), HTTP), handler)
 
 
-def main(config: CloudConfig) -> None:
+def serve(config: CloudConfig) -> None:
     """Serve until told to end. The file ``inside.ready`` in the cloud's directory appears once every port is open.
 
     Raises:
@@ -37,10 +37,10 @@ def main(config: CloudConfig) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     network_state = NetworkStateFile(config)
-    with socket.create_server((str(config.spaces), HTTP), backlog=128) as listener:
+    with socket.create_server((str(config.spaces_address), HTTP), backlog=128) as listener:
         servers: list[socketserver.BaseServer] = [
-            Web(METADATA, metadata.handler(config, network_state)),
-            Web(config.releases, releases.handler(config)),
+            Web(METADATA_ADDRESS, metadata.handler(config, network_state)),
+            Web(config.releases_address, releases.handler(config)),
             *dns.servers(dns.Responder(config, network_state.current), config.gateway),
         ]
         for server in servers:

@@ -39,7 +39,7 @@ KNOWN = slice(5, 13)
 RUNNING = "2"
 
 
-class Balancers:
+class LoadBalancers:
     """The one HAProxy process of a cloud. It outlives the API server and is found again by its configuration file."""
 
     def __init__(self, config: CloudConfig) -> None:
@@ -77,7 +77,7 @@ class Balancers:
         async with self._one_at_a_time:
             await self._end()
 
-    async def up(self) -> dict[str, set[IPv4Address]]:
+    async def find_serving_targets(self) -> dict[str, set[IPv4Address]]:
         """The targets that receive requests, by balancer; a balancer without any is missing."""
         serving: dict[str, set[IPv4Address]] = {}
         for (pool, target), known in (await self._known()).items():

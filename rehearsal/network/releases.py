@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rehearsal import paths
 from rehearsal.config import CloudConfig
-from rehearsal.subprocesses import CLEAN
+from rehearsal.subprocesses import CHILD_ENVIRONMENT
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -111,7 +111,7 @@ def _sign(config: CloudConfig, file: Path) -> None:
         # gpg leaves an agent behind.
         subprocess.run(
             ["gpgconf", "--homedir", str(home), "--kill", "all"],
-            env=CLEAN,
+            env=CHILD_ENVIRONMENT,
             check=True,
             capture_output=True,
         )
@@ -119,4 +119,6 @@ def _sign(config: CloudConfig, file: Path) -> None:
 
 def _gpg(home: Path, *arguments: str) -> str:
     command = ["gpg", "--batch", "--quiet", "--homedir", str(home), *arguments]
-    return subprocess.run(command, env=CLEAN, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        command, env=CHILD_ENVIRONMENT, check=True, capture_output=True, text=True
+    ).stdout

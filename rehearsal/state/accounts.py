@@ -65,15 +65,11 @@ class Accounts:
     """All accounts of a cloud as they are now; asking again costs one look at the file's age."""
 
     def __init__(self, config: CloudConfig) -> None:
-        self._config = config
-        self._stamp, self._found = atomic_file.stamp(_file(config)), _read(config)
+        self._file = atomic_file.CachedFile(_file(config), lambda: _read(config))
 
     def all(self) -> list[Account]:
         """The default one first."""
-        stamp = atomic_file.stamp(_file(self._config))
-        if stamp != self._stamp:
-            self._found, self._stamp = _read(self._config), stamp
-        return self._found
+        return self._file.current()
 
     def get(self, name: str) -> Account:
         """Raises: KeyError if there is none of that name."""

@@ -22,8 +22,8 @@ def free_public(store: Store, config: CloudConfig) -> Iterator[IPv4Address]:
     return _free(
         store,
         "public",
-        config.first_free,
-        config.public.broadcast_address,
+        config.first_assignable_address,
+        config.public_network.broadcast_address,
         taken,
         "public addresses",
     )

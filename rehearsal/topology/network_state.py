@@ -77,7 +77,7 @@ def machine_spec(store: Store, config: CloudConfig, droplet: Droplet) -> Machine
         public=Interface(
             mac=mac(droplet.id, 0),
             address=droplet.public,
-            network=config.public,
+            network=config.public_network,
             gateway=config.gateway,
         ),
         private=Interface(

@@ -1,6 +1,5 @@
-"""The fabric as the processes inside the cloud's namespace read it: from a file, again whenever it changes."""
+"""The network state as a file, for the processes that serve in the cloud's network namespace."""
 
-import threading
 from pathlib import Path
 
 from rehearsal import atomic_file
@@ -8,20 +7,28 @@ from rehearsal.config import CloudConfig
 from rehearsal.topology.protocol import NetworkState
 
 
+def _path(config: CloudConfig) -> Path:
+    return config.directory / "network_state.json"
+
+
+def write(config: CloudConfig, network_state: NetworkState) -> None:
+    """Replace the file. Only root may read it, because it contains the droplets' user data."""
+    atomic_file.write(_path(config), network_state.model_dump_json().encode())
+
+
 class NetworkStateFile:
-    """``network_state.json`` of a cloud. It is replaced as a whole by its writer; until it is there, the fabric is empty."""
+    """A reader of ``network_state.json``; the network state is empty while there is no file."""
 
     def __init__(self, config: CloudConfig) -> None:
-        self._file: Path = config.directory / "fabric.json"
-        self._stamp: atomic_file.Stamp | None = None
-        self._fabric = NetworkState()
-        self._lock = threading.Lock()
+        self._path = _path(config)
+        self._file = atomic_file.CachedFile(self._path, self._parse)
 
     def current(self) -> NetworkState:
-        """The fabric as last written."""
-        with self._lock:
-            stamp = atomic_file.stamp(self._file)
-            if stamp and stamp != self._stamp:
-                self._fabric = NetworkState.model_validate_json(self._file.read_bytes())
-                self._stamp = stamp
-            return self._fabric
+        """Return the network state as last written."""
+        return self._file.current()
+
+    def _parse(self) -> NetworkState:
+        try:
+            return NetworkState.model_validate_json(self._path.read_bytes())
+        except FileNotFoundError:
+            return NetworkState()

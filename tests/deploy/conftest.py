@@ -59,7 +59,7 @@ def project(
     # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
     (tmp_path / "modules/pip.py").write_text("print([])\n")
     (tmp_path / "credentials/credentials.json").write_text(
-        environment.credentials(secrets_url, TOKEN)
+        environment.pulumi_credentials(secrets_url, TOKEN)
     )
     (tmp_path / "passphrase").write_text("only for stacks that `pulumi stack init` makes")
     for name, value in {

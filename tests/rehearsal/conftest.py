@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
 from rehearsal.times import Times
 from tests.rehearsal.support import coverage
 from tests.rehearsal.support.client import Client, running
 
-UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_000)
+UNLIMITED = RateLimits(per_hour=1_000_000, per_minute=1_000_000, key_lists_per_minute=1_000_000)
 
 BRISK = Times(least=0.02)
 """Tests wait for states instead of seeing them pass by; those of times have their own."""

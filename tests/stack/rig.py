@@ -21,7 +21,7 @@ from infra import mtls
 from infra.mtls import Access
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import leak_check
-from rehearsal.lifecycle.environment import whole
+from rehearsal.lifecycle.environment import all_variables
 from tests.stack import known_secrets
 
 CHECKOUT = Path(__file__).parents[2]
@@ -80,12 +80,12 @@ class Rig:
         copy_checkout(self._pristine)
         self.reset()
         self.rehearsal("up", "--quiet", *words)
-        self.environment = {**os.environ, **whole(CloudConfig.load(self.name))}
+        self.environment = {**os.environ, **all_variables(CloudConfig.load(self.name))}
 
     def stop(self) -> None:
         """Take the cloud down. What it left behind fails the test that owns it."""
         self.rehearsal("down")
-        assert leak_check.of(self.name) == []
+        assert leak_check.find_leaks(self.name) == []
 
     def rehearsal(self, *words: str) -> None:
         command = [sys.executable, "-m", "rehearsal", words[0], "--cloud", self.name, *words[1:]]

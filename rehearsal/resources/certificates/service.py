@@ -112,7 +112,9 @@ def _is_ours(cloud: Cloud, name: str) -> bool:
 
 async def _prove(cloud: Cloud, certificate: Certificate) -> None:
     """The domains must still be the account's when the time has come."""
-    await asyncio.sleep(cloud.times.remaining("certificate", "create", certificate.created_at))
+    await asyncio.sleep(
+        cloud.times.remaining_seconds("certificate", "create", certificate.created_at)
+    )
     if cloud.store.get(Certificate, certificate.id) is None:
         return
     step = (

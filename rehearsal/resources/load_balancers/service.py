@@ -129,7 +129,7 @@ def resume(cloud: Cloud) -> None:
 
 async def _bring_up(cloud: Cloud, id: str, since: str) -> None:
     try:
-        async with cloud.times.at_least("load_balancer", "create", since):
+        async with cloud.times.enforce_minimum("load_balancer", "create", since):
             await cloud.network.reconcile()
         step = states.FORWARDING
     except MachineError as error:

@@ -14,7 +14,7 @@ import requests
 
 from rehearsal.__main__ import main
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
 from rehearsal.state.accounts import DEFAULT, Accounts
@@ -110,7 +110,7 @@ def test_limits_are_changed_while_the_cloud_runs(
 def test_what_cannot_be_an_account(
     config: CloudConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    assert main(["account", "--cloud", config.name, *arguments]) == 1
+    assert main(["account", "--cloud", config.name, *arguments]) == 2
     assert message in capsys.readouterr().err
     assert [account.name for account in Accounts(config).all()] == [DEFAULT]
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_an_account(
 def test_env_of_an_account_that_is_not_there(
     config: CloudConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["env", "--cloud", config.name, "--account", "nobody"]) == 1
+    assert main(["env", "--cloud", config.name, "--account", "nobody"]) == 2
     assert "there is no account nobody" in capsys.readouterr().err
 
 
@@ -192,7 +192,7 @@ def test_an_account_s_requests_spend_nobody_else_s_limit(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
     token = accounts.ensure(config, "other", {}).token
-    with running(config, machines, Limits(hour=3, minute=100)) as api:
+    with running(config, machines, RateLimits(per_hour=3, per_minute=100)) as api:
         for _ in range(5):
             stranger = requests.get(
                 f"{api.url}/v2/account", headers={"Authorization": "Bearer nobody"}, timeout=5

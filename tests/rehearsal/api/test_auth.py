@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from tests.rehearsal.support.client import Client, running, serving, until
 from tests.rehearsal.support.machines import UnstartedMachines
@@ -41,7 +41,7 @@ def test_a_cloud_that_does_not_start_says_why(config: CloudConfig) -> None:
 def test_bursts_are_limited_and_told_when_to_come_again(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
-    with running(config, machines, Limits(hour=100, minute=2)) as api:
+    with running(config, machines, RateLimits(per_hour=100, per_minute=2)) as api:
         for remaining in ("99", "98"):
             assert api.http.get(f"{api.url}/v2/account").headers["ratelimit-remaining"] == remaining
         refused = api.http.get(f"{api.url}/v2/account")

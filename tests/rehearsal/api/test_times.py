@@ -11,7 +11,7 @@ from rehearsal import times
 from rehearsal.api.worker import Worker
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from rehearsal.times import LEAST, DropletTimes, Times, TimesError
+from rehearsal.times import DEFAULT_MINIMUM_S, DropletTimes, Times, TimesError
 from rehearsal.topology.protocol import MachineError
 from tests.rehearsal.support.client import Client, running
 from tests.rehearsal.support.machines import BrokenMachines
@@ -32,23 +32,29 @@ def _age(start: str, end: str) -> float:
 def test_a_file_names_what_it_changes(tmp_path: Path) -> None:
     file = tmp_path / "times.toml"
     file.write_text("least = 1\n[droplet]\ncreate = 30\n[load_balancer]\ncreate = 0.5\n")
-    read = times.read(str(file))
-    assert (read.seconds("droplet", "create"), read.seconds("load_balancer", "create")) == (30, 0.5)
-    assert (read.seconds("droplet", "rename"), read.seconds("droplet", "destroy")) == (1, 0)
+    read = times.load_times(str(file))
+    assert (
+        read.minimum_seconds("droplet", "create"),
+        read.minimum_seconds("load_balancer", "create"),
+    ) == (30, 0.5)
+    assert (
+        read.minimum_seconds("droplet", "rename"),
+        read.minimum_seconds("droplet", "destroy"),
+    ) == (1, 0)
 
 
 def test_without_a_file_all_that_a_client_may_look_at_takes_a_moment() -> None:
     assert {
-        Times().seconds(*change)
+        Times().minimum_seconds(*change)
         for change in (("droplet", "create"), ("image", "transfer"), ("load_balancer", "create"))
-    } == {LEAST}
+    } == {DEFAULT_MINIMUM_S}
 
 
 def test_the_real_ones_name_every_change() -> None:
-    real = times.read("real")
+    real = times.load_times("real")
     for table in (real.droplet, real.image, real.reserved_ip, real.load_balancer, real.certificate):
         assert table.model_fields_set == set(type(table).model_fields)
-    assert real.seconds("droplet", "create") > 10 * LEAST
+    assert real.minimum_seconds("droplet", "create") > 10 * DEFAULT_MINIMUM_S
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,7 @@ def test_a_file_with_a_mistake_is_told_key_value_and_remedy(
     file = tmp_path / "times.toml"
     file.write_text(text)
     with pytest.raises(TimesError) as error:
-        times.read(str(file))
+        times.load_times(str(file))
     assert all(word in str(error.value) for word in [str(file), *told]), str(error.value)
 
 
@@ -80,22 +86,22 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(
         TimesError, match=r"nothing\.toml cannot be read: No such file.*--times real"
     ):
-        times.read(str(tmp_path / "nothing.toml"))
+        times.load_times(str(tmp_path / "nothing.toml"))
 
 
 def test_what_remains_counts_from_the_beginning_and_is_never_too_little() -> None:
     slow = Times(droplet=DropletTimes(create=100))
-    assert 98 <= slow.remaining("droplet", "create", _ago(0)) <= 100
-    assert 58 <= slow.remaining("droplet", "create", _ago(40)) <= 62
-    assert slow.remaining("droplet", "create", _ago(102)) == 0
-    assert slow.remaining("droplet", "create", _ago(-50)) == 100, (
+    assert 98 <= slow.remaining_seconds("droplet", "create", _ago(0)) <= 100
+    assert 58 <= slow.remaining_seconds("droplet", "create", _ago(40)) <= 62
+    assert slow.remaining_seconds("droplet", "create", _ago(102)) == 0
+    assert slow.remaining_seconds("droplet", "create", _ago(-50)) == 100, (
         "a clock that was set back makes nothing longer"
     )
 
 
 def test_work_that_fails_takes_its_time_too() -> None:
     async def work() -> None:
-        async with Times(least=0.3).at_least("droplet", "create", _ago(0)):
+        async with Times(least=0.3).enforce_minimum("droplet", "create", _ago(0)):
             raise MachineError("no disk left")
 
     start = time.monotonic()

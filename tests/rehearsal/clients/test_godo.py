@@ -11,7 +11,7 @@ import pytest
 
 from rehearsal import limits
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from tests.rehearsal.support.client import Client, running
 
@@ -82,8 +82,8 @@ def test_godo_makes_changes_and_deletes_all_there_is(
 @pytest.fixture
 def strict(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     """A cloud that lets 5 requests through in its minute of two seconds."""
-    monkeypatch.setattr(limits, "MINUTE", 2)
-    with running(config, MemoryMachines(config), Limits(minute=5)) as client:
+    monkeypatch.setattr(limits, "MINUTE_S", 2)
+    with running(config, MemoryMachines(config), RateLimits(per_minute=5)) as client:
         yield client
 
 

@@ -13,7 +13,7 @@ import requests
 
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import leak_check
-from rehearsal.lifecycle.environment import whole
+from rehearsal.lifecycle.environment import all_variables
 from toolchain import tools
 
 CLOUD = "packertest"
@@ -83,7 +83,7 @@ class Cloud:
         config = CloudConfig.load(CLOUD)
         self._environment = {
             **os.environ,
-            **whole(config),
+            **all_variables(config),
             "PACKER_CONFIG_DIR": str(self.directory),
         }
         self._api = f"{config.api_url}/v2"
@@ -94,7 +94,7 @@ class Cloud:
     def __exit__(self, *_: object) -> None:
         self._http.close()
         self.rehearsal("down")
-        assert leak_check.of(CLOUD) == []
+        assert leak_check.find_leaks(CLOUD) == []
 
     def rehearsal(self, verb: str, *words: str) -> None:
         command = [sys.executable, "-m", "rehearsal", verb, "--cloud", CLOUD, *words]

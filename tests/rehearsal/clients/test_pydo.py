@@ -12,7 +12,7 @@ from pydo import Client as Pydo
 
 from rehearsal import limits
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from tests.rehearsal.resources.test_keys import KEY
 from tests.rehearsal.support.client import Client, running, until
@@ -312,6 +312,6 @@ def test_what_is_wrong_is_refused(api: Client, do: Any) -> None:
 
 def test_the_rate_limit_is_waited_for(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a cloud that lets 5 requests through in its minute of two seconds."""
-    monkeypatch.setattr(limits, "MINUTE", 2)
-    with running(config, MemoryMachines(config), Limits(minute=5)) as api, pydo(api) as do:
+    monkeypatch.setattr(limits, "MINUTE_S", 2)
+    with running(config, MemoryMachines(config), RateLimits(per_minute=5)) as api, pydo(api) as do:
         assert [do.account.get()["account"]["status"] for _ in range(7)] == ["active"] * 7

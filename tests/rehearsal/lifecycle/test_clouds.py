@@ -22,10 +22,10 @@ from rehearsal import paths
 from rehearsal.__main__ import main
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
-from rehearsal.lifecycle import clients, clouds, leak_check, process
-from rehearsal.lifecycle.recovery import guess
-from rehearsal.limits import REAL
-from rehearsal.network import dns, hosts
+from rehearsal.lifecycle import clients, clouds, leak_check, preparation, process
+from rehearsal.lifecycle.recovery import reconstruct_config
+from rehearsal.limits import DIGITALOCEAN_LIMITS
+from rehearsal.network import dns, hosts_file
 
 ROOT = Path(__file__).parents[3]
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
@@ -143,7 +143,7 @@ def test_what_is_told_of_spaces_is_what_there_is(rehearsal: Commands) -> None:
         subprocess.run(["bash", "-c", rehearsal("env").out], capture_output=True, check=True).stderr
         == b""
     )
-    named = clients.told(config.model_copy(update={"machines": "nspawn"}))
+    named = clients.format_instructions(config.model_copy(update={"machines": "nspawn"}))
     assert "aws --endpoint-url" in named and served not in named
 
 
@@ -207,7 +207,9 @@ def test_settings_stay_until_others_are_given(rehearsal: Commands, tmp_path: Pat
     assert answer.json()["droplets"][0]["status"] == "new"
     told = rehearsal.status()
     assert (told["requests_a_minute"], told["times"]) == (66, {"droplet": {"create": 3600.0}})
-    changed = rehearsal.up("--times", "fast", "--requests-an-hour", str(REAL.hour))
+    changed = rehearsal.up(
+        "--times", "fast", "--requests-an-hour", str(DIGITALOCEAN_LIMITS.per_hour)
+    )
     assert (changed.token, changed.port, changed.requests_a_minute) == (
         config.token,
         config.port,
@@ -236,7 +238,7 @@ def test_up_finds_what_is_up(rehearsal: Commands) -> None:
 def test_bad_input_changes_nothing(
     rehearsal: Commands, tmp_path: Path, words: list[str], told: list[str]
 ) -> None:
-    said = rehearsal("up", "--machines", "memory", *words, code=1).err
+    said = rehearsal("up", "--machines", "memory", *words, code=2).err
     assert all(word in said for word in told), said
     assert list(tmp_path.iterdir()) == []
 
@@ -254,14 +256,15 @@ def test_a_limit_that_is_none(rehearsal: Commands, verb: str, limit: str) -> Non
 @pytest.mark.parametrize("port", ["0", "-1", "70000"])
 def test_a_port_of_spaces_that_is_none(rehearsal: Commands, port: str) -> None:
     rehearsal.up()
-    assert f"port {port} is none" in rehearsal("spaces", f"--port={port}", code=1).err
+    message = rehearsal("spaces", f"--port={port}", code=2).err
+    assert f"port {port} is out of range" in message
 
 
 def test_bad_times_leave_a_cloud_as_it_is(rehearsal: Commands, tmp_path: Path) -> None:
     config = rehearsal.up()
     (tmp_path / "bad.toml").write_text("[droplet]\ncreate = -1\n")
     assert (
-        "droplet.create = -1" in rehearsal("up", "--times", str(tmp_path / "bad.toml"), code=1).err
+        "droplet.create = -1" in rehearsal("up", "--times", str(tmp_path / "bad.toml"), code=2).err
     )
     assert (CloudConfig.load(ONE), rehearsal.status()["state"]) == (config, "up")
 
@@ -270,7 +273,7 @@ def test_a_port_that_is_taken_is_told_before_anything_is_made(
     rehearsal: Commands, taken: int, tmp_path: Path
 ) -> None:
     said = rehearsal("up", "--machines", "memory", "--port", str(taken), code=1).err
-    assert f"port {taken} of 127.0.0.1 is taken" in said and "--port" in said
+    assert f"port {taken} of 127.0.0.1 is in use" in said and "--port" in said
     assert list(tmp_path.iterdir()) == []
 
 
@@ -278,10 +281,10 @@ def test_a_port_that_was_taken_meanwhile_is_not_mistaken_for_the_cloud(
     rehearsal: Commands, taken: int
 ) -> None:
     config = rehearsal.up()
-    process.end(config)
+    process.stop(config)
     config.model_copy(update={"port": taken}).save()
     assert rehearsal.status()["state"] == "down"
-    assert f"port {taken} of 127.0.0.1 is taken" in rehearsal("up", code=1).err
+    assert f"port {taken} of 127.0.0.1 is in use" in rehearsal("up", code=1).err
 
 
 def test_what_cannot_be_changed_says_so(rehearsal: Commands) -> None:
@@ -295,7 +298,7 @@ def test_what_cannot_be_changed_says_so(rehearsal: Commands) -> None:
 def test_a_stale_pid_is_nobodys(rehearsal: Commands) -> None:
     """It is another program's by now, which must neither be taken for the API nor be ended."""
     config = rehearsal.up()
-    process.end(config)
+    process.stop(config)
     with subprocess.Popen(["sleep", "600"]) as sleeper:
         try:
             for stale in (str(sleeper.pid), "", "x"):
@@ -303,7 +306,7 @@ def test_a_stale_pid_is_nobodys(rehearsal: Commands) -> None:
                 assert rehearsal.status()["state"] == "down"
                 rehearsal("up", "--quiet")
                 assert rehearsal.status()["state"] == "up"
-                process.end(config)
+                process.stop(config)
             (config.directory / "api.pid").write_text(str(sleeper.pid))
             rehearsal("down")
             assert sleeper.poll() is None
@@ -339,7 +342,7 @@ def test_a_cloud_that_is_half_there_is_told_and_removed(
     other = rehearsal.up(cloud=OTHER)
     assert droplets(other) == []
     rehearsal("down")
-    assert leak_check.of(ONE) == []
+    assert leak_check.find_leaks(ONE) == []
     rehearsal.up()
 
 
@@ -351,7 +354,7 @@ def test_what_a_lost_cloud_had_is_guessed_without_touching_others(
         (tmp_path / f"slip{index}").mkdir()
         (tmp_path / f"slip{index}" / "ifalias").write_text(f"{owner}\n")
     monkeypatch.setattr("rehearsal.lifecycle.recovery.LINKS", tmp_path)
-    assert (guess(ONE).index, guess(OTHER).index) == (1, 2)
+    assert (reconstruct_config(ONE).index, reconstruct_config(OTHER).index) == (1, 2)
 
 
 def _begun(words: list[str], state: Callable[[], str], wanted: str) -> "subprocess.Popen[str]":
@@ -376,13 +379,13 @@ def test_an_interrupted_up_leaves_nothing_of_a_new_cloud(rehearsal: Commands) ->
         begun.send_signal(signal.SIGINT)
         _, said = begun.communicate(timeout=60)
     assert (begun.returncode, "interrupted" in said) == (130, True), said
-    assert leak_check.of(ONE) == []
+    assert leak_check.find_leaks(ONE) == []
 
 
 def test_an_interrupted_up_leaves_a_cloud_as_it_was(rehearsal: Commands) -> None:
     config = rehearsal.up()
     api(config, "POST", "/v2/droplets", BODY)
-    process.end(config)
+    process.stop(config)
     log = config.directory / "server.log"
     log.unlink()
     with _begun([], lambda: str(log.exists()), "True") as begun:
@@ -457,11 +460,11 @@ def test_reset_of_an_empty_cloud_says_nothing_was_there(rehearsal: Commands) -> 
     ],
 )
 def test_a_cloud_that_is_not_there(rehearsal: Commands, verb: str) -> None:
-    assert f"there is no cloud {ONE}: bring it up" in rehearsal(*verb.split(), code=1).err
+    assert f"there is no cloud {ONE}: bring it up" in rehearsal(*verb.split(), code=2).err
 
 
 def test_who_wants_a_state_without_words_gets_none(rehearsal: Commands) -> None:
-    assert rehearsal("status", "--quiet", code=1) == Done("", "")
+    assert rehearsal("status", "--quiet", code=2) == Done("", "")
 
 
 @pytest.fixture
@@ -469,7 +472,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file in the place of /etc/hosts, with a line of the machine's own."""
     file = tmp_path / "hosts"
     file.write_text("127.0.0.1 localhost\n")
-    monkeypatch.setattr("rehearsal.network.hosts.HOSTS", file)
+    monkeypatch.setattr("rehearsal.network.hosts_file.HOSTS_FILE", file)
     return file
 
 
@@ -484,24 +487,26 @@ def test_down_removes_the_clouds_names_whatever_its_machines_are(
     rehearsal: Commands, names: Path
 ) -> None:
     config = rehearsal.up()
-    hosts.add(ONE, {"bucket.nyc3.spaces.internal": config.spaces})
+    hosts_file.add_names(ONE, {"bucket.nyc3.spaces.internal": config.spaces_address})
     assert rehearsal("down").out == ""
     assert names.read_text() == "127.0.0.1 localhost\n"
 
 
 def test_the_names_of_spaces_are_those_of_its_own_regions(rehearsal: Commands, names: Path) -> None:
     config = rehearsal.up().model_copy(update={"machines": "nspawn"})
-    clouds.resolve_buckets(config, ["bucket"])
-    assert {name.split(".")[1] for name in hosts.names(ONE)} == set(SPACES_REGIONS)
-    assert {dns.address(config, name) for name in hosts.names(ONE)} == {config.spaces}
+    preparation.add_bucket_names(config, ["bucket"])
+    assert {name.split(".")[1] for name in hosts_file.read_names(ONE)} == set(SPACES_REGIONS)
+    assert {dns.address(config, name) for name in hosts_file.read_names(ONE)} == {
+        config.spaces_address
+    }
 
 
 def test_down_of_what_runs_in_the_foreground(rehearsal: Commands) -> None:
     config = rehearsal.up()
-    process.end(config)
+    process.stop(config)
     with subprocess.Popen(
         [sys.executable, "-m", "rehearsal", "serve", "--cloud", ONE], cwd=ROOT
     ) as served:
-        until(lambda: process.answers(config))
+        until(lambda: process.is_ready(config))
         rehearsal("down")
         served.wait(timeout=30)

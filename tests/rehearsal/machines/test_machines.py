@@ -15,7 +15,7 @@ import requests
 
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import clouds, leak_check, process
-from rehearsal.lifecycle.environment import ssh_key
+from rehearsal.lifecycle.environment import ssh_key_path
 
 NAME = "machinetest"
 
@@ -25,7 +25,7 @@ class Owner:
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
-        self._key = ssh_key(config)
+        self._key = ssh_key_path(config)
         public = self._key.with_suffix(".pub").read_text()
         self.key_id = self.api("/v2/account/keys", "POST", name="owner", public_key=public)[
             "ssh_key"
@@ -214,7 +214,7 @@ def test_a_killed_api_finds_its_droplets_and_ends_what_it_began(swept: Owner) ->
     since = swept.ssh(alive, "systemctl show --value -p UserspaceTimestampMonotonic")
     begun = swept.ask("begun")
     os.kill(int((swept.config.directory / "api.pid").read_text()), signal.SIGKILL)
-    eventually(lambda: not process.answers(swept.config))
+    eventually(lambda: not process.is_ready(swept.config))
     clouds.up(NAME, "nspawn")
     swept.until(begun, "active")
     assert swept.ssh(begun, "hostname") == "begun"
@@ -229,7 +229,7 @@ def test_nothing_is_left_after_a_crash(tmp_path: Path) -> None:
         owner.make("orphan")
         for file in ("api.pid", "inside.pid"):
             os.kill(int((owner.config.directory / file).read_text()), signal.SIGKILL)
-        assert leak_check.of(name) != []
+        assert leak_check.find_leaks(name) != []
     finally:
         down = subprocess.run(
             [sys.executable, "-m", "rehearsal", "down", "--cloud", name],
@@ -238,4 +238,4 @@ def test_nothing_is_left_after_a_crash(tmp_path: Path) -> None:
             check=False,
         )
     assert down.returncode == 0, down.stderr
-    assert leak_check.of(name) == []
+    assert leak_check.find_leaks(name) == []

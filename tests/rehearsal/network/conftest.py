@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rehearsal.network.load_balancers import Balancers
+from rehearsal.network.load_balancers import LoadBalancers
 from tests.rehearsal.support.balanced import Web
 from tests.rehearsal.support.small_cloud import small_cloud
 
@@ -20,11 +20,11 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 
 @pytest.fixture
-def balancers(web: Web) -> Iterator[Balancers]:
+def balancers(web: Web) -> Iterator[LoadBalancers]:
     """The cloud's balancers; every target is healthy again and no HAProxy is left afterwards."""
     for droplet in web.cloud.droplets:
         web.health(droplet.id, 200)
-    made = Balancers(web.cloud.config)
+    made = LoadBalancers(web.cloud.config)
     yield made
     asyncio.run(made.stop())
-    assert not asyncio.run(made.up())
+    assert not asyncio.run(made.find_serving_targets())

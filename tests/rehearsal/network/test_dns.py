@@ -15,9 +15,10 @@ import dns.rcode
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.machines.guest_services import Inside
+from rehearsal.machines.guest_services import GuestServices
 from rehearsal.network import dns as module
-from rehearsal.subprocesses import CLEAN
+from rehearsal.subprocesses import CHILD_ENVIRONMENT
+from rehearsal.topology import network_state_file
 from rehearsal.topology.protocol import NetworkState, Zone, ZoneRecord
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import running
@@ -107,12 +108,12 @@ def lines(message: dns.message.Message) -> list[str]:
 )
 def test_every_bucket_of_every_region_is_at_spaces(name: str) -> None:
     (answer,) = ask(name).answer
-    assert [str(record) for record in answer] == [str(CONFIG.spaces)]
+    assert [str(record) for record in answer] == [str(CONFIG.spaces_address)]
 
 
 def test_releases_have_their_own_address() -> None:
     (answer,) = ask("releases.test.internal").answer
-    assert [str(record) for record in answer] == [str(CONFIG.releases)]
+    assert [str(record) for record in answer] == [str(CONFIG.releases_address)]
 
 
 def test_a_name_without_an_address_of_the_kind_asked_has_an_empty_answer() -> None:
@@ -217,7 +218,7 @@ def test_an_alias_may_lead_to_a_bucket() -> None:
     alias, bucket = ask("files.example.com").answer
     assert (str(alias[0]), str(bucket[0])) == (
         "bucket.nyc3.spaces.test.internal.",
-        str(CONFIG.spaces),
+        str(CONFIG.spaces_address),
     )
 
 
@@ -327,7 +328,7 @@ def test_dig_gets_its_answer(port: int, transport: str) -> None:
         "b.nyc3.spaces.test.internal",
     ]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.split() == [
-        str(CONFIG.spaces)
+        str(CONFIG.spaces_address)
     ]
 
 
@@ -352,14 +353,14 @@ class PublishingMachines(WatchedMachines):
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
-        self._inside = Inside(config)
+        self._inside = GuestServices(config)
 
     async def apply(self, network_state: NetworkState) -> None:
         await super().apply(network_state)
-        self._inside.publish(network_state)
+        await self._inside.publish(network_state)
 
 
-INSIDE = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import main; main(CloudConfig.load(sys.argv[1]))"
+INSIDE = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import serve; serve(CloudConfig.load(sys.argv[1]))"
 
 
 def test_a_droplet_resolves_what_clients_write(
@@ -368,8 +369,14 @@ def test_a_droplet_resolves_what_clients_write(
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     with small_cloud(tmp_path) as cloud:
         cloud.config.save()
-        Inside(cloud.config).publish(NetworkState(droplets=cloud.droplets, networks=[VPC]))
-        environ = {**CLEAN, "SLIPWAY_STATE": str(tmp_path), "PYTHONPATH": str(Path.cwd())}
+        network_state_file.write(
+            cloud.config, NetworkState(droplets=cloud.droplets, networks=[VPC])
+        )
+        environ = {
+            **CHILD_ENVIRONMENT,
+            "SLIPWAY_STATE": str(tmp_path),
+            "PYTHONPATH": str(Path.cwd()),
+        }
         inside = cloud.start(
             cloud.config.netns, sys.executable, "-c", INSIDE, cloud.config.name, environ=environ
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.network import firewalls
-from rehearsal.network.bridges import METADATA
+from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.subprocesses import CommandError
 from rehearsal.topology.protocol import (
     Balancer,
@@ -124,7 +124,7 @@ def test_only_what_a_rule_names_passes(cloud: SmallCloud, enforce: Enforce) -> N
 
 def test_the_host_is_an_outside_client(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, _ = cloud.droplets
-    enforce([guarded(two, [tcp("22", cloud.config.host)])], [])
+    enforce([guarded(two, [tcp("22", cloud.config.host_address)])], [])
     assert cloud.connects(cloud.place(None), two.public.address, 22)
     assert not cloud.connects(cloud.place(None), two.public.address, 80)
     assert not cloud.connects(cloud.place(one), two.public.address, 22)
@@ -147,13 +147,13 @@ def test_outbound_is_closed_without_a_rule_but_answers_pass(
     assert cloud.connects(cloud.place(one), two.private.address, 80)
     assert cloud.connects(cloud.place(two), one.private.address, 9000)
     assert not cloud.connects(cloud.place(two), one.private.address, 80)
-    assert not cloud.connects(cloud.place(two), cloud.config.spaces, 80)
+    assert not cloud.connects(cloud.place(two), cloud.config.spaces_address, 80)
 
 
 def test_metadata_and_dns_stay_open_to_a_shut_droplet(cloud: SmallCloud, enforce: Enforce) -> None:
     two = cloud.droplets[1]
     enforce([guarded(two, [], outbound=[])], [])
-    assert cloud.connects(cloud.place(two), METADATA, 80)
+    assert cloud.connects(cloud.place(two), METADATA_ADDRESS, 80)
     assert cloud.connects(cloud.place(two), cloud.config.gateway, 53)
 
 
@@ -167,8 +167,8 @@ def test_ping_needs_a_rule(cloud: SmallCloud, enforce: Enforce) -> None:
 
 def test_the_namespace_serves_its_own_ports_only(cloud: SmallCloud, enforce: Enforce) -> None:
     for place in (cloud.place(cloud.droplets[0]), cloud.place(None)):
-        assert cloud.connects(place, cloud.config.spaces, 80)
-        assert cloud.connects(place, cloud.config.releases, 80)
+        assert cloud.connects(place, cloud.config.spaces_address, 80)
+        assert cloud.connects(place, cloud.config.releases_address, 80)
         assert not cloud.connects(place, cloud.config.gateway, 5000)
         assert not cloud.connects(place, cloud.balancer_public, 5000)
 
@@ -195,7 +195,7 @@ def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_r
 
 
 def test_no_droplet_opens_a_connection_to_the_host(cloud: SmallCloud, enforce: Enforce) -> None:
-    assert not cloud.connects(cloud.place(cloud.droplets[0]), cloud.config.host, 22)
+    assert not cloud.connects(cloud.place(cloud.droplets[0]), cloud.config.host_address, 22)
 
 
 def test_a_droplet_cannot_send_from_an_address_that_is_not_its_own(

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from rehearsal.network import firewalls
-from rehearsal.network.bridges import METADATA, vpc_bridge
-from rehearsal.subprocesses import CLEAN
+from rehearsal.network.bridges import METADATA_ADDRESS, vpc_bridge_name
+from rehearsal.subprocesses import CHILD_ENVIRONMENT
 from rehearsal.topology.protocol import NetworkState
 from tests.rehearsal.support.small_cloud import VPC, SmallCloud, run, small_cloud, wait_for
 
-START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import main; main(CloudConfig.load(sys.argv[1]))"
+START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import serve; serve(CloudConfig.load(sys.argv[1]))"
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,18 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
         with small_cloud(state) as made:
             made.config.save()
             network_state = NetworkState(droplets=made.droplets, networks=[VPC])
-            (made.config.directory / "fabric.json").write_text(network_state.model_dump_json())
+            (made.config.directory / "network_state.json").write_text(
+                network_state.model_dump_json()
+            )
             release = made.config.directory / "releases/consul/1.22.3/consul_1.22.3_SHA256SUMS"
             release.parent.mkdir(parents=True)
             release.write_text("sums\n")
             asyncio.run(firewalls.apply(made.config, network_state))
-            environ = {**CLEAN, "SLIPWAY_STATE": str(state), "PYTHONPATH": str(Path.cwd())}
+            environ = {
+                **CHILD_ENVIRONMENT,
+                "SLIPWAY_STATE": str(state),
+                "PYTHONPATH": str(Path.cwd()),
+            }
             inside = made.start(
                 made.config.netns, sys.executable, "-c", START, made.config.name, environ=environ
             )
@@ -49,7 +55,7 @@ def answer(cloud: SmallCloud, place: str, *command: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        env=CLEAN,
+        env=CHILD_ENVIRONMENT,
     ).stdout.strip()
 
 
@@ -63,7 +69,7 @@ def test_a_droplet_reads_its_own_metadata(cloud: SmallCloud) -> None:
                 "-sS",
                 "-m",
                 "5",
-                f"http://{METADATA}/metadata/v1/hostname",
+                f"http://{METADATA_ADDRESS}/metadata/v1/hostname",
             )
             == droplet.name
         )
@@ -76,8 +82,8 @@ def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
         cloud.config.domain,
     )
     for name, address in (
-        ("bucket.nyc3.spaces", cloud.config.spaces),
-        ("releases", cloud.config.releases),
+        ("bucket.nyc3.spaces", cloud.config.spaces_address),
+        ("releases", cloud.config.releases_address),
     ):
         assert answer(
             cloud, place, "dig", gateway, "+short", "+time=2", "+tries=1", f"{name}.{domain}"
@@ -86,7 +92,7 @@ def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
 
 def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
     for place in (cloud.place(None), cloud.place(cloud.droplets[1])):
-        sums = f"http://{cloud.config.releases}/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+        sums = f"http://{cloud.config.releases_address}/consul/1.22.3/consul_1.22.3_SHA256SUMS"
         assert answer(cloud, place, "curl", "-sS", "-m", "5", sums) == "sums"
         host = f"bucket.nyc3.spaces.{cloud.config.domain}"
         command = [
@@ -96,14 +102,14 @@ def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
             "5",
             "-H",
             f"Host: {host}",
-            f"http://{cloud.config.spaces}/object",
+            f"http://{cloud.config.spaces_address}/object",
         ]
         assert "<Code>AccessDenied</Code>" in answer(cloud, place, *command)
 
 
 def test_a_bridge_is_the_same_when_a_droplet_leaves_it(cloud: SmallCloud) -> None:
     """Else whoever knew its hardware address would reach nothing there for seconds."""
-    inside, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge(VPC.id)
+    inside, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge_name(VPC.id)
     before = run(*inside, "-brief", "link", "show", "dev", bridge).split()[2]
     run(
         *inside,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rehearsal.api import certificate_authority
-from rehearsal.network.load_balancers import Balancers
+from rehearsal.network.load_balancers import LoadBalancers
 from rehearsal.state import certificate_files
 from rehearsal.topology.protocol import Balancer, Forward, HealthCheck
 from tests.rehearsal.support.balanced import Web, apply, balancer, wait_up
@@ -81,7 +81,7 @@ def refused(web: Web, trust: str, **changes: Any) -> str:
     return str(caught.value.stderr)
 
 
-def serve(web: Web, balancers: Balancers, **changes: object) -> Balancer:
+def serve(web: Web, balancers: LoadBalancers, **changes: object) -> Balancer:
     """The balancer before the first droplet, when it has proven it."""
     one = web.cloud.droplets[0].private.address
     made = balancer(web.cloud, one, **changes)
@@ -105,7 +105,7 @@ def secure(web: Web, root: Issued, tmp_path_factory: pytest.TempPathFactory) -> 
     return own
 
 
-def test_tls_ends_at_the_balancer(web: Web, balancers: Balancers, root: Issued) -> None:
+def test_tls_ends_at_the_balancer(web: Web, balancers: LoadBalancers, root: Issued) -> None:
     one = issue("one", NAME, by=root)
     serve(web, balancers, forwards=[https(443, keep(web, one, "one"))])
     told = ask(web, root.pem)
@@ -113,12 +113,14 @@ def test_tls_ends_at_the_balancer(web: Web, balancers: Balancers, root: Issued) 
     assert int(told["serial"], 16) == one.certificate.serial_number
     headers = {name.lower(): value for name, value in told["body"]["headers"].items()}
     assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == ("https", "443")
-    assert headers["x-forwarded-for"] == str(web.cloud.config.host)
+    assert headers["x-forwarded-for"] == str(web.cloud.config.host_address)
     assert "CERTIFICATE_VERIFY_FAILED" in refused(web, issue("other", authority=True).pem)
     assert "CERTIFICATE_VERIFY_FAILED" in refused(web, root.pem, name="www.example.org")
 
 
-def test_a_client_believes_what_the_clouds_authority_signed(web: Web, balancers: Balancers) -> None:
+def test_a_client_believes_what_the_clouds_authority_signed(
+    web: Web, balancers: LoadBalancers
+) -> None:
     leaf, pem = certificate_authority.issue(web.cloud.config, ["*.example.com", "example.com"])
     certificate_files.keep(web.cloud.config, "encrypted", pem)
     serve(web, balancers, forwards=[https(443, "encrypted")])
@@ -127,7 +129,7 @@ def test_a_client_believes_what_the_clouds_authority_signed(web: Web, balancers:
 
 
 def test_each_port_has_its_own_certificate_and_a_change_takes_its_place(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     made = [issue(f"n{number}", NAME, by=root) for number in range(3)]
     ids = [keep(web, one, f"n{number}") for number, one in enumerate(made)]
@@ -144,7 +146,7 @@ def test_each_port_has_its_own_certificate_and_a_change_takes_its_place(
 
 
 def test_http2_is_spoken_where_the_rule_says_so(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "two")
     serve(web, balancers, forwards=[https(443, id), https(8443, id, entry_protocol="http2")])
@@ -187,7 +189,7 @@ def _curl(web: Web, root: Issued, port: int) -> str:
 
 
 def test_the_strong_policy_leaves_weaker_ciphers_out(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "ciphers")
     serve(web, balancers, forwards=[https(443, id)])
@@ -200,7 +202,7 @@ def test_the_strong_policy_leaves_weaker_ciphers_out(
 
 
 def test_tls_passes_through_to_the_droplets_own_certificate(
-    web: Web, balancers: Balancers, root: Issued, secure: Issued
+    web: Web, balancers: LoadBalancers, root: Issued, secure: Issued
 ) -> None:
     serve(
         web,
@@ -213,7 +215,7 @@ def test_tls_passes_through_to_the_droplets_own_certificate(
 
 
 def test_tls_goes_on_to_a_target_and_its_health_is_asked_over_tls(
-    web: Web, balancers: Balancers, root: Issued, secure: Issued
+    web: Web, balancers: LoadBalancers, root: Issued, secure: Issued
 ) -> None:
     one = issue("one", NAME, by=root)
     health = HealthCheck(
@@ -233,7 +235,7 @@ def test_tls_goes_on_to_a_target_and_its_health_is_asked_over_tls(
 
 
 def test_http2_is_spoken_to_a_target_where_the_rule_says_so(
-    web: Web, balancers: Balancers, root: Issued, tmp_path: Path
+    web: Web, balancers: LoadBalancers, root: Issued, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.pem"
     target = issue("target", NAME, by=root)
@@ -257,7 +259,7 @@ def test_http2_is_spoken_to_a_target_where_the_rule_says_so(
 
 
 def test_http_is_sent_on_to_https_on_port_80_alone(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "redirect")
     plain = Forward(entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085)
@@ -269,7 +271,7 @@ def test_http_is_sent_on_to_https_on_port_80_alone(
     assert _status(web, web.cloud.place(None), web.cloud.balancer_public, 8080) == "200"
 
 
-def test_a_sticky_cookie_works_over_tls(web: Web, balancers: Balancers, root: Issued) -> None:
+def test_a_sticky_cookie_works_over_tls(web: Web, balancers: LoadBalancers, root: Issued) -> None:
     id = keep(web, issue("one", NAME, by=root), "sticky")
     serve(web, balancers, forwards=[https(443, id)], sticky_cookie="DO-LB", sticky_seconds=300)
     assert ask(web, root.pem)["headers"]["set-cookie"].startswith("DO-LB=")
@@ -287,7 +289,7 @@ def test_a_sticky_cookie_works_over_tls(web: Web, balancers: Balancers, root: Is
     ],
 )
 def test_its_firewall_says_who_may_connect(
-    web: Web, balancers: Balancers, allow: list[str], deny: list[str], served: bool
+    web: Web, balancers: LoadBalancers, allow: list[str], deny: list[str], served: bool
 ) -> None:
     serve(web, balancers, allow=allow, deny=deny)
     assert _status(web, web.cloud.place(None), web.cloud.balancer_public, 80) == (
@@ -295,7 +297,7 @@ def test_its_firewall_says_who_may_connect(
     )
 
 
-def test_an_internal_one_serves_its_network_alone(web: Web, balancers: Balancers) -> None:
+def test_an_internal_one_serves_its_network_alone(web: Web, balancers: LoadBalancers) -> None:
     _, two, _ = web.cloud.droplets
     serve(web, balancers, public=BALANCER_PRIVATE, within=VPC.range)
     assert _status(web, web.cloud.place(two), BALANCER_PRIVATE, 80) == "200"
@@ -316,7 +318,7 @@ def _status(web: Web, place: str, address: IPv4Address, port: int) -> str:
 
 
 def test_no_key_is_in_the_configuration_or_the_process_list(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     one = issue("one", NAME, by=root)
     serve(web, balancers, forwards=[https(443, keep(web, one, "secret"))])
@@ -365,7 +367,7 @@ def _asked(socket: Path, question: str) -> str:
 
 
 def test_a_reload_waits_for_no_certificate_that_is_gone(
-    web: Web, balancers: Balancers, root: Issued
+    web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     """What a balancer no longer names may go at once."""
     id = keep(web, issue("one", NAME, by=root), "going")

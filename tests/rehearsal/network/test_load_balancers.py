@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Network
 
 import pytest
 
-from rehearsal.network.load_balancers import Balancers
+from rehearsal.network.load_balancers import LoadBalancers
 from rehearsal.subprocesses import CommandError
 from rehearsal.topology.protocol import Forward, HealthCheck
 from tests.rehearsal.support.balanced import Web, apply, balancer, wait_up
@@ -41,7 +41,9 @@ print(json.dumps({"done": done[0], "failed": failed}))
 """Asks from two connections, one kept and one made anew each time, until its input ends."""
 
 
-def test_no_request_reaches_a_target_before_it_is_proven(web: Web, balancers: Balancers) -> None:
+def test_no_request_reaches_a_target_before_it_is_proven(
+    web: Web, balancers: LoadBalancers
+) -> None:
     one = web.cloud.droplets[0]
     web.health(one.id, 500)
     before = len(web.asked(one.id))
@@ -56,7 +58,7 @@ def test_no_request_reaches_a_target_before_it_is_proven(web: Web, balancers: Ba
 
 
 def test_a_new_target_waits_for_its_checks_while_the_proven_one_serves_on(
-    web: Web, balancers: Balancers
+    web: Web, balancers: LoadBalancers
 ) -> None:
     one, two, _ = web.cloud.droplets
     apply(balancers, balancer(web.cloud, one.private.address))
@@ -69,7 +71,7 @@ def test_a_new_target_waits_for_its_checks_while_the_proven_one_serves_on(
     assert {web.get()[2]["name"] for _ in range(4)} == {"droplet1", "droplet2"}
 
 
-def test_a_target_that_turns_bad_gets_nothing_more(web: Web, balancers: Balancers) -> None:
+def test_a_target_that_turns_bad_gets_nothing_more(web: Web, balancers: LoadBalancers) -> None:
     one, two, _ = web.cloud.droplets
     apply(balancers, balancer(web.cloud, one.private.address, two.private.address))
     wait_up(balancers, one.private.address, two.private.address)
@@ -78,7 +80,7 @@ def test_a_target_that_turns_bad_gets_nothing_more(web: Web, balancers: Balancer
     assert {web.get()[2]["name"] for _ in range(4)} == {"droplet2"}
 
 
-def test_what_is_down_stays_down_over_a_reload(web: Web, balancers: Balancers) -> None:
+def test_what_is_down_stays_down_over_a_reload(web: Web, balancers: LoadBalancers) -> None:
     one, two, _ = web.cloud.droplets
     web.health(one.id, 500)
     apply(balancers, balancer(web.cloud, one.private.address, two.private.address))
@@ -91,7 +93,7 @@ def test_what_is_down_stays_down_over_a_reload(web: Web, balancers: Balancers) -
         assert {web.get()[2]["name"] for _ in range(3)} == {"droplet2"}
 
 
-def test_changes_of_targets_drop_no_request(web: Web, balancers: Balancers) -> None:
+def test_changes_of_targets_drop_no_request(web: Web, balancers: LoadBalancers) -> None:
     addresses = [droplet.private.address for droplet in web.cloud.droplets]
     apply(balancers, balancer(web.cloud, addresses[0]))
     wait_up(balancers, addresses[0])
@@ -121,7 +123,7 @@ def test_changes_of_targets_drop_no_request(web: Web, balancers: Balancers) -> N
 
 
 def test_droplets_see_the_balancers_private_address_and_the_client_in_a_header(
-    web: Web, balancers: Balancers
+    web: Web, balancers: LoadBalancers
 ) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address))
@@ -131,11 +133,11 @@ def test_droplets_see_the_balancers_private_address_and_the_client_in_a_header(
     headers = answer["headers"]
     assert isinstance(headers, dict)
     lower = {name.lower(): value for name, value in headers.items()}
-    assert lower["x-forwarded-for"] == str(web.cloud.config.host)
+    assert lower["x-forwarded-for"] == str(web.cloud.config.host_address)
     assert (lower["x-forwarded-proto"], lower["x-forwarded-port"]) == ("http", "80")
 
 
-def test_a_sticky_cookie_leads_back_to_its_target(web: Web, balancers: Balancers) -> None:
+def test_a_sticky_cookie_leads_back_to_its_target(web: Web, balancers: LoadBalancers) -> None:
     addresses = [droplet.private.address for droplet in web.cloud.droplets]
     apply(balancers, balancer(web.cloud, *addresses, sticky_cookie="DO-LB", sticky_seconds=300))
     wait_up(balancers, *addresses)
@@ -146,7 +148,7 @@ def test_a_sticky_cookie_leads_back_to_its_target(web: Web, balancers: Balancers
     assert {web.get(cookie=cookie)[2]["name"] for _ in range(5)} == {first["name"]}
 
 
-def test_a_tcp_rule_and_a_tcp_check(web: Web, balancers: Balancers) -> None:
+def test_a_tcp_rule_and_a_tcp_check(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     health = HealthCheck(
         protocol="tcp", port=8085, path="/", interval=1, timeout=1, unhealthy=2, healthy=2
@@ -169,14 +171,16 @@ def test_a_tcp_rule_and_a_tcp_check(web: Web, balancers: Balancers) -> None:
     assert "X-Forwarded-For" not in str(answer["headers"])
 
 
-def test_http_is_sent_on_to_https_when_told(web: Web, balancers: Balancers) -> None:
+def test_http_is_sent_on_to_https_when_told(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address, redirect_http_to_https=True))
     status, headers, _ = web.get("/there")
     assert (status, headers["location"]) == (307, f"https://{web.cloud.balancer_public}/there")
 
 
-def test_a_balancer_that_goes_takes_its_listener_with_it(web: Web, balancers: Balancers) -> None:
+def test_a_balancer_that_goes_takes_its_listener_with_it(
+    web: Web, balancers: LoadBalancers
+) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address))
     assert web.cloud.connects(web.cloud.place(None), web.cloud.balancer_public, 80)
@@ -184,18 +188,18 @@ def test_a_balancer_that_goes_takes_its_listener_with_it(web: Web, balancers: Ba
     assert not web.cloud.connects(web.cloud.place(None), web.cloud.balancer_public, 80)
 
 
-def test_a_second_instance_finds_the_running_process(web: Web, balancers: Balancers) -> None:
+def test_a_second_instance_finds_the_running_process(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address))
     wait_up(balancers, one.private.address)
-    again = Balancers(web.cloud.config)
+    again = LoadBalancers(web.cloud.config)
     apply(again, balancer(web.cloud, one.private.address, idle_seconds=40))
     assert web.get()[0] == 200
 
 
 @pytest.mark.parametrize("fault", ["it cannot be written", "HAProxy refuses it"])
 def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(
-    web: Web, balancers: Balancers, fault: str
+    web: Web, balancers: LoadBalancers, fault: str
 ) -> None:
     one = web.cloud.droplets[0]
     without_file = Forward(
@@ -215,10 +219,12 @@ def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(
     assert web.get()[0] == 200
     apply(balancers, balancer(web.cloud, one.private.address, idle_seconds=40), bad)
     assert web.get()[0] == 200
-    assert "other" not in asyncio.run(balancers.up())
+    assert "other" not in asyncio.run(balancers.find_serving_targets())
 
 
-def test_a_refused_configuration_leaves_the_old_one_serving(web: Web, balancers: Balancers) -> None:
+def test_a_refused_configuration_leaves_the_old_one_serving(
+    web: Web, balancers: LoadBalancers
+) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address))
     wait_up(balancers, one.private.address)

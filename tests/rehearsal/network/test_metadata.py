@@ -22,7 +22,7 @@ PRIVATE = IPv4Network("10.10.0.0/20")
 
 
 def droplet(number: int, public: IPv4Address | None = None) -> MachineSpec:
-    here = CONFIG.public
+    here = CONFIG.public_network
     return MachineSpec(
         id=number, name=f"worker0{number}nyc3", image="debian-12-x64", region="nyc3", memory_mb=512, vcpus=1, disk_gb=10, vpc_id="v",
         public=Interface(mac=f"02:00:00:00:00:0{number}", address=public or here[16 + number], network=here, gateway=CONFIG.gateway),
@@ -71,7 +71,7 @@ def test_a_droplet_is_known_by_either_address() -> None:
 
 def test_a_stranger_learns_nothing() -> None:
     for path in ("/metadata/v1.json", "/metadata/v1/", "/metadata/v1/user-data"):
-        assert get(path, CONFIG.host)[0] == 404
+        assert get(path, CONFIG.host_address)[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_every_name_of_an_index_leads_on() -> None:
 
 
 def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
-    address = CONFIG.public[99]
+    address = CONFIG.public_network[99]
     network_state = NetworkState(droplets=[ONE.model_copy(update={"reserved": address}), TWO])
 
     def ask(source: IPv4Address, path: str) -> str:
@@ -138,7 +138,7 @@ def test_a_fabric_is_read_again_that_was_written_within_one_tick_of_the_clock(
 ) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     CONFIG.directory.mkdir(parents=True)
-    file, read = CONFIG.directory / "fabric.json", NetworkStateFile(CONFIG)
+    file, read = CONFIG.directory / "network_state.json", NetworkStateFile(CONFIG)
     for network_state in (NetworkState(), FABRIC):
         file.write_text(network_state.model_dump_json())
         os.utime(file, ns=(0, 0))
@@ -150,7 +150,7 @@ def test_over_http_it_follows_the_fabric_file(
 ) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     CONFIG.directory.mkdir(parents=True)
-    file = CONFIG.directory / "fabric.json"
+    file = CONFIG.directory / "network_state.json"
     with ThreadingHTTPServer(
         ("127.0.0.1", 0), metadata.handler(CONFIG, NetworkStateFile(CONFIG))
     ) as server:

@@ -59,7 +59,7 @@ class Clients:
 
     def __init__(self, cloud: SmallCloud) -> None:
         self.cloud = cloud
-        self.address = cloud.config.public[40]
+        self.address = cloud.config.public_network[40]
 
     def start(
         self, kind: str, place: str, address: IPv4Address, source: str = ""
@@ -102,7 +102,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
                 "-c",
                 SERVER,
                 "spaces",
-                str(cloud.config.spaces),
+                str(cloud.config.spaces_address),
                 "tcp",
             )
             cloud.wait_listening(cloud.config.netns, 80)
@@ -128,7 +128,7 @@ def point(clients: Clients) -> Iterator[Point]:
         ]
         edge = {
             (bridges.PUBLIC_BRIDGE, cloud.balancer_public, 32),
-            (bridges.vpc_bridge(VPC.id), BALANCER_PRIVATE, 32),
+            (bridges.vpc_bridge_name(VPC.id), BALANCER_PRIVATE, 32),
         }
         edge |= {(bridges.PUBLIC_BRIDGE, address, 32) for address in where.values()}
         asyncio.run(bridges.sync_addresses(cloud.config, edge))
@@ -150,14 +150,14 @@ def test_it_leads_to_its_droplet_from_outside_and_from_other_droplets(
     one, two, _ = clients.cloud.droplets
     point(two)
     for place, source in (
-        (clients.cloud.place(None), clients.cloud.config.host),
+        (clients.cloud.place(None), clients.cloud.config.host_address),
         (clients.cloud.place(one), one.public.address),
     ):
         assert clients.ask(place, kind=kind) == f"droplet2 {source} {two.anchor.ip}"
     assert clients.cloud.pings(clients.cloud.place(None), clients.address)
     assert (
         clients.ask(clients.cloud.place(None), two.public.address, kind)
-        == f"droplet2 {clients.cloud.config.host} {two.public.address}"
+        == f"droplet2 {clients.cloud.config.host_address} {two.public.address}"
     )
 
 
@@ -172,7 +172,9 @@ def test_a_droplet_that_speaks_from_its_anchor_address_is_seen_at_the_reserved_o
         clients.ask(place, one.public.address, source=anchor)
         == f"droplet1 {clients.address} {one.public.address}"
     )
-    assert clients.ask(place, clients.cloud.config.spaces, source=anchor).startswith("spaces")
+    assert clients.ask(place, clients.cloud.config.spaces_address, source=anchor).startswith(
+        "spaces"
+    )
     assert (
         clients.ask(place, one.public.address)
         == f"droplet1 {two.public.address} {one.public.address}"
@@ -185,7 +187,7 @@ def test_a_droplet_reaches_its_own(clients: Clients, point: Point, kind: str) ->
     place = clients.cloud.place(two)
     point(two)
     assert clients.ask(place, kind=kind) == f"droplet2 {clients.address} {two.anchor.ip}"
-    rule = Rule(protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host)])
+    rule = Rule(protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host_address)])
     point(
         two,
         [
@@ -201,7 +203,7 @@ def test_two_droplets_speak_from_one_reserved_address_to_another(
     clients: Clients, point: Point
 ) -> None:
     one, two, _ = clients.cloud.droplets
-    other = clients.cloud.config.public[41]
+    other = clients.cloud.config.public_network[41]
     point(two, also={one.id: other})
     assert (
         clients.ask(clients.cloud.place(one), source=str(one.anchor.ip))
@@ -271,7 +273,7 @@ def test_nobody_else_speaks_from_it(clients: Clients, point: Point) -> None:
 
 def test_the_droplets_firewall_applies(clients: Clients, point: Point) -> None:
     one, two, three = clients.cloud.droplets
-    host = clients.cloud.config.host
+    host = clients.cloud.config.host_address
     addresses = [two.public.address, two.private.address]
 
     def guarded(inbound: list[Rule], outbound: list[Rule]) -> list[Firewalled]:
@@ -326,9 +328,9 @@ def test_it_works_with_the_way_out_through_the_anchor_gateway(
     place = clients.cloud.place(two)
     run("ip", "-n", place, "route", "change", "default", "via", str(ANCHORS[1]), "dev", "eth0")
     try:
-        route = run("ip", "-n", place, "route", "get", str(bridges.METADATA))
+        route = run("ip", "-n", place, "route", "get", str(bridges.METADATA_ADDRESS))
         assert f"via {ANCHORS[1]} dev eth0 src {two.anchor.ip}" in route
-        assert clients.cloud.pings(place, bridges.METADATA)
+        assert clients.cloud.pings(place, bridges.METADATA_ADDRESS)
     finally:
         run(
             "ip",
@@ -399,7 +401,7 @@ def reconcile(clients: Clients, database: Database, to: MachineSpec | None) -> N
 
 def network_of(clients: Clients) -> tuple[str, set[tuple[str, IPv4Address, int]]]:
     rules = run("ip", "netns", "exec", clients.cloud.config.netns, "nft", "list", "ruleset")
-    return rules, asyncio.run(bridges.addresses(clients.cloud.config))
+    return rules, asyncio.run(bridges.list_addresses(clients.cloud.config))
 
 
 def test_the_keeper_of_an_api_that_starts_again_finds_the_address_where_it_was(

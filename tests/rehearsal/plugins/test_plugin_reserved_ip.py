@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.limits import Limits
+from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
@@ -16,7 +16,7 @@ from tests.rehearsal.support.client import Client, running
 
 RESERVED = "digitalocean:index/reservedIp:ReservedIp"
 ASSIGNMENT = "digitalocean:index/reservedIpAssignment:ReservedIpAssignment"
-UNLIMITED = Limits(hour=1_000_000, minute=1_000_000, key_lists_a_minute=1_000_000)
+UNLIMITED = RateLimits(per_hour=1_000_000, per_minute=1_000_000, key_lists_per_minute=1_000_000)
 
 
 @pytest.fixture

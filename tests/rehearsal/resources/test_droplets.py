@@ -78,7 +78,7 @@ def test_a_droplet_has_all_that_it_was_asked_to_have(api: Client, config: CloudC
     assert _address(droplet, "private") == private
     public = _address(droplet, "public")
     assert (IPv4Address(public["ip_address"]), public["gateway"]) == (
-        config.first_free,
+        config.first_assignable_address,
         str(config.gateway),
     )
 

@@ -365,7 +365,7 @@ def test_nobody_else_gets_its_address(config: CloudConfig) -> None:
     """Addresses are given in turn; here the turn comes round to those that were reserved first."""
     with running(config, MemoryMachines(config), UNLIMITED) as api:
         reserved = [reserve(api)["ip"] for _ in range(2)]
-    last = int(config.public.broadcast_address) - int(config.first_free) - 1
+    last = int(config.public_network.broadcast_address) - int(config.first_assignable_address) - 1
     database = Database(config.directory / "cloud.db")
     with database.write():
         while database.of(FIRST_ACCOUNT).next_id("address public", 0) < last:
@@ -377,8 +377,11 @@ def test_nobody_else_gets_its_address(config: CloudConfig) -> None:
             for network in api.droplet()["networks"]["v4"]
             if network["type"] == "public"
         ]
-        assert public == str(config.first_free + 2)
-        assert reserved == [str(config.first_free), str(config.first_free + 1)]
+        assert public == str(config.first_assignable_address + 2)
+        assert reserved == [
+            str(config.first_assignable_address),
+            str(config.first_assignable_address + 1),
+        ]
 
 
 def test_the_network_follows_before_the_action_ends(config: CloudConfig) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from rehearsal.network.load_balancers import Balancers
+from rehearsal.network.load_balancers import LoadBalancers
 from rehearsal.topology.protocol import Balancer, Forward, HealthCheck, NetworkState
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, wait_for
 
@@ -113,9 +113,11 @@ class Web:
         return status, headers, json.loads(body) if status == 200 else {}
 
 
-def apply(balancers: Balancers, *wanted: Balancer) -> None:
+def apply(balancers: LoadBalancers, *wanted: Balancer) -> None:
     asyncio.run(balancers.apply(NetworkState(balancers=list(wanted))))
 
 
-def wait_up(balancers: Balancers, *targets: IPv4Address) -> None:
-    wait_for(lambda: asyncio.run(balancers.up()).get("edge", set()) == set(targets))
+def wait_up(balancers: LoadBalancers, *targets: IPv4Address) -> None:
+    wait_for(
+        lambda: asyncio.run(balancers.find_serving_targets()).get("edge", set()) == set(targets)
+    )

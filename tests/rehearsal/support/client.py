@@ -12,7 +12,7 @@ import requests
 import uvicorn
 
 from rehearsal.config import CloudConfig
-from rehearsal.limits import REAL, Limits
+from rehearsal.limits import DIGITALOCEAN_LIMITS, RateLimits
 from rehearsal.server import Api
 from rehearsal.topology.protocol import Machines
 from tests.rehearsal.support import coverage, spec
@@ -104,7 +104,9 @@ def until(seen: Callable[[], T | None]) -> T:
 
 
 @contextmanager
-def running(config: CloudConfig, machines: Machines, limits: Limits = REAL) -> Iterator[Client]:
+def running(
+    config: CloudConfig, machines: Machines, limits: RateLimits = DIGITALOCEAN_LIMITS
+) -> Iterator[Client]:
     """The API of a cloud in this process, ready."""
     with serving(config, machines, limits) as client:
         until(lambda: requests.get(f"{client.url}/_rehearsal/health", timeout=5).json()["ready"])
@@ -112,7 +114,9 @@ def running(config: CloudConfig, machines: Machines, limits: Limits = REAL) -> I
 
 
 @contextmanager
-def serving(config: CloudConfig, machines: Machines, limits: Limits = REAL) -> Iterator[Client]:
+def serving(
+    config: CloudConfig, machines: Machines, limits: RateLimits = DIGITALOCEAN_LIMITS
+) -> Iterator[Client]:
     """The API of a cloud in this process, whether or not its machines start."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))

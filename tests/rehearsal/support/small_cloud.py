@@ -46,16 +46,16 @@ class SmallCloud:
             spaces_secret="secret",
         )
         self.droplets = [self._spec(number) for number in (1, 2, 3)]
-        self.balancer_public = self.config.public[30]
+        self.balancer_public = self.config.public_network[30]
         self._host = f"{self.config.netns}-host"
         self._children: list[subprocess.Popen[bytes]] = []
 
     def place(self, droplet: MachineSpec | None) -> str:
         """The namespace of a droplet; of the host without one."""
-        return bridges.droplet_netns(self.config, droplet.id) if droplet else self._host
+        return bridges.droplet_namespace(self.config, droplet.id) if droplet else self._host
 
     async def build(self) -> None:
-        config, netns, prefix = self.config, self.config.netns, self.config.public.prefixlen
+        config, netns, prefix = self.config, self.config.netns, self.config.public_network.prefixlen
         for space in (netns, self._host):
             run("ip", "netns", "add", space)
             run("ip", "-n", space, "link", "set", "lo", "up")
@@ -72,9 +72,14 @@ class SmallCloud:
         run("ip", "-n", netns, "link", "add", bridges.PUBLIC_BRIDGE, "type", "bridge")
         run("ip", "-n", netns, "link", "set", bridges.PUBLIC_BRIDGE, "up")
         own = [
-            f"{address}/{prefix}" for address in (config.gateway, config.spaces, config.releases)
+            f"{address}/{prefix}"
+            for address in (config.gateway, config.spaces_address, config.releases_address)
         ]
-        for address in (*own, f"{bridges.METADATA}/32", f"{ANCHORS[1]}/{ANCHORS.prefixlen}"):
+        for address in (
+            *own,
+            f"{bridges.METADATA_ADDRESS}/32",
+            f"{ANCHORS[1]}/{ANCHORS.prefixlen}",
+        ):
             run("ip", "-n", netns, "address", "add", address, "dev", bridges.PUBLIC_BRIDGE)
         run(
             "ip",
@@ -92,13 +97,22 @@ class SmallCloud:
             netns,
         )
         run("ip", "-n", netns, "link", "set", UPLINK, "master", bridges.PUBLIC_BRIDGE, "up")
-        run("ip", "-n", self._host, "address", "add", f"{config.host}/{prefix}", "dev", "eth0")
+        run(
+            "ip",
+            "-n",
+            self._host,
+            "address",
+            "add",
+            f"{config.host_address}/{prefix}",
+            "dev",
+            "eth0",
+        )
         run("ip", "-n", self._host, "link", "set", "eth0", "up")
         for droplet in self.droplets:
-            await bridges.plug(config, droplet)
+            await bridges.connect_droplet(config, droplet)
         balancer = {
             (bridges.PUBLIC_BRIDGE, self.balancer_public, 32),
-            (bridges.vpc_bridge(VPC.id), BALANCER_PRIVATE, 32),
+            (bridges.vpc_bridge_name(VPC.id), BALANCER_PRIVATE, 32),
         }
         await bridges.sync_addresses(config, balancer)
 
@@ -152,7 +166,7 @@ class SmallCloud:
         wait_for(lambda: f":{port} " in run("ip", "netns", "exec", place, "ss", "-Hltn"))
 
     def _spec(self, number: int) -> MachineSpec:
-        public, gateway = self.config.public, self.config.gateway
+        public, gateway = self.config.public_network, self.config.gateway
         return MachineSpec(
             id=number, name=f"droplet{number}", image="debian-12-x64", region="nyc3", memory_mb=512, vcpus=1, disk_gb=10, vpc_id=VPC.id,
             public=Interface(mac=f"02:00:00:00:00:0{number}", address=public[16 + number], network=public, gateway=gateway),

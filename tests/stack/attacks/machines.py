@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from rehearsal.config import CloudConfig
-from rehearsal.network.bridges import droplet_netns
+from rehearsal.network.bridges import droplet_namespace
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.victim import Machine
 from tests.stack.rig import Rig
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def netns(rig: Rig, droplet: int) -> str:
     """The name of a droplet's network."""
-    return droplet_netns(CloudConfig.load(rig.name), droplet)
+    return droplet_namespace(CloudConfig.load(rig.name), droplet)
 
 
 def administrator(rig: Rig) -> Login:

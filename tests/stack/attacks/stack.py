@@ -135,7 +135,7 @@ def _victim(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Victim:
         if one["Label"] == "server"
     ]
     cloud = paths.cloud_dir(rig.name)
-    told = json.loads((cloud / "fabric.json").read_text())["droplets"]
+    told = json.loads((cloud / "network_state.json").read_text())["droplets"]
     region = str(state.inputs(f"enrolment-{WORKER}")["node"]["datacenter"])
     planted = str(uuid.uuid4())
     facts = _facts(consul, access["consul_token"], backserve, planted)

@@ -302,7 +302,7 @@ def _victim(making: Twin, machine: Machine, consul: Api, nomad: Api) -> Victim:
             "state": [making.directory / "state.json"],
             "checkout": [making.directory],
             "image": [cloud / "droplets" / str(making.kept["droplet"]) / "upper"],
-            "cloud": [*cloud.glob("cloud.db*"), cloud / "fabric.json"],
+            "cloud": [*cloud.glob("cloud.db*"), cloud / "network_state.json"],
         },
         told=lambda: json.dumps(making.kept),
     )

@@ -1,0 +1,73 @@
+"""Files and host names that users of a cloud need besides its API."""
+
+import subprocess
+
+from rehearsal.catalog.regions import SPACES_REGIONS
+from rehearsal.config import CloudConfig
+from rehearsal.lifecycle.environment import pulumi_credentials, secrets_url, ssh_key_path
+from rehearsal.lifecycle.errors import LifecycleError
+from rehearsal.network import hosts_file, releases
+from toolchain import plugins, tools
+from toolchain.versions import tools as pinned_tools
+
+RELEASED_TOOLS = ("consul", "nomad")
+"""Tools that images install from the release server."""
+
+
+def create_operator_files(config: CloudConfig) -> None:
+    """Create the operator's SSH key, and a home and a state backend for Pulumi."""
+    key = ssh_key_path(config)
+    if not key.exists():
+        key.parent.mkdir(mode=0o700, exist_ok=True)
+        comment = f"operator@{config.name}"
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)],
+            check=True,
+            capture_output=True,
+        )
+    home = config.directory / "pulumi-home"
+    for directory in (config.directory / "pulumi", home):
+        directory.mkdir(mode=0o700, exist_ok=True)
+    if not (home / "plugins").is_symlink():
+        (home / "plugins").symlink_to(plugins.pulumi_home() / "plugins")
+    file = home / "credentials.json"
+    file.touch(mode=0o600)
+    file.write_text(pulumi_credentials(secrets_url(config), config.token))
+
+
+def publish_releases(config: CloudConfig) -> None:
+    """Publish the pinned Consul and Nomad on the release server, signed with the cloud's key."""
+    for tool in pinned_tools():
+        installed = tools.find(tool) if tool.name in RELEASED_TOOLS else None
+        if installed is not None:
+            releases.publish(config, tool.name, tool.version, installed.path)
+
+
+def add_service_names(config: CloudConfig) -> None:
+    """Make Spaces and the release server resolve on this machine."""
+    spaces = {
+        f"{region}.spaces.{config.domain}": config.spaces_address for region in SPACES_REGIONS
+    }
+    hosts_file.add_names(
+        config.name, {**spaces, f"releases.{config.domain}": config.releases_address}
+    )
+
+
+def add_bucket_names(config: CloudConfig, buckets: list[str]) -> None:
+    """Make the host names of ``buckets`` resolve on this machine: /etc/hosts has no wildcards.
+
+    Raises:
+        LifecycleError: the cloud has memory machines and so no network.
+    """
+    if config.machines == "memory":
+        raise LifecycleError(
+            f"cloud {config.name} has memory machines, and no network with names for buckets: "
+            f"serve its Spaces with `python -m rehearsal spaces --cloud {config.name}`, "
+            "and use path-style requests"
+        )
+    names = {
+        f"{bucket}.{region}.spaces.{config.domain}": config.spaces_address
+        for region in SPACES_REGIONS
+        for bucket in buckets
+    }
+    hosts_file.add_names(config.name, names)
