@@ -1,1 +1,1 @@
-"""How this machine gets the pinned tools. Standard library only: it runs before anything is installed."""
+"""Installation of the pinned tools. Standard library only: it runs before anything is installed."""

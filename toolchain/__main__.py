@@ -1,93 +1,63 @@
-"""``python3 -m toolchain setup | doctor | bin | packer-plugins``: get the pinned tools, or tell what is there."""
+"""Install the pinned tools, or report what is installed.
+
+``python3 -m toolchain setup | doctor | bin | packer-plugins``
+"""
 
 import argparse
 import json
 import sys
 
-if sys.version_info < (3, 11):  # noqa: UP036 (an older Python may well start this, and must be told before it reads on)
+# An older Python may start this module; it must fail here, before the syntax of the others.
+if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit(f"python3 on PATH is {sys.version.split()[0]}: Slipway needs Python 3.11 or later")
 
-from toolchain import debian, plugins, python, tools
-from toolchain.progress import line
-from toolchain.versions import tools as pinned
+from toolchain import debian, doctor, plugins, python, tools
+from toolchain.errors import ToolError
+from toolchain.progress import print_line
 
 
 def _setup() -> int:
-    debian.ensure()
-    python.ensure()
-    tools.ensure()
-    plugins.ensure()
+    try:
+        debian.install_missing()
+        python.install_requirements()
+        tools.install_missing()
+        plugins.install_missing()
+    except ToolError as error:
+        print_line("fail", str(error))
+        return 1
+    except KeyboardInterrupt:
+        print_line("fail", "interrupted: finished steps are kept, run `make setup` again")
+        return 130
     return 0
 
 
 def _doctor(as_json: bool) -> int:
-    """Print each tool and plugin; 1 if anything is missing."""
-    report: list[dict[str, str]] = []
-    for tool in pinned():
-        found = tools.find(tool)
-        report.append(
-            {
-                "kind": "tool",
-                "name": tool.name,
-                "version": found.version if found else tool.version,
-                "origin": found.origin if found else "missing",
-                "where": str(found.path) if found else "make setup",
-            }
-        )
-    for provider in plugins.providers():
-        where = "make setup" if provider.origin == "missing" else str(plugins.pulumi_home())
-        report.append(
-            {
-                "kind": "plugin",
-                "name": provider.name,
-                "version": provider.version,
-                "origin": provider.origin,
-                "where": where,
-            }
-        )
-    for package in debian.missing():
-        report.append(
-            {
-                "kind": "debian",
-                "name": package,
-                "version": "-",
-                "origin": "missing",
-                "where": f"apt-get install {package}",
-            }
-        )
-    if as_json:
-        print(json.dumps(report, indent=2))
-    else:
-        for row in report:
-            print(
-                f"{row['kind']:8}{row['name']:32}{row['version']:12}{row['origin']:10}{row['where']}"
-            )
-    return 1 if any(row["origin"] == "missing" for row in report) else 0
+    items = doctor.inspect()
+    print(json.dumps([vars(item) for item in items], indent=2) if as_json else doctor.render(items))
+    return 0 if doctor.is_complete(items) else 1
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python3 -m toolchain", description=__doc__)
+    """Run the command line and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m toolchain",
+        description="Install the pinned tools, or report what is installed.",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup", help="install or build what is missing")
-    doctor = commands.add_parser("doctor", help="each tool, its version and where it came from")
-    doctor.add_argument("--json", action="store_true")
+    doctor_parser = commands.add_parser(
+        "doctor", help="list each tool and plugin, its version and origin, and what is missing"
+    )
+    doctor_parser.add_argument("--json", action="store_true", help="print JSON")
     commands.add_parser("bin", help="print the directory to put first on PATH")
     commands.add_parser("packer-plugins", help="print the directory for PACKER_PLUGIN_PATH")
-    arguments = parser.parse_args()
-    if arguments.command == "doctor":
-        return _doctor(arguments.json)
-    directories = {"bin": tools.bin_dir, "packer-plugins": plugins.packer_plugins}
-    if arguments.command in directories:
-        print(directories[arguments.command]())
-        return 0
-    try:
+    args = parser.parse_args()
+    if args.command == "setup":
         return _setup()
-    except tools.ToolError as error:
-        line("fail", str(error))
-        return 1
-    except KeyboardInterrupt:
-        line("fail", "interrupted: what was built so far is kept")
-        return 130
+    if args.command == "doctor":
+        return _doctor(args.json)
+    print(tools.bin_dir() if args.command == "bin" else plugins.packer_plugins())
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,55 +1,64 @@
-"""Debian packages of the rehearsal: installed when root, named otherwise."""
+"""Debian packages that the rehearsal runs: installed by root, else named in the error."""
 
 import importlib.util
 import os
 import shutil
-import subprocess
 
+from toolchain.errors import ToolError
 from toolchain.progress import step
-from toolchain.tools import ToolError
-from toolchain.versions import debian
+from toolchain.subprocesses import run
+from toolchain.versions import debian_packages
 
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
-def missing() -> list[str]:
-    """The packages whose command is not on this machine."""
+def missing_packages() -> list[str]:
+    """Return the packages whose command is not on this machine."""
     search = os.environ.get("PATH", "") + ":" + SBIN
-    lacking = {
+    missing = {
         package
-        for command, package in debian().items()
+        for command, package in debian_packages().items()
         if shutil.which(command, path=search) is None
     }
-    # Debian's Python comes without the part that makes virtual environments.
-    return sorted(lacking if importlib.util.find_spec("ensurepip") else lacking | {"python3-venv"})
+    # Debian packages Python without the module that creates virtual environments.
+    if importlib.util.find_spec("ensurepip") is None:
+        missing.add("python3-venv")
+    return sorted(missing)
 
 
-def ensure() -> None:
-    """Install what is missing.
+def install_missing() -> None:
+    """Install the missing packages.
 
     Raises:
-        ToolError: not root, or no apt, or apt failed.
+        ToolError: this is not Debian, the user is not root, or apt-get failed.
     """
-    packages = missing()
+    packages = missing_packages()
     if not packages:
         return
-    remedy = f"apt-get install {' '.join(packages)}"
+    names = " ".join(packages)
     if shutil.which("apt-get") is None:
         raise ToolError(
-            f"this machine lacks what Debian has in: {' '.join(packages)}. Install them by its own means"
+            f"apt-get is missing: install the equivalents of these Debian packages: {names}"
         )
     if os.geteuid() != 0:
         raise ToolError(
-            f"Debian packages are missing and only root can install them. Run as root: {remedy}"
+            "Debian packages are missing, and only root can install them. "
+            f"Run as root: apt-get install {names}"
         )
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    with step(f"install Debian packages: {' '.join(packages)}"):
-        for command in (
-            ["apt-get", "update", "-q"],
-            ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages],
+    last_line = ""
+
+    def on_line(line: str) -> bool:
+        nonlocal last_line
+        last_line = line
+        return False
+
+    with step(f"install Debian packages: {names}", lambda: last_line):
+        for arguments in (
+            ["update", "-q"],
+            ["install", "-y", "-q", "--no-install-recommends", *packages],
         ):
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
+            run(
+                ["apt-get", *arguments],
+                env={"DEBIAN_FRONTEND": "noninteractive"},
+                on_line=on_line,
             )
-            if done.returncode:
-                raise ToolError(f"{remedy} failed:\n{done.stderr.strip()[-2000:]}")

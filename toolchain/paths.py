@@ -1,4 +1,4 @@
-"""Where tools are kept: outside the checkout, so that every checkout of this machine shares them."""
+"""Directories of the toolchain. The cache is outside the checkout, shared by all checkouts."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout."""
 
-HERE = Path(__file__).resolve().parent
+TOOLCHAIN_DIR = Path(__file__).resolve().parent
 
 
 def cache_root() -> Path:
-    """What can be made again and is kept between runs. ``SLIPWAY_CACHE`` moves it."""
+    """Return the cache directory, whose content can be created again. ``SLIPWAY_CACHE`` sets it."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "slipway"
     return Path(os.environ.get("SLIPWAY_CACHE") or default)

@@ -1,4 +1,4 @@
-"""Plugins of Pulumi and Packer: the official ones wherever they can be had, stand-ins where not."""
+"""Plugins of Pulumi and Packer: the official ones, or emulators where no download is possible."""
 
 import os
 import subprocess
@@ -9,19 +9,20 @@ from pathlib import Path
 from toolchain import python
 from toolchain.paths import ROOT, cache_root
 from toolchain.progress import step
-from toolchain.tools import ToolError, bin_dir
-from toolchain.versions import plugins
+from toolchain.subprocesses import run
+from toolchain.tools import bin_dir
+from toolchain.versions import pinned_plugins
 
-DOWNLOAD_SECONDS = 60
-DAY_SECONDS = 24 * 3600
-STAND_IN = b"rehearsal.plugins"
-"""What a stand-in's launcher runs."""
+DOWNLOAD_TIMEOUT_S = 60
+RETRY_DOWNLOAD_AFTER_S = 24 * 3600
+EMULATOR_MODULE = b"rehearsal.plugins"
+"""The module that an emulator's launcher runs."""
 PACKER_SOURCE = "github.com/digitalocean/digitalocean"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provider:
-    """A provider plugin as the rehearsal's engine finds it. ``origin`` is ``official``, ``stand-in`` or ``missing``."""
+    """A provider plugin. ``origin`` is ``official``, ``emulator`` or ``missing``."""
 
     name: str
     version: str
@@ -29,131 +30,118 @@ class Provider:
 
 
 def pulumi_home() -> Path:
-    """The engine's home of this checkout: plugins only, no credentials. Stand-ins run the checkout's own code."""
+    """Return this checkout's Pulumi home, which holds plugins only.
+
+    Emulators run the checkout's own code, so checkouts do not share it.
+    """
     return python.VENV / "pulumi"
 
 
 def packer_plugins() -> Path:
+    """Return the directory for PACKER_PLUGIN_PATH."""
     return bin_dir().parent / "packer"
 
 
-def _official_home() -> Path:
-    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+def has_packer_plugin() -> bool:
+    """Return whether Packer finds its DigitalOcean plugin."""
+    return any(packer_plugins().rglob("packer-plugin-digitalocean_*"))
+
+
+def find_providers() -> list[Provider]:
+    """Return the pinned provider plugins as they are on this machine; install nothing."""
+    return [
+        Provider(name=name, version=version, origin=_origin(name, version))
+        for name, version in pinned_plugins().items()
+    ]
+
+
+def install_missing() -> None:
+    """Install each missing plugin: the user's official one, its download, or an emulator.
+
+    Raises:
+        ToolError: Packer refuses its plugin, or an emulator cannot be written.
+    """
+    _install_packer_plugin()
+    missing = [provider for provider in find_providers() if provider.origin == "missing"]
+    if not missing:
+        return
+    current = ""
+    needs_emulator = False
+    with step("install Pulumi provider plugins", lambda: current):
+        for provider in missing:
+            current = f"{provider.name} {provider.version}"
+            if not _link_official(provider) and not _download(provider):
+                needs_emulator = True
+        if needs_emulator:
+            current = "emulators"
+            command = [str(python.interpreter()), "-m", "rehearsal", "stand-ins"]
+            run([*command, str(pulumi_home())], cwd=ROOT)
+
+
+def _origin(name: str, version: str) -> str:
+    launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
+    if not launcher.exists():
+        return "missing"
+    with launcher.open("rb") as file:
+        return "emulator" if EMULATOR_MODULE in file.read(4096) else "official"
 
 
 def _plugin_dir(home: Path, name: str, version: str) -> Path:
     return home / "plugins" / f"resource-{name}-v{version}"
 
 
-def providers() -> list[Provider]:
-    """The provider plugins in use."""
-    found = []
-    for name, version in plugins().items():
-        launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
-        origin = (
-            "missing"
-            if not launcher.exists()
-            else "stand-in"
-            if _is_stand_in(launcher)
-            else "official"
-        )
-        found.append(Provider(name=name, version=version, origin=origin))
-    return found
-
-
-def _is_stand_in(launcher: Path) -> bool:
-    with launcher.open("rb") as file:
-        return STAND_IN in file.read(4096)
-
-
-def ensure() -> None:
-    """Have every plugin in place: the user's own official one, or a download of it, or the stand-in.
-
-    Raises:
-        ToolError: Packer does not take its plugin, or a stand-in cannot be written.
-    """
-    _ensure_packer()
-    missing = [provider for provider in providers() if provider.origin == "missing"]
-    if not missing:
+def _install_packer_plugin() -> None:
+    if has_packer_plugin():
         return
-    with step("provider plugins"):
-        if [provider for provider in missing if not (_own(provider) or _download(provider))]:
-            _run(
-                [str(python.interpreter()), "-m", "rehearsal", "stand-ins", str(pulumi_home())], {}
-            )
-
-
-def _ensure_packer() -> None:
     home = packer_plugins()
-    if list(home.rglob("packer-plugin-digitalocean_*")):
-        return
     home.mkdir(parents=True, exist_ok=True)
-    tools = bin_dir()
-    command = [
-        str(tools / "packer"),
-        "plugins",
-        "install",
-        "--path",
-        str(tools / "packer-plugin-digitalocean"),
-        PACKER_SOURCE,
-    ]
+    packer, plugin = (str(bin_dir() / name) for name in ("packer", "packer-plugin-digitalocean"))
     with step("install Packer's DigitalOcean plugin"):
-        _run(command, {"PACKER_PLUGIN_PATH": str(home), "CHECKPOINT_DISABLE": "1"})
+        run(
+            [packer, "plugins", "install", "--path", plugin, PACKER_SOURCE],
+            env={"PACKER_PLUGIN_PATH": str(home), "CHECKPOINT_DISABLE": "1"},
+        )
 
 
-def _own(provider: Provider) -> bool:
-    """Use the official plugin that the user's Pulumi has."""
-    own = _plugin_dir(_official_home(), provider.name, provider.version)
+def _link_official(provider: Provider) -> bool:
+    """Link the official plugin of the user's Pulumi home; return whether it is there."""
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    official = _plugin_dir(home, provider.name, provider.version)
     target = _plugin_dir(pulumi_home(), provider.name, provider.version)
-    if own == target or not (own / f"pulumi-resource-{provider.name}").exists():
+    if official == target or not (official / f"pulumi-resource-{provider.name}").exists():
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(own)
+    target.symlink_to(official)
     return True
 
 
 def _download(provider: Provider) -> bool:
-    """Let the Pulumi CLI fetch the official plugin; where its site is out of reach this fails, and is not tried again for a day."""
-    refused = cache_root() / "plugins-out-of-reach"
-    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in" or (
-        refused.exists() and time.time() - refused.stat().st_mtime < DAY_SECONDS
+    """Download the official plugin by the Pulumi CLI; return whether that succeeded.
+
+    After a failure, do not try again for a day: the site is unreachable from this machine.
+    """
+    failure_stamp = cache_root() / "plugins-out-of-reach"
+    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in":
+        return False
+    if (
+        failure_stamp.exists()
+        and time.time() - failure_stamp.stat().st_mtime < RETRY_DOWNLOAD_AFTER_S
     ):
         return False
-    command = [
-        str(bin_dir() / "pulumi"),
-        "plugin",
-        "install",
-        "resource",
-        provider.name,
-        f"v{provider.version}",
-    ]
-    environment = {
-        **os.environ,
-        "PULUMI_HOME": str(pulumi_home()),
-        "PULUMI_SKIP_UPDATE_CHECK": "true",
-    }
+    pulumi = str(bin_dir() / "pulumi")
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, timeout=DOWNLOAD_SECONDS, check=False
+        subprocess.run(
+            [pulumi, "plugin", "install", "resource", provider.name, f"v{provider.version}"],
+            env={
+                **os.environ,
+                "PULUMI_HOME": str(pulumi_home()),
+                "PULUMI_SKIP_UPDATE_CHECK": "true",
+            },
+            capture_output=True,
+            timeout=DOWNLOAD_TIMEOUT_S,
+            check=True,
         )
-    except subprocess.TimeoutExpired:
-        done = None
-    if done is None or done.returncode:
-        refused.touch()
+    except subprocess.SubprocessError:
+        failure_stamp.touch()
         return False
     return True
-
-
-def _run(command: list[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise ToolError(
-            f"{' '.join(command)} failed:\n{(done.stderr or done.stdout).strip()[-2000:]}"
-        )

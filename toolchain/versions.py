@@ -1,15 +1,15 @@
-"""versions.toml, read into types."""
+"""The versions of versions.toml as typed values."""
 
 import tomllib
 from dataclasses import dataclass, field
 from typing import Any
 
-from toolchain.paths import HERE
+from toolchain.paths import TOOLCHAIN_DIR
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scripts:
-    """Files that a tool needs beside it, out of a Go module that the tool ``source`` is built with."""
+    """Files of a Go module that must be beside a tool; tool ``source`` pins the module."""
 
     source: str
     module: str
@@ -18,7 +18,12 @@ class Scripts:
 
 @dataclass(frozen=True, kw_only=True)
 class Tool:
-    """One pinned tool. ``accept`` says which installed version serves instead; without it none does."""
+    """A pinned tool.
+
+    ``check`` holds the arguments that print its version. ``accept`` is ``exact`` or
+    ``same-major`` and states which installed version replaces a build; None accepts none.
+    ``companion`` is the tool together with which this one is installed.
+    """
 
     name: str
     version: str
@@ -31,44 +36,43 @@ class Tool:
     companion: str | None = None
     scripts: Scripts | None = None
 
-    def fits(self, version: str) -> bool:
-        """Whether an installed ``version`` may be used in place of the pinned one."""
+    def accepts(self, version: str) -> bool:
+        """Return whether an installed ``version`` may be used instead of the pinned one."""
         if self.accept == "exact":
             return version == self.version
         if self.accept == "same-major":
-            found, pinned = _numbers(version), _numbers(self.version)
-            return found[0] == pinned[0] and found >= pinned
+            installed, pinned = _version_numbers(version), _version_numbers(self.version)
+            return installed[0] == pinned[0] and installed >= pinned
         return False
 
 
-def _numbers(version: str) -> list[int]:
+def _version_numbers(version: str) -> list[int]:
     return [int(part) for part in version.split("-")[0].split("+")[0].split(".")]
 
 
 def _read() -> dict[str, Any]:
-    return tomllib.loads((HERE / "versions.toml").read_text())
+    return tomllib.loads((TOOLCHAIN_DIR / "versions.toml").read_text())
 
 
-def tools() -> list[Tool]:
-    """The pinned tools, in the order in which they are needed."""
-    found = []
+def pinned_tools() -> list[Tool]:
+    """Return the pinned tools in the order in which they are needed."""
+    tools = []
     for name, entry in _read()["tools"].items():
         scripts = entry.pop("scripts", None)
         companion = entry.pop("with", None)
-        beside = (
-            Scripts(source=scripts["from"], module=scripts["module"], files=scripts["files"])
-            if scripts
-            else None
-        )
-        found.append(Tool(name=name, companion=companion, scripts=beside, **entry))
-    return found
+        if scripts:
+            scripts = Scripts(
+                source=scripts["from"], module=scripts["module"], files=scripts["files"]
+            )
+        tools.append(Tool(name=name, companion=companion, scripts=scripts, **entry))
+    return tools
 
 
-def plugins() -> dict[str, str]:
-    """Provider plugins and their versions."""
+def pinned_plugins() -> dict[str, str]:
+    """Return the versions of the provider plugins by name."""
     return dict(_read()["plugins"])
 
 
-def debian() -> dict[str, str]:
-    """Commands that the rehearsal runs, and the Debian packages that hold them."""
+def debian_packages() -> dict[str, str]:
+    """Return the Debian packages of the commands that the rehearsal runs, by command."""
     return dict(_read()["debian"])

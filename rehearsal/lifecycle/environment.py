@@ -59,7 +59,7 @@ def program_variables(config: CloudConfig) -> dict[str, str]:
     if config.machines == "nspawn":  # memory machines install nothing
         variables["SLIPWAY_RELEASES_URL"] = config.releases_url
         variables["SLIPWAY_RELEASES_KEY"] = str(config.directory / "releases-key.asc")
-    if any(provider.origin == "stand-in" for provider in plugins.providers()):
+    if any(provider.origin == "emulator" for provider in plugins.find_providers()):
         variables["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     return variables
 

@@ -8,7 +8,7 @@ from rehearsal.lifecycle.environment import pulumi_credentials, secrets_url, ssh
 from rehearsal.lifecycle.errors import LifecycleError
 from rehearsal.network import hosts_file, releases
 from toolchain import plugins, tools
-from toolchain.versions import tools as pinned_tools
+from toolchain.versions import pinned_tools
 
 RELEASED_TOOLS = ("consul", "nomad")
 """Tools that images install from the release server."""

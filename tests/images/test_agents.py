@@ -12,7 +12,7 @@ import pytest
 from tests.images.conftest import TOOLS, Tool
 from tests.images.material import Authority, bundle, gossip_key
 from toolchain import tools
-from toolchain.versions import tools as pinned
+from toolchain.versions import pinned_tools
 
 ETC = TOOLS.parents[3] / "etc"
 ADDRESS = IPv4Address("10.10.0.7")
@@ -176,7 +176,7 @@ def test_an_agent_does_what_a_change_takes(
 
 
 def _binary(name: str) -> Path:
-    found = tools.find(next(tool for tool in pinned() if tool.name == name))
+    found = tools.find(next(tool for tool in pinned_tools() if tool.name == name))
     if found is None:
         pytest.skip(f"{name} is not there: make setup")
     return found.path

@@ -1,4 +1,4 @@
-"""The pins, what serves in place of them, and what `doctor` says."""
+"""The pins, the installed tools that replace a build, and the report of `doctor`."""
 
 import json
 import re
@@ -7,15 +7,25 @@ import sys
 
 import pytest
 
-from toolchain import plugins, tools
-from toolchain.paths import HERE, ROOT
-from toolchain.versions import Tool
-from toolchain.versions import plugins as pinned_plugins
-from toolchain.versions import tools as pinned
+from toolchain import debian, doctor, go, plugins, python, tools
+from toolchain.errors import ToolError
+from toolchain.paths import ROOT, TOOLCHAIN_DIR
+from toolchain.versions import Tool, pinned_plugins, pinned_tools
+
+
+def run_toolchain(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the toolchain's command line in the checkout."""
+    return subprocess.run(
+        [sys.executable, "-m", "toolchain", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize(
-    ("accept", "version", "fits"),
+    ("accept", "version", "is_accepted"),
     [
         ("exact", "1.15.0", True),
         ("exact", "1.15.1", False),
@@ -26,32 +36,30 @@ from toolchain.versions import tools as pinned
         (None, "1.15.0", False),
     ],
 )
-def test_an_installed_tool_serves_only_in_a_fitting_version(
-    accept: str | None, version: str, fits: bool
+def test_an_installed_tool_is_used_only_in_an_accepted_version(
+    accept: str | None, version: str, is_accepted: bool
 ) -> None:
-    assert (
-        Tool(name="tool", version="1.15.0", package="example.com/tool", accept=accept).fits(version)
-        is fits
-    )
+    tool = Tool(name="tool", version="1.15.0", package="example.com/tool", accept=accept)
+    assert tool.accepts(version) is is_accepted
 
 
-@pytest.mark.parametrize("tool", pinned(), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", pinned_tools(), ids=lambda tool: tool.name)
 def test_each_tool_is_pinned_with_its_checksum(tool: Tool) -> None:
-    """The module that is built has the version of versions.toml, and go.sum knows it."""
-    module = (HERE / tool.name / "go.mod").read_text()
+    """The module that is built has the version of versions.toml, and go.sum lists it."""
+    module = (TOOLCHAIN_DIR / tool.name / "go.mod").read_text()
     assert re.search(
         rf"^\s*(require )?\S+ v{re.escape(tool.version)}( // indirect)?$", module, re.MULTILINE
     )
-    assert f" v{tool.version} h1:" in (HERE / tool.name / "go.sum").read_text()
+    assert f" v{tool.version} h1:" in (TOOLCHAIN_DIR / tool.name / "go.sum").read_text()
     assert tool.package in module
 
 
-def test_the_python_sdks_are_those_of_the_plugins() -> None:
-    """A plugin of another version than its SDK would be downloaded beside it."""
+def test_the_python_sdks_have_the_versions_of_the_plugins() -> None:
+    """The engine would download the plugin of its SDK's version in addition to ours."""
     requirements = (ROOT / "requirements.txt").read_text()
     for name, version in pinned_plugins().items():
         assert f"pulumi-{name}=={version}" in requirements
-    cli = next(tool for tool in pinned() if tool.name == "pulumi")
+    cli = next(tool for tool in pinned_tools() if tool.name == "pulumi")
     assert f"pulumi=={cli.version}" in requirements
 
 
@@ -62,21 +70,15 @@ def test_every_python_package_has_its_hash() -> None:
             assert "--hash=sha256:" in lines[number + 1], line
 
 
-def test_set_up_has_put_everything_in_place() -> None:
-    """`make test` sets up first, so all is there; each link leads to a program that says its version."""
-    said = subprocess.run(
-        [sys.executable, "-m", "toolchain", "doctor", "--json"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    report = json.loads(said.stdout)
-    assert said.returncode == 0, report
-    assert {row["name"] for row in report} >= {tool.name for tool in pinned()} | set(
+def test_doctor_finds_everything_after_setup() -> None:
+    """`make test` runs setup first; each link leads to a program that prints its version."""
+    done = run_toolchain("doctor", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, report
+    assert {row["name"] for row in report} >= {tool.name for tool in pinned_tools()} | set(
         pinned_plugins()
     )
-    for tool in pinned():
+    for tool in pinned_tools():
         if tool.check:
             version = subprocess.run(
                 [tools.bin_dir() / tool.name, *tool.check],
@@ -85,23 +87,33 @@ def test_set_up_has_put_everything_in_place() -> None:
                 check=True,
             ).stdout
             assert re.search(r"\d+\.\d+\.\d+", version)
-    assert all(provider.origin in ("official", "stand-in") for provider in plugins.providers())
+    assert all(provider.origin in ("official", "emulator") for provider in plugins.find_providers())
 
 
-def test_a_second_set_up_does_nothing() -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "toolchain", "setup"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stderr == ""
+def test_doctor_names_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tools, "find", lambda tool: None)
+    monkeypatch.setattr(python, "is_up_to_date", lambda: False)
+    monkeypatch.setattr(plugins, "has_packer_plugin", lambda: False)
+    monkeypatch.setattr(plugins, "find_providers", list[plugins.Provider])
+    monkeypatch.setattr(debian, "missing_packages", lambda: ["haproxy"])
+    items = doctor.inspect()
+    missing = [item.name for item in items if item.origin == "missing"]
+    names = [tool.name for tool in pinned_tools()]
+    assert missing == [*names, "requirements.txt", "digitalocean for Packer", "haproxy"]
+    assert not doctor.is_complete(items)
+    table = doctor.render(items).splitlines()
+    assert table[-1] == f"Missing: {', '.join(missing)}"
+    assert table[-2].endswith("apt-get install haproxy") and table[0].endswith("run `make setup`")
+
+
+def test_a_second_setup_prints_nothing() -> None:
+    done = run_toolchain("setup")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_build_without_go_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(
-        tools.ToolError, match=r"tool 1\.15\.0 is not on PATH; building it needs Go 1\.26 or later"
+        ToolError, match=r"tool 1\.15\.0 is not on PATH; building it needs Go 1\.26 or later"
     ):
-        tools._require_go(Tool(name="tool", version="1.15.0", package="example.com/tool"))
+        go.require_go(Tool(name="tool", version="1.15.0", package="example.com/tool"))
