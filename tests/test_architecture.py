@@ -117,7 +117,7 @@ REGISTRY = re.compile(
     r"(?:--(?:extra-)?index-url|--find-links|--trusted-host|GOPROXY ?=|GONOSUMDB|GOSUMDB ?=|PIP_INDEX_URL)"
 )
 MAY_NAME_PATHS = {
-    "images/base/scripts/forget-machine.sh": "of the droplet, not of a machine that builds",
+    "images/base/scripts/clean-image.sh": "of the droplet, not of a machine that builds",
     "tests/test_architecture.py": "as above",
 }
 

@@ -1,5 +1,5 @@
-# The one image of every node: Debian with Consul, Nomad, their units and the node's tools. What a node
-# becomes it is told later, over SSH, when it is enrolled. Both sources run the same provisioners.
+# The image of all nodes: Debian with Consul, Nomad, their units and the node's programs. Enrolment
+# over SSH later makes a droplet a prime or a worker. Both sources run the same provisioners.
 
 packer {
   required_plugins {
@@ -21,13 +21,13 @@ variable "nomad_version" {
 variable "releases_url" {
   type        = string
   default     = "https://releases.hashicorp.com"
-  description = "Where <tool>/<version>/ holds zips, SHA256SUMS and its signature."
+  description = "Base URL of <tool>/<version>/ with zip files, SHA256SUMS and signature."
 }
 
 variable "releases_key_file" {
   type        = string
   default     = ""
-  description = "Armoured public key that signs SHA256SUMS; the vendor's own if empty."
+  description = "File of the armoured public key that signs SHA256SUMS; HashiCorp's key if empty."
 }
 
 variable "api_url" {
@@ -43,31 +43,31 @@ variable "region" {
 variable "size" {
   type        = string
   default     = "s-1vcpu-1gb"
-  description = "Of the droplet that builds; no node of the image can have a smaller disk."
+  description = "Size of the build droplet; a node's disk cannot be smaller than its disk."
 }
 
 variable "build_name" {
   type        = string
   default     = "image-build"
-  description = "Name of the droplet that builds, and of its snapshot until it is complete."
+  description = "Name of the build droplet, and of its snapshot until that is complete."
 }
 
 variable "ssh_key_id" {
   type        = number
   default     = 0
-  description = "The account's key that belongs to ssh_private_key_file; 0 lets Packer make and remove one."
+  description = "Id of the account's key of ssh_private_key_file; 0 creates a temporary one."
 }
 
 variable "ssh_private_key_file" {
   type        = string
   default     = ""
-  description = "The null source falls back on the SSH agent."
+  description = "If empty, the null source uses the keys of the SSH agent."
 }
 
 variable "host" {
   type        = string
   default     = ""
-  description = "The Debian machine that the null source provisions, as root."
+  description = "Address of the Debian machine that the null source provisions as root."
 }
 
 source "digitalocean" "base" {
@@ -104,7 +104,7 @@ build {
   }
 
   provisioner "file" {
-    source      = var.releases_key_file != "" ? var.releases_key_file : "${path.root}/keys/hashicorp.asc"
+    source      = coalesce(var.releases_key_file, "${path.root}/keys/hashicorp.asc")
     destination = "/tmp/slipway/releases.asc"
   }
 
@@ -126,7 +126,7 @@ build {
 
   provisioner "shell" {
     except          = ["null.local"]
-    script          = "${path.root}/scripts/forget-machine.sh"
+    script          = "${path.root}/scripts/clean-image.sh"
     execute_command = "env {{ .Vars }} bash {{ .Path }}"
   }
 }

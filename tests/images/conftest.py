@@ -1,30 +1,26 @@
-"""The node's tools as tests use them, and what a stack would give a node."""
+"""Fixtures: the node's programs as modules, and a certificate authority."""
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Iterator
 
 import pytest
 
-from tests.images.material import Authority
-
-TOOLS = Path(__file__).parents[2] / "images/base/files/usr/local/lib/slipway"
-
-Tool = Callable[[str], ModuleType]
+from tests.images.support.credentials import Authority
+from tests.images.support.programs import PROGRAMS, LoadModule
 
 
 @pytest.fixture
-def tool(monkeypatch: pytest.MonkeyPatch) -> Iterator[Tool]:
-    """The tools' modules, which find each other as on a node, and are forgotten afterwards."""
-    monkeypatch.syspath_prepend(str(TOOLS))
+def load(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoadModule]:
+    """Import a module of the node's programs by name; a later test gets it anew."""
+    monkeypatch.syspath_prepend(str(PROGRAMS))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield importlib.import_module
-    for file in TOOLS.glob("*.py"):
+    for file in PROGRAMS.glob("*.py"):
         sys.modules.pop(file.stem, None)
 
 
 @pytest.fixture(scope="session")
 def authority() -> Authority:
+    """The stack's certificate authority."""
     return Authority()

@@ -108,7 +108,7 @@ def _files(victim: Victim) -> Outcome:
     return _tried(victim, work)
 
 
-NO_BUNDLE = "tool-enrol: this is no JSON"
+NO_BUNDLE = "tool-enrol: the bundle is not JSON"
 """From the one program that the key runs."""
 ATTACKS = [
     Attack("The administrator's key logs in as root", _as_root, "AuthenticationException"),

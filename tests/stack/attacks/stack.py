@@ -284,5 +284,5 @@ def _install(site: str, target: Path, key: Path) -> str:
     with patch.object(script, "BIN", target):
         try:
             return str(script.install("consul", VERSION, site, "amd64", keyring))
-        except script.RefusedError as refused:
+        except script.ReleaseError as refused:
             return str(refused)

@@ -1,13 +1,13 @@
-# What every node's Consul agent has; tool-enrol writes the node's own part beside it, in cluster.json.
+# Settings of every node's Consul agent. tool-enrol writes the node's own settings to cluster.json.
 
 data_dir             = "/var/lib/consul"
 log_level            = "INFO"
 disable_update_check = true
 
-# Checks come from these files alone, never from the HTTP API.
+# Script checks may be defined in these files only, not over the HTTP API.
 enable_local_script_checks = true
 
-# The host's resolver. Consul has one DNS port; consul-dns.socket answers on 8600.
+# Consul is the host's resolver. It has one DNS port; consul-dns.socket relays port 8600.
 ports {
   dns      = 53
   grpc     = -1
@@ -20,8 +20,8 @@ dns_config {
   recursor_timeout = "2s"
 }
 
-# Agents talk to each other, and primes to those who use their API, when both sides show a certificate of the stack's
-# own authority. Plain HTTP is on loopback only.
+# Mutual TLS by the stack's certificate authority: between agents, and on the primes' HTTPS API.
+# Plain HTTP is on loopback only.
 tls {
   defaults {
     ca_file         = "/etc/slipway/tls/ca.pem"
@@ -31,13 +31,13 @@ tls {
     verify_outgoing = true
   }
 
-  # A worker's certificate does not make it a server.
+  # Only a server's certificate has the server name, so a worker cannot act as a server.
   internal_rpc {
     verify_server_hostname = true
   }
 }
 
-# Who shows no token may do nothing. No agent has a default token to lend to its machine's processes.
+# A request without a token is denied. Agents have no default token that local processes could use.
 acl {
   enabled                  = true
   default_policy           = "deny"
@@ -50,7 +50,7 @@ connect {
 
 default_intention_policy = "deny"
 
-# A warning until it first ran: critical would keep the node's services out of DNS for as long.
+# A warning until the first run: critical would keep the node's services out of DNS until then.
 check {
   id       = "node-health"
   name     = "disk, memory and agents"

@@ -1,11 +1,11 @@
-# What every node's Nomad agent has; tool-enrol writes the node's own part beside it, in cluster.json, and the image's
-# build what an exec task sees of the machine, in chroot.json.
+# Settings of every node's Nomad agent. tool-enrol writes the node's own settings to cluster.json.
+# The image build writes chroot.json: the files of this machine that an exec task sees.
 
 data_dir             = "/var/lib/nomad"
 log_level            = "INFO"
 disable_update_check = true
 
-# Nobody is answered without a certificate of the stack's own authority, nor obeyed without a token.
+# Clients need a certificate of the stack's authority (TLS) and a token (ACL).
 tls {
   http                   = true
   rpc                    = true
@@ -20,7 +20,7 @@ acl {
   enabled = true
 }
 
-# Services and tasks log in to Consul as themselves, with an identity that the servers sign.
+# Services and tasks log in to Consul with workload identities, which the servers sign.
 consul {
   address             = "127.0.0.1:8500"
   service_auth_method = "nomad-workloads"
@@ -40,31 +40,32 @@ consul {
 client {
   max_kill_timeout = "60s"
 
-  # For ports that nobody but the machine itself may reach.
+  # For ports that are reachable from this machine only.
   host_network "loopback" {
     interface = "lo"
     cidr      = "127.0.0.1/32"
   }
 
-  # Metadata services are asked first otherwise: this cloud's is closed, the others' are asked until they time out.
+  # Without this, Nomad queries the metadata services of all clouds and waits for timeouts. The
+  # node's firewall blocks that of this cloud.
   options {
     "fingerprint.denylist" = "env_aws,env_azure,env_gce,env_digitalocean"
   }
 
-  # The agents' and the system's own share of a small droplet.
+  # Reserved for the system and the agents, on a small droplet: MHz and MiB.
   reserved {
     cpu    = 100
     memory = 256
   }
 
-  # Within the time that a droplet is given to shut down.
+  # Shorter than the time that a droplet has to shut down.
   drain_on_shutdown {
     deadline = "40s"
   }
 }
 
-# No task is root, nor has any of root's powers: without this, one of an ordinary user may change owners, make devices and
-# become whom it likes.
+# No task runs as root or has capabilities. Nomad's default gives a task of an ordinary user
+# capabilities to change owners, create devices and become another user.
 plugin "exec" {
   config {
     allow_caps       = []

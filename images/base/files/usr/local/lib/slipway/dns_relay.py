@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""Consul's DNS on its customary port 8600 too.
+"""Relay port 8600, Consul's usual DNS port, to port 53, where this node's Consul answers.
 
-Consul answers on one DNS port only, and that is 53, for it is the host's resolver. systemd listens on 8600, starts
-this at the first query, and it ends after a minute without one.
+Consul has one DNS port, and the host's resolver needs port 53. systemd listens on 8600 and starts
+this relay at the first query. The relay ends after a minute without one.
 """
 
 import asyncio
@@ -10,72 +10,78 @@ import os
 import socket
 from typing import cast
 
-CONSUL = ("127.0.0.1", 53)
-FIRST_FD = 3
-QUERY_SECONDS = 5.0
-IDLE_SECONDS = 60.0
+CONSUL_DNS = ("127.0.0.1", 53)
+FIRST_LISTEN_FD = 3
+"""The first socket that systemd passes."""
+QUERY_TIMEOUT_S = 5.0
+IDLE_TIMEOUT_S = 60.0
+MAX_DATAGRAM_BYTES = 65535
+CHUNK_BYTES = 65536
 
 
-class Activity:
-    """When the last query came."""
+class IdleTimer:
+    """Measures the time since the last query."""
 
     def __init__(self) -> None:
-        self._seen = asyncio.Event()
+        self._queried = asyncio.Event()
 
-    def note(self) -> None:
-        self._seen.set()
+    def reset(self) -> None:
+        """Start the idle time anew."""
+        self._queried.set()
 
-    async def end(self) -> None:
-        """Returns once nothing came for a while."""
+    async def wait_until_idle(self) -> None:
+        """Return once no query has arrived for ``IDLE_TIMEOUT_S``."""
         while True:
-            self._seen.clear()
+            self._queried.clear()
             try:
-                await asyncio.wait_for(self._seen.wait(), IDLE_SECONDS)
+                await asyncio.wait_for(self._queried.wait(), IDLE_TIMEOUT_S)
             except TimeoutError:
                 return
 
 
-async def ask(query: bytes) -> bytes:
-    """One UDP question to Consul.
+async def query_consul(query: bytes) -> bytes:
+    """Send one UDP query to Consul and return its response.
 
     Raises:
-        OSError, TimeoutError: it did not answer.
+        OSError: Consul does not listen.
+        TimeoutError: Consul does not answer in time.
     """
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as upstream:
         upstream.setblocking(False)
-        upstream.connect(CONSUL)
+        upstream.connect(CONSUL_DNS)
         await loop.sock_sendall(upstream, query)
-        return await asyncio.wait_for(loop.sock_recv(upstream, 65535), QUERY_SECONDS)
+        response = loop.sock_recv(upstream, MAX_DATAGRAM_BYTES)
+        return await asyncio.wait_for(response, QUERY_TIMEOUT_S)
 
 
-class Datagrams(asyncio.DatagramProtocol):
-    """Each query is relayed on its own; one without an answer is left for the client to ask again."""
+class UdpRelay(asyncio.DatagramProtocol):
+    """Relays each query on its own; a client repeats a query that gets no response."""
 
-    def __init__(self, activity: Activity) -> None:
-        self._activity = activity
-        self._running: set[asyncio.Task[None]] = set()
+    def __init__(self, idle_timer: IdleTimer) -> None:
+        self._idle_timer = idle_timer
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._activity.note()
+        self._idle_timer.reset()
         task = asyncio.create_task(self._relay(data, addr))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _relay(self, query: bytes, client: tuple[str, int]) -> None:
         try:
-            self._transport.sendto(await ask(query), client)
-        except (OSError, TimeoutError) as failed:
-            print(f"dns-relay: no answer from Consul: {failed or 'too late'}", flush=True)
+            self._transport.sendto(await query_consul(query), client)
+        except (OSError, TimeoutError) as error:
+            print(f"dns-relay: no answer from Consul: {error or 'timeout'}", flush=True)
 
 
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Copy one direction of a TCP connection until its end."""
     try:
-        while chunk := await reader.read(65536):
+        while chunk := await reader.read(CHUNK_BYTES):
             writer.write(chunk)
             await writer.drain()
     except OSError:
@@ -85,27 +91,30 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 async def serve() -> None:
-    activity = Activity()
+    """Relay queries of the sockets that systemd passes, until there are none for a while."""
+    idle_timer = IdleTimer()
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        activity.note()
+        idle_timer.reset()
         try:
-            upstream_reader, upstream_writer = await asyncio.open_connection(*CONSUL)
+            upstream_reader, upstream_writer = await asyncio.open_connection(*CONSUL_DNS)
         except OSError:
             writer.close()
             return
-        await asyncio.gather(pump(reader, upstream_writer), pump(upstream_reader, writer))
+        await asyncio.gather(
+            copy_stream(reader, upstream_writer), copy_stream(upstream_reader, writer)
+        )
 
-    for fd in range(FIRST_FD, FIRST_FD + int(os.environ["LISTEN_FDS"])):
+    for fd in range(FIRST_LISTEN_FD, FIRST_LISTEN_FD + int(os.environ["LISTEN_FDS"])):
         listener = socket.socket(fileno=fd)
         listener.setblocking(False)
         if listener.type == socket.SOCK_STREAM:
             await asyncio.start_server(relay, sock=listener)
         else:
             await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda: Datagrams(activity), sock=listener
+                lambda: UdpRelay(idle_timer), sock=listener
             )
-    await activity.end()
+    await idle_timer.wait_until_idle()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files as they should be: whole or not at all, and never open to more than they are meant for, not for a moment."""
+"""Writing and removing files; a written file is complete and never readable by more than meant."""
 
 import grp
 import os
@@ -6,40 +6,42 @@ import shutil
 from pathlib import Path
 
 
-def gid(group: str) -> int:
-    """Raises:
-    KeyError: this machine has no such group.
+def group_id(group: str) -> int:
+    """Return the id of a group.
+
+    Raises:
+        KeyError: this machine has no such group.
     """
     return grp.getgrnam(group).gr_gid
 
 
-def write(path: Path, text: str, mode: int, group: str = "root") -> bool:
-    """Write ``text`` under ``path``, replacing what is there; returns whether that changed anything."""
-    owner = gid(group)
+def write_atomically(path: Path, text: str, mode: int, group: str = "root") -> bool:
+    """Replace ``path`` by a file with ``text``; return whether that changed anything."""
+    gid = group_id(group)
     if path.is_file() and not path.is_symlink():
-        found = path.stat()
-        if (found.st_mode & 0o7777, found.st_gid) == (mode, owner) and path.read_text() == text:
+        status = path.stat()
+        if (status.st_mode & 0o7777, status.st_gid) == (mode, gid) and path.read_text() == text:
             return False
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
-        os.fchown(file.fileno(), -1, owner)
+        os.fchown(file.fileno(), -1, gid)
         os.fchmod(file.fileno(), mode)
-    fresh.replace(path)
+    new.replace(path)
     return True
 
 
-def directory(path: Path, mode: int, group: str = "root") -> None:
-    """Make ``path`` if it is not there, and have it belong to ``group``."""
+def ensure_directory(path: Path, mode: int, group: str = "root") -> None:
+    """Create the directory if it is missing, and set its mode and group."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(path, -1, gid(group))
+    os.chown(path, -1, group_id(group))
     path.chmod(mode)
 
 
 def remove(path: Path) -> bool:
-    """Have nothing under ``path``; returns whether there was something."""
+    """Remove a file or a directory with its content; return whether there was one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
         return True

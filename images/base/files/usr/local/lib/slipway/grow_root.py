@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Has the root file system fill its disk, which may have been made larger. Nothing to grow is no failure."""
+"""Grow the root partition and its file system to the size of the disk, after a resize."""
 
 import os
 import subprocess
@@ -7,31 +7,33 @@ import sys
 from pathlib import Path
 
 SYS = Path("/sys")
-NO_CHANGE = 1
-"""How growpart exits when the partition is as large as it can be; more is a failure."""
+GROWPART_NO_CHANGE = 1
+"""growpart's exit status when the partition already fills the disk; greater ones are failures."""
 
 
-def partition(device: int) -> tuple[str, str, str] | None:
-    """Where the file system on ``device`` is, its disk and its number there: ``("vda1", "vda", "1")``.
+def find_partition(device: int) -> tuple[str, str, str] | None:
+    """Return the partition, disk and partition number of a device: ``("vda1", "vda", "1")``.
 
-    None where that is no partition: in a container, or on a disk that has none.
+    None if the device is no partition: in a container, or on a disk without partitions.
     """
-    found = (SYS / f"dev/block/{os.major(device)}:{os.minor(device)}").resolve()
-    number = found / "partition"
-    return (found.name, found.parent.name, number.read_text().strip()) if number.exists() else None
+    entry = (SYS / f"dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    number = entry / "partition"
+    return (entry.name, entry.parent.name, number.read_text().strip()) if number.exists() else None
 
 
 def main() -> int:
-    found = partition(Path("/").stat().st_dev)
+    """Grow the root file system; return the exit status of the command that failed, or 0."""
+    found = find_partition(Path("/").stat().st_dev)
     if found is None:
-        print("grow-root: the root file system is on no partition")
+        print("grow-root: the root file system is not on a partition")
         return 0
-    name, disk, number = found
-    grown = subprocess.run(["/usr/bin/growpart", f"/dev/{disk}", number], check=False).returncode
-    if grown > NO_CHANGE:
-        return grown
-    # Also if it did not change: it may have been interrupted between the two.
-    return subprocess.run(["/usr/sbin/resize2fs", f"/dev/{name}"], check=False).returncode
+    partition, disk, number = found
+    command = ["/usr/bin/growpart", f"/dev/{disk}", number]
+    status = subprocess.run(command, check=False).returncode
+    if status > GROWPART_NO_CHANGE:
+        return status
+    # Also without a change: an earlier run may have been interrupted before this command.
+    return subprocess.run(["/usr/sbin/resize2fs", f"/dev/{partition}"], check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What this node was told about itself and its cluster, kept by tool-enrol in /etc/slipway/node.json for all to read."""
+"""The description of this node, which tool-enrol writes to /etc/slipway/node.json."""
 
 import json
 import re
@@ -11,19 +11,22 @@ from typing import Any
 FILE = Path("/etc/slipway/node.json")
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 ROLES = ("prime", "worker")
-DRIVERS = ("exec", "raw_exec")
+TASK_DRIVERS = ("exec", "raw_exec")
+
+Fields = dict[str, Any]
+"""A JSON object that is not validated yet."""
 
 
-class NotReadyError(Exception):
-    """The node was not enrolled yet, or was told something wrong; the message names what."""
+class NodeError(Exception):
+    """The node is not enrolled, or its description is invalid; the message names the field."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A node's part in its cluster.
+    """A node of a cluster.
 
-    ``primes`` are private addresses, a prime's own among them; ``cluster`` is the identity of the cluster that the node
-    belongs to, empty on primes, which make one.
+    ``primes`` are the private addresses of all primes. ``cluster`` identifies the cluster that a
+    worker belongs to; it is empty on primes.
     """
 
     name: str
@@ -36,87 +39,96 @@ class Node:
     cluster: str
 
     @property
-    def prime(self) -> bool:
+    def is_prime(self) -> bool:
         return self.role == "prime"
 
     def render(self) -> str:
-        """The text of ``FILE``, which ``parse`` reads."""
-        facts = {**vars(self), "vpc_cidr": str(self.vpc)}
-        del facts["vpc"]
-        return json.dumps(facts, indent=2) + "\n"
+        """Return the text of ``FILE``, which ``parse`` reads."""
+        fields = {**vars(self), "vpc_cidr": str(self.vpc)}
+        del fields["vpc"]
+        return json.dumps(fields, indent=2) + "\n"
 
 
-def text(told: dict[str, Any], name: str) -> str:
-    """Raises:
-    NotReadyError: ``told`` has no text of that name.
+def require_text(fields: Fields, name: str) -> str:
+    """Return the text of a field.
+
+    Raises:
+        NodeError: the field is missing or not a text.
     """
-    value = told.get(name)
+    value = fields.get(name)
     if not isinstance(value, str):
-        raise NotReadyError(f"{name} is missing or no text")
+        raise NodeError(f"{name} is missing or not a text")
     return value
 
 
-def parse(told: dict[str, Any]) -> Node:
-    """Raises:
-    NotReadyError: naming what is missing or wrong.
+def parse(fields: Fields) -> Node:
+    """Return the node that the fields describe.
+
+    Raises:
+        NodeError: a field is missing or invalid.
     """
-    for name, allowed in (("role", ROLES), ("task_driver", DRIVERS)):
-        if text(told, name) not in allowed:
-            raise NotReadyError(f"{name} is {told[name]}; it must be {' or '.join(allowed)}")
+    for name, allowed in (("role", ROLES), ("task_driver", TASK_DRIVERS)):
+        if require_text(fields, name) not in allowed:
+            raise NodeError(f"{name} is {fields[name]}; it must be {' or '.join(allowed)}")
     for name in ("name", "datacenter"):
-        if not NAME.fullmatch(text(told, name)):
-            raise NotReadyError(
-                f"{name} is {told[name]!r}; only a-z, 0-9 and - may be in it, 63 at most"
+        if not NAME.fullmatch(require_text(fields, name)):
+            raise NodeError(
+                f"{name} is {fields[name]!r}; it must have 1 to 63 characters of a-z, 0-9 and -"
             )
-    primes, expect = told.get("primes"), told.get("bootstrap_expect")
+    primes, bootstrap_expect = fields.get("primes"), fields.get("bootstrap_expect")
     if (
         not isinstance(primes, list)
         or not primes
         or not all(isinstance(prime, str) for prime in primes)
     ):
-        raise NotReadyError("primes must name the primes' private addresses")
-    if not isinstance(expect, int) or isinstance(expect, bool) or expect < 1:
-        raise NotReadyError("bootstrap_expect must be 1 or more")
+        raise NodeError("primes must list the primes' private addresses")
+    if (
+        not isinstance(bootstrap_expect, int)
+        or isinstance(bootstrap_expect, bool)
+        or bootstrap_expect < 1
+    ):
+        raise NodeError("bootstrap_expect must be 1 or more")
     try:
         return Node(
-            name=told["name"],
-            role=told["role"],
-            datacenter=told["datacenter"],
-            vpc=IPv4Network(text(told, "vpc_cidr")),
-            task_driver=told["task_driver"],
+            name=fields["name"],
+            role=fields["role"],
+            datacenter=fields["datacenter"],
+            vpc=IPv4Network(require_text(fields, "vpc_cidr")),
+            task_driver=fields["task_driver"],
             primes=[str(IPv4Address(prime)) for prime in primes],
-            bootstrap_expect=expect,
-            cluster=text(told, "cluster"),
+            bootstrap_expect=bootstrap_expect,
+            cluster=require_text(fields, "cluster"),
         )
-    except ValueError as wrong:
-        raise NotReadyError(str(wrong)) from None
+    except ValueError as error:
+        raise NodeError(str(error)) from None
 
 
 def read() -> Node:
-    """Raises:
-    NotReadyError: the node is not enrolled.
+    """Return this node as it was enrolled.
+
+    Raises:
+        NodeError: the node is not enrolled.
     """
     try:
         return parse(json.loads(FILE.read_text()))
     except FileNotFoundError:
-        raise NotReadyError(f"{FILE} is not there: the node is not enrolled") from None
-    except (ValueError, NotReadyError) as wrong:
-        raise NotReadyError(f"{FILE}: {wrong}") from None
+        raise NodeError(f"{FILE} is missing: this machine is not enrolled") from None
+    except (ValueError, NodeError) as error:
+        raise NodeError(f"{FILE}: {error}") from None
 
 
-def private_address(vpc: IPv4Network) -> tuple[str, IPv4Address]:
-    """The interface inside ``vpc`` and its address there.
+def find_private_address(vpc: IPv4Network) -> tuple[str, IPv4Address]:
+    """Return the interface that is in ``vpc``, and its address.
 
-    Never chosen by "is it private": a public address of a rehearsal counts as private too.
+    Private ranges do not identify it: in a rehearsal, public addresses are in such a range too.
 
     Raises:
-        NotReadyError: no interface has such an address (yet).
+        NodeError: no interface has an address in ``vpc``, or not yet.
     """
-    shown = subprocess.run(
-        ["ip", "-json", "-4", "address", "show"], capture_output=True, text=True, check=True
-    ).stdout
-    for link in json.loads(shown):
+    command = ["ip", "-json", "-4", "address", "show"]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    for link in json.loads(output):
         for address in link.get("addr_info", []):
             if "local" in address and IPv4Address(address["local"]) in vpc:
                 return link["ifname"], IPv4Address(address["local"])
-    raise NotReadyError(f"no interface has an address in {vpc}")
+    raise NodeError(f"no interface has an address in {vpc}")

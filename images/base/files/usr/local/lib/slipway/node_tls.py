@@ -1,4 +1,4 @@
-"""How this node's own tools ask its agents and the primes: with the node's certificate, believing the stack's authority alone."""
+"""The TLS client of this node's programs: the node's certificate, and the stack's authority."""
 
 import ssl
 from pathlib import Path
@@ -6,19 +6,19 @@ from pathlib import Path
 DIRECTORY = Path("/etc/slipway/tls")
 
 
-def paths() -> tuple[Path, Path, Path]:
-    """Authority, certificate and key."""
+def certificate_paths() -> tuple[Path, Path, Path]:
+    """Return the paths of authority, certificate and key."""
     return DIRECTORY / "ca.pem", DIRECTORY / "cert.pem", DIRECTORY / "key.pem"
 
 
-def context() -> ssl.SSLContext:
-    """Read anew each time, for certificates are renewed.
+def create_context() -> ssl.SSLContext:
+    """Return a context with the current certificate, which may have been renewed.
 
     Raises:
-        OSError: the node has none yet, or they are no PEM (``ssl.SSLError``).
+        OSError: the node has no certificate, or it is not PEM (``ssl.SSLError``).
     """
-    authority, certificate, key = paths()
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.load_verify_locations(authority)
-    made.load_cert_chain(certificate, key)
-    return made
+    authority, certificate, key = certificate_paths()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority)
+    context.load_cert_chain(certificate, key)
+    return context

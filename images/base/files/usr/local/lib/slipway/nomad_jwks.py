@@ -1,8 +1,8 @@
 #!/usr/bin/python3
-"""The public keys of this prime's Nomad, for its Consul: on loopback, without TLS, and nothing else.
+"""Serve the public keys of this prime's Nomad to its Consul, on loopback without TLS.
 
-Consul checks with them who a task says that it is. It can show no certificate when it fetches them, and Nomad answers
-nobody who does not.
+Consul verifies workload identities with these keys. It fetches them without a client certificate,
+and Nomad refuses such a client. Nothing else of Nomad is served here.
 """
 
 import http.client
@@ -15,37 +15,39 @@ import node_tls
 ADDRESS = ("127.0.0.1", 4651)
 PATH = "/.well-known/jwks.json"
 NOMAD = ("127.0.0.1", 4646)
-SECONDS = 5
+TIMEOUT_S = 5
 
 
-class NoAnswerError(Exception):
-    """Nomad does not tell its keys; the message says why."""
+class NomadError(Exception):
+    """Nomad does not return its keys; the message names the cause."""
 
 
-def keys() -> bytes:
-    """What Nomad answers, as it is.
+def fetch_keys() -> bytes:
+    """Return Nomad's response, unchanged.
 
     Raises:
-        NoAnswerError: it does not answer, or not as it should.
+        NomadError: Nomad does not answer, or answers with an error.
+        OSError: this node has no certificate.
     """
-    connection = http.client.HTTPSConnection(*NOMAD, timeout=SECONDS, context=node_tls.context())
+    context = node_tls.create_context()
+    connection = http.client.HTTPSConnection(*NOMAD, timeout=TIMEOUT_S, context=context)
     try:
         connection.request("GET", PATH)
-        answer = connection.getresponse()
-        body = answer.read()
-    except (OSError, http.client.HTTPException) as failed:
-        raise NoAnswerError(f"Nomad does not answer: {failed}") from failed
+        response = connection.getresponse()
+        body = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise NomadError(f"Nomad does not answer: {error}") from error
     finally:
         connection.close()
-    if answer.status != HTTPStatus.OK:
-        raise NoAnswerError(f"Nomad answers {answer.status}")
+    if response.status != HTTPStatus.OK:
+        raise NomadError(f"Nomad answers {response.status}")
     return body
 
 
-class Relay(BaseHTTPRequestHandler):
-    """Answers GET and HEAD of the one path."""
+class JwksHandler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD of ``PATH``."""
 
-    timeout = SECONDS
+    timeout = TIMEOUT_S
     server_version = "nomad-jwks"
     sys_version = ""
 
@@ -57,31 +59,32 @@ class Relay(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         if self.path != PATH:
-            self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not here\n")
+            self._send(HTTPStatus.NOT_FOUND, "text/plain", b"not found\n")
             return
         try:
-            body = keys()
-        except (NoAnswerError, OSError) as reason:
-            self._send(HTTPStatus.BAD_GATEWAY, "text/plain", f"{reason}\n".encode())
+            body = fetch_keys()
+        except (NomadError, OSError) as error:
+            self._send(HTTPStatus.BAD_GATEWAY, "text/plain", f"{error}\n".encode())
             return
         self._send(HTTPStatus.OK, "application/json", body)
 
-    def _send(self, status: HTTPStatus, kind: str, body: bytes) -> None:
+    def _send(self, status: HTTPStatus, content_type: str, body: bytes) -> None:
         self.send_response(status)
-        self.send_header("Content-Type", kind)
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Only what fails is worth a line of the journal."""
+        """Log failed requests only."""
         if code != HTTPStatus.OK:
             super().log_request(code, size)
 
 
 def main() -> int:
-    with ThreadingHTTPServer(ADDRESS, Relay) as server:
+    """Serve until the process is stopped."""
+    with ThreadingHTTPServer(ADDRESS, JwksHandler) as server:
         server.serve_forever()
     return 0
 

@@ -1,74 +1,80 @@
-"""The host's resolver: Consul first, then the resolvers that the droplet was born with."""
+"""The host's resolver: Consul first, then the resolvers that the droplet had at its first boot."""
 
 from ipaddress import ip_address
 from pathlib import Path
 
 RESOLV_CONF = Path("/etc/resolv.conf")
-UPSTREAM_OF_RESOLVED = Path("/run/systemd/resolve/resolv.conf")
-KEPT = Path("/etc/slipway/resolvers")
-METADATA = ("169.254.169.254", "/metadata/v1/dns/nameservers")
-METADATA_SECONDS = 2
+SYSTEMD_RESOLV_CONF = Path("/run/systemd/resolve/resolv.conf")
+"""Where systemd-resolved lists the resolvers that it uses."""
+SAVED_RESOLVERS = Path("/etc/slipway/resolvers")
+METADATA_HOST, METADATA_PATH = "169.254.169.254", "/metadata/v1/dns/nameservers"
+METADATA_TIMEOUT_S = 2
 MAX_NAMESERVERS = 3
 """The C library reads no more."""
 
 
-def nameservers(text: str) -> list[str]:
-    """The nameservers of a resolv.conf that are not this machine itself."""
-    words = [line.split() for line in text.splitlines()]
-    found = [pair[1] for pair in words if len(pair) > 1 and pair[0] == "nameserver"]
-    return [address for address in found if not ip_address(address.partition("%")[0]).is_loopback]
+def parse_nameservers(text: str) -> list[str]:
+    """Return the nameservers of a resolv.conf, without loopback addresses."""
+    lines = [line.split() for line in text.splitlines()]
+    addresses = [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver"]
+    return [
+        address for address in addresses if not ip_address(address.partition("%")[0]).is_loopback
+    ]
 
 
-def from_metadata() -> list[str]:
-    """What the metadata service names; nothing if it does not answer."""
-    import http.client  # slow to load, and seldom needed
+def fetch_from_metadata() -> list[str]:
+    """Return the nameservers of the metadata service; none if it does not answer."""
+    import http.client  # Slow to load, and rarely needed.
 
-    host, path = METADATA
-    connection = http.client.HTTPConnection(host, timeout=METADATA_SECONDS)
+    connection = http.client.HTTPConnection(METADATA_HOST, timeout=METADATA_TIMEOUT_S)
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.read().decode().split() if answer.status == 200 else []
+        connection.request("GET", METADATA_PATH)
+        response = connection.getresponse()
+        return response.read().decode().split() if response.status == 200 else []
     except OSError:
         return []
     finally:
         connection.close()
 
 
-def original() -> list[str]:
-    """The resolvers of the droplet's first boot, kept from then on: resolv.conf will name Consul."""
-    if KEPT.exists():
-        return KEPT.read_text().split()
-    for source in (UPSTREAM_OF_RESOLVED, RESOLV_CONF):
-        found = nameservers(source.read_text()) if source.exists() else []
-        if found:
+def original_resolvers() -> list[str]:
+    """Return the resolvers of the first boot; save them, because resolv.conf will name Consul."""
+    if SAVED_RESOLVERS.exists():
+        return SAVED_RESOLVERS.read_text().split()
+    for source in (SYSTEMD_RESOLV_CONF, RESOLV_CONF):
+        addresses = parse_nameservers(source.read_text()) if source.exists() else []
+        if addresses:
             break
     else:
-        found = from_metadata()
-    KEPT.write_text("".join(f"{address}\n" for address in found))
-    return found
+        addresses = fetch_from_metadata()
+    SAVED_RESOLVERS.write_text("".join(f"{address}\n" for address in addresses))
+    return addresses
 
 
 def render(current: str, upstream: list[str]) -> str:
-    """The resolv.conf: Consul answers, and while it is down the next one does. Search domains are kept."""
-    kept = [line for line in current.splitlines() if line.split()[:1] in (["search"], ["domain"])]
+    """Return a resolv.conf with Consul first and ``upstream`` for when Consul is down.
+
+    It keeps the search domains of ``current``.
+    """
+    keywords = (["search"], ["domain"])
+    domains = [line for line in current.splitlines() if line.split()[:1] in keywords]
     servers = ["127.0.0.1", *upstream][:MAX_NAMESERVERS]
-    lines = ["# Consul is this host's resolver; written by tool-enrol.", *kept]
+    lines = ["# Written by tool-enrol: Consul is this host's resolver.", *domains]
     lines += [f"nameserver {address}" for address in servers]
     return "\n".join([*lines, "options timeout:2 attempts:2", ""])
 
 
 def use_consul(upstream: list[str]) -> None:
-    """Write resolv.conf, also where it is a symlink of another resolver or a mount."""
+    """Write resolv.conf, also if it is a symlink to another resolver's file or a bind mount."""
     current = RESOLV_CONF.read_text() if RESOLV_CONF.exists() else ""
-    wanted = render(current, upstream)
-    if current == wanted and not RESOLV_CONF.is_symlink():
+    text = render(current, upstream)
+    if current == text and not RESOLV_CONF.is_symlink():
         return
-    fresh = RESOLV_CONF.with_name(".resolv.conf.new")
-    fresh.write_text(wanted)
-    fresh.chmod(0o644)
+    new = RESOLV_CONF.with_name(".resolv.conf.new")
+    new.write_text(text)
+    new.chmod(0o644)
     try:
-        fresh.replace(RESOLV_CONF)
-    except OSError:  # a bind mount cannot be replaced, only written
-        RESOLV_CONF.write_text(wanted)
-        fresh.unlink()
+        new.replace(RESOLV_CONF)
+    except OSError:  # A bind mount cannot be replaced, only written.
+        RESOLV_CONF.write_text(text)
+        new.unlink()

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""tool-enrol: make this machine the node that the bundle on standard input describes, and start its agents.
+"""tool-enrol: make this machine the node that the bundle on standard input describes.
 
-May be run at any time, by several at once. An agent does what a change takes and no more: nothing, a reload, or a restart,
-which its tasks outlive. A worker that belonged to another cluster forgets that and boots afresh, because until then the
-former cluster's tasks have their directories mounted.
+It may run at any time, also several times at once. It starts the agents, and makes a running agent
+apply a change: by nothing, a reload, or a restart, which tasks survive. A worker that belonged to
+another cluster loses that cluster's state and reboots, because its tasks have directories mounted.
 
-Tells in one line of JSON what came of it; with anything wrong nothing is changed.
+The output is one line of JSON with the outcome. An invalid bundle changes nothing.
 """
 
 import contextlib
@@ -15,205 +15,228 @@ import subprocess
 import sys
 from pathlib import Path
 
-import agents
-import before_nomad
-import bundle
-import doors
+import agent_config
+import enrolment_bundle
 import files
 import node
 import node_tls
+import nomad_prestart
 import resolver
-import traces
-from agents import Config, Work
-from bundle import Bundle
+from agent_config import AgentAction, Config
+from enrolment_bundle import Bundle
+from erase_cloud_init import erase_cloud_init
+from harden_sshd import harden_sshd
 
 ROOT = Path("/")
-CONSUL = Path("/etc/consul.d/cluster.json")
-NOMAD = Path("/etc/nomad.d/cluster.json")
+CONSUL_CONFIG = Path("/etc/consul.d/cluster.json")
+NOMAD_CONFIG = Path("/etc/nomad.d/cluster.json")
 CONSUL_STATE = Path("/var/lib/consul")
 CONSUL_KEYRING = CONSUL_STATE / "serf/local.keyring"
 HOSTS = Path("/etc/hosts")
 LOCK = Path("/run/tool-enrol.lock")
-OWED = Path("/run/tool-enrol.owed")
-"""What the agents need and have not got yet, should enrolment be interrupted; a boot settles it."""
+PENDING_ACTIONS = Path("/run/tool-enrol.pending")
+"""The agents' actions of an enrolment that was interrupted; a reboot makes them unnecessary."""
 
-LARGEST = 1 << 18
-"""Bytes of a bundle; a real one has a tenth of it."""
+MAX_BUNDLE_BYTES = 1 << 18
+"""Ten times the size of a real bundle."""
 
-VERBS = {Work.NONE: "start", Work.RELOAD: "reload-or-restart", Work.RESTART: "restart"}
+SYSTEMCTL_VERBS = {
+    AgentAction.NONE: "start",
+    AgentAction.RELOAD: "reload-or-restart",
+    AgentAction.RESTART: "restart",
+}
 
 
-def systemctl(*words: str, check: bool = True) -> None:
-    subprocess.run(["systemctl", *words], check=check, stdout=subprocess.DEVNULL)
+def systemctl(*arguments: str, check: bool = True) -> None:
+    """Run systemctl."""
+    subprocess.run(["systemctl", *arguments], check=check, stdout=subprocess.DEVNULL)
 
 
-def enrol(told: Bundle) -> str:
-    """The outcome: started, reloaded, unchanged, or reboots, which is left to the caller.
+def enrol(bundle: Bundle) -> str:
+    """Apply the bundle and return the outcome: started, reloaded, unchanged or reboots.
+
+    After ``reboots`` the caller reboots the machine.
 
     Raises:
-        node.NotReadyError: the machine's network is not as the bundle says.
+        node.NodeError: the machine's network differs from the bundle.
     """
-    interface, address = node.private_address(told.node.vpc)
-    recursors = resolver.original()
-    consul, nomad = agents.consul(told, address, recursors), agents.nomad(told, address, interface)
-    kept_consul, kept_nomad = _kept(CONSUL), _kept(NOMAD)
-    identity, owed = _identity_work(told), _owed()
-    work = {"consul": Work.NONE, "nomad": Work.NONE}
-    if kept_consul is not None:
-        work["consul"] = max(
-            agents.consul_work(kept_consul, consul), identity, _keyring_work(told), owed["consul"]
+    interface, address = node.find_private_address(bundle.node.vpc)
+    recursors = resolver.original_resolvers()
+    consul = agent_config.consul_config(bundle, address, recursors)
+    nomad = agent_config.nomad_config(bundle, address, interface)
+    old_consul, old_nomad = _read_config(CONSUL_CONFIG), _read_config(NOMAD_CONFIG)
+    identity_action, pending = _identity_action(bundle), _read_pending_actions()
+    actions = {"consul": AgentAction.NONE, "nomad": AgentAction.NONE}
+    if old_consul is not None:
+        actions["consul"] = max(
+            agent_config.consul_action(old_consul, consul),
+            identity_action,
+            _keyring_action(bundle),
+            pending["consul"],
         )
-    if kept_nomad is not None:
-        work["nomad"] = max(
-            agents.nomad_work(kept_nomad, nomad), identity, _introduction_work(told), owed["nomad"]
+    if old_nomad is not None:
+        actions["nomad"] = max(
+            agent_config.nomad_action(old_nomad, nomad),
+            identity_action,
+            _introduction_action(bundle),
+            pending["nomad"],
         )
-    OWED.write_text(json.dumps(work))
+    PENDING_ACTIONS.write_text(json.dumps(actions))
 
-    _write_identity(told)
-    _ensure_passage(told.node)
-    _write_introduction(told)
-    another = _belonged_elsewhere(told.node)
-    if another:
-        _forget()
-    files.write(node.FILE, told.node.render(), 0o644)
+    _write_identity(bundle)
+    _set_nomad_directory_mode(bundle.node)
+    _write_introduction(bundle)
+    changes_cluster = _changes_cluster(bundle.node)
+    if changes_cluster:
+        _reset_agents()
+    files.write_atomically(node.FILE, bundle.node.render(), 0o644)
     _ensure_localhost()
     resolver.use_consul(recursors)
-    doors.shut(ROOT, told.host_key, told.operator_key)
+    harden_sshd(ROOT, bundle.host_key, bundle.operator_key)
     systemctl("reload", "ssh.service")
-    traces.erase(ROOT)
-    systemctl("start", "node-guard.service")
-    # Last, because an agent starts as soon as its file is there.
-    files.write(CONSUL, agents.render(consul), 0o640, "consul")
-    # After it, or a Consul that starts in between would make one of the former key.
-    if _keyring_work(told):
+    erase_cloud_init(ROOT)
+    systemctl("start", "node-firewall.service")
+    # The configuration comes last, because an agent may start as soon as it exists.
+    files.write_atomically(CONSUL_CONFIG, agent_config.render(consul), 0o640, "consul")
+    # Remove the keyring after that: a Consul that starts in between would write the old key again.
+    if _keyring_action(bundle):
         files.remove(CONSUL_KEYRING)
-    files.write(NOMAD, agents.render(nomad), 0o600)
-    if another or before_nomad.about_to_forget():
-        OWED.unlink()
+    files.write_atomically(NOMAD_CONFIG, agent_config.render(nomad), 0o600)
+    if changes_cluster or nomad_prestart.is_reboot_pending():
+        PENDING_ACTIONS.unlink()
         return "reboots"
 
-    for agent, much in work.items():
-        systemctl(VERBS[much], "--no-block", f"{agent}.service")
-    if told.node.prime:
+    for agent, action in actions.items():
+        systemctl(SYSTEMCTL_VERBS[action], "--no-block", f"{agent}.service")
+    if bundle.node.is_prime:
         systemctl("start", "--no-block", "nomad-jwks.service")
-    OWED.unlink()
-    if kept_consul is None or kept_nomad is None or Work.RESTART in work.values():
+    PENDING_ACTIONS.unlink()
+    if old_consul is None or old_nomad is None or AgentAction.RESTART in actions.values():
         return "started"
-    return "reloaded" if Work.RELOAD in work.values() else "unchanged"
+    return "reloaded" if AgentAction.RELOAD in actions.values() else "unchanged"
 
 
-def _kept(path: Path) -> Config | None:
-    """What the agent was told before."""
-    found: Config | None = json.loads(path.read_text()) if path.exists() else None
-    return found
+def _read_config(path: Path) -> Config | None:
+    """Return an agent's current configuration; None on a machine that is not enrolled."""
+    config: Config | None = json.loads(path.read_text()) if path.exists() else None
+    return config
 
 
-def _owed() -> dict[str, Work]:
-    owed = json.loads(OWED.read_text()) if OWED.exists() else {}
-    return {agent: Work(owed.get(agent, Work.NONE)) for agent in ("consul", "nomad")}
+def _read_pending_actions() -> dict[str, AgentAction]:
+    pending = json.loads(PENDING_ACTIONS.read_text()) if PENDING_ACTIONS.exists() else {}
+    return {
+        agent: AgentAction(pending.get(agent, AgentAction.NONE)) for agent in ("consul", "nomad")
+    }
 
 
-def _identity_work(told: Bundle) -> Work:
-    """Both agents take another certificate on the run."""
-    pairs = zip(node_tls.paths(), _identity(told), strict=True)
-    return (
-        Work.NONE
-        if all(path.exists() and path.read_text() == text for path, text in pairs)
-        else Work.RELOAD
-    )
+def _identity_action(bundle: Bundle) -> AgentAction:
+    """Return what makes an agent use the bundle's certificate; both reload certificates."""
+    pairs = zip(node_tls.certificate_paths(), _identity_texts(bundle), strict=True)
+    is_current = all(path.exists() and path.read_text() == text for path, text in pairs)
+    return AgentAction.NONE if is_current else AgentAction.RELOAD
 
 
-def _identity(told: Bundle) -> tuple[str, str, str]:
-    return told.identity.authority, told.identity.certificate, told.identity.key
+def _identity_texts(bundle: Bundle) -> tuple[str, str, str]:
+    return bundle.identity.authority, bundle.identity.certificate, bundle.identity.key
 
 
-def _write_identity(told: Bundle) -> None:
-    files.directory(node_tls.DIRECTORY, 0o750, "consul")
-    for path, text in zip(node_tls.paths(), _identity(told), strict=True):
-        files.write(path, text, 0o640, "consul")
+def _write_identity(bundle: Bundle) -> None:
+    files.ensure_directory(node_tls.DIRECTORY, 0o750, "consul")
+    for path, text in zip(node_tls.certificate_paths(), _identity_texts(bundle), strict=True):
+        files.write_atomically(path, text, 0o640, "consul")
 
 
-def _introduction_work(told: Bundle) -> Work:
-    """Nomad reads it at its start only. Who sends another one has a client that is not registered yet."""
-    path = before_nomad.INTRODUCTION
-    known = not told.introduction or (path.exists() and path.read_text() == told.introduction)
-    return Work.NONE if known else Work.RESTART
+def _introduction_action(bundle: Bundle) -> AgentAction:
+    """Return what makes Nomad use the introduction, which it reads only when it starts.
 
-
-def _keyring_work(told: Bundle) -> Work:
-    """A worker that was away while the gossip key was changed has a keyring of Consul's that lacks it, and that wins over
-    the configuration. One that was there has been told the key by the ring itself, before it is told it here.
-
-    Primes learn another key from the ring only after they were told it here: theirs is left alone.
+    A bundle with a new introduction is for a client that is not registered yet.
     """
-    if told.node.prime or not CONSUL_KEYRING.exists():
-        return Work.NONE
+    path = nomad_prestart.INTRODUCTION
+    is_current = not bundle.introduction or (
+        path.exists() and path.read_text() == bundle.introduction
+    )
+    return AgentAction.NONE if is_current else AgentAction.RESTART
+
+
+def _keyring_action(bundle: Bundle) -> AgentAction:
+    """Return what makes Consul use the gossip key if its keyring, which has precedence, lacks it.
+
+    That is so on a worker that was down while the key was rotated. A running worker receives the
+    key by gossip before its bundle has it. Primes receive it by gossip after their bundle has it,
+    so their keyring is not checked.
+    """
+    if bundle.node.is_prime or not CONSUL_KEYRING.exists():
+        return AgentAction.NONE
     try:
-        known = told.gossip.consul in json.loads(CONSUL_KEYRING.read_text())
-    except (ValueError, TypeError):  # cut off as it was written; Consul would not start with it
-        known = False
-    return Work.NONE if known else Work.RESTART
+        has_key = bundle.gossip.consul in json.loads(CONSUL_KEYRING.read_text())
+    except (ValueError, TypeError):  # A truncated keyring, with which Consul would not start.
+        has_key = False
+    return AgentAction.NONE if has_key else AgentAction.RESTART
 
 
-def _ensure_passage(now: node.Node) -> None:
-    """Tasks of raw_exec are ordinary users that see the machine as it is, and pass through Nomad's directory to their own.
+def _set_nomad_directory_mode(this_node: node.Node) -> None:
+    """Let tasks of raw_exec, which run as ordinary users, reach their own directories.
 
-    Elsewhere it is shut: a server's snapshots below it are readable to all, and so may be what tasks of exec write.
+    Otherwise only root enters Nomad's directory: a server's snapshots in it are readable by all,
+    and so may be what tasks of exec write.
     """
-    files.directory(
-        before_nomad.STATE, 0o711 if not now.prime and now.task_driver == "raw_exec" else 0o700
-    )
+    is_open = not this_node.is_prime and this_node.task_driver == "raw_exec"
+    files.ensure_directory(nomad_prestart.STATE, 0o711 if is_open else 0o700)
 
 
-def _write_introduction(told: Bundle) -> None:
-    if told.introduction:
-        files.directory(before_nomad.CLIENT_STATE, 0o700)
-        files.write(before_nomad.INTRODUCTION, told.introduction, 0o600)
+def _write_introduction(bundle: Bundle) -> None:
+    if bundle.introduction:
+        files.ensure_directory(nomad_prestart.CLIENT_STATE, 0o700)
+        files.write_atomically(nomad_prestart.INTRODUCTION, bundle.introduction, 0o600)
     else:
-        files.remove(before_nomad.INTRODUCTION)
+        files.remove(nomad_prestart.INTRODUCTION)
 
 
-def _belonged_elsewhere(now: node.Node) -> bool:
+def _changes_cluster(new: node.Node) -> bool:
+    """Return whether this machine is a worker of another cluster than before."""
     if not node.FILE.exists():
         return False
-    before = node.read()
-    return not now.prime and bool(before.cluster and now.cluster) and before.cluster != now.cluster
+    old = node.read()
+    return not new.is_prime and bool(old.cluster and new.cluster) and old.cluster != new.cluster
 
 
-def _forget() -> None:
-    """End both agents at once, for a client that drains or leaves would ask its former servers."""
+def _reset_agents() -> None:
+    """Kill both agents and delete or schedule the deletion of their state.
+
+    An agent that is stopped would drain or leave, and so contact its old servers.
+    """
     systemctl("kill", "--signal=KILL", "consul.service", "nomad.service", check=False)
     for entry in CONSUL_STATE.iterdir():
         files.remove(entry)
-    before_nomad.forget_at_boot()
+    nomad_prestart.schedule_state_reset()
 
 
 def _ensure_localhost() -> None:
-    """Nomad reaches its Consul agent by that name."""
+    """Make ``localhost`` resolve to 127.0.0.1; Nomad connects to Consul by that name."""
     hosts = HOSTS.read_text() if HOSTS.exists() else ""
-    if not any(
-        "localhost" in line.split()[1:] for line in hosts.splitlines() if line.startswith("127.")
-    ):
+    loopback_lines = [line for line in hosts.splitlines() if line.startswith("127.")]
+    if not any("localhost" in line.split()[1:] for line in loopback_lines):
         HOSTS.write_text(f"127.0.0.1 localhost\n{hosts}")
 
 
 def main() -> int:
+    """Enrol with the bundle on standard input; return 1 and print the cause if that fails."""
     try:
-        told = bundle.parse(sys.stdin.buffer.read(LARGEST).decode(errors="replace"))
+        text = sys.stdin.buffer.read(MAX_BUNDLE_BYTES).decode(errors="replace")
+        bundle = enrolment_bundle.parse(text)
         with LOCK.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            outcome = enrol(told)
+            outcome = enrol(bundle)
     except (
-        bundle.BundleError,
-        node.NotReadyError,
+        enrolment_bundle.BundleError,
+        node.NodeError,
         OSError,
         subprocess.CalledProcessError,
-    ) as reason:
-        print(f"tool-enrol: {reason}", file=sys.stderr)
+    ) as error:
+        print(f"tool-enrol: {error}", file=sys.stderr)
         return 1
-    with contextlib.suppress(
-        BrokenPipeError
-    ):  # who asked may be gone; what follows is to be done all the same
+    # The SSH client may be gone; the reboot must happen nevertheless.
+    with contextlib.suppress(BrokenPipeError):
         print(json.dumps({"outcome": outcome}), flush=True)
     if outcome == "reboots":
         systemctl("--no-block", "reboot")
