@@ -20,9 +20,9 @@ class Account:
 
     def monthly_usd(self, settings: Settings) -> float:
         """What the droplets and the load balancer cost a month; Spaces is a flat fee of the account."""
-        droplets = (
-            settings.primes * self.prices[settings.prime_size]
-            + settings.workers * self.prices[settings.worker_size]
+        droplets = sum(
+            settings.machine_count(role) * self.prices[settings.droplet_size(role)]
+            for role in names.ROLES
         )
         return round(droplets + LOAD_BALANCER_NODE_MONTHLY_USD, 2)
 
@@ -60,7 +60,8 @@ def _region(
         state = "does not exist" if region is None else "takes nothing new at present"
         there = ", ".join(sorted(slug for slug, other in regions.items() if other["available"]))
         yield f"region: {settings.region} {state}; there are {there}"
-    for name, slug in (("prime_size", settings.prime_size), ("worker_size", settings.worker_size)):
+    for role in names.ROLES:
+        name, slug = f"{role}_size", settings.droplet_size(role)
         size = sizes.get(slug)
         if size is None:
             yield f"{name}: there is no size {slug}; {_offer(settings.region, sizes)}"

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from infra.preflight import Context
 from services.packed_service import PackedService
 
 
@@ -18,6 +20,15 @@ class ArtifactsArgs:
     endpoint: str
     """URL of Spaces in this region. The bucket's own outputs always name the real cloud."""
     packed: Collection[PackedService]
+
+    @classmethod
+    def from_context(cls, context: Context, packed: Collection[PackedService]) -> Self:
+        return cls(
+            region=context.settings.region,
+            bucket=context.bucket,
+            endpoint=context.spaces_endpoint,
+            packed=packed,
+        )
 
 
 class Artifacts(pulumi.ComponentResource):

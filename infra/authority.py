@@ -1,4 +1,4 @@
-"""The stack's own certificate authority, which nobody else has signed and which signs for nobody else."""
+"""The stack's certificate authority: self-signed, and only for this stack."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,30 +8,36 @@ import pulumi
 import pulumi_tls as tls
 
 from infra.mtls import Credentials
+from infra.names import OPERATOR
 
 AUTHORITY_HOURS = 10 * 365 * 24
 AUTHORITY_RENEWAL_HOURS = 365 * 24
 CERTIFICATE_HOURS = 90 * 24
 CERTIFICATE_RENEWAL_HOURS = 30 * 24
-"""How long certificates are good for, and how long before their end an update brings new ones. A stack that is updated
-once a month never meets the end of one."""
+"""An update in the last ``*_RENEWAL_HOURS`` of a certificate renews it.
+
+So no certificate expires in a stack that is updated once a month.
+"""
 
 Use = Literal["server_auth", "client_auth"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorityArgs:
-    """Whose authority it is."""
+    """Arguments of ``Authority``."""
 
     prefix: str
-    """How the names of this stack start."""
+    """Start of all names of the stack."""
 
 
 class Authority(pulumi.ComponentResource):
-    """A key that never leaves the stack's state, and what it signs. Certificates made anew are delivered to machines that are there."""
+    """A CA key, which never leaves the state, and the certificates that it signs.
+
+    Renewed certificates are delivered to existing machines.
+    """
 
     operator: pulumi.Output[Credentials]
-    """What shows an administrator, and Pulumi, to the cluster: good for asking and not for answering. Secret."""
+    """The client certificate of administrators and of Pulumi; not a server certificate. Secret."""
 
     def __init__(
         self, name: str, args: AuthorityArgs, opts: pulumi.ResourceOptions | None = None
@@ -53,36 +59,36 @@ class Authority(pulumi.ComponentResource):
             early_renewal_hours=AUTHORITY_RENEWAL_HOURS,
             opts=self._child,
         )
-        self.operator = self.certificate(
-            "operator", dns_names=["cli.global.nomad"], uses=["client_auth"]
+        self.operator = self.issue_certificate(
+            OPERATOR, dns_names=["cli.global.nomad"], uses=["client_auth"]
         )
         self.register_outputs({"operator": self.operator})
 
-    def certificate(
+    def issue_certificate(
         self,
-        name: str,
+        subject: str,
         *,
         dns_names: Sequence[str],
         uses: Sequence[Use],
         ip_addresses: Sequence[pulumi.Input[str]] = (),
     ) -> pulumi.Output[Credentials]:
-        """A key, and a certificate under all the names and addresses; secret.
+        """Create a key and a certificate for all names and addresses; secret.
 
         Args:
-            name: of whom it is: ``worker01``.
+            subject: the owner of the key: ``worker01``.
         """
-        logical = f"{self._name}-{name}"
-        key = self._private_key(f"{logical}-key")
+        logical_name = f"{self._name}-{subject}"
+        key = self._private_key(f"{logical_name}-key")
         request = tls.CertRequest(
-            f"{logical}-request",
+            f"{logical_name}-request",
             private_key_pem=key,
-            subject=tls.CertRequestSubjectArgs(common_name=name, organization=self._prefix),
+            subject=tls.CertRequestSubjectArgs(common_name=subject, organization=self._prefix),
             dns_names=list(dns_names),
             ip_addresses=list(ip_addresses) or None,
             opts=self._child,
         )
-        signed = tls.LocallySignedCert(
-            f"{logical}-certificate",
+        certificate = tls.LocallySignedCert(
+            f"{logical_name}-certificate",
             cert_request_pem=request.cert_request_pem,
             ca_private_key_pem=self._key,
             ca_cert_pem=self._certificate.cert_pem,
@@ -91,11 +97,15 @@ class Authority(pulumi.ComponentResource):
             early_renewal_hours=CERTIFICATE_RENEWAL_HOURS,
             opts=self._child,
         )
-        known = pulumi.Output.all(self._certificate.cert_pem, signed.cert_pem, key)
+        pem = pulumi.Output.all(self._certificate.cert_pem, certificate.cert_pem, key)
         return pulumi.Output.secret(
-            known.apply(lambda pem: Credentials(authority=pem[0], certificate=pem[1], key=pem[2]))
+            pem.apply(
+                lambda resolved: Credentials(
+                    authority=resolved[0], certificate=resolved[1], key=resolved[2]
+                )
+            )
         )
 
-    def _private_key(self, logical: str) -> pulumi.Output[str]:
-        made = tls.PrivateKey(logical, algorithm="ECDSA", ecdsa_curve="P256", opts=self._child)
-        return pulumi.Output.secret(made.private_key_pem)
+    def _private_key(self, logical_name: str) -> pulumi.Output[str]:
+        key = tls.PrivateKey(logical_name, algorithm="ECDSA", ecdsa_curve="P256", opts=self._child)
+        return pulumi.Output.secret(key.private_key_pem)

@@ -1,30 +1,60 @@
-"""The load balancer, and the one hole in the workers' firewall that it goes through."""
+"""The load balancer, and the rule that opens the workers' firewall for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from infra.names import Role
+from infra.settings import Settings
 from infra.targeting import apply_if_created
+
+LISTEN_PORT = 80
+HEALTH_PATH = "/health"
+CHECK_INTERVAL_S = 3
+CHECK_TIMEOUT_S = 3
+CHECKS_TO_CHANGE = 2
+"""Consecutive results after which the load balancer considers a droplet healthy or unhealthy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeArgs:
-    """What the edge stands in front of."""
+    """Arguments of ``Edge``."""
 
     prefix: str
-    """How the names of this stack start."""
+    """Start of all names of the stack."""
     region: str
     vpc_id: pulumi.Input[str]
     worker_tag: pulumi.Input[str]
     port: int
-    """The port of frontserve on every worker that runs it."""
+    """Port of frontserve on every worker that runs it."""
+
+    @classmethod
+    def from_settings(
+        cls,
+        prefix: str,
+        settings: Settings,
+        vpc_id: pulumi.Input[str],
+        tags: Mapping[Role, pulumi.Input[str]],
+    ) -> Self:
+        return cls(
+            prefix=prefix,
+            region=settings.region,
+            vpc_id=vpc_id,
+            worker_tag=tags["worker"],
+            port=settings.frontserve_port,
+        )
 
 
 class Edge(pulumi.ComponentResource):
-    """A load balancer that follows the workers' tag; it needs no droplet to be made, so it is made beside them."""
+    """A load balancer for the droplets with the workers' tag, and its firewall rule.
 
-    balancer: digitalocean.LoadBalancer
+    The load balancer depends on no droplet, so both are created at the same time.
+    """
+
+    load_balancer: digitalocean.LoadBalancer
     url: pulumi.Output[str]
 
     def __init__(
@@ -32,7 +62,7 @@ class Edge(pulumi.ComponentResource):
     ) -> None:
         super().__init__("slipway:infra:Edge", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        self.balancer = digitalocean.LoadBalancer(
+        self.load_balancer = digitalocean.LoadBalancer(
             f"{name}-balancer",
             name=args.prefix,
             region=args.region,
@@ -42,7 +72,7 @@ class Edge(pulumi.ComponentResource):
             forwarding_rules=[
                 digitalocean.LoadBalancerForwardingRuleArgs(
                     entry_protocol="http",
-                    entry_port=80,
+                    entry_port=LISTEN_PORT,
                     target_protocol="http",
                     target_port=args.port,
                 )
@@ -50,11 +80,11 @@ class Edge(pulumi.ComponentResource):
             healthcheck=digitalocean.LoadBalancerHealthcheckArgs(
                 protocol="http",
                 port=args.port,
-                path="/health",
-                check_interval_seconds=3,
-                response_timeout_seconds=3,
-                healthy_threshold=2,
-                unhealthy_threshold=2,
+                path=HEALTH_PATH,
+                check_interval_seconds=CHECK_INTERVAL_S,
+                response_timeout_seconds=CHECK_TIMEOUT_S,
+                healthy_threshold=CHECKS_TO_CHANGE,
+                unhealthy_threshold=CHECKS_TO_CHANGE,
             ),
             opts=child,
         )
@@ -66,10 +96,10 @@ class Edge(pulumi.ComponentResource):
                 digitalocean.FirewallInboundRuleArgs(
                     protocol="tcp",
                     port_range=str(args.port),
-                    source_load_balancer_uids=[self.balancer.id],
+                    source_load_balancer_uids=[self.load_balancer.id],
                 )
             ],
             opts=child,
         )
-        self.url = apply_if_created(self.balancer.ip, lambda ip: f"http://{ip}/")
+        self.url = apply_if_created(self.load_balancer.ip, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})

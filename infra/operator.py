@@ -1,4 +1,4 @@
-"""The operator's own access: to look at everything and to repair instances, and no more."""
+"""The operator's ACL policies and tokens: read access, and control of allocations."""
 
 from dataclasses import dataclass
 from typing import TypedDict
@@ -7,18 +7,19 @@ import pulumi
 import pulumi_consul as consul
 import pulumi_nomad as nomad
 
+from infra.cluster.providers import ClusterProviders
 from infra.mtls import Credentials
 
-IN_CONSUL = """
+CONSUL_RULES = """
 agent_prefix "" { policy = "read" }
 node_prefix "" { policy = "read" }
 query_prefix "" { policy = "read" }
 service_prefix "" { policy = "read" }
 operator = "read"
 """
-"""All that Consul knows of machines and services; no keys and values, no gossip keys, no access control."""
+"""Read access to nodes and services; none to keys and values, gossip keys and ACLs."""
 
-IN_NOMAD = """
+NOMAD_RULES = """
 agent { policy = "read" }
 node { policy = "read" }
 operator { policy = "read" }
@@ -27,11 +28,14 @@ namespace "default" {
   capabilities = ["read-logs", "read-fs", "alloc-lifecycle"]
 }
 """
-"""Jobs, their logs and files; an instance may be stopped or restarted. No variables, no new jobs, no access control."""
+"""Read access to jobs, logs and files; stop and restart allocations.
+
+No access to variables and ACLs, and no right to submit jobs.
+"""
 
 
 class OperatorCredentials(TypedDict):
-    """What an administrator shows to the cluster."""
+    """The operator's client certificate and tokens."""
 
     authority: str
     certificate: str
@@ -42,16 +46,14 @@ class OperatorCredentials(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorArgs:
-    """Who the operator is, and where."""
+    """Arguments of ``Operator``."""
 
     certificate: pulumi.Output[Credentials]
-    in_nomad: pulumi.ResourceOptions
-    in_consul: pulumi.ResourceOptions
-    """What binds to the cluster whatever lives in one or the other."""
+    providers: ClusterProviders
 
 
 class Operator(pulumi.ComponentResource):
-    """A policy and a token in Consul, and in Nomad."""
+    """A policy and a token in Consul, and a policy and a token in Nomad."""
 
     credentials: pulumi.Output[OperatorCredentials]
     """Secret."""
@@ -61,32 +63,41 @@ class Operator(pulumi.ComponentResource):
     ) -> None:
         super().__init__("slipway:infra:Operator", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        in_consul = pulumi.ResourceOptions.merge(args.in_consul, child)
-        in_nomad = pulumi.ResourceOptions.merge(args.in_nomad, child)
+        in_consul = pulumi.ResourceOptions.merge(args.providers.consul, child)
+        in_nomad = pulumi.ResourceOptions.merge(args.providers.nomad, child)
 
-        policy = consul.AclPolicy(
-            f"{name}-consul-policy", name=name, rules=IN_CONSUL, opts=in_consul
+        consul_policy = consul.AclPolicy(
+            f"{name}-consul-policy", name=name, rules=CONSUL_RULES, opts=in_consul
         )
-        token = consul.AclToken(
-            f"{name}-consul-token", description=name, policies=[policy.name], opts=in_consul
+        consul_token = consul.AclToken(
+            f"{name}-consul-token", description=name, policies=[consul_policy.name], opts=in_consul
         )
-        told = consul.get_acl_token_secret_id_output(
-            accessor_id=token.accessor_id, opts=pulumi.InvokeOptions(parent=token)
-        )
-
-        rules = nomad.AclPolicy(
-            f"{name}-nomad-policy", name=name, rules_hcl=IN_NOMAD, opts=in_nomad
-        )
-        client = nomad.AclToken(
-            f"{name}-nomad-token", name=name, type="client", policies=[rules.name], opts=in_nomad
+        consul_secret = consul.get_acl_token_secret_id_output(
+            accessor_id=consul_token.accessor_id, opts=pulumi.InvokeOptions(parent=consul_token)
         )
 
-        # Not by its attribute, which has every update warn that there is another way; it asks for more than Pulumi has.
-        own: pulumi.Output[str] = pulumi.get(client, "secret_id")
-        known = pulumi.Output.all(args.certificate, told.secret_id, own)
-        self.credentials = pulumi.Output.secret(known.apply(lambda it: _credentials(*it)))
+        nomad_policy = nomad.AclPolicy(
+            f"{name}-nomad-policy", name=name, rules_hcl=NOMAD_RULES, opts=in_nomad
+        )
+        nomad_token = nomad.AclToken(
+            f"{name}-nomad-token",
+            name=name,
+            type="client",
+            policies=[nomad_policy.name],
+            opts=in_nomad,
+        )
+        # The attribute ``nomad_token.secret_id`` prints a deprecation warning in every update. It
+        # recommends an ephemeral resource, which Pulumi does not have.
+        nomad_secret: pulumi.Output[str] = pulumi.get(nomad_token, "secret_id")
+        self.credentials = pulumi.Output.secret(
+            pulumi.Output.all(args.certificate, consul_secret.secret_id, nomad_secret).apply(
+                lambda resolved: _credentials(*resolved)
+            )
+        )
         self.register_outputs({"credentials": self.credentials})
 
 
-def _credentials(shown: Credentials, consul_token: str, nomad_token: str) -> OperatorCredentials:
-    return {**shown, "consul_token": consul_token, "nomad_token": nomad_token}
+def _credentials(
+    certificate: Credentials, consul_token: str, nomad_token: str
+) -> OperatorCredentials:
+    return {**certificate, "consul_token": consul_token, "nomad_token": nomad_token}

@@ -1,33 +1,53 @@
-"""Primes: the machines that keep the cluster's memory."""
+"""The primes: droplets with a Consul server and a Nomad server each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.cluster.bootstrap import Bootstrap
-from infra.cluster.cluster import Cluster, ClusterCredentials, enrol_prime, private_addresses
+from infra.cluster.cluster import Cluster, enrol_prime, private_addresses
+from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
 from infra.cluster_api.members import Member
-from infra.node import DropletTemplate, host_keys, machine, members
+from infra.droplet_template import DropletTemplate
+from infra.machine import collect_addresses, collect_host_keys, collect_members, create_machine
+from infra.names import Role
+from infra.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrimesArgs:
-    """How many primes, what they are made from, and what they are given."""
+    """Arguments of ``Primes``."""
 
     count: int
+    """1, 3 or 5, for a quorum of servers."""
     droplet_template: DropletTemplate
     credentials: ClusterCredentials
 
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        templates: Mapping[Role, DropletTemplate],
+        credentials: ClusterCredentials,
+    ) -> Self:
+        return cls(
+            count=settings.primes, droplet_template=templates["prime"], credentials=credentials
+        )
+
 
 class Primes(pulumi.ComponentResource):
-    """A Consul server and a Nomad server on each of 1, 3 or 5 droplets, which find each other and begin access control."""
+    """The droplets of the primes, their enrolment, and the bootstrap of the cluster's ACLs."""
 
     droplets: list[digitalocean.Droplet]
     members: pulumi.Output[list[Member]]
     host_keys: pulumi.Output[dict[str, str]]
-    """Public SSH host keys by machine."""
+    """Public SSH host keys by machine name."""
+    addresses: pulumi.Output[dict[str, str]]
+    """Private addresses by machine name."""
     cluster: Cluster
 
     def __init__(
@@ -36,18 +56,20 @@ class Primes(pulumi.ComponentResource):
         super().__init__("slipway:infra:Primes", name, None, opts)
         credentials, secrets = args.credentials, args.credentials.secrets
         machines = [
-            machine(args.droplet_template, number, secrets, parent=self)
+            create_machine(args.droplet_template, number, secrets, parent=self)
             for number in range(1, args.count + 1)
         ]
-        self.droplets = [one.droplet for one in machines]
-        self.members = members(machines)
-        self.host_keys = host_keys(machines)
-        addresses = private_addresses(self.members)
+        self.droplets = [machine.droplet for machine in machines]
+        self.members = collect_members(machines)
+        self.host_keys = collect_host_keys(machines)
+        self.addresses = collect_addresses(self.members)
+        private = private_addresses(self.members)
+        # One prime at a time: new tokens restart Nomad, and a quorum of servers has to stay up.
         enrolments: list[Enrolment] = []
-        for one in machines:  # one after another, because new tokens restart Nomad, and most of the servers have to be there
+        for machine in machines:
             enrolments.append(
                 enrol_prime(
-                    credentials, one, addresses, args.count, parent=self, after=enrolments[-1:]
+                    credentials, machine, private, args.count, parent=self, after=enrolments[-1:]
                 )
             )
         bootstrap = Bootstrap(
@@ -58,11 +80,15 @@ class Primes(pulumi.ComponentResource):
             secrets=secrets.bootstrap,
             gossip=secrets.gossip,
             dns=secrets.dns,
-            tokens=pulumi.Output.all(**{one.name: one.secrets.tokens for one in machines}),
+            tokens=pulumi.Output.all(
+                **{machine.name: machine.secrets.tokens for machine in machines}
+            ),
             services=credentials.services,
             datacenter=args.droplet_template.region,
-            timeout=credentials.timeout,
+            timeout=credentials.timeout_s,
             opts=pulumi.ResourceOptions(parent=self, depends_on=enrolments),
         )
-        self.cluster = Cluster(bootstrap=bootstrap, primes=self.members)
+        self.cluster = Cluster(
+            bootstrap=bootstrap, primes=self.members, timeout_s=credentials.timeout_s
+        )
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -1,4 +1,4 @@
-"""All that has to be random, made once and kept in the stack's state, encrypted; nothing of it is ever shown."""
+"""The random secrets of a stack. They are created once and stay in the state, encrypted."""
 
 import base64
 import uuid
@@ -8,12 +8,13 @@ import pulumi
 import pulumi_random as random
 import pulumi_tls as tls
 
+from infra.names import host_key_name
 from infra.targeting import apply_if_created
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeyPair:
-    """An SSH key in OpenSSH's own form."""
+    """An SSH key pair in OpenSSH format."""
 
     public: pulumi.Output[str]
     private: pulumi.Output[str]
@@ -22,37 +23,43 @@ class KeyPair:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSecrets:
-    """What one machine alone has."""
+    """The secrets of one machine."""
 
     tokens: pulumi.Output[dict[str, str]]
-    """For Consul, of its agents ``agent`` and ``nomad``; UUIDs, secret."""
+    """Consul tokens of its agents, ``agent`` (Consul) and ``nomad``: UUIDs, secret."""
     first_host_key: KeyPair
-    """Of its first boot. A machine that is made anew has another, so that nothing of the former one speaks for it."""
+    """The SSH host key of its first boot. A replaced machine gets a new one."""
     host_key: KeyPair
-    """From its enrolment on."""
+    """The SSH host key after its enrolment."""
 
 
 class Secrets(pulumi.ComponentResource):
-    """Keys and tokens. Each may be made anew (``pulumi up --replace``) and reaches the machines that need it by the same update."""
+    """Keys and tokens.
+
+    Each can be replaced with ``pulumi up --replace``. The same update delivers the new value to all
+    machines that use it. A new ``enrol`` key replaces the machines, which learn it at first boot.
+    """
 
     gossip: pulumi.Output[dict[str, str]]
-    """Keys of ``consul`` and ``nomad``, base64 of 32 bytes; secret."""
+    """Gossip keys of ``consul`` and ``nomad``: base64 of 32 bytes, secret."""
     bootstrap: pulumi.Output[dict[str, str]]
-    """Management tokens of ``consul`` and ``nomad``, UUIDs; secret, and on no machine."""
+    """Initial management tokens of ``consul`` and ``nomad``: UUIDs, secret, not on any machine."""
     dns: pulumi.Output[str]
-    """Token by which every Consul agent answers DNS, a UUID; secret."""
+    """The Consul token with which every agent answers DNS queries: a UUID, secret."""
     enrol: KeyPair
-    """By which machines know the stack. They are told at their first boot only, so another key means other machines."""
+    """The SSH key with which the stack logs in to machines to enrol them."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:infra:Secrets", name, None, opts)
         self._name = name
-        self.gossip = _both(consul=self._key("gossip-consul"), nomad=self._key("gossip-nomad"))
-        self.bootstrap = _both(
+        self.gossip = _secret_dict(
+            consul=self._gossip_key("consul"), nomad=self._gossip_key("nomad")
+        )
+        self.bootstrap = _secret_dict(
             consul=self._token("bootstrap-consul"), nomad=self._token("bootstrap-nomad")
         )
         self.dns = self._token("dns")
-        self.enrol = self._ssh_key("enrol")
+        self.enrol = self._ssh_key(f"{name}-enrol")
         self.register_outputs(
             {
                 "gossip": self.gossip,
@@ -62,47 +69,53 @@ class Secrets(pulumi.ComponentResource):
             }
         )
 
-    def of_node(self, node: str, made_of: pulumi.Input[object]) -> NodeSecrets:
-        """Args:
-        node: role and number: ``worker01``.
-        made_of: what replaces its droplet when it changes.
+    def create_node_secrets(self, label: str, trigger: pulumi.Input[object]) -> NodeSecrets:
+        """Create the secrets of one machine.
+
+        Args:
+            label: role and number: ``worker01``.
+            trigger: a change of it replaces the first host key.
         """
         return NodeSecrets(
-            tokens=_both(agent=self._token(f"{node}-agent"), nomad=self._token(f"{node}-nomad")),
-            first_host_key=self._ssh_key(f"{node}-host-first", made_of),
-            host_key=self._ssh_key(f"{node}-host"),
+            tokens=_secret_dict(
+                agent=self._token(f"{label}-agent"), nomad=self._token(f"{label}-nomad")
+            ),
+            first_host_key=self._ssh_key(f"{host_key_name(label)}-first", trigger),
+            host_key=self._ssh_key(host_key_name(label)),
         )
 
     def _token(self, name: str) -> pulumi.Output[str]:
         return pulumi.Output.secret(
-            apply_if_created(self._hex(name, 32), lambda digits: str(uuid.UUID(digits)))
-        )
-
-    def _key(self, name: str) -> pulumi.Output[str]:
-        return pulumi.Output.secret(
             apply_if_created(
-                self._hex(name, 64), lambda digits: base64.b64encode(bytes.fromhex(digits)).decode()
+                self._hex_digits(name, 32), lambda hex_digits: str(uuid.UUID(hex_digits))
             )
         )
 
-    def _hex(self, name: str, digits: int) -> pulumi.Output[str]:
-        made = random.RandomPassword(
+    def _gossip_key(self, agent: str) -> pulumi.Output[str]:
+        return pulumi.Output.secret(
+            apply_if_created(
+                self._hex_digits(f"gossip-{agent}", 64),
+                lambda hex_digits: base64.b64encode(bytes.fromhex(hex_digits)).decode(),
+            )
+        )
+
+    def _hex_digits(self, name: str, length: int) -> pulumi.Output[str]:
+        return random.RandomPassword(
             f"{self._name}-{name}",
-            length=digits,
+            length=length,
             lower=False,
             upper=False,
             numeric=True,
             special=True,
             override_special="abcdef",
             opts=pulumi.ResourceOptions(parent=self),
-        )
-        return made.result
+        ).result
 
-    def _ssh_key(self, name: str, made_of: pulumi.Input[object] | None = None) -> KeyPair:
+    def _ssh_key(self, logical_name: str, trigger: pulumi.Input[object] | None = None) -> KeyPair:
         key = tls.PrivateKey(
-            f"{self._name}-{name}",
+            logical_name,
             algorithm="ED25519",
-            opts=pulumi.ResourceOptions(parent=self, replacement_trigger=made_of),
+            opts=pulumi.ResourceOptions(parent=self, replacement_trigger=trigger),
         )
         return KeyPair(
             public=apply_if_created(key.public_key_openssh, str.strip),
@@ -110,5 +123,5 @@ class Secrets(pulumi.ComponentResource):
         )
 
 
-def _both(**parts: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
-    return pulumi.Output.secret(pulumi.Output.all(**parts).apply(dict))
+def _secret_dict(**outputs: pulumi.Output[str]) -> pulumi.Output[dict[str, str]]:
+    return pulumi.Output.secret(pulumi.Output.all(**outputs).apply(dict))

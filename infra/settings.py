@@ -132,6 +132,14 @@ class Settings(BaseModel):
         int, Field(ge=30, le=3600, description="Seconds that the agents have to find each other.")
     ] = 600
 
+    def machine_count(self, role: names.Role) -> int:
+        """Return how many machines of a role the stack has."""
+        return {"prime": self.primes, "worker": self.workers}[role]
+
+    def droplet_size(self, role: names.Role) -> str:
+        """Return the size of the droplets of a role."""
+        return {"prime": self.prime_size, "worker": self.worker_size}[role]
+
 
 Problem = tuple[tuple[str, ...], str]
 """The settings that together are wrong, the one to change first, and the words."""

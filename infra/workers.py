@@ -1,33 +1,61 @@
-"""Workers: the machines that run jobs."""
+"""The workers: droplets with a Consul client agent and a Nomad client agent each, which run jobs."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.cluster.cluster import Cluster, ClusterCredentials, enrol_worker
+from infra.cluster.cluster import Cluster, enrol_worker
+from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
 from infra.cluster_api.members import Member
-from infra.node import DropletTemplate, host_keys, machine, members
+from infra.droplet_template import DropletTemplate
+from infra.machine import collect_addresses, collect_host_keys, collect_members, create_machine
+from infra.names import Role
+from infra.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkersArgs:
-    """How many workers, what they are made from, what they are given, and what they join."""
+    """Arguments of ``Workers``."""
 
     count: int
     droplet_template: DropletTemplate
     credentials: ClusterCredentials
     cluster: Cluster
+    """The cluster that the workers join."""
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        templates: Mapping[Role, DropletTemplate],
+        credentials: ClusterCredentials,
+        cluster: Cluster,
+    ) -> Self:
+        return cls(
+            count=settings.workers,
+            droplet_template=templates["worker"],
+            credentials=credentials,
+            cluster=cluster,
+        )
 
 
 class Workers(pulumi.ComponentResource):
-    """A Consul client and a Nomad client on each of ``count`` droplets, which are made beside the primes' and join when these are there."""
+    """The droplets of the workers, and their enrolment.
+
+    The droplets are created at the same time as those of the primes. The enrolments wait for the
+    cluster's ACL bootstrap.
+    """
 
     droplets: list[digitalocean.Droplet]
     members: pulumi.Output[list[Member]]
     host_keys: pulumi.Output[dict[str, str]]
-    """Public SSH host keys by machine."""
+    """Public SSH host keys by machine name."""
+    addresses: pulumi.Output[dict[str, str]]
+    """Private addresses by machine name."""
     enrolments: list[Enrolment]
 
     def __init__(
@@ -35,13 +63,15 @@ class Workers(pulumi.ComponentResource):
     ) -> None:
         super().__init__("slipway:infra:Workers", name, None, opts)
         machines = [
-            machine(args.droplet_template, number, args.credentials.secrets, parent=self)
+            create_machine(args.droplet_template, number, args.credentials.secrets, parent=self)
             for number in range(1, args.count + 1)
         ]
-        self.droplets = [one.droplet for one in machines]
-        self.members = members(machines)
-        self.host_keys = host_keys(machines)
+        self.droplets = [machine.droplet for machine in machines]
+        self.members = collect_members(machines)
+        self.host_keys = collect_host_keys(machines)
+        self.addresses = collect_addresses(self.members)
         self.enrolments = [
-            enrol_worker(args.credentials, one, args.cluster, parent=self) for one in machines
+            enrol_worker(args.credentials, machine, args.cluster, parent=self)
+            for machine in machines
         ]
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 
 from infra.mtls import Access
+from infra.settings import Settings
 from jobs.edge_check import EdgeCheck, EdgeCheckArgs
 from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
 from jobs.intentions import Intentions, IntentionsArgs
 from jobs.job_builder import JobDefaults
 from jobs.service_job import ServiceJob, ServiceJobArgs
-from jobs.services import Service
+from jobs.services import Service, services
 from services.packed_service import PackedService
 
 
@@ -31,6 +33,26 @@ class DeployServicesArgs:
     """The URL at which the public service answers."""
     access: pulumi.Input[Access]
     """Addresses and credentials of the cluster."""
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        packed: Mapping[str, PackedService],
+        artifact_urls: Mapping[str, pulumi.Output[str]],
+        edge_address: pulumi.Input[str],
+        edge_url: pulumi.Input[str],
+        access: pulumi.Input[Access],
+    ) -> Self:
+        return cls(
+            services=services(settings),
+            defaults=JobDefaults(datacenter=settings.region, driver=settings.task_driver),
+            packed=packed,
+            artifact_urls=artifact_urls,
+            edge_address=edge_address,
+            edge_url=edge_url,
+            access=access,
+        )
 
 
 def deploy_services(

@@ -4,7 +4,7 @@ Nomad jobs, Consul names, identities, intentions, service defaults and artifacts
 these declarations.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from infra.settings import Settings
@@ -82,6 +82,11 @@ class Service:
     def has_clients(self) -> bool:
         """Whether the load balancer or another service sends requests to it."""
         return self.public or bool(self.callers)
+
+
+def consul_names(services: Iterable[Service]) -> list[str]:
+    """Return the names of all ``services`` in Consul."""
+    return sorted(name for service in services for name in service.consul_names)
 
 
 def services(settings: Settings) -> tuple[Service, ...]:

@@ -510,6 +510,6 @@ def test_every_package_has_a_rule(sources: Sources) -> None:
     assert {name.partition(".")[0] for _, name, _ in modules(sources)} <= {"__main__", *PACKAGES}
 
 
-def test_the_program_has_no_place_for_more() -> None:
+def test_the_program_only_puts_components_together() -> None:
     """``__main__`` puts components together and holds none of their work."""
     assert len((ROOT / "__main__.py").read_text().splitlines()) <= 60

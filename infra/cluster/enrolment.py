@@ -18,7 +18,7 @@ from infra.cluster_api.client import POLL_INTERVAL_S, AgentError, Retrier
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.consul_acl import CLIENT, accessors, make_tokens
 from infra.cluster_api.nomad import Nomad
-from infra.mtls import Access
+from infra.mtls import Access, Credentials
 
 DELIVERED = (
     "node",
@@ -214,7 +214,7 @@ class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
         cluster: pulumi.Input[str],
         primes: pulumi.Input[Sequence[str]],
         bootstrap_expect: int,
-        identity: pulumi.Input[Mapping[str, str]],
+        identity: pulumi.Input[Credentials],
         gossip: pulumi.Input[Mapping[str, str]],
         tokens: pulumi.Input[Mapping[str, str]],
         host_keys: pulumi.Input[Mapping[str, str]],

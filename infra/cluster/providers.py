@@ -1,5 +1,6 @@
-"""Nomad and Consul of this cluster, as providers of what lives in it."""
+"""The Nomad provider and the Consul provider of a cluster."""
 
+from dataclasses import dataclass
 from typing import Literal
 
 import pulumi
@@ -9,50 +10,61 @@ import pulumi_nomad as nomad
 from infra.cluster.cluster import Cluster
 from infra.cluster.readiness import Readiness
 
-Secret = Literal["authority", "certificate", "key", "consul_token", "nomad_token"]
+AccessKey = Literal["authority", "certificate", "key", "consul_token", "nomad_token"]
 
 
-def cluster_providers(
+@dataclass(frozen=True, kw_only=True)
+class ClusterProviders:
+    """Options for the resources in a cluster; components pass them on to their children."""
+
+    nomad: pulumi.ResourceOptions
+    consul: pulumi.ResourceOptions
+
+
+def create_providers(
     name: str, cluster: Cluster, ready: Readiness, datacenter: str
-) -> tuple[pulumi.ResourceOptions, pulumi.ResourceOptions]:
-    """Options of all that lives in Nomad, and of all that lives in Consul; components hand them on to their children.
+) -> ClusterProviders:
+    """Create the providers, and the options that bind resources to them and to the cluster.
 
-    What lives in a cluster belongs to it. Another cluster (see ``Bootstrap``) brings other providers, and on these
-    everything is made again. What goes with its provider is not deleted one by one: its cluster is gone, and nobody
-    would answer. The trigger is in the state, so that an update which failed half-way is caught up by the next.
+    A new cluster (see ``Bootstrap``) replaces the providers and all their resources. The resources
+    of a lost cluster are not deleted one by one, because nothing answers there. The replacement
+    trigger is kept in the state, so an update completes what a failed update has left.
 
-    Consul's memory is there as soon as the cluster has begun; in Nomad nothing can run before it has its workers.
+    Consul accepts entries as soon as the ACLs are bootstrapped. Nomad can run jobs only when the
+    workers are ready, so its provider waits for ``ready``.
     """
+    bootstrap = cluster.bootstrap
 
-    begun = cluster.bootstrap
+    def access(key: AccessKey) -> pulumi.Output[str]:
+        return bootstrap.access.apply(lambda resolved: resolved[key])
 
-    def shown(word: Secret) -> pulumi.Output[str]:
-        return begun.access.apply(lambda access: access[word])
-
-    in_nomad = nomad.Provider(
+    nomad_provider = nomad.Provider(
         f"{name}-nomad",
         address=cluster.nomad,
-        ca_pem=shown("authority"),
-        cert_pem=shown("certificate"),
-        key_pem=shown("key"),
-        secret_id=shown("nomad_token"),
-        opts=pulumi.ResourceOptions(depends_on=[ready], replacement_trigger=begun.id),
+        ca_pem=access("authority"),
+        cert_pem=access("certificate"),
+        key_pem=access("key"),
+        secret_id=access("nomad_token"),
+        opts=pulumi.ResourceOptions(depends_on=[ready], replacement_trigger=bootstrap.id),
     )
-    in_consul = consul.Provider(
+    consul_provider = consul.Provider(
         f"{name}-consul",
         address=cluster.consul.apply(lambda url: url.removeprefix("https://")),
         scheme="https",
         datacenter=datacenter,
-        ca_pem=shown("authority"),
-        cert_pem=shown("certificate"),
-        key_pem=shown("key"),
-        token=shown("consul_token"),
-        opts=pulumi.ResourceOptions(replacement_trigger=begun.id),
+        ca_pem=access("authority"),
+        cert_pem=access("certificate"),
+        key_pem=access("key"),
+        token=access("consul_token"),
+        opts=pulumi.ResourceOptions(replacement_trigger=bootstrap.id),
     )
-    return _of(in_nomad, cluster), _of(in_consul, cluster)
+    return ClusterProviders(
+        nomad=_child_options(nomad_provider, cluster),
+        consul=_child_options(consul_provider, cluster),
+    )
 
 
-def _of(provider: pulumi.ProviderResource, cluster: Cluster) -> pulumi.ResourceOptions:
+def _child_options(provider: pulumi.ProviderResource, cluster: Cluster) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(
         providers=[provider], deleted_with=provider, replacement_trigger=cluster.bootstrap.id
     )

@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pulumi
 from pulumi import dynamic
@@ -13,6 +14,7 @@ from infra.digitalocean_api import ApiError, connect
 from infra.image.api import ImageApi
 from infra.image.provider import IMAGES, ImageProvider, content_tag
 from infra.names import IMAGE_FAMILY
+from infra.settings import Settings
 
 RELEASES_URL = "https://releases.hashicorp.com"
 
@@ -34,6 +36,14 @@ class BaseImageArgs:
     releases_url: str | None = None
     releases_key: str | None = None
     owner: str | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls(
+            region=settings.region,
+            consul_version=settings.consul_version,
+            nomad_version=settings.nomad_version,
+        )
 
     def variables(self) -> dict[str, str]:
         """The template's variables, as Packer takes them."""

@@ -140,8 +140,8 @@ from infra.authority import Authority, AuthorityArgs
 from infra.secrets import Secrets
 
 authority, secrets = Authority("authority", AuthorityArgs(prefix="slipway-dev")), Secrets("secrets")
-secrets.of_node("worker01", {})
-authority.certificate("worker01", dns_names=["localhost"], uses=["server_auth"])
+secrets.create_node_secrets("worker01", {})
+authority.issue_certificate("worker01", dns_names=["localhost"], uses=["server_auth"])
 pulumi.export("operator", authority.operator)
 """
 """The stack's own secrets without a cluster that has them."""

@@ -23,7 +23,7 @@ def cloud() -> FakeCloud:
 
 def signed() -> tuple[Authority, pulumi.Output[Credentials]]:
     authority = Authority("authority", AuthorityArgs(prefix="slipway-test"))
-    return authority, authority.certificate(
+    return authority, authority.issue_certificate(
         "worker01",
         dns_names=["client.nyc3.consul"],
         uses=["server_auth"],

@@ -14,7 +14,7 @@ from infra.cluster.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.cluster_api import client
 from infra.cluster_api.consul import Consul, accessor
 from infra.cluster_api.nomad import Nomad
-from infra.mtls import Access
+from infra.mtls import Access, Credentials
 from tests.infra.support.agents_api import Agents, member, serving
 from tests.infra.support.cloud import run, start
 
@@ -368,7 +368,7 @@ def test_what_is_secret_is_declared_as_such() -> None:
             cluster="1",
             primes=["10.10.0.2"],
             bootstrap_expect=1,
-            identity={"key": "KEY"},
+            identity=Credentials(authority="CA", certificate="CERTIFICATE", key="KEY"),
             gossip={"consul": "g1"},
             tokens=TOKENS,
             host_keys={"private": "lasting private"},

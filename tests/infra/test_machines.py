@@ -6,13 +6,15 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.cluster.cluster import ClusterCredentials
+from infra.cluster.credentials import ClusterCredentials
 from infra.cluster_api.members import Member
+from infra.droplet_template import create_templates
 from infra.network import Network
 from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
 from tests.infra.support.cloud import (
     FakeCloud,
+    firewalls,
     is_secret,
     network_args,
     run,
@@ -28,34 +30,19 @@ def cloud() -> FakeCloud:
 
 
 def parts(*, image: str = "123", **values: str) -> tuple[Primes, Workers]:
-    s = settings(**values)
-    credentials, network = (
-        ClusterCredentials.of("slipway-test", s, services=["backserve"]),
-        Network("network", network_args()),
-    )
-    primes = Primes(
-        "primes",
-        PrimesArgs(
-            count=s.primes,
-            droplet_template=network.droplet_template("prime", s, image),
-            credentials=credentials,
-        ),
-    )
-    droplet_template = network.droplet_template("worker", s, image)
+    stack = settings(**values)
+    credentials = ClusterCredentials.create("slipway-test", stack, services=["backserve"])
+    network = Network("network", network_args())
+    templates = create_templates(stack, network, firewalls(network), image)
+    primes = Primes("primes", PrimesArgs.from_settings(stack, templates, credentials))
     return primes, Workers(
-        "workers",
-        WorkersArgs(
-            count=s.workers,
-            droplet_template=droplet_template,
-            credentials=credentials,
-            cluster=primes.cluster,
-        ),
+        "workers", WorkersArgs.from_settings(stack, templates, credentials, primes.cluster)
     )
 
 
 def cluster(**values: str) -> pulumi.Output[Any]:
     primes, workers = parts(**values)
-    return primes.cluster.whole("ready", workers.members, workers.enrolments, 60).access
+    return primes.cluster.wait_until_ready("ready", workers.members, workers.enrolments).access
 
 
 def test_names_tell_role_number_and_region(cloud: FakeCloud) -> None:
@@ -105,7 +92,9 @@ def test_droplets_wait_for_no_other_and_not_for_the_cluster(cloud: FakeCloud) ->
     run(lambda: cluster(primes="3"))
     for label in cloud.of("Droplet"):
         own = {f"secrets-{label}-host-first", "secrets-enrol"}
-        assert {name for name in cloud.waits_for(label) if not name.startswith("network")} == own
+        assert {
+            name for name in cloud.waits_for(label) if not name.startswith(("network", "firewalls"))
+        } == own
 
 
 def test_no_machine_is_there_before_its_firewalls(cloud: FakeCloud) -> None:
@@ -229,7 +218,9 @@ def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_
     run(lambda: cluster(primes="3"))
     begun = cloud.waits_for("primes-bootstrap")
     assert {f"enrolment-prime{number:02d}" for number in (1, 2, 3)} <= begun
-    assert not [name for name in begun if "worker" in name and not name.startswith("network")]
+    assert not [
+        name for name in begun if "worker" in name and not name.startswith(("network", "firewalls"))
+    ]
     for number in range(1, 5):
         others = {f"worker{other:02d}" for other in range(1, 5) if other != number}
         waits_for = cloud.waits_for(f"enrolment-worker{number:02d}")

@@ -6,9 +6,17 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra.names import ROLES
+from infra.droplet_template import create_templates
 from infra.network import Network
-from tests.infra.support.cloud import ENROL_KEY, FakeCloud, network_args, run, settings, start
+from tests.infra.support.cloud import (
+    ENROL_KEY,
+    FakeCloud,
+    firewalls,
+    network_args,
+    run,
+    settings,
+    start,
+)
 
 ADMINS, NODES, PRIMES, WORKERS = (
     ["203.0.113.0/24"],
@@ -23,6 +31,12 @@ def cloud() -> FakeCloud:
     return start()
 
 
+def create_network() -> pulumi.Output[str]:
+    network = Network("network", network_args())
+    firewalls(network)
+    return network.vpc_id
+
+
 def inbound(made: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
     for rule in made["inboundRules"]:
         yield (
@@ -33,13 +47,13 @@ def inbound(made: dict[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args()).vpc_id)
+    run(create_network)
     walls = {
         made["name"]: (made["tags"], sorted(inbound(made)))
         for made in cloud.of("Firewall").values()
     }
     assert walls == {
-        "slipway-test-node": (
+        "slipway-test-nodes": (
             NODES,
             [("tcp", "22", ADMINS), ("tcp", "8301", NODES), ("udp", "8301", NODES)],
         ),
@@ -61,7 +75,7 @@ def test_each_role_is_open_for_what_it_needs_and_no_more(cloud: FakeCloud) -> No
 
 
 def test_every_machine_may_reach_anything(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args()).vpc_id)
+    run(create_network)
     rules = [
         rule for made in cloud.of("Firewall").values() for rule in made.get("outboundRules", [])
     ]
@@ -70,7 +84,7 @@ def test_every_machine_may_reach_anything(cloud: FakeCloud) -> None:
 
 
 def test_names_and_tags_are_the_stacks_own(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args()).vpc_id)
+    run(create_network)
     assert all(
         made["name"].startswith("slipway-test") for made in cloud.created.values() if "name" in made
     )
@@ -83,11 +97,8 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
 
     def program() -> pulumi.Output[None]:
         network = Network("network", network_args())
-        keys = [
-            key
-            for role in ROLES
-            for key in network.droplet_template(role, settings(), "123").ssh_keys
-        ]
+        templates = create_templates(settings(), network, firewalls(network), "123")
+        keys = [key for template in templates.values() for key in template.ssh_keys]
         return pulumi.Output.all(*keys).apply(seen.extend)
 
     run(program)
@@ -95,5 +106,5 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
 
 
 def test_a_network_that_moves_goes_first(cloud: FakeCloud) -> None:
-    run(lambda: Network("network", network_args()).vpc_id)
+    run(create_network)
     assert cloud.asked["network-vpc"].deleteBeforeReplace is True

@@ -8,6 +8,7 @@ import pulumi_consul as consul
 import pulumi_nomad as nomad
 import pytest
 
+from infra.cluster.providers import ClusterProviders
 from infra.mtls import Credentials
 from infra.operator import Operator, OperatorArgs
 from tests.infra.support.cloud import FakeCloud, is_secret, run, start
@@ -29,7 +30,10 @@ def operator() -> Operator:
     )
     shown: pulumi.Output[Credentials] = pulumi.Output.secret(SHOWN)
     return Operator(
-        "operator", OperatorArgs(certificate=shown, in_nomad=in_nomad, in_consul=in_consul)
+        "operator",
+        OperatorArgs(
+            certificate=shown, providers=ClusterProviders(nomad=in_nomad, consul=in_consul)
+        ),
     )
 
 

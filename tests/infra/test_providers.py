@@ -8,7 +8,7 @@ import pytest
 
 from infra.cluster.bootstrap import Bootstrap
 from infra.cluster.cluster import Cluster
-from infra.cluster.providers import cluster_providers
+from infra.cluster.providers import create_providers
 from infra.cluster_api.members import Member
 from infra.mtls import Credentials
 from tests.infra.support.cloud import FakeCloud, run, start
@@ -45,11 +45,11 @@ def program() -> pulumi.Output[Any]:
         datacenter="nyc3",
         timeout=5,
     )
-    cluster = Cluster(bootstrap=bootstrap, primes=pulumi.Output.from_input([PRIME]))
-    ready = cluster.whole("ready", pulumi.Output.from_input([]), [], 5)
-    in_nomad, in_consul = cluster_providers("cluster", cluster, ready, "nyc3")
-    assert in_consul.providers
-    return nomad.Job("job", jobspec="{}", opts=in_nomad).id
+    cluster = Cluster(bootstrap=bootstrap, primes=pulumi.Output.from_input([PRIME]), timeout_s=5)
+    ready = cluster.wait_until_ready("ready", pulumi.Output.from_input([]), [])
+    providers = create_providers("cluster", cluster, ready, "nyc3")
+    assert providers.consul.providers
+    return nomad.Job("job", jobspec="{}", opts=providers.nomad).id
 
 
 def test_both_are_asked_over_mutual_tls_only(cloud: FakeCloud) -> None:

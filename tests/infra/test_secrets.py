@@ -18,7 +18,7 @@ def cloud() -> FakeCloud:
 
 def made() -> tuple[Secrets, NodeSecrets]:
     secrets = Secrets("secrets")
-    return secrets, secrets.of_node("worker01", {"image": "1"})
+    return secrets, secrets.create_node_secrets("worker01", {"image": "1"})
 
 
 def kept(secrets: Secrets, own: NodeSecrets) -> dict[str, pulumi.Output[Any]]:

@@ -12,7 +12,8 @@ import pulumi
 from pulumi.runtime import mocks
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
-from infra.network import NetworkArgs
+from infra.firewalls import Firewalls, FirewallsArgs
+from infra.network import Network, NetworkArgs
 from infra.settings import Settings, load
 
 ENROL_KEY = "ssh-ed25519 AAAA the-stack"
@@ -200,6 +201,16 @@ def network_args() -> NetworkArgs:
         prefix="slipway-test",
         region="nyc3",
         vpc_cidr=IPv4Network("10.10.0.0/20"),
-        admin_cidrs=[IPv4Network("203.0.113.0/24")],
         enrol_key=ENROL_KEY,
+    )
+
+
+def firewalls(network: Network) -> Firewalls:
+    return Firewalls(
+        "firewalls",
+        FirewallsArgs(
+            prefix="slipway-test",
+            admin_cidrs=[IPv4Network("203.0.113.0/24")],
+            tags=network.tags,
+        ),
     )

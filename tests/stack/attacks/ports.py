@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from infra.network import DYNAMIC_PORTS
+from infra.firewalls import DYNAMIC_PORTS
 from tests.stack.attacks import process, scanner
 from tests.stack.attacks.attack import Attack, Outcome
 from tests.stack.attacks.stations import HERE

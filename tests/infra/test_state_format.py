@@ -1,0 +1,37 @@
+"""The paths of the dynamic providers, which are part of the state's format."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+from pulumi.dynamic import ResourceProvider
+
+import infra
+from infra.state_format import STATE_FORMAT
+
+PROVIDERS = {
+    2: {
+        "infra.cluster.bootstrap.BootstrapProvider",
+        "infra.cluster.enrolment.EnrolmentProvider",
+        "infra.cluster.readiness.ReadinessProvider",
+        "infra.image.provider.ImageProvider",
+    }
+}
+"""By state format. A path must not change: another path needs another ``STATE_FORMAT``."""
+
+
+def dynamic_providers() -> Iterator[str]:
+    """Yield the path of each subclass of ``ResourceProvider`` in ``infra``."""
+    for module_info in pkgutil.walk_packages(infra.__path__, "infra."):
+        module = importlib.import_module(module_info.name)
+        for name, value in vars(module).items():
+            if (
+                isinstance(value, type)
+                and issubclass(value, ResourceProvider)
+                and value.__module__ == module.__name__
+            ):
+                yield f"{module.__name__}.{name}"
+
+
+def test_paths_of_dynamic_providers_belong_to_the_state_format() -> None:
+    assert set(dynamic_providers()) == PROVIDERS[STATE_FORMAT]
