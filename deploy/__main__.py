@@ -11,10 +11,10 @@ from typing import Any
 
 from pulumi import automation
 
-from deploy import failure, orphans, rotation, stack, status, update, verify
+from deploy import failure, operation, orphans, rotation, stack, status, verify
 from deploy.account import AccountError
 from deploy.cluster import ClusterError
-from deploy.engine import Engine
+from deploy.pulumi_cli import PulumiCli
 from deploy.remote_access import RemoteAccess
 from deploy.ssh import UnknownHostError
 from deploy.stack import NoSuchStackError, UsageError
@@ -176,9 +176,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _operate(asked: argparse.Namespace, terminal: Terminal) -> int:
-    engine = Engine(terminal.line)
+    engine = PulumiCli(terminal.line)
     get = stack.ensure if asked.name in ("preview", "up") else stack.select
-    outcome = update.run(asked.name, get(asked.stack, engine, asked.directory), engine, terminal)
+    outcome = operation.run(asked.name, get(asked.stack, engine, asked.directory), engine, terminal)
     _tell(outcome, asked, terminal)
     if outcome.result != "succeeded":
         return _code(outcome)
@@ -191,7 +191,7 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
         f"Destroy everything of the stack {asked.stack}?", asked.stack
     ):
         raise UsageError("nothing was destroyed: give --yes, or the stack's name when asked")
-    engine = Engine(terminal.line)
+    engine = PulumiCli(terminal.line)
     try:
         chosen = stack.select(asked.stack, engine, asked.directory)
     except NoSuchStackError as none:
@@ -200,7 +200,7 @@ def _destroy(asked: argparse.Namespace, terminal: Terminal) -> int:
         terminal.line(str(none))
         return OK
     had = stack.resources(asked.stack, engine, asked.directory)
-    outcome = update.run("destroy", chosen, engine, terminal)
+    outcome = operation.run("destroy", chosen, engine, terminal)
     if outcome.result == "cancelled":
         _tell(outcome, asked, terminal)
         return _code(outcome)
@@ -259,20 +259,20 @@ def _rotate(asked: argparse.Namespace, terminal: Terminal) -> int:
     refusal = UsageError("nothing was rotated: give --yes, or the stack's name when asked")
     if not asked.yes and not sys.stdin.isatty():
         raise refusal
-    engine = Engine(terminal.line)
+    engine = PulumiCli(terminal.line)
     parts = rotation.chosen(asked.kind, stack.resources(asked.stack, engine, asked.directory))
     urns = [urn for kind in parts.values() for urn in kind]
     if not urns:
         raise UsageError(f"the stack {asked.stack} has nothing to rotate: it is not up")
     chosen = stack.select(asked.stack, engine, asked.directory)
     if not asked.yes:
-        preview = update.run("preview", chosen, engine, terminal, urns)
+        preview = operation.run("preview", chosen, engine, terminal, urns)
         if preview.result != "succeeded":
             _tell(preview, asked, terminal)
             return _code(preview)
         if not _confirmed(f"Rotate these secrets of the stack {asked.stack}?", asked.stack):
             raise refusal
-    outcome = update.run("rotate", chosen, engine, terminal, urns)
+    outcome = operation.run("rotate", chosen, engine, terminal, urns)
     rotated = rotation.done(outcome.changes, parts)
     _tell(outcome, asked, terminal, rotated=rotated)
     for kind, names in rotated.items():
@@ -300,7 +300,7 @@ def _shell(asked: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _reach(asked: argparse.Namespace, terminal: Terminal) -> RemoteAccess:
-    return RemoteAccess(asked.stack, asked.directory, Engine(terminal.line))
+    return RemoteAccess(asked.stack, asked.directory, PulumiCli(terminal.line))
 
 
 def _count(text: str) -> int:
@@ -310,14 +310,14 @@ def _count(text: str) -> int:
 
 
 def _outputs(asked: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
-    return stack.outputs(asked.stack, Engine(terminal.line), asked.directory)
+    return stack.outputs(asked.stack, PulumiCli(terminal.line), asked.directory)
 
 
 def _confirmed(question: str, name: str) -> bool:
     return sys.stdin.isatty() and input(f"{question} Its name: ") == name
 
 
-def _code(outcome: update.Outcome) -> int:
+def _code(outcome: operation.Outcome) -> int:
     if outcome.result == "succeeded":
         return OK
     if outcome.result == "cancelled":
@@ -326,7 +326,7 @@ def _code(outcome: update.Outcome) -> int:
 
 
 def _tell(
-    outcome: update.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any
+    outcome: operation.Outcome, asked: argparse.Namespace, terminal: Terminal, **more: Any
 ) -> None:
     """The end of an operation: what failed, what changed, what came out."""
     for one in outcome.failures:

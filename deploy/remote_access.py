@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy import child, cluster, logs, shell, ssh, stack, status
+from deploy import cluster, foreground, logs, shell, ssh, stack, status
 from deploy.account import Account, Droplet
 from deploy.cluster import Cluster
-from deploy.engine import Engine
+from deploy.pulumi_cli import PulumiCli
 from deploy.stack import UsageError
 
 
@@ -19,7 +19,7 @@ class RemoteAccess:
 
     name: str
     directory: Path
-    engine: Engine
+    engine: PulumiCli
 
     def ssh(self, droplet: str, words: Sequence[str]) -> int:
         """Run ``words`` on a droplet, or a shell; the exit code is theirs, or ssh's own 255."""
@@ -57,7 +57,7 @@ class RemoteAccess:
     def _on(self, droplet: Droplet, words: Sequence[str]) -> int:
         line = ssh.known_host(droplet, stack.resources(self.name, self.engine, self.directory))
         with (
-            child.foreground() as run,
+            foreground.runner() as run,
             tempfile.NamedTemporaryFile("w", prefix="known-hosts-") as file,
         ):
             file.write(line)

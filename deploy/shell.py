@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from deploy import child
+from deploy import foreground
 from infra.mtls import Access
 
 MEMORY = Path("/dev/shm")
@@ -22,14 +22,14 @@ def run(access: Access, words: Sequence[str]) -> int:
         UsageError: there is no such command.
     """
     with (
-        child.foreground() as foreground,
+        foreground.runner() as run_command,
         tempfile.TemporaryDirectory(prefix="slipway-", dir=_memory()) as own,
     ):
         for part, name in FILES.items():
             file = Path(own, name)
             file.touch(mode=0o600)
             file.write_text(access[part])  # type: ignore[literal-required]
-        return foreground(
+        return run_command(
             words or [os.environ.get("SHELL") or "/bin/sh"], environment(access, Path(own))
         )
 

@@ -14,7 +14,7 @@ from pulumi import automation
 from pulumi.automation import PulumiCommand
 from pulumi.automation.errors import StackNotFoundError
 
-from deploy.engine import Engine
+from deploy.pulumi_cli import PulumiCli
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRET = "[secret]"
@@ -31,7 +31,7 @@ class NoSuchStackError(UsageError):
     """The stack is not in the backend."""
 
 
-def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.Stack:
+def ensure(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
     """Select the stack ``name`` of the program in ``directory``, made first where it does not exist.
 
     Where the backend is a directory and ``SLIPWAY_SECRETS_URL`` names a service that keeps secrets as Pulumi Cloud does,
@@ -59,7 +59,7 @@ def ensure(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
         return automation.Stack.create(name, workspace)
 
 
-def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.Stack:
+def select(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
     """Select a stack that must exist.
 
     Raises:
@@ -71,7 +71,7 @@ def select(name: str, engine: Engine, directory: Path = CHECKOUT) -> automation.
         raise _unknown(name) from None
 
 
-def outputs(name: str, engine: Engine, directory: Path = CHECKOUT) -> dict[str, Any]:
+def outputs(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> dict[str, Any]:
     """The outputs of a stack that must exist, the secret ones in clear: for use in memory, never to be shown.
 
     Raises:
@@ -140,7 +140,7 @@ class _Workspace(automation.LocalWorkspace):
         }
 
 
-def _workspace(engine: Engine, directory: Path) -> automation.LocalWorkspace:
+def _workspace(engine: PulumiCli, directory: Path) -> automation.LocalWorkspace:
     return _Workspace(work_dir=str(directory), pulumi_command=engine)
 
 
@@ -162,7 +162,7 @@ def _brings_own_secrets(settings: Path) -> bool:
 
 
 def _create_with_keeper(
-    name: str, engine: Engine, directory: Path, backend: Path, keeper: str
+    name: str, engine: PulumiCli, directory: Path, backend: Path, keeper: str
 ) -> None:
     """Make the stack from a project of the same name elsewhere, whose file takes the salt, then name the keeper in its state.
 

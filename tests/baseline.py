@@ -28,7 +28,7 @@ from infra.cluster_api.members import Member
 from infra.mtls import Access, Credentials
 from infra.settings import Settings
 from infra.user_data import cloud_config
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.stack.rig import Rig
 
 VPC = IPv4Network("10.99.0.0/20")
@@ -88,7 +88,7 @@ class Floor:
         self._vpc = rig.api(
             "/v2/vpcs", "POST", name="floor", region=settings.region, ip_range=str(VPC)
         )["vpc"]["id"]
-        self._authority, self._enrol = Authority("floor"), SshKey.made()
+        self._authority, self._enrol = CertificateAuthority("floor"), SshKey.made()
         self._gossip, self._dns = {"consul": gossip_key(), "nomad": gossip_key()}, token()
         names = ["floor-prime", *(f"floor-worker{number}" for number in range(settings.workers))]
         self._keys = {name: (SshKey.made(), SshKey.made()) for name in names}

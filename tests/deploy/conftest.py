@@ -15,9 +15,9 @@ from fastapi import FastAPI
 from infra.mtls import Access
 from rehearsal.api import secrets_service
 from rehearsal.lifecycle import environment
-from tests.deploy.answers import Answers
-from tests.deploy.certificates import Authority
-from tests.deploy.throwaway import Project
+from tests.deploy.support.certificates import CertificateAuthority
+from tests.deploy.support.http_server import HttpServer
+from tests.deploy.support.throwaway import Project
 from toolchain import python, tools
 
 TOKEN = "token-of-the-secrets-service"
@@ -78,28 +78,28 @@ def project(
 
 
 @pytest.fixture
-def answers() -> Iterator[Answers]:
-    serving = Answers()
+def answers() -> Iterator[HttpServer]:
+    serving = HttpServer()
     yield serving
     serving.close()
 
 
 @pytest.fixture(scope="session")
-def authority() -> Authority:
+def authority() -> CertificateAuthority:
     """The stack's own."""
-    return Authority("the stack")
+    return CertificateAuthority("the stack")
 
 
 @pytest.fixture
-def agents(authority: Authority, tmp_path: Path) -> Iterator[Answers]:
+def agents(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
     """Consul and Nomad in one, which take only clients of the stack."""
-    serving = Answers(authority.server(tmp_path))
+    serving = HttpServer(authority.server(tmp_path))
     yield serving
     serving.close()
 
 
 @pytest.fixture
-def access(agents: Answers, authority: Authority) -> Access:
+def access(agents: HttpServer, authority: CertificateAuthority) -> Access:
     """What the stack's operator has."""
     return Access(
         consul=agents.url,

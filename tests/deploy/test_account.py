@@ -6,7 +6,7 @@ import pytest
 
 from deploy import orphans
 from deploy.account import Account, AccountError, CloudResource
-from tests.deploy.answers import Answers
+from tests.deploy.support.http_server import HttpServer
 
 DROPLET: dict[str, Any] = {
     "id": 7,
@@ -31,7 +31,7 @@ HAD = [
 
 
 @pytest.fixture(autouse=True)
-def account(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> Answers:
+def account(answers: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
     """An account in which nothing is left."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
@@ -46,7 +46,7 @@ def test_nothing_left_is_nothing_found() -> None:
     assert orphans.search(HAD, ["slipway-dev-worker"]) == []
 
 
-def test_what_is_left_is_found_once_with_its_price(account: Answers) -> None:
+def test_what_is_left_is_found_once_with_its_price(account: HttpServer) -> None:
     account.by_path["/v2/droplets/7"] = {"droplet": DROPLET}
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     account.by_path["/v2/vpcs/abc"] = {"vpc": {"id": "abc", "name": "slipway-dev"}}
@@ -64,7 +64,7 @@ def test_what_is_left_is_found_once_with_its_price(account: Answers) -> None:
 
 
 def test_an_account_that_cannot_be_asked_proves_nothing(
-    account: Answers, monkeypatch: pytest.MonkeyPatch
+    account: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.close()
     with pytest.raises(AccountError, match="did not answer"):
@@ -75,7 +75,7 @@ def test_an_account_that_cannot_be_asked_proves_nothing(
         Account()
 
 
-def test_droplets_are_told_with_both_addresses(account: Answers) -> None:
+def test_droplets_are_told_with_both_addresses(account: HttpServer) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
     assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == (
@@ -86,7 +86,7 @@ def test_droplets_are_told_with_both_addresses(account: Answers) -> None:
     )
 
 
-def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: Answers) -> None:
+def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: HttpServer) -> None:
     networks = {
         "v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]
     }
@@ -95,7 +95,7 @@ def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: Answe
     assert droplet.public == "198.51.100.7"
 
 
-def test_base_images_are_told_with_their_price(account: Answers) -> None:
+def test_base_images_are_told_with_their_price(account: HttpServer) -> None:
     image = {"id": "9", "name": "base.2026.01.02.1", "size_gigabytes": 2.5}
     account.by_path["/v2/snapshots"] = {
         "snapshots": [image, {"id": "10", "name": "mine.2026.01.02.1", "size_gigabytes": 9}]

@@ -8,8 +8,8 @@ import pytest
 
 from deploy.cluster import Cluster, ClusterError
 from infra.mtls import Access
-from tests.deploy.answers import Answers
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
+from tests.deploy.support.http_server import HttpServer
 
 
 def but(access: Access, **parts: str) -> Access:
@@ -17,22 +17,22 @@ def but(access: Access, **parts: str) -> Access:
 
 
 @pytest.fixture
-def impostor(tmp_path: Path) -> Iterator[Answers]:
+def impostor(tmp_path: Path) -> Iterator[HttpServer]:
     """Says that it is the stack's, but another authority signed it."""
-    serving = Answers(Authority("the stack").server(tmp_path))
+    serving = HttpServer(CertificateAuthority("the stack").server(tmp_path))
     yield serving
     serving.close()
 
 
 @pytest.fixture
-def elsewhere(authority: Authority, tmp_path: Path) -> Iterator[Answers]:
+def elsewhere(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
     """Of the stack, but under the address of another machine."""
-    serving = Answers(authority.server(tmp_path, "198.51.100.7"))
+    serving = HttpServer(authority.server(tmp_path, "198.51.100.7"))
     yield serving
     serving.close()
 
 
-def test_each_is_shown_its_own_token_and_no_other(agents: Answers, access: Access) -> None:
+def test_each_is_shown_its_own_token_and_no_other(agents: HttpServer, access: Access) -> None:
     agents.by_path |= {"/v1/agent/members": [], "/v1/nodes": []}
     cluster = Cluster(access)
     assert cluster.members() == [] and cluster.nodes() == []
@@ -46,7 +46,7 @@ def test_each_is_shown_its_own_token_and_no_other(agents: Answers, access: Acces
 def test_a_server_that_is_not_the_stacks_is_told_nothing(
     server: str, access: Access, request: pytest.FixtureRequest
 ) -> None:
-    serving: Answers = request.getfixturevalue(server)
+    serving: HttpServer = request.getfixturevalue(server)
     serving.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="certificate verify failed"):
         Cluster(but(access, consul=serving.url)).members()
@@ -54,9 +54,9 @@ def test_a_server_that_is_not_the_stacks_is_told_nothing(
 
 
 def test_who_shows_another_authoritys_certificate_is_refused(
-    agents: Answers, access: Access
+    agents: HttpServer, access: Access
 ) -> None:
-    own = Authority("a stranger").credentials()
+    own = CertificateAuthority("a stranger").credentials()
     agents.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="did not answer as it should"):
         Cluster(Access(**{**access, **own})).members()
@@ -64,7 +64,7 @@ def test_who_shows_another_authoritys_certificate_is_refused(
 
 
 def test_a_key_of_another_certificate_is_told_without_it(
-    access: Access, authority: Authority
+    access: Access, authority: CertificateAuthority
 ) -> None:
     key = authority.credentials()["key"]
     with pytest.raises(

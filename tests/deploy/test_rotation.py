@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from deploy import rotation, stack
-from deploy.engine import Engine
 from deploy.progress import Change
+from deploy.pulumi_cli import PulumiCli
 from rehearsal.plugins.install import install
-from tests.deploy.throwaway import CHECKOUT, Project
+from tests.deploy.support.throwaway import CHECKOUT, Project
 
 RANDOM = "random:index/randomPassword:RandomPassword"
 KEY, REQUEST, SIGNED = (
@@ -160,7 +160,7 @@ def secretive(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 def made(project: Project) -> dict[str, str]:
     """What is secret, by the name of what made it."""
-    resources = stack.resources("dev", Engine(print), project.directory, secrets=True)
+    resources = stack.resources("dev", PulumiCli(print), project.directory, secrets=True)
     told = ("result", "privateKeyPem", "certPem", "certRequestPem")
     return {
         one["urn"].rpartition("::")[2]: next(

@@ -14,7 +14,7 @@ import pytest
 from deploy import shell
 from deploy.__main__ import main
 from infra.mtls import Access
-from tests.deploy.answers import Answers
+from tests.deploy.support.http_server import HttpServer
 
 ROOT = Path(__file__).resolve().parents[2]
 LOOK = """
@@ -76,7 +76,7 @@ curl --silent --fail --noproxy '*' --cacert $CONSUL_CACERT --cert $CONSUL_CLIENT
 
 @pytest.mark.usefixtures("memory", "stack")
 def test_curl_may_ask_as_the_page_on_operations_says(
-    agents: Answers, capfd: pytest.CaptureFixture[str]
+    agents: HttpServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
     agents.by_path["/v1/status/leader"] = "10.10.0.2:8300"
     assert main(["shell", "dev", "--", "bash", "-c", CURL]) == 0

@@ -6,8 +6,8 @@ import pytest
 
 from deploy import stack
 from deploy.__main__ import main
-from deploy.engine import Engine
-from tests.deploy.throwaway import SETTINGS, Project
+from deploy.pulumi_cli import PulumiCli
+from tests.deploy.support.throwaway import SETTINGS, Project
 
 
 def state(project: Project) -> str:
@@ -34,7 +34,7 @@ def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project
 
 def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
     assert project.deploy("up").returncode == 0
-    engine = Engine(print)
+    engine = PulumiCli(print)
     assert stack.outputs("dev", engine, project.directory) == {
         "url": "http://198.51.100.7/",
         "password": "correct-horse-battery",
@@ -54,7 +54,7 @@ def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
 def test_a_stack_that_is_not_there_has_neither_outputs_nor_resources(project: Project) -> None:
     for ask in (stack.outputs, stack.resources):
         with pytest.raises(stack.NoSuchStackError, match="there is no stack dev"):
-            ask("dev", Engine(print), project.directory)
+            ask("dev", PulumiCli(print), project.directory)
 
 
 def test_settings_with_a_salt_of_their_own_are_respected(project: Project) -> None:

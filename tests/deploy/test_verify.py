@@ -7,7 +7,7 @@ import pytest
 
 from deploy.cluster import ClusterError
 from deploy.verify import Proof, verify
-from tests.deploy.answers import Answers
+from tests.deploy.support.http_server import HttpServer
 
 MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
 
@@ -41,7 +41,7 @@ def check(name: str, status: str = "passing") -> dict[str, Any]:
 
 
 @pytest.fixture
-def edge(answers: Answers) -> Answers:
+def edge(answers: HttpServer) -> HttpServer:
     """A load balancer behind which both instances are well."""
     turn = itertools.cycle(["aaaa", "bbbb"])
     answers.by_path["/"] = lambda: {
@@ -52,7 +52,7 @@ def edge(answers: Answers) -> Answers:
 
 
 @pytest.fixture
-def cluster(agents: Answers, edge: Answers, outputs: dict[str, Any]) -> Answers:
+def cluster(agents: HttpServer, edge: HttpServer, outputs: dict[str, Any]) -> HttpServer:
     """Everything well; a test then spoils one thing."""
     outputs |= {"url": edge.url + "/", "members": MEMBERS}
     agents.by_path |= {
@@ -93,7 +93,7 @@ def test_a_whole_cluster_is_proven(outputs: Outputs) -> None:
     assert found["nomad jobs"].seen == "backserve v3 2/2"
 
 
-def test_a_missing_member_is_named(cluster: Answers, outputs: Outputs) -> None:
+def test_a_missing_member_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/agent/members"] = [
         member("prime01nyc3"),
         member("worker01nyc3"),
@@ -102,7 +102,7 @@ def test_a_missing_member_is_named(cluster: Answers, outputs: Outputs) -> None:
     assert wrong(outputs) == {"consul members": "2 alive; missing: worker02nyc3"}
 
 
-def test_a_node_that_is_not_ready_is_named(cluster: Answers, outputs: Outputs) -> None:
+def test_a_node_that_is_not_ready_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/nodes"] = [
         node("worker01nyc3"),
         node("worker02nyc3", status="initializing"),
@@ -110,12 +110,12 @@ def test_a_node_that_is_not_ready_is_named(cluster: Answers, outputs: Outputs) -
     assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
 
 
-def test_a_worker_that_nomad_does_not_know_is_named(cluster: Answers, outputs: Outputs) -> None:
+def test_a_worker_that_nomad_does_not_know_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/nodes"] = [node("worker01nyc3"), node("worker02nyc3", status="down")]
     assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is missing"}
 
 
-def test_a_failed_deployment_is_told_with_its_reason(cluster: Answers, outputs: Outputs) -> None:
+def test_a_failed_deployment_is_told_with_its_reason(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/job/backserve/deployment"] = {
         "Status": "failed",
         "StatusDescription": "Failed due to unhealthy allocations",
@@ -125,7 +125,7 @@ def test_a_failed_deployment_is_told_with_its_reason(cluster: Answers, outputs: 
     }
 
 
-def test_a_critical_check_is_named(cluster: Answers, outputs: Outputs) -> None:
+def test_a_critical_check_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/health/state/any"] = [check("alive"), check("health", "critical")]
     assert wrong(outputs) == {"consul checks": "backserve: health is critical"}
 
@@ -134,7 +134,7 @@ def test_a_critical_check_is_named(cluster: Answers, outputs: Outputs) -> None:
     ("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])]
 )
 def test_a_machine_that_is_no_longer_wanted_may_have_failed(
-    cluster: Answers, outputs: Outputs, gone: str, told: list[str]
+    cluster: HttpServer, outputs: Outputs, gone: str, told: list[str]
 ) -> None:
     serf = {
         "Node": gone,
@@ -149,17 +149,17 @@ def test_a_machine_that_is_no_longer_wanted_may_have_failed(
 
 
 @pytest.mark.usefixtures("cluster")
-def test_one_instance_is_not_both(edge: Answers, outputs: Outputs) -> None:
+def test_one_instance_is_not_both(edge: HttpServer, outputs: Outputs) -> None:
     edge.by_path["/"] = {"service": "frontserve", "backserve": {"instance": "aaaa"}}
     assert "1 of 2 backserve instances answered" in wrong(outputs)["url"]
 
 
-def test_a_consul_that_is_away_is_told_not_raised(cluster: Answers, outputs: Outputs) -> None:
+def test_a_consul_that_is_away_is_told_not_raised(cluster: HttpServer, outputs: Outputs) -> None:
     del cluster.by_path["/v1/agent/members"]
     assert "404" in wrong(outputs)["consul members"]
 
 
-def test_what_turns_right_in_time_is_right(cluster: Answers, outputs: Outputs) -> None:
+def test_what_turns_right_in_time_is_right(cluster: HttpServer, outputs: Outputs) -> None:
     asked = itertools.count()
     cluster.by_path["/v1/health/state/any"] = lambda: [
         check("alive", "passing" if next(asked) else "critical")

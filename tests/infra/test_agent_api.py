@@ -10,7 +10,7 @@ from infra.cluster_api.client import AgentError, Retrier
 from infra.cluster_api.consul import Consul, accessor
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.infra.support.agents_api import Agents, member, serving
 
 MANAGER = "00000000-0000-0000-0000-000000000001"
@@ -129,5 +129,5 @@ def test_silence_and_a_wrong_authority_are_told_apart(access: Access) -> None:
     ) as silent:
         Consul({**access, "consul": "https://127.0.0.1:9"}).leader()
     with pytest.raises(AgentError, match="CERTIFICATE_VERIFY_FAILED") as wrong:
-        Consul({**access, "authority": Authority("stranger").pem}).leader()
+        Consul({**access, "authority": CertificateAuthority("stranger").pem}).leader()
     assert silent.value.is_transient and wrong.value.is_transient

@@ -11,7 +11,7 @@ import requests
 
 from infra import mtls
 from infra.mtls import Access
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.infra.support.agents_api import Agents, serving
 
 
@@ -22,8 +22,8 @@ def access(tmp_path: Path) -> Iterator[Access]:
 
 
 @pytest.fixture
-def stranger() -> Authority:
-    return Authority("stranger")
+def stranger() -> CertificateAuthority:
+    return CertificateAuthority("stranger")
 
 
 def ask(access: Access, url: str | None = None) -> int:
@@ -35,7 +35,9 @@ def test_both_sides_show_a_certificate(access: Access) -> None:
     assert ask(access) == 200
 
 
-def test_a_server_of_another_authority_is_refused(access: Access, stranger: Authority) -> None:
+def test_a_server_of_another_authority_is_refused(
+    access: Access, stranger: CertificateAuthority
+) -> None:
     with pytest.raises(requests.exceptions.SSLError, match="CERTIFICATE_VERIFY_FAILED"):
         ask({**access, "authority": stranger.pem})
 
@@ -45,7 +47,9 @@ def test_a_server_under_another_name_is_refused(access: Access) -> None:
         ask(access, access["consul"].replace("127.0.0.1", "localhost"))
 
 
-def test_a_client_of_another_authority_is_refused(access: Access, stranger: Authority) -> None:
+def test_a_client_of_another_authority_is_refused(
+    access: Access, stranger: CertificateAuthority
+) -> None:
     with pytest.raises(requests.RequestException):
         ask({**access, **stranger.credentials(), "authority": access["authority"]})
 
@@ -68,7 +72,9 @@ def test_headers_go_with_every_request(access: Access) -> None:
     assert mtls.session(access, {"X-Consul-Token": "t"}).headers["X-Consul-Token"] == "t"
 
 
-def test_a_key_of_another_certificate_is_refused(access: Access, stranger: Authority) -> None:
+def test_a_key_of_another_certificate_is_refused(
+    access: Access, stranger: CertificateAuthority
+) -> None:
     with pytest.raises(ssl.SSLError):
         mtls.context({**access, "key": stranger.credentials()["key"]})
 

@@ -9,7 +9,7 @@ import pulumi
 import pytest
 from pulumi.runtime import mocks
 
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.jobs.support.fake_cluster import FakeCluster
 from tests.jobs.support.planner import Planner, serve_plans
 
@@ -45,11 +45,11 @@ def options(monkeypatch: pytest.MonkeyPatch) -> dict[str, pulumi.ResourceOptions
 
 
 @pytest.fixture(scope="session")
-def authority() -> Authority:
-    return Authority("the stack's own")
+def authority() -> CertificateAuthority:
+    return CertificateAuthority("the stack's own")
 
 
 @pytest.fixture
-def planner(authority: Authority, tmp_path: Path) -> Iterator[Planner]:
+def planner(authority: CertificateAuthority, tmp_path: Path) -> Iterator[Planner]:
     with serve_plans(authority, tmp_path) as planner:
         yield planner

@@ -12,7 +12,7 @@ from infra.mtls import Access
 from jobs import placement
 from jobs.placement import NoPlacementError, require_placement
 from jobs.service_job import ServiceJob, ServiceJobArgs
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.jobs.support.declared import CHECKSUM, DEFAULTS, job, service
 from tests.jobs.support.fake_cluster import FakeCluster, run
 from tests.jobs.support.planner import TOKEN, Planner
@@ -94,7 +94,7 @@ def test_the_error_names_a_refusal_and_an_unreachable_nomad(planner: Planner) ->
 def test_an_untrusted_server_gets_no_request_and_an_unknown_token_is_refused(
     planner: Planner,
 ) -> None:
-    stranger = Authority("stranger")
+    stranger = CertificateAuthority("stranger")
     assert refusal({**planner.access, "authority": stranger.pem}).endswith(
         "does not answer (SSLError)"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.cluster_api.members import Member
 from infra.mtls import Access
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 
 Answer = tuple[int, Any]
 """Status, and JSON or the text of a refusal."""
@@ -197,7 +197,7 @@ def serving(
     agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = ""
 ) -> Iterator[Access]:
     """``agents`` behind two ports of their own, for clients of one authority; gives access to them."""
-    authority = Authority("cluster")
+    authority = CertificateAuthority("cluster")
     with ExitStack() as open_ones:
         ports = [
             open_ones.enter_context(_one(agents, kind, authority, scratch))
@@ -213,7 +213,9 @@ def serving(
 
 
 @contextmanager
-def _one(agents: Agents, kind: str, authority: Authority, scratch: Path) -> Iterator[int]:
+def _one(
+    agents: Agents, kind: str, authority: CertificateAuthority, scratch: Path
+) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 from infra.mtls import Access
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 
 TOKEN = "11111111-2222-3333-4444-555555555555"
 REFUSALS = {400: b"1 error occurred: no datacenters", 403: b"Permission denied"}
@@ -34,7 +34,7 @@ class Planner:
 
 
 @contextmanager
-def serve_plans(authority: Authority, directory: Path) -> Iterator[Planner]:
+def serve_plans(authority: CertificateAuthority, directory: Path) -> Iterator[Planner]:
     """Serve plans over mutual TLS to requests with ``TOKEN``."""
     planner = Planner(
         Access(**authority.credentials(), consul="", nomad="", consul_token="", nomad_token=TOKEN)

@@ -4,7 +4,7 @@ import json
 import signal
 import time
 
-from tests.deploy.throwaway import Project
+from tests.deploy.support.throwaway import Project
 
 
 def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project) -> None:

@@ -13,7 +13,7 @@ from pulumi.automation import CommandResult, OnOutput, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
 
-class Engine(PulumiCommand):
+class PulumiCli(PulumiCommand):
     """Runs each CLI command in a process group of its own.
 
     Without that, a terminal's Ctrl-C would reach the CLI directly and again through us, and it takes two as an order to

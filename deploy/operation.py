@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 from pulumi import automation
 
-from deploy import deployment, failure
-from deploy.engine import Engine
+from deploy import deployment_failure, failure
 from deploy.failure import Failure
 from deploy.progress import Change, Progress
+from deploy.pulumi_cli import PulumiCli
 from deploy.stack import resources
 from deploy.terminal import Terminal
 
@@ -42,7 +42,7 @@ class Outcome:
 def run(
     operation: Operation,
     stack: automation.Stack,
-    engine: Engine,
+    engine: PulumiCli,
     terminal: Terminal,
     replace: Sequence[str] = (),
 ) -> Outcome:
@@ -85,7 +85,7 @@ def run(
         if not progress.failures and result == "failed":
             progress.failures.append(failure.of_command(error))
     if result == "failed" and operation in ("up", "rotate"):
-        progress.failures = deployment.explain(
+        progress.failures = deployment_failure.explain(
             progress.failures,
             lambda: resources(stack.name, engine, stack.workspace.work_dir, secrets=True),
         )

@@ -15,7 +15,7 @@ from deploy.cluster import Cluster
 from deploy.logs import JobLogs
 from deploy.ssh import UnknownHostError
 from infra.mtls import Access
-from tests.deploy.answers import Answers
+from tests.deploy.support.http_server import HttpServer
 
 DROPLET = Droplet(
     7, "worker01nyc3", "active", "s-1vcpu-1gb", "nyc3", "198.51.100.7", "10.10.0.3", 6.0
@@ -90,7 +90,9 @@ def test_a_droplets_host_key_is_the_one_it_was_given_for_good() -> None:
 
 
 @pytest.fixture
-def account(answers: Answers, tools_on_path: None, monkeypatch: pytest.MonkeyPatch) -> Answers:
+def account(
+    answers: HttpServer, tools_on_path: None, monkeypatch: pytest.MonkeyPatch
+) -> HttpServer:
     """An account with one droplet."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
@@ -108,7 +110,7 @@ def account(answers: Answers, tools_on_path: None, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_droplet_is_told_with_those_there_are(
-    account: Answers, capsys: pytest.CaptureFixture[str]
+    account: HttpServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ssh", "dev", "worker09nyc3", "ls", "-l"]) == 2
     assert "there is no droplet worker09nyc3; there are: worker01nyc3" in capsys.readouterr().err
@@ -166,7 +168,7 @@ Written = tuple[list[str], list[str], JobLogs]
 
 
 @pytest.fixture
-def written(agents: Answers, access: Access) -> Written:
+def written(agents: HttpServer, access: Access) -> Written:
     """One instance that runs, one that failed, one gone in good order, one not begun; what is told, warned, and their logs."""
     agents.by_path["/v1/job/backserve/allocations"] = [
         allocation("aaaaaaaa"),
@@ -180,7 +182,9 @@ def written(agents: Answers, access: Access) -> Written:
     return told, warned, JobLogs(Cluster(access), "backserve", told.append, warned.append)
 
 
-def test_a_jobs_logs_are_the_last_lines_of_each_instance(agents: Answers, written: Written) -> None:
+def test_a_jobs_logs_are_the_last_lines_of_each_instance(
+    agents: HttpServer, written: Written
+) -> None:
     told, warned, of_job = written
     of_job.show(2)
     assert (
@@ -190,7 +194,7 @@ def test_a_jobs_logs_are_the_last_lines_of_each_instance(agents: Answers, writte
 
 
 def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(
-    agents: Answers, written: Written
+    agents: HttpServer, written: Written
 ) -> None:
     told, warned, of_job = written
     agents.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = 500
@@ -201,7 +205,7 @@ def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(
 
 
 def test_following_goes_on_with_instances_that_start_later_until_interrupted(
-    agents: Answers, access: Access, written: Written, monkeypatch: pytest.MonkeyPatch
+    agents: HttpServer, access: Access, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, _, _ = written
     looks = itertools.count()

@@ -16,7 +16,7 @@ from infra.mtls import Credentials
 HOUR = datetime.timedelta(hours=1)
 
 
-class Authority:
+class CertificateAuthority:
     """Signs for servers on this machine, and for their clients."""
 
     def __init__(self, name: str) -> None:

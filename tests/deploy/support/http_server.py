@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Answers:
+class HttpServer:
     """An HTTP server with one answer a path, queries left aside: bytes as they are, a number as a status, the rest as JSON.
 
     Everything else is 404. ``asked`` has the headers of the last request for each path.

@@ -20,7 +20,7 @@ Run = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
 @contextmanager
-def foreground() -> Iterator[Run]:
+def runner() -> Iterator[Run]:
     """What runs a command in an environment and gives its exit code. While this lasts, no request to end ends us before the command.
 
     Running raises:

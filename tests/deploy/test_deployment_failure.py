@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pulumi.automation import CommandError, CommandResult
 
-from deploy import deployment
+from deploy import deployment_failure
 from deploy.failure import Failure
 from infra.mtls import Access
-from tests.deploy.answers import Answers
+from tests.deploy.support.http_server import HttpServer
 
 ID = "86362845-8a0b-527e-9054-c558e040c699"
 HEADLINE = (
@@ -43,7 +43,7 @@ def instance(*events: dict[str, Any], healthy: bool = False) -> dict[str, Any]:
 
 
 @pytest.fixture
-def nomad(agents: Answers) -> Answers:
+def nomad(agents: HttpServer) -> HttpServer:
     agents.by_path |= {f"/v1/deployment/allocations/{ID}": [], "/v1/job/backserve/evaluations": []}
     return agents
 
@@ -63,7 +63,7 @@ def told(access: Access) -> Told:
     ]
 
     def explained(message: str = HEADLINE) -> list[str]:
-        [one] = deployment.explain([Failure("backserve", "Job", message)], lambda: state)
+        [one] = deployment_failure.explain([Failure("backserve", "Job", message)], lambda: state)
         headline, *lines = one.message.splitlines()
         assert headline == message.splitlines()[0]
         return lines
@@ -101,7 +101,7 @@ def told(access: Access) -> Told:
     ],
 )
 def test_the_most_telling_events_name_the_cause_once(
-    nomad: Answers, told: Told, events: list[dict[str, Any]], cause: str
+    nomad: HttpServer, told: Told, events: list[dict[str, Any]], cause: str
 ) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [
         instance(*events),
@@ -110,7 +110,7 @@ def test_the_most_telling_events_name_the_cause_once(
     assert told() == [f"backserve: {cause} on worker02nyc3 (instance ab12cd34)"]
 
 
-def test_nomad_is_asked_with_the_providers_token(nomad: Answers, told: Told) -> None:
+def test_nomad_is_asked_with_the_providers_token(nomad: HttpServer, told: Told) -> None:
     told()
     assert (
         nomad.asked[f"/v1/deployment/allocations/{ID}"]["X-Nomad-Token"] == "token-of-the-provider"
@@ -118,12 +118,12 @@ def test_nomad_is_asked_with_the_providers_token(nomad: Answers, told: Told) -> 
 
 
 def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(
-    nomad: Answers, told: Told
+    nomad: HttpServer, told: Told
 ) -> None:
-    def evaluation(index: int, deployment: str, **metric: Any) -> dict[str, Any]:
+    def evaluation(index: int, deployment_failure: str, **metric: Any) -> dict[str, Any]:
         return {
             "CreateIndex": index,
-            "DeploymentID": deployment,
+            "DeploymentID": deployment_failure,
             "FailedTGAllocs": {"backserve": metric},
         }
 
@@ -136,7 +136,7 @@ def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(
 
 
 def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(
-    nomad: Answers, told: Told
+    nomad: HttpServer, told: Told
 ) -> None:
     nomad.by_path["/v1/job/backserve/deployments"] = [
         {"ID": ID, "CreateIndex": 9, "Status": "running"},
@@ -152,7 +152,7 @@ def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(
 
 
 def test_what_the_plugin_told_of_the_same_instance_is_not_said_twice(
-    nomad: Answers, told: Told
+    nomad: HttpServer, told: Told
 ) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [instance(CHECK)]
     message = f"{HEADLINE}\n  allocation ab12cd34, task 'backserve': Restart Signaled: ...\n  something else"
@@ -162,7 +162,7 @@ def test_what_the_plugin_told_of_the_same_instance_is_not_said_twice(
     ]
 
 
-def test_a_nomad_that_is_away_takes_nothing_from_the_failure(nomad: Answers, told: Told) -> None:
+def test_a_nomad_that_is_away_takes_nothing_from_the_failure(nomad: HttpServer, told: Told) -> None:
     nomad.by_path.clear()
     assert told(f"{HEADLINE}\n  what the plugin knows") == ["  what the plugin knows"]
 
@@ -172,7 +172,7 @@ def test_a_state_that_cannot_be_read_takes_nothing_from_it_either() -> None:
         raise CommandError(CommandResult(stdout="", stderr="error: incorrect passphrase", code=255))
 
     failures = [Failure("backserve", "Job", HEADLINE)]
-    assert deployment.explain(failures, locked) == failures
+    assert deployment_failure.explain(failures, locked) == failures
 
 
 def test_other_failures_are_left_alone() -> None:
@@ -180,4 +180,4 @@ def test_other_failures_are_left_alone() -> None:
         Failure("worker01nyc3", "Droplet", "422"),
         Failure("backserve", "Job", "error applying jobspec: 500"),
     ]
-    assert deployment.explain(others, lambda: pytest.fail("nothing to ask")) == others
+    assert deployment_failure.explain(others, lambda: pytest.fail("nothing to ask")) == others

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from deploy.__main__ import main
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 
 PROGRAM = '''
 import pathlib, time
