@@ -103,7 +103,7 @@ TRUSTS_ANYONE = re.compile(
     r"|StrictHostKeyChecking.{1,5}no\b|--insecure|--no-check-certificate|--allow-unauthenticated"
 )
 MAY_TRUST = {
-    "services/prober/probe.py": "a check in the catalogue may ask for it",
+    "services/prober/check.py": "a check in the catalogue may ask for it",
     "rehearsal/plugins/rest.py": "the official plugins have the setting",
 }
 """Tests too, which speak to machines that they made."""
@@ -412,8 +412,8 @@ BROKEN: dict[Rule, list[Sources]] = {
     ],
     services: [
         {"services/frontserve/main.py": "from services.backserve.main import build"},
-        {"services/serving/serving.py": "from services import prober"},
-        {"services/serving/gate.py": "from services.connect import Mesh"},
+        {"services/serving/http_service.py": "from services import prober"},
+        {"services/serving/authorizer.py": "from services.connect import Mesh"},
         {"services/connect/mesh.py": "from services.backserve.main import build"},
         {"services/pack.py": "from services.serving import Serving"},
     ],

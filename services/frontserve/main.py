@@ -7,7 +7,7 @@ import os
 import sys
 
 from services.connect import Agent, Mesh
-from services.frontserve.backserve import Backserve, NoAnswerError
+from services.frontserve.backserve_client import Backserve, NoAnswerError
 from services.frontserve.discovery import Instance, instances
 from services.serving import Identity, Reply, Serving
 

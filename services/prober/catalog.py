@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.connect import Agent
-from services.prober.probe import Finding
+from services.prober.check import Finding
 
 NODE_CHECK = "externalNodeHealth"
 """The check of the node itself; its name and outputs are consul-esm's."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.connect import AgentError
 from services.prober.catalog import NODE_CHECK, Catalog, Node
-from services.prober.probe import Finding, probe, reach, seconds
+from services.prober.check import Finding, probe, reach, seconds
 from services.serving.log import log
 
 DEFAULT_INTERVAL, MINIMUM_INTERVAL = 30.0, 1.0

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services.agent import FakeAgent, fake_agent, workload
-from tests.services.certificates import Authority, Credentials, service_uri, tls
-from tests.services.program import Program, eventually, serving, start
+from tests.services.support.certificates import Authority, Credentials, service_uri, tls
+from tests.services.support.fake_agent import FakeAgent, fake_agent, workload
+from tests.services.support.program import Program, eventually, serving, start
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.services.agent import FakeAgent, fake_agent, workload
-from tests.services.certificates import Authority, Credentials, service_uri, tls
-from tests.services.dns_server import Records, consul_dns
-from tests.services.program import Program, eventually, free_port, serving
-from tests.services.stub import Told, stub
+from tests.services.support.certificates import Authority, Credentials, service_uri, tls
+from tests.services.support.dns_server import Records, consul_dns
+from tests.services.support.fake_agent import FakeAgent, fake_agent, workload
+from tests.services.support.http_stub import Told, stub
+from tests.services.support.program import Program, eventually, free_port, serving
 
 Start = Callable[..., AbstractContextManager[Program]]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.services.agent import FakeAgent, fake_agent, workload
-from tests.services.certificates import Authority, Credentials, tls
-from tests.services.consul import CLOSED, Consul, consul_agent
-from tests.services.dns_server import Records, consul_dns
-from tests.services.program import Program, eventually, free_port, serving, start
+from tests.services.support.certificates import Authority, Credentials, tls
+from tests.services.support.consul_agent import CLOSED, Consul, consul_agent
+from tests.services.support.dns_server import Records, consul_dns
+from tests.services.support.fake_agent import FakeAgent, fake_agent, workload
+from tests.services.support.program import Program, eventually, free_port, serving, start
 
 
 @dataclass

@@ -9,11 +9,11 @@ import pytest
 
 from services.connect import Agent
 from services.prober.catalog import Catalog
-from services.prober.probe import seconds
+from services.prober.check import seconds
 from services.prober.prober import SILENCE, Prober
-from tests.services.consul import CLOSED, MANAGEMENT, Consul, consul_agent
-from tests.services.program import eventually, free_port, serving
-from tests.services.stub import Told, stub
+from tests.services.support.consul_agent import CLOSED, MANAGEMENT, Consul, consul_agent
+from tests.services.support.http_stub import Told, stub
+from tests.services.support.program import eventually, free_port, serving
 
 EXTERNAL = {"external-node": "true", "external-probe": "true"}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.serving.gate import Guard
+from services.serving.authorizer import Guard
 from services.serving.server import listen
 
 

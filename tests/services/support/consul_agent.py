@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services.program import free_port
+from tests.services.support.program import free_port
 from toolchain.paths import cache_root
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.services.certificates import TRUST_DOMAIN, Authority, Credentials, service_uri
+from tests.services.support.certificates import TRUST_DOMAIN, Authority, Credentials, service_uri
 
 PREFIX = "/v1/agent/connect"
 TOKEN = "c3b0a1f2-0000-4000-8000-000000000001"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from services.serving.gate import Authorizer
+from services.serving.authorizer import Authorizer
 from services.serving.log import capture_libraries, log
 from services.serving.reply import Paths, Reply
 from services.serving.server import Server, configuration, listen
