@@ -9,7 +9,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
 class Block(BaseModel):
-    """A block of a job file. Nomad's API uses the same names in Pascal case, with few exceptions."""
+    """A block of a job file. Nomad's API uses its names in Pascal case, with few exceptions."""
 
     model_config = ConfigDict(
         frozen=True,

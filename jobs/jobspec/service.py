@@ -52,7 +52,7 @@ class Connect(Block):
 
 
 class Service(Block):
-    """A registration in Consul. Only a group's service may have ``connect``; it names its ``task``."""
+    """A registration in Consul. Only a group's may have ``connect``; it names its ``task``."""
 
     name: Name
     port: Annotated[str, Field(serialization_alias="PortLabel")]

@@ -25,7 +25,7 @@ class Artifact(Block):
 
 
 class Consul(Block):
-    """Gives the task a Consul token, in its file ``secrets/consul_token``. The block has no settings."""
+    """Gives the task a Consul token in ``secrets/consul_token``. The block has no settings."""
 
 
 class Resources(Block):

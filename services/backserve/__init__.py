@@ -1,1 +1,1 @@
-"""backserve: says its greeting, and which instance says it."""
+"""backserve: replies with its greeting and the instance that replied."""

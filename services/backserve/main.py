@@ -1,30 +1,32 @@
-"""Answers frontserve, and whom else Consul's intentions allow, with the greeting in ``BACKSERVE_GREETING``; without one it
-is unhealthy."""
+"""Replies to frontserve with the greeting in ``BACKSERVE_GREETING``.
+
+Consul's intentions decide which services may call it. Without a greeting it is unhealthy.
+"""
 
 import os
 import sys
 
 from services.connect import Agent, Mesh
-from services.serving import Authorizer, Identity, Reply, Serving
+from services.serving import Authorizer, HttpService, Instance, Reply
 
 
-def build() -> Serving:
-    """The service, from its environment."""
-    identity = Identity.of("backserve")
+def build() -> HttpService:
+    """Return the service, configured from environment variables."""
+    instance = Instance.from_environment("backserve")
     greeting = os.environ.get("BACKSERVE_GREETING", "")
-    mesh = Mesh("backserve", Agent.of_environment())
+    mesh = Mesh("backserve", Agent.from_environment())
 
-    async def answer() -> Reply:
-        return Reply(200, {**identity.as_dict(), "message": greeting})
+    async def reply() -> Reply:
+        return Reply(200, {**instance.as_dict(), "message": greeting})
 
     def health_problem() -> str | None:
-        return (
-            mesh.health_problem()
-            if greeting
-            else "BACKSERVE_GREETING is empty: there is nothing to answer with"
-        )
+        if not greeting:
+            return "BACKSERVE_GREETING is empty: set a greeting"
+        return mesh.health_problem()
 
-    return Serving(answer, health_problem, mesh.run, Authorizer(mesh.server, mesh.admits))
+    return HttpService(
+        reply, health_problem, mesh.run, Authorizer(mesh.server_context, mesh.is_authorized)
+    )
 
 
 def main() -> None:

@@ -1,10 +1,10 @@
-"""A service's place in Consul's mesh: its certificate, whom it trusts, and who may speak to it.
+"""Consul Connect for a service: its certificate, the trusted roots, and the intentions.
 
-Connect-native: mutual TLS from program to program, without a proxy beside it. The agent of the node hands out the
-certificates and knows the intentions.
+The service is Connect-native: it speaks mutual TLS itself, without a sidecar proxy. The node's
+Consul agent issues the certificates and decides by the intentions.
 """
 
-from services.connect.agent import Agent, AgentError
+from services.connect.agent import Agent, AgentError, follow
 from services.connect.mesh import Mesh
 
-__all__ = ["Agent", "AgentError", "Mesh"]
+__all__ = ["Agent", "AgentError", "Mesh", "follow"]

@@ -1,95 +1,109 @@
-"""The HTTP API of this node's Consul agent, asked with the workload's own token."""
+"""A client of the HTTP API of the node's Consul agent, with the workload's own token."""
 
+import asyncio
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
 CONSUL_HTTP_ADDR = "127.0.0.1:8500"
-WAIT = 10
-"""Seconds that Consul holds a question whose answer has not changed."""
-TIMEOUT = 10.0
-"""Seconds for an answer; beyond ``WAIT`` where Consul may hold the question."""
+BLOCKING_QUERY_S = 10
+"""How long Consul holds a blocking query whose result does not change."""
+REQUEST_TIMEOUT_S = 10.0
+"""For a reply. A blocking query may take ``BLOCKING_QUERY_S`` longer."""
+RETRY_INTERVAL_S = 1.0
+"""Pause after a failed query."""
 
 
 class AgentError(Exception):
-    """The agent did not do what was asked; the message tells why."""
+    """The agent did not fulfil a request; the message says why."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What the agent answered."""
+class AgentReply:
+    """A reply of the agent."""
 
     body: Any
     index: int
-    """With which to wait for the next one; 0 for what can be had at once."""
+    """Consul's index, for the next blocking query; 0 makes that query return at once."""
 
 
 class Agent:
-    """The agent at ``address``; the token is read from ``token_file`` for each question, as Nomad renews it."""
+    """The agent at ``address``.
+
+    Each request reads the token from ``token_file``, because Nomad may replace it.
+    """
 
     def __init__(self, address: str, token_file: str = "") -> None:
         self._token_file = token_file
-        # Plain HTTP on loopback: a context that trusts nobody spares reading the CA certificates.
+        # Plain HTTP on loopback. An empty TLS context avoids loading the system's CA certificates.
         self._client = httpx.AsyncClient(
             base_url=address if "://" in address else f"http://{address}",
-            timeout=TIMEOUT,
+            timeout=REQUEST_TIMEOUT_S,
             verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
             trust_env=False,
         )
 
     @classmethod
-    def of_environment(cls) -> "Agent":
-        """The agent of Consul's own settings ``CONSUL_HTTP_ADDR`` and ``CONSUL_HTTP_TOKEN_FILE``; without the second, no token."""
+    def from_environment(cls) -> "Agent":
+        """Return the agent that ``CONSUL_HTTP_ADDR`` and ``CONSUL_HTTP_TOKEN_FILE`` name.
+
+        Both are Consul's own variables. Without the second, requests carry no token.
+        """
         return cls(
             os.environ.get("CONSUL_HTTP_ADDR", CONSUL_HTTP_ADDR),
             os.environ.get("CONSUL_HTTP_TOKEN_FILE", ""),
         )
 
-    async def ask(
+    async def request(
         self,
         method: str,
         path: str,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
-        timeout: float = TIMEOUT,
-    ) -> Answer:
-        """One question; ``timeout`` in seconds is for each part of it.
+        timeout: float = REQUEST_TIMEOUT_S,
+    ) -> AgentReply:
+        """Send one request; ``timeout``, in seconds, limits each of its phases.
 
         Raises:
-            AgentError: no token, no answer, or one that is an error.
+            AgentError: the token is missing, the agent does not answer, or it replies with an
+                error.
         """
-        headers = {"X-Consul-Token": self._token()} if self._token_file else {}
+        headers = {"X-Consul-Token": self._read_token()} if self._token_file else {}
         try:
             response = await self._client.request(
                 method, path, params=query, json=body, headers=headers, timeout=timeout
             )
             if response.is_success:
-                return Answer(response.json(), int(response.headers.get("X-Consul-Index", 0)))
+                return AgentReply(response.json(), int(response.headers.get("X-Consul-Index", 0)))
         except (httpx.HTTPError, ValueError) as error:
             raise AgentError(f"{method} {path}: {str(error) or type(error).__name__}") from error
         raise AgentError(f"{method} {path}: {response.status_code} {response.text.strip()}")
 
-    async def wait(self, path: str, index: int, query: Mapping[str, Any] | None = None) -> Answer:
-        """What ``path`` tells now; with the ``index`` of an answer, as soon as there is another one, after ``WAIT`` seconds at most.
+    async def blocking_query(
+        self, path: str, index: int, query: Mapping[str, Any] | None = None
+    ) -> AgentReply:
+        """Return the reply for ``path`` once it differs from the reply with ``index``.
+
+        It returns after ``BLOCKING_QUERY_S`` seconds at most, and at once if ``index`` is 0.
 
         Raises:
-            AgentError: as for ``ask``.
+            AgentError: as for ``request``.
         """
-        answer = await self.ask(
+        reply = await self.request(
             "GET",
             path,
-            {**(query or {}), "index": index, "wait": f"{WAIT}s"},
-            timeout=WAIT + TIMEOUT,
+            {**(query or {}), "index": index, "wait": f"{BLOCKING_QUERY_S}s"},
+            timeout=BLOCKING_QUERY_S + REQUEST_TIMEOUT_S,
         )
-        # An index that goes back means that Consul's state was made anew: waiting for the old one would take for ever.
-        return answer if answer.index >= index else replace(answer, index=0)
+        # A lower index means that Consul's state was rebuilt: the old index may never be reached.
+        return reply if reply.index >= index else replace(reply, index=0)
 
-    def _token(self) -> str:
+    def _read_token(self) -> str:
         try:
             token = Path(self._token_file).read_text().strip()
         except (OSError, ValueError) as error:
@@ -97,3 +111,20 @@ class Agent:
         if not token:
             raise AgentError(f"the token cannot be read: {self._token_file} is empty")
         return token
+
+
+async def follow(
+    read: Callable[[int], Awaitable[int]], on_error: Callable[[AgentError], None]
+) -> NoReturn:
+    """Call ``read`` for ever, each time with the index that its last call returned.
+
+    ``read`` makes a blocking query. After an ``AgentError`` it starts again from index 0.
+    """
+    index = 0
+    while True:
+        try:
+            index = await read(index)
+        except AgentError as error:
+            on_error(error)
+            index = 0
+            await asyncio.sleep(RETRY_INTERVAL_S)

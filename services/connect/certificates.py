@@ -1,4 +1,4 @@
-"""What the agent hands out, who a peer is by its certificate, and TLS contexts of both."""
+"""Connect certificates from the agent, and TLS contexts that accept members of the mesh only."""
 
 import os
 import re
@@ -11,90 +11,97 @@ from typing import Any
 
 from services.serving.log import log
 
-Certificate = Mapping[str, Any]
-"""A peer's certificate as ``ssl.SSLObject.getpeercert`` tells it."""
+PeerCertificate = Mapping[str, Any]
+"""A peer's certificate as ``ssl.SSLObject.getpeercert`` returns it."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A service's certificate."""
+    """The certificate of a service."""
 
     certificate: str
-    """PEM, with the intermediates that lead to a root."""
+    """PEM, with the intermediate certificates."""
     key: str = field(repr=False)
     expires: datetime
 
     @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> "Leaf":
-        """From ``/v1/agent/connect/ca/leaf``."""
+    def from_api(cls, body: Mapping[str, Any]) -> "Leaf":
+        """Return the certificate in a reply of ``/v1/agent/connect/ca/leaf``."""
         return cls(
-            answer["CertPEM"],
-            answer["PrivateKeyPEM"],
-            datetime.fromisoformat(answer["ValidBefore"]),
+            body["CertPEM"],
+            body["PrivateKeyPEM"],
+            datetime.fromisoformat(body["ValidBefore"]),
         )
 
-    def expired(self) -> bool:
+    def is_expired(self) -> bool:
         return datetime.now(UTC) >= self.expires
 
 
 @dataclass(frozen=True)
 class Roots:
-    """Whom the mesh trusts: while its roots rotate, the old ones too."""
+    """The mesh's root certificates. During a rotation they include the old ones."""
 
     trust_domain: str
     certificates: tuple[str, ...]
     """PEM."""
 
     @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> "Roots":
-        """From ``/v1/agent/connect/ca/roots``."""
-        return cls(answer["TrustDomain"], tuple(root["RootCert"] for root in answer["Roots"]))
+    def from_api(cls, body: Mapping[str, Any]) -> "Roots":
+        """Return the roots in a reply of ``/v1/agent/connect/ca/roots``."""
+        return cls(body["TrustDomain"], tuple(root["RootCert"] for root in body["Roots"]))
 
 
-def identity(certificate: Certificate) -> str:
-    """The URI by which a certificate names its service; empty unless there is exactly one."""
+def spiffe_id(certificate: PeerCertificate) -> str:
+    """Return the URI that names the certificate's service; empty unless there is exactly one."""
     uris = [name for kind, name in certificate.get("subjectAltName", ()) if kind == "URI"]
     return str(uris[0]) if len(uris) == 1 else ""
 
 
-def serial(certificate: Certificate) -> str:
-    """The serial number as Consul writes it: ``0b:8c:bc``."""
+def serial_number(certificate: PeerCertificate) -> str:
+    """Return the serial number as Consul writes it: ``0b:8c:bc``."""
     return ":".join(re.findall("..", certificate["serialNumber"].lower()))
 
 
-def context(purpose: int, leaf: Leaf, roots: Roots, service: str | None = None) -> ssl.SSLContext:
-    """A context for ``ssl.PROTOCOL_TLS_SERVER`` or ``ssl.PROTOCOL_TLS_CLIENT`` that speaks with members of the mesh only.
+def tls_context(
+    protocol: int, leaf: Leaf, roots: Roots, service: str | None = None
+) -> ssl.SSLContext:
+    """Return a context for ``ssl.PROTOCOL_TLS_SERVER`` or ``ssl.PROTOCOL_TLS_CLIENT``.
 
-    The handshake fails unless the peer's certificate is signed under one of ``roots`` and names ``service``, any one by
-    default, of the trust domain and the default namespace.
+    Its handshake fails unless a root of ``roots`` signed the peer's certificate, and the
+    certificate names a service of the trust domain and the default namespace: ``service``, or any
+    service if that is None.
 
     Raises:
         ssl.SSLError: the certificates cannot be used.
     """
-    result = ssl.SSLContext(purpose)
-    # Not below 1.3, and without tickets: every connection shows its certificate, none resumes what an older one proved.
-    result.minimum_version = ssl.TLSVersion.TLSv1_3
-    if purpose == ssl.PROTOCOL_TLS_SERVER:
-        result.num_tickets = 0
-    result.check_hostname = (
-        False  # a member of the mesh has no host name: its URI is checked instead
-    )
-    result.verify_mode = ssl.CERT_REQUIRED
-    result.load_verify_locations(cadata="\n".join(roots.certificates))
-    with _file(f"{leaf.certificate}\n{leaf.key}") as path:
-        result.load_cert_chain(path)
+    context = ssl.SSLContext(protocol)
+    # TLS 1.3 without session tickets: every connection verifies the peer's current certificate.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if protocol == ssl.PROTOCOL_TLS_SERVER:
+        context.num_tickets = 0
+    # Mesh certificates have no host name; the handshake checks the URI instead.
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(cadata="\n".join(roots.certificates))
+    with _memory_file(f"{leaf.certificate}\n{leaf.key}") as path:
+        context.load_cert_chain(path)
     name = re.escape(service) if service else "[^/]+"
-    wanted = re.compile(f"spiffe://{re.escape(roots.trust_domain)}/ns/default/dc/[^/]+/svc/{name}")
-    result.sslobject_class = _checking(
-        lambda certificate: wanted.fullmatch(identity(certificate)) is not None
+    accepted = re.compile(
+        f"spiffe://{re.escape(roots.trust_domain)}/ns/default/dc/[^/]+/svc/{name}"
     )
-    return result
+    context.sslobject_class = _verifying_ssl_object(
+        lambda certificate: accepted.fullmatch(spiffe_id(certificate)) is not None
+    )
+    return context
 
 
-class Latest(ssl.SSLContext):
-    """Stands for a context that is replaced now and then: a new connection takes the latest; before there is one, none succeeds."""
+class ReplaceableContext(ssl.SSLContext):
+    """A context that delegates each new connection to ``current``.
 
-    latest: ssl.SSLContext | None = None
+    Without a ``current`` context every handshake fails.
+    """
+
+    current: ssl.SSLContext | None = None
 
     def wrap_bio(
         self,
@@ -104,43 +111,46 @@ class Latest(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> ssl.SSLObject:
-        wrap = super().wrap_bio if self.latest is None else self.latest.wrap_bio
+        wrap = super().wrap_bio if self.current is None else self.current.wrap_bio
         return wrap(incoming, outgoing, server_side, server_hostname, session)
 
 
-def _checking(accepts: Callable[[Certificate], bool]) -> type[ssl.SSLObject]:
-    """TLS that is not established before the peer's certificate is accepted, so that nothing is sent or read before."""
+def _verifying_ssl_object(accepts: Callable[[PeerCertificate], bool]) -> type[ssl.SSLObject]:
+    """Return a TLS class whose handshake fails unless ``accepts`` accepts the peer's certificate.
 
-    class Checking(ssl.SSLObject):
+    So no application data is sent or read before.
+    """
+
+    class VerifyingSSLObject(ssl.SSLObject):
         def do_handshake(self) -> None:
             try:
                 super().do_handshake()
                 certificate = self.getpeercert() or {}
                 if not accepts(certificate):
-                    raise ssl.SSLCertVerificationError(
-                        ssl.SSL_ERROR_SSL,
-                        f"the peer is {identity(certificate) or 'nobody of the mesh'}",
-                    )
+                    peer = spiffe_id(certificate) or "not a member of the mesh"
+                    raise ssl.SSLCertVerificationError(ssl.SSL_ERROR_SSL, f"the peer is {peer}")
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
             except ssl.SSLError as error:
-                if self.server_side:  # a client's caller gets the error, and knows whom it asked
+                # A client's caller receives the error and knows the address.
+                if self.server_side:
                     log("warning", "handshake failed", error=str(error))
                 raise
 
         def unwrap(self) -> None:
-            # HTTP tells where an answer ends, so nobody has to confirm the end of TLS; idle peers would for half a minute not.
+            # Do not wait for the peer's close_notify: HTTP already delimits a reply, and an idle
+            # peer sends it only after half a minute.
             try:
                 super().unwrap()
             except ssl.SSLWantReadError:
                 return
 
-    return Checking
+    return VerifyingSSLObject
 
 
 @contextmanager
-def _file(content: str) -> Iterator[str]:
-    """A path to ``content``, which is in memory only: OpenSSL by way of ``ssl`` reads a key from a file."""
+def _memory_file(content: str) -> Iterator[str]:
+    """Yield a path to ``content`` in memory: ``ssl`` reads a key from a file only."""
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, content.encode())

@@ -1,127 +1,137 @@
-"""A member of the mesh: follows its certificate and the roots, and asks who may speak to it."""
+"""A member of the service mesh: follows its certificate and the roots, and authorises peers."""
 
 import asyncio
 import ssl
 from collections.abc import Callable
 from typing import Any
 
-from services.connect.agent import Agent, AgentError
+from services.connect.agent import Agent, AgentError, follow
 from services.connect.certificates import (
-    Certificate,
-    Latest,
     Leaf,
+    PeerCertificate,
+    ReplaceableContext,
     Roots,
-    context,
-    identity,
-    serial,
+    serial_number,
+    spiffe_id,
+    tls_context,
 )
 from services.serving.log import log
 
-RETRY = 1.0
-"""Seconds until what failed is asked again."""
-AUTHORIZE_TIMEOUT = 1.0
-"""Seconds for an authorisation: below the 2 s after which frontserve passes over the instance."""
+AUTHORIZE_TIMEOUT_S = 1.0
+"""Shorter than the 2 s after which frontserve tries the next instance."""
 
 
 class Mesh:
-    """The mesh as ``service`` sees it. ``run`` keeps its contexts up to date: new connections take the newest certificate
-    and roots, established ones live on."""
+    """The mesh from the viewpoint of ``service``.
+
+    While ``run`` runs, new connections use the newest certificate and roots. Established
+    connections stay open.
+    """
 
     def __init__(self, service: str, agent: Agent) -> None:
         self._service = service
         self._agent = agent
         self._leaf: Leaf | None = None
         self._roots: Roots | None = None
-        self._problem = "the Consul agent was not asked yet"
-        self._server = Latest(ssl.PROTOCOL_TLS_SERVER)
-        self._clients: dict[str, Latest] = {}
+        self._problem = "the Consul agent has not replied yet"
+        self._server = ReplaceableContext(ssl.PROTOCOL_TLS_SERVER)
+        self._clients: dict[str, ReplaceableContext] = {}
 
     @property
-    def server(self) -> ssl.SSLContext:
-        """For connections from any member of the mesh; whether it may come in is what ``admits`` tells."""
+    def server_context(self) -> ssl.SSLContext:
+        """The context for connections from members of the mesh. ``is_authorized`` decides next."""
         return self._server
 
-    def client(self, service: str) -> ssl.SSLContext:
-        """For connections to ``service``, and to nobody else; to be had before ``run``."""
-        return self._clients.setdefault(service, Latest(ssl.PROTOCOL_TLS_CLIENT))
+    def client_context(self, service: str) -> ssl.SSLContext:
+        """Return the context for connections to ``service`` alone. Call it before ``run``."""
+        return self._clients.setdefault(service, ReplaceableContext(ssl.PROTOCOL_TLS_CLIENT))
 
     def health_problem(self) -> str | None:
-        """Why no connection can be made now, or None."""
+        """Return why no connection can be made now, or None."""
         if self._leaf is None or self._roots is None:
             return f"{self._service} has no certificate yet: {self._problem}"
-        if self._leaf.expired():
-            return f"the certificate of {self._service} expired at {self._leaf.expires:%Y-%m-%d %H:%M:%S} UTC: {self._problem}"
+        if self._leaf.is_expired():
+            expired = f"{self._leaf.expires:%Y-%m-%d %H:%M:%S} UTC"
+            return f"the certificate of {self._service} expired at {expired}: {self._problem}"
         return None
 
-    async def admits(self, certificate: Certificate) -> bool:
-        """Whether the peer with ``certificate`` may speak to this service. Consul is asked each time; without its answer, nobody may."""
-        peer = {"ClientCertURI": identity(certificate), "ClientCertSerial": serial(certificate)}
+    async def is_authorized(self, certificate: PeerCertificate) -> bool:
+        """Ask Consul whether the peer with ``certificate`` may connect to this service.
+
+        Without a reply of Consul the peer is not authorized.
+        """
+        uri, serial = spiffe_id(certificate), serial_number(certificate)
+        body = {"Target": self._service, "ClientCertURI": uri, "ClientCertSerial": serial}
         try:
-            body = {"Target": self._service, **peer}
-            answer = await self._agent.ask(
-                "POST", "/v1/agent/connect/authorize", body=body, timeout=AUTHORIZE_TIMEOUT
+            reply = await self._agent.request(
+                "POST", "/v1/agent/connect/authorize", body=body, timeout=AUTHORIZE_TIMEOUT_S
             )
-            if answer.body["Authorized"] is True:
+            if reply.body["Authorized"] is True:
                 return True
-            reason = str(answer.body["Reason"])
+            reason = str(reply.body["Reason"])
         except (AgentError, LookupError, TypeError) as error:
-            reason = f"the authorisation cannot be asked: {error!r}"
-        log(
-            "warning",
-            "refused",
-            peer=peer["ClientCertURI"],
-            serial=peer["ClientCertSerial"],
-            reason=reason,
-        )
+            reason = f"Consul cannot be asked for the authorisation: {error!r}"
+        log("warning", "peer refused", peer=uri, serial=serial, reason=reason)
         return False
 
     async def run(self) -> None:
         """Follow the certificate and the roots for ever."""
 
-        def take_roots(answer: Any) -> None:
-            self._use(self._leaf, Roots.of(answer))
+        def use_roots(body: Any) -> None:
+            self._use(self._leaf, Roots.from_api(body))
 
-        def take_leaf(answer: Any) -> None:
-            self._use(Leaf.of(answer), self._roots)
+        def use_leaf(body: Any) -> None:
+            self._use(Leaf.from_api(body), self._roots)
 
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._follow("/v1/agent/connect/ca/roots", take_roots))
-            tasks.create_task(self._follow(f"/v1/agent/connect/ca/leaf/{self._service}", take_leaf))
+            tasks.create_task(self._follow("/v1/agent/connect/ca/roots", use_roots))
+            tasks.create_task(self._follow(f"/v1/agent/connect/ca/leaf/{self._service}", use_leaf))
 
-    async def _follow(self, path: str, take: Callable[[Any], None]) -> None:
-        index = 0
-        problem = ""
-        while True:
+    async def _follow(self, path: str, use: Callable[[Any], None]) -> None:
+        logged_problem = ""
+
+        async def read(index: int) -> int:
+            nonlocal logged_problem
+            reply = await self._agent.blocking_query(path, index)
             try:
-                answer = await self._agent.wait(path, index)
-                take(answer.body)
-            except (AgentError, LookupError, TypeError, ValueError, ssl.SSLError) as error:
-                if problem != str(error):  # a line for each second would tell no more
-                    log("warning", "certificates not read", path=path, error=repr(error))
-                self._problem = problem = str(error)
-                index = 0
-                await asyncio.sleep(RETRY)
-            else:
-                if index:  # otherwise the agent may have told what it remembers, as it does while it has no server
-                    problem = ""
-                index = answer.index
+                use(reply.body)
+            except (LookupError, TypeError, ValueError, ssl.SSLError) as error:
+                raise AgentError(f"GET {path}: the reply cannot be used: {error!r}") from error
+            # A query without an index does not clear the problem: while the agent has no server
+            # it answers such a query from its cache.
+            if index:
+                logged_problem = ""
+            return reply.index
+
+        def on_error(error: AgentError) -> None:
+            nonlocal logged_problem
+            self._problem = str(error)
+            if logged_problem != self._problem:  # not one line for each retry
+                log("warning", "certificates not read", path=path, error=repr(error))
+            logged_problem = self._problem
+
+        await follow(read, on_error)
 
     def _use(self, leaf: Leaf | None, roots: Roots | None) -> None:
-        """Take both into use, if both are there and one is new; neither is taken if they cannot be used."""
+        """Use ``leaf`` and ``roots`` for new connections, once both are known.
+
+        Raises:
+            ssl.SSLError: they cannot be used; the previous ones stay in use.
+        """
         if (leaf, roots) == (self._leaf, self._roots):
             return
         if leaf is not None and roots is not None:
-            server = context(ssl.PROTOCOL_TLS_SERVER, leaf, roots)
+            server = tls_context(ssl.PROTOCOL_TLS_SERVER, leaf, roots)
             clients = {
-                service: context(ssl.PROTOCOL_TLS_CLIENT, leaf, roots, service)
+                service: tls_context(ssl.PROTOCOL_TLS_CLIENT, leaf, roots, service)
                 for service in self._clients
             }
-            self._server.latest = server
+            self._server.current = server
             for service, client in clients.items():
-                self._clients[service].latest = client
+                self._clients[service].current = client
             log(
                 "info",
-                "certificates taken",
+                "certificates replaced",
                 service=self._service,
                 expires=leaf.expires,
                 roots=len(roots.certificates),

@@ -1,1 +1,1 @@
-"""frontserve: what the load balancer forwards to; asks a backserve and passes its reply on."""
+"""frontserve: takes the load balancer's requests, and replies with backserve's reply."""

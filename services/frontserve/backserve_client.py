@@ -1,4 +1,4 @@
-"""backserve, as frontserve sees it: several instances, any of which may be gone by now."""
+"""An HTTP client of backserve that tries its instances in turn."""
 
 import itertools
 import ssl
@@ -7,63 +7,59 @@ from typing import Any
 
 import httpx
 
-from services.frontserve.discovery import DiscoveryError, Instance
+from services.frontserve.discovery import Address, DiscoveryError
 from services.serving.log import log
 
-TIMEOUT = httpx.Timeout(2.0, connect=0.5)
-"""Seconds for one instance's answer, and for its connection."""
-ATTEMPTS = 4
-"""How many instances one request tries at most, so that it ends in bounded time."""
+TIMEOUT_S = httpx.Timeout(2.0, connect=0.5)
+"""For each phase of one instance's reply."""
+MAX_ATTEMPTS = 4
+"""Instances that one request tries, so that it ends in bounded time."""
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=50.0)
-"""A connection costs a handshake, so it is kept, though not for the 60 s after which backserve ends one that is idle."""
+"""Connections are reused, because a TLS handshake is expensive.
+
+They expire before backserve closes an idle one, after 60 s.
+"""
 
 
-class NoAnswerError(Exception):
-    """No instance answered; the message tells why."""
+class NoReplyError(Exception):
+    """No instance replied; the message says why."""
 
 
-class Backserve:
-    """Asks the instances in turn; an instance that fails is passed over for the next. ``context`` connects to backserve alone."""
+class BackserveClient:
+    """Requests a reply from the instances that ``discover`` returns, starting with the next one.
+
+    ``context`` accepts connections to backserve alone.
+    """
 
     def __init__(
-        self, find: Callable[[], Awaitable[list[Instance]]], context: ssl.SSLContext
+        self, discover: Callable[[], Awaitable[list[Address]]], context: ssl.SSLContext
     ) -> None:
-        self._find = find
-        self._turn = itertools.count()
+        self._discover = discover
+        self._requests = itertools.count()
         self._client = httpx.AsyncClient(
-            timeout=TIMEOUT, limits=LIMITS, verify=context, trust_env=False
+            timeout=TIMEOUT_S, limits=LIMITS, verify=context, trust_env=False
         )
 
-    async def ask(self) -> dict[str, Any]:
-        """The reply of the first instance that gives one.
+    async def request(self) -> dict[str, Any]:
+        """Return the reply of the first instance that gives one.
 
         Raises:
-            NoAnswerError: with what went wrong at each.
+            NoReplyError: no instance is known, or each one failed; the message names each failure.
         """
         try:
-            found = await self._find()
+            instances = await self._discover()
         except DiscoveryError as error:
-            raise NoAnswerError(str(error)) from error
-        if not found:
-            raise NoAnswerError("Consul knows no healthy instance of backserve")
-        first = next(self._turn) % len(found)
+            raise NoReplyError(str(error)) from error
+        if not instances:
+            raise NoReplyError("Consul knows no healthy instance of backserve")
+        first = next(self._requests) % len(instances)
         problems = []
-        for instance in (found[first:] + found[:first])[:ATTEMPTS]:
+        for address in (instances[first:] + instances[:first])[:MAX_ATTEMPTS]:
             try:
-                response = await self._client.get(f"https://{instance.address}:{instance.port}/")
+                response = await self._client.get(f"https://{address}/")
                 response.raise_for_status()
-                reply = response.json()
+                return dict(response.json())
             except (httpx.HTTPError, ValueError) as error:
-                problem = (
-                    f"{instance.address}:{instance.port}: {str(error) or type(error).__name__}"
-                )
-                log(
-                    "warning",
-                    "instance failed",
-                    instance=f"{instance.address}:{instance.port}",
-                    error=repr(error),
-                )
-                problems.append(problem)
-            else:
-                return dict(reply)
-        raise NoAnswerError("no instance of backserve answered: " + "; ".join(problems))
+                log("warning", "instance failed", instance=str(address), error=repr(error))
+                problems.append(f"{address}: {str(error) or type(error).__name__}")
+        raise NoReplyError("no instance of backserve replied: " + "; ".join(problems))

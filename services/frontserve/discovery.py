@@ -1,4 +1,4 @@
-"""Where a service's instances are, by Consul's DNS."""
+"""Finds the instances of a service by Consul's DNS."""
 
 import asyncio
 import random
@@ -13,89 +13,88 @@ import dns.rrset
 from dns.rdtypes.IN.A import A
 from dns.rdtypes.IN.SRV import SRV
 
-TIMEOUT = 1.0
-"""Seconds for one question."""
-TRIES = 2
-PATIENCE = 2.0
-"""Seconds for which SERVFAIL is asked again: an agent whose tokens are being changed answers so for a moment."""
-PAUSE = 0.1
+QUERY_TIMEOUT_S = 1.0
+MAX_ATTEMPTS = 2
+"""How often a query is sent that gets no reply."""
+SERVFAIL_TIMEOUT_S = 2.0
+"""How long a query is repeated after SERVFAIL, which an agent sends while its tokens change."""
+SERVFAIL_RETRY_INTERVAL_S = 0.1
 
 
 class DiscoveryError(Exception):
-    """The instances could not be asked for; the message tells why."""
+    """The instances of a service could not be found; the message says why."""
 
 
 @dataclass(frozen=True, order=True)
-class Instance:
+class Address:
     """Where one instance listens."""
 
-    address: str
+    host: str
     port: int
 
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
 
-async def instances(service: str, server: str, port: int) -> list[Instance]:
-    """The healthy instances of ``service``, in a stable order; none if Consul knows none.
 
-    ``server`` and ``port`` are the DNS server's. Consul leaves out unhealthy instances itself, and sends the addresses
-    of the SRV targets along as additional records.
+async def find_instances(service: str, server: Address) -> list[Address]:
+    """Return the healthy instances of ``service`` in a stable order, from the DNS ``server``.
+
+    Consul omits unhealthy instances, and sends the addresses of SRV targets as additional records.
 
     Raises:
-        DiscoveryError: no answer, or one that is an error.
+        DiscoveryError: the server does not reply, or replies with an error.
     """
-    answer = await _ask(f"{service}.service.consul.", dns.rdatatype.SRV, server, port)
-    addresses = {
+    reply = await _query(f"{service}.service.consul.", dns.rdatatype.SRV, server)
+    hosts = {
         str(rrset.name): rdata.address
-        for rrset in answer.additional
+        for rrset in reply.additional
         for rdata in rrset
         if isinstance(rdata, A)
     }
-    found = set[Instance]()
-    for srv in (rdata for rrset in answer.answer for rdata in rrset if isinstance(rdata, SRV)):
+    instances = set[Address]()
+    for srv in (rdata for rrset in reply.answer for rdata in rrset if isinstance(rdata, SRV)):
         target = str(srv.target)
-        if target not in addresses:
-            addresses[target] = await _address(target, server, port)
-        found.add(Instance(addresses[target], srv.port))
-    return sorted(found)
+        if target not in hosts:
+            hosts[target] = await _resolve(target, server)
+        instances.add(Address(hosts[target], srv.port))
+    return sorted(instances)
 
 
-async def _address(name: str, server: str, port: int) -> str:
-    answer = await _ask(name, dns.rdatatype.A, server, port)
-    known = [rdata.address for rrset in answer.answer for rdata in rrset if isinstance(rdata, A)]
-    if not known:
+async def _resolve(name: str, server: Address) -> str:
+    reply = await _query(name, dns.rdatatype.A, server)
+    hosts = [rdata.address for rrset in reply.answer for rdata in rrset if isinstance(rdata, A)]
+    if not hosts:
         raise DiscoveryError(f"{name} has no address")
-    return str(random.choice(known))
+    return str(random.choice(hosts))
 
 
-async def _ask(
-    name: str, kind: dns.rdatatype.RdataType, server: str, port: int
-) -> dns.message.Message:
-    """One question, asked again as long as the server fails for a moment only."""
-    clock = asyncio.get_running_loop().time
-    deadline = clock() + PATIENCE
+async def _query(name: str, kind: dns.rdatatype.RdataType, server: Address) -> dns.message.Message:
+    """Return a reply without an error, and repeat the query while the server sends SERVFAIL."""
+    now_s = asyncio.get_running_loop().time
+    deadline_s = now_s() + SERVFAIL_TIMEOUT_S
     while True:
-        answer = await _exchange(name, kind, server, port)
-        if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            return answer
-        if answer.rcode() != dns.rcode.SERVFAIL or clock() > deadline:
-            raise DiscoveryError(
-                f"DNS at {server}:{port} answered {dns.rcode.to_text(answer.rcode())} for {name}"
-            )
-        await asyncio.sleep(PAUSE)
+        reply = await _exchange(name, kind, server)
+        if reply.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return reply
+        if reply.rcode() != dns.rcode.SERVFAIL or now_s() > deadline_s:
+            rcode = dns.rcode.to_text(reply.rcode())
+            raise DiscoveryError(f"DNS at {server} answered {rcode} for {name}")
+        await asyncio.sleep(SERVFAIL_RETRY_INTERVAL_S)
 
 
 async def _exchange(
-    name: str, kind: dns.rdatatype.RdataType, server: str, port: int
+    name: str, kind: dns.rdatatype.RdataType, server: Address
 ) -> dns.message.Message:
-    """Over UDP, over TCP if the answer is too long, again if it is lost."""
+    """Send a query over UDP, and over TCP if the reply is too long for UDP."""
     query = dns.message.make_query(name, kind, use_edns=0, payload=4096)
     problem: Exception | None = None
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         try:
-            answer, _tcp = await dns.asyncquery.udp_with_fallback(query, server, TIMEOUT, port)
+            reply, _is_tcp = await dns.asyncquery.udp_with_fallback(
+                query, server.host, QUERY_TIMEOUT_S, server.port
+            )
         except (dns.exception.DNSException, OSError) as error:
             problem = error
         else:
-            return answer
-    raise DiscoveryError(
-        f"DNS at {server}:{port} did not answer for {name}: {problem or 'timeout'}"
-    )
+            return reply
+    raise DiscoveryError(f"DNS at {server} did not answer for {name}: {problem or 'timeout'}")

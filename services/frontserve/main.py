@@ -1,39 +1,40 @@
-"""Answers with backserve's reply in its own; 503 with the reason when no backserve is left.
+"""Replies with backserve's reply in its own, or with 503 and the reason if none is available.
 
-``CONSUL_DNS`` is the address and port of Consul's DNS, the host's own resolver by default.
+``CONSUL_DNS`` is the address and port of Consul's DNS; by default the node's own resolver.
 """
 
 import os
 import sys
 
 from services.connect import Agent, Mesh
-from services.frontserve.backserve_client import Backserve, NoAnswerError
-from services.frontserve.discovery import Instance, instances
-from services.serving import Identity, Reply, Serving
+from services.frontserve.backserve_client import BackserveClient, NoReplyError
+from services.frontserve.discovery import Address, find_instances
+from services.serving import HttpService, Instance, Reply
 
 CONSUL_DNS = "127.0.0.1:53"
 
 
-def build() -> Serving:
-    """The service, from its environment."""
-    identity = Identity.of("frontserve")
-    server, _, port = os.environ.get("CONSUL_DNS", CONSUL_DNS).rpartition(":")
+def build() -> HttpService:
+    """Return the service, configured from environment variables."""
+    instance = Instance.from_environment("frontserve")
+    host, _, port = os.environ.get("CONSUL_DNS", CONSUL_DNS).rpartition(":")
+    dns_server = Address(host, int(port))
 
-    async def find() -> list[Instance]:
-        return await instances("backserve", server, int(port))
+    async def discover() -> list[Address]:
+        return await find_instances("backserve", dns_server)
 
-    mesh = Mesh("frontserve", Agent.of_environment())
-    backserve = Backserve(find, mesh.client("backserve"))
+    mesh = Mesh("frontserve", Agent.from_environment())
+    backserve = BackserveClient(discover, mesh.client_context("backserve"))
 
-    async def answer() -> Reply:
+    async def reply() -> Reply:
         try:
             if reason := mesh.health_problem():
-                raise NoAnswerError(reason)
-            return Reply(200, {**identity.as_dict(), "backserve": await backserve.ask()})
-        except NoAnswerError as error:
-            return Reply(503, {**identity.as_dict(), "backserve": None, "reason": str(error)})
+                raise NoReplyError(reason)
+            return Reply(200, {**instance.as_dict(), "backserve": await backserve.request()})
+        except NoReplyError as error:
+            return Reply(503, {**instance.as_dict(), "backserve": None, "reason": str(error)})
 
-    return Serving(answer, mesh.health_problem, mesh.run)
+    return HttpService(reply, mesh.health_problem, mesh.run)
 
 
 def main() -> None:

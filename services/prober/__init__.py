@@ -1,8 +1,11 @@
-"""prober: runs the checks of external nodes and keeps their status in Consul's catalog.
+"""prober: runs the checks of external nodes and writes their status to Consul's catalogue.
 
-It keeps consul-esm's contract, so that consul-esm can take its place: nodes with the meta ``external-node`` = ``true``
-are watched, the HTTP and TCP checks registered on them are run as defined and updated by compare-and-set, a service is
-deregistered once critical for longer than its check allows, and a node with ``external-probe`` = ``true`` has its check
-``externalNodeHealth`` kept. Unlike consul-esm it reaches nodes by TCP, for which a task needs no privilege, and never
-removes a node.
+It follows consul-esm's contract, so consul-esm can replace it:
+
+- It handles nodes with the meta ``external-node`` = ``true``.
+- It runs their HTTP and TCP checks as registered, and updates them by compare-and-set.
+- It deregisters a service that is critical for longer than its check allows.
+- It writes the check ``externalNodeHealth`` of a node with ``external-probe`` = ``true``.
+
+Unlike consul-esm it tests a node over TCP, which needs no privilege, and never removes a node.
 """

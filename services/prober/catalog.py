@@ -1,15 +1,15 @@
-"""Consul's catalog, as the prober reads and writes it through the agent of its node."""
+"""Reads and writes the external nodes and their checks in Consul's catalogue."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from services.connect import Agent
-from services.prober.check import Finding
+from services.prober.check import CheckResult
 
 NODE_CHECK = "externalNodeHealth"
-"""The check of the node itself; its name and outputs are consul-esm's."""
-WRITTEN = (
+"""The check of a node itself. Its id, name and outputs are consul-esm's."""
+CHECK_FIELDS = (
     "Node",
     "CheckID",
     "Name",
@@ -21,8 +21,9 @@ WRITTEN = (
     "Definition",
     "ModifyIndex",
 )
-"""What a transaction takes of a check besides status and output; it refuses some of what a read shows."""
-EXTERNAL = {"node-meta": "external-node:true"}
+"""The fields that a transaction accepts, besides status and output. A read returns more."""
+IS_EXTERNAL = {"node-meta": "external-node:true"}
+"""The query that selects external nodes."""
 
 
 @dataclass(frozen=True)
@@ -31,71 +32,72 @@ class Node:
 
     name: str
     address: str
-    probed: bool
-    """Whether its reachability is to be watched."""
+    is_probed: bool
+    """Whether prober writes the check of the node itself."""
 
 
 class Catalog:
-    """The external nodes and their checks; what Consul does not do is an ``AgentError``."""
+    """The catalogue behind ``agent``. Every method raises ``AgentError`` if the agent fails."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
 
-    async def checks(self, index: int = 0) -> tuple[list[dict[str, Any]], int]:
-        """The checks of all external nodes, and the index with which to wait for other ones, some seconds at most."""
-        answer = await self._agent.wait("/v1/health/state/any", index, EXTERNAL)
-        return answer.body, answer.index
+    async def checks(self, index: int) -> tuple[list[dict[str, Any]], int]:
+        """Return the checks of all external nodes once they differ from those with ``index``.
+
+        The second value is the index for the next call.
+        """
+        reply = await self._agent.blocking_query("/v1/health/state/any", index, IS_EXTERNAL)
+        return reply.body, reply.index
 
     async def nodes(self) -> list[Node]:
-        found = (await self._agent.ask("GET", "/v1/catalog/nodes", EXTERNAL)).body
+        nodes = (await self._agent.request("GET", "/v1/catalog/nodes", IS_EXTERNAL)).body
         return [
-            Node(n["Node"], n["Address"], (n.get("Meta") or {}).get("external-probe") == "true")
-            for n in found
+            Node(
+                node["Node"],
+                node["Address"],
+                (node.get("Meta") or {}).get("external-probe") == "true",
+            )
+            for node in nodes
         ]
 
     async def ports(self, node: str) -> list[int]:
-        """The ports of the services on ``node``."""
-        found = (await self._agent.ask("GET", f"/v1/catalog/node/{node}")).body
-        return [
-            service["Port"]
-            for service in ((found or {}).get("Services") or {}).values()
-            if service["Port"]
-        ]
+        """Return the ports of the services on ``node``."""
+        body = (await self._agent.request("GET", f"/v1/catalog/node/{node}")).body
+        services = ((body or {}).get("Services") or {}).values()
+        return [service["Port"] for service in services if service["Port"]]
 
-    async def update(self, check: Mapping[str, Any], finding: Finding) -> None:
-        """Write a new status, unless the check is gone or was changed meanwhile: then the next look shows what it is now."""
-        current = (
-            await self._agent.ask("GET", f"/v1/health/node/{check['Node']}", {"consistent": ""})
-        ).body
-        for existing in current:
-            if (existing["CheckID"], existing["ServiceID"]) == (
-                check["CheckID"],
-                check["ServiceID"],
-            ):
-                changed = {
-                    **{name: existing[name] for name in WRITTEN},
-                    "Status": finding.status,
-                    "Output": finding.output,
+    async def update(self, check: Mapping[str, Any], result: CheckResult) -> None:
+        """Write the result of ``check``, unless the check has changed or is gone."""
+        reply = await self._agent.request(
+            "GET", f"/v1/health/node/{check['Node']}", {"consistent": ""}
+        )
+        for current in reply.body:
+            if (current["CheckID"], current["ServiceID"]) == (check["CheckID"], check["ServiceID"]):
+                updated = {
+                    **{name: current[name] for name in CHECK_FIELDS},
+                    "Status": result.status,
+                    "Output": result.output,
                 }
-                await self._agent.ask(
-                    "PUT", "/v1/txn", body=[{"Check": {"Verb": "cas", "Check": changed}}]
+                await self._agent.request(
+                    "PUT", "/v1/txn", body=[{"Check": {"Verb": "cas", "Check": updated}}]
                 )
 
-    async def update_node(self, node: str, finding: Finding) -> None:
-        """Write the check of the node itself, making it where it is missing."""
+    async def update_node(self, node: str, result: CheckResult) -> None:
+        """Write the check of the node itself, and create it if it is missing."""
         check = {
             "CheckID": NODE_CHECK,
             "Name": "External Node Status",
-            "Status": finding.status,
-            "Output": finding.output,
+            "Status": result.status,
+            "Output": result.output,
         }
-        await self._agent.ask(
+        await self._agent.request(
             "PUT",
             "/v1/catalog/register",
             body={"Node": node, "Check": check, "SkipNodeUpdate": True},
         )
 
     async def deregister(self, node: str, service_id: str) -> None:
-        await self._agent.ask(
+        await self._agent.request(
             "PUT", "/v1/catalog/deregister", body={"Node": node, "ServiceID": service_id}
         )

@@ -1,4 +1,4 @@
-"""One look at something outside: a URL, or a TCP port."""
+"""Runs one HTTP or TCP check."""
 
 import asyncio
 import ssl
@@ -13,14 +13,15 @@ from services.duration import parse_duration
 
 Status = Literal["passing", "warning", "critical"]
 
-DEFAULT_TIMEOUT = 10.0
-OUTPUT_LIMIT = 4096
-"""Characters of an answer that are kept, as Consul does."""
+DEFAULT_TIMEOUT_S = 10.0
+NODE_TIMEOUT_S = 5.0
+MAX_OUTPUT_CHARACTERS = 4096
+"""Consul's own limit of a check's output."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a look showed, in Consul's terms."""
+class CheckResult:
+    """The result of a check, as Consul stores it."""
 
     status: Status
     output: str
@@ -35,27 +36,27 @@ def seconds(duration: str) -> float:
     return parse_duration(duration).total_seconds() if duration else 0.0
 
 
-async def probe(definition: Mapping[str, Any]) -> Finding:
-    """Run a check of the catalog once, as its ``Definition`` says; never raises for what it finds."""
-    timeout = seconds(definition.get("Timeout", "")) or DEFAULT_TIMEOUT
+async def run_check(definition: Mapping[str, Any]) -> CheckResult:
+    """Run a check of the catalogue once, as its ``Definition`` says. A failure is a result too."""
+    timeout = seconds(definition.get("Timeout", "")) or DEFAULT_TIMEOUT_S
     try:
         async with asyncio.timeout(timeout):
             if definition.get("HTTP"):
-                return await _http(definition)
-            return await _tcp(definition["TCP"])
+                return await _check_http(definition)
+            return await _check_tcp(definition["TCP"])
     except TimeoutError:
-        return Finding("critical", f"no answer within {timeout:g} s")
+        return CheckResult("critical", f"no answer within {timeout:g} s")
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        return Finding("critical", str(error) or type(error).__name__)
+        return CheckResult("critical", str(error) or type(error).__name__)
 
 
-async def reach(address: str, ports: list[int], timeout: float = 5.0) -> bool:
-    """Whether a machine answers at ``address``: it accepts a connection on one of ``ports``, or refuses it."""
+async def is_reachable(host: str, ports: list[int], timeout: float = NODE_TIMEOUT_S) -> bool:
+    """Return whether ``host`` accepts or refuses a TCP connection on one of ``ports``."""
 
     async def answers(port: int) -> bool:
         try:
             async with asyncio.timeout(timeout):
-                _, writer = await asyncio.open_connection(address, port)
+                _, writer = await asyncio.open_connection(host, port)
         except ConnectionRefusedError:
             return True
         except (OSError, TimeoutError):
@@ -66,41 +67,39 @@ async def reach(address: str, ports: list[int], timeout: float = 5.0) -> bool:
     return any(await asyncio.gather(*map(answers, ports)))
 
 
-async def _http(definition: Mapping[str, Any]) -> Finding:
+async def _check_http(definition: Mapping[str, Any]) -> CheckResult:
     url, method = definition["HTTP"], definition.get("Method") or "GET"
     headers = [
         (name, value)
         for name, values in (definition.get("Header") or {}).items()
         for value in values
     ]
-    context = _tls(bool(definition.get("TLSSkipVerify")))
+    context = _tls_context(bool(definition.get("TLSSkipVerify")))
     async with httpx.AsyncClient(
         verify=context, trust_env=False, follow_redirects=True, timeout=None
     ) as client:
         response = await client.request(
             method, url, headers=headers, content=definition.get("Body") or None
         )
-    output = f"HTTP {method} {url}: {response.status_code} {response.reason_phrase} Output: {response.text}"[
-        :OUTPUT_LIMIT
-    ]
+    summary = f"HTTP {method} {url}: {response.status_code} {response.reason_phrase}"
+    output = f"{summary} Output: {response.text}"[:MAX_OUTPUT_CHARACTERS]
     if response.is_success:
-        return Finding("passing", output)
-    return Finding(
-        "warning" if response.status_code == httpx.codes.TOO_MANY_REQUESTS else "critical", output
-    )
+        return CheckResult("passing", output)
+    is_warning = response.status_code == httpx.codes.TOO_MANY_REQUESTS
+    return CheckResult("warning" if is_warning else "critical", output)
 
 
-async def _tcp(target: str) -> Finding:
+async def _check_tcp(target: str) -> CheckResult:
     host, _, port = target.rpartition(":")
     _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     writer.close()
-    return Finding("passing", f"TCP connect {target}: Success")
+    return CheckResult("passing", f"TCP connect {target}: Success")
 
 
 @cache
-def _tls(trust_all: bool) -> ssl.SSLContext:
+def _tls_context(skip_verification: bool) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    if trust_all:
+    if skip_verification:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

@@ -1,22 +1,22 @@
-"""Watches while it lives; ``/`` tells who it is."""
+"""Runs prober; ``/`` replies with the instance."""
 
 import sys
 
 from services.connect import Agent
 from services.prober.catalog import Catalog
 from services.prober.prober import Prober
-from services.serving import Identity, Reply, Serving
+from services.serving import HttpService, Instance, Reply
 
 
-def build() -> Serving:
-    """The service, from its environment."""
-    identity = Identity.of("prober")
-    prober = Prober(Catalog(Agent.of_environment()))
+def build() -> HttpService:
+    """Return the service, configured from environment variables."""
+    instance = Instance.from_environment("prober")
+    prober = Prober(Catalog(Agent.from_environment()))
 
-    async def answer() -> Reply:
-        return Reply(200, dict(identity.as_dict()))
+    async def reply() -> Reply:
+        return Reply(200, dict(instance.as_dict()))
 
-    return Serving(answer, prober.health_problem, prober.run)
+    return HttpService(reply, prober.health_problem, prober.run)
 
 
 def main() -> None:

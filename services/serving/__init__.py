@@ -1,8 +1,8 @@
-"""The life of a service: it answers, tells its health, and leaves without losing a request."""
+"""The HTTP server of every service: replies, health, and a shutdown that loses no request."""
 
 from services.serving.authorizer import Authorizer
-from services.serving.http_service import Serving
-from services.serving.identity import Identity
+from services.serving.http_service import HttpService
+from services.serving.instance import Instance
 from services.serving.reply import Reply
 
-__all__ = ["Authorizer", "Identity", "Reply", "Serving"]
+__all__ = ["Authorizer", "HttpService", "Instance", "Reply"]

@@ -1,4 +1,4 @@
-"""A listener that lets in whom it knows: mutual TLS, and a permission asked for each connection."""
+"""Authorises each connection: mutual TLS, and a decision about the peer's certificate."""
 
 import asyncio
 import ssl
@@ -11,65 +11,69 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.serving.reply import Application, Receive, Reply, Scope, Send, send_reply
 
-PERMISSION_SECONDS = 2.0
-"""How long a connection may use a permission: a request after that waits for the next one."""
-CONNECTION_SECONDS = 600.0
-"""The age at which a connection is ended after an answer, so that none outlives for long the certificates that opened it."""
+AUTHORIZATION_TTL_S = 2.0
+"""How long a connection stays authorised. The next request then waits for a new decision."""
+CONNECTION_TTL_S = 600.0
+"""Age at which a connection closes after a reply, so that none long outlives its certificates."""
 
-Certificate = Mapping[str, Any]
-"""A peer's certificate as ``ssl.SSLObject.getpeercert`` tells it."""
+PeerCertificate = Mapping[str, Any]
+"""A peer's certificate as ``ssl.SSLObject.getpeercert`` returns it."""
+IsAuthorized = Callable[[PeerCertificate], Awaitable[bool]]
 
 
 @dataclass(frozen=True)
 class Authorizer:
-    """Who may come in."""
+    """Which peers may send requests."""
 
     context: ssl.SSLContext
-    """Requires a certificate of each peer."""
-    admits: Callable[[Certificate], Awaitable[bool]]
-    """Whether the peer with this certificate may be answered, as of now."""
+    """It must require a certificate of each peer."""
+    is_authorized: IsAuthorized
+    """Decides whether the peer with this certificate may send a request now."""
 
     def protocol(self) -> type[H11Protocol]:
-        """Uvicorn's protocol, with a guard before the application of each connection."""
-        admits = self.admits
+        """Return Uvicorn's protocol with an authorisation of each connection."""
+        is_authorized = self.is_authorized
 
-        class Guarded(H11Protocol):
+        class AuthorizedProtocol(H11Protocol):
             def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
                 super().connection_made(transport)
-                self.app = Guard(self.app, admits, transport.get_extra_info("peercert"))
+                certificate = transport.get_extra_info("peercert")
+                self.app = AuthorizedConnection(self.app, is_authorized, certificate)
 
-        return Guarded
+        return AuthorizedProtocol
 
 
-class Guard:
-    """The application as one connection reaches it: no request is answered on a permission older than ``PERMISSION_SECONDS``."""
+class AuthorizedConnection:
+    """The ASGI application of one connection.
+
+    It answers 403 and closes the connection unless the peer is authorised.
+    """
 
     def __init__(
-        self,
-        app: Application,
-        admits: Callable[[Certificate], Awaitable[bool]],
-        certificate: Certificate,
+        self, app: Application, is_authorized: IsAuthorized, certificate: PeerCertificate
     ) -> None:
         self._app = app
-        self._admits = admits
+        self._is_authorized = is_authorized
         self._certificate = certificate
-        self._ends = time.monotonic() + CONNECTION_SECONDS
-        self._admitted_until = 0.0
+        self._expires = time.monotonic() + CONNECTION_TTL_S
+        self._authorized_until = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         now = time.monotonic()
-        if now >= self._admitted_until:
-            if not await self._admits(self._certificate):
-                await send_reply(Reply(403, {"error": "refused"}), scope, send, last=True)
+        if now >= self._authorized_until:
+            if not await self._is_authorized(self._certificate):
+                await send_reply(Reply(403, {"error": "refused"}), scope, send, close=True)
                 return
-            self._admitted_until = now + PERMISSION_SECONDS
-        await self._app(scope, receive, _ending(send) if now >= self._ends else send)
+            self._authorized_until = now + AUTHORIZATION_TTL_S
+        await self._app(scope, receive, _closing(send) if now >= self._expires else send)
 
 
-def _ending(send: Send) -> Send:
-    async def last(message: MutableMapping[str, Any]) -> None:
+def _closing(send: Send) -> Send:
+    """Return ``send`` with the header that closes the connection after the reply."""
+
+    async def send_and_close(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             message["headers"] = [*message["headers"], (b"connection", b"close")]
         await send(message)
 
-    return last
+    return send_and_close

@@ -1,8 +1,9 @@
-"""A small HTTP service: ``/``, ``/health``, and an orderly end.
+"""A small HTTP service: ``/``, ``/health``, and a shutdown that loses no request.
 
-At SIGTERM ``/health`` turns red while ``/`` is still answered, so that a balancer and Consul notice and send no more;
-``DRAIN_SECONDS`` later (10 by default: a balancer that checks every 3 s and needs 2 bad answers has long noticed) the
-service stops listening, ends the requests in flight and exits with 0.
+At SIGTERM ``/health`` fails while ``/`` still replies, so that the load balancer and Consul stop
+sending requests. ``DRAIN_SECONDS`` later the service stops listening, finishes the requests in
+flight and exits with status 0. The default of 10 s is longer than the load balancer needs: it
+checks every 3 s and removes a target after 2 failures.
 """
 
 import asyncio
@@ -14,44 +15,47 @@ from collections.abc import Awaitable, Callable
 import uvicorn
 
 from services.serving.authorizer import Authorizer
-from services.serving.log import capture_libraries, log
-from services.serving.reply import Paths, Reply
-from services.serving.server import Server, configuration, listen
+from services.serving.log import capture_library_warnings, log
+from services.serving.reply import Handler, Reply, Router
+from services.serving.server import Server, listen, uvicorn_config
 
-DRAIN_SECONDS = 10.0
+DEFAULT_DRAIN_S = 10.0
 LOOPBACK = "127.0.0.1"
 
 
-class Serving:
-    """Serves one program until SIGTERM or SIGINT.
+class HttpService:
+    """Serves requests until SIGTERM or SIGINT.
 
-    ``answer`` replies to ``/``. ``health_problem`` tells why the service is unhealthy, or None when it is well.
-    ``work``, if given, runs beside the server for as long as it lives; if it ends, so does the service, with status 1.
-    With a ``gate``, ``/`` is only for whom that lets in; ``/health`` is elsewhere then, for this machine alone.
+    Args:
+        reply: replies to ``/``.
+        health_problem: returns why the service is unhealthy, or None if it is healthy.
+        background: runs beside the server. If it ends, the service exits with status 1.
+        authorizer: decides who may request ``/``. ``/health`` then has a port of its own, on
+            loopback.
     """
 
     def __init__(
         self,
-        answer: Callable[[], Awaitable[Reply]],
+        reply: Handler,
         health_problem: Callable[[], str | None] = lambda: None,
-        work: Callable[[], Awaitable[None]] | None = None,
-        gate: Authorizer | None = None,
+        background: Callable[[], Awaitable[None]] | None = None,
+        authorizer: Authorizer | None = None,
     ) -> None:
-        self._answer = answer
-        self._ailment = health_problem
-        self._work = work
-        self._gate = gate
-        self._draining = False
-        self._red_since: float | None = -math.inf
-        self._drain = float(os.environ.get("DRAIN_SECONDS", DRAIN_SECONDS))
+        self._reply = reply
+        self._health_problem = health_problem
+        self._background = background
+        self._authorizer = authorizer
+        self._is_draining = False
+        self._unhealthy_since: float | None = -math.inf
+        self._drain_s = float(os.environ.get("DRAIN_SECONDS", DEFAULT_DRAIN_S))
 
     def run(self) -> int:
-        """Serve on ``HOST`` and ``PORT``, with a gate also on loopback and ``HEALTH_PORT``, until told to end.
+        """Serve on ``HOST`` and ``PORT``, and with an authorizer on loopback and ``HEALTH_PORT``.
 
         Returns:
-            The exit status: 0 after an orderly end.
+            The exit status: 0 after an orderly shutdown.
         """
-        capture_libraries()
+        capture_library_warnings()
         return asyncio.run(self._run(os.environ.get("HOST", "0.0.0.0"), int(os.environ["PORT"])))
 
     async def _run(self, host: str, port: int) -> int:
@@ -59,55 +63,59 @@ class Serving:
         listener = await listen(host, port)
         log("info", "listening", host=host, port=port)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
-        if self._work is None:
+        if self._background is None:
             await serving
             return 0
-        working = asyncio.ensure_future(self._work())
-        await asyncio.wait({serving, working}, return_when=asyncio.FIRST_COMPLETED)
-        broken = working.done()
-        if broken:
-            log("error", "work ended", error=repr(working.exception()))
+        background = asyncio.ensure_future(self._background())
+        await asyncio.wait({serving, background}, return_when=asyncio.FIRST_COMPLETED)
+        background_ended = background.done()
+        if background_ended:
+            log("error", "background task ended", error=repr(background.exception()))
             server.should_exit = True
-        working.cancel()
+        background.cancel()
         await serving
-        return int(broken)
+        return int(background_ended)
 
     async def _server(self) -> uvicorn.Server:
-        def paths(answers: dict[str, Callable[[], Awaitable[Reply]]]) -> Paths:
-            return Paths(answers, lambda: self._draining)
+        def router(handlers: dict[str, Handler]) -> Router:
+            return Router(handlers, lambda: self._is_draining)
 
-        if self._gate is None:
+        if self._authorizer is None:
             return Server(
-                configuration(paths({"/": self._answer, "/health": self._health})), self._end
+                uvicorn_config(router({"/": self._reply, "/health": self._health})), self._drain
             )
-        context = self._gate.context
-        gated = configuration(
-            paths({"/": self._answer}),
-            http=self._gate.protocol(),
+        context = self._authorizer.context
+        config = uvicorn_config(
+            router({"/": self._reply}),
+            http=self._authorizer.protocol(),
             ssl_context_factory=lambda *_: context,
         )
         health = await listen(LOOPBACK, int(os.environ["HEALTH_PORT"]))
-        return Server(gated, self._end, [(paths({"/health": self._health}), health)])
+        return Server(config, self._drain, [(router({"/health": self._health}), health)])
 
-    def _end(self, server: uvicorn.Server) -> None:
-        """Turn red, and stop listening once everyone has had the time to notice."""
-        if self._draining:
+    def _drain(self, server: uvicorn.Server) -> None:
+        """Report the service as unhealthy, and stop ``server`` after the drain."""
+        if self._is_draining:
             return
-        self._draining = True
-        red = 0.0 if self._red_since is None else time.monotonic() - self._red_since
-        # An instance that was red long enough, or never green, gets no requests that could be lost: it need not wait.
-        wait = max(0.0, self._drain - red)
-        log("info", "draining", seconds=round(wait, 1))
+        self._is_draining = True
+        unhealthy_s = (
+            0.0 if self._unhealthy_since is None else time.monotonic() - self._unhealthy_since
+        )
+        # The load balancer already sends no requests to an instance that was unhealthy for so long.
+        remaining_s = max(0.0, self._drain_s - unhealthy_s)
+        log("info", "draining", seconds=round(remaining_s, 1))
         loop = asyncio.get_running_loop()
-        loop.call_soon_threadsafe(loop.call_later, wait, setattr, server, "should_exit", True)
+        loop.call_soon_threadsafe(
+            loop.call_later, remaining_s, setattr, server, "should_exit", True
+        )
 
     async def _health(self) -> Reply:
-        """The health. Checks come every few seconds: only a change is worth a line."""
-        reason = "draining" if self._draining else self._ailment()
-        was_red = self._red_since is not None
+        """Reply with the health; log only changes, because checks arrive every few seconds."""
+        reason = "draining" if self._is_draining else self._health_problem()
+        was_unhealthy = self._unhealthy_since is not None
         if reason is None:
-            self._red_since = None
-            return Reply(200, {"status": "healthy"}, remarkable=was_red)
-        if not was_red:
-            self._red_since = time.monotonic()
-        return Reply(503, {"status": "unhealthy", "reason": reason}, remarkable=not was_red)
+            self._unhealthy_since = None
+            return Reply(200, {"status": "healthy"}, should_log=was_unhealthy)
+        if not was_unhealthy:
+            self._unhealthy_since = time.monotonic()
+        return Reply(503, {"status": "unhealthy", "reason": reason}, should_log=not was_unhealthy)

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object a line on standard output."""
+"""Log lines on standard output, one JSON object each."""
 
 import json
 import logging
@@ -6,28 +6,28 @@ import sys
 from datetime import UTC, datetime
 
 
-def log(level: str, event: str, **facts: object) -> None:
-    """Write one line: when, how grave, what happened, and the facts about it."""
+def log(level: str, event: str, **fields: object) -> None:
+    """Write one line with the time, the level, the event and further fields."""
     line = {
         "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "level": level,
         "event": event,
-        **facts,
+        **fields,
     }
     sys.stdout.write(json.dumps(line, default=str) + "\n")
     sys.stdout.flush()
 
 
-class JsonLines(logging.Handler):
-    """What libraries log, in the same lines."""
+class JsonHandler(logging.Handler):
+    """Writes the records of the standard library's ``logging`` in the same format."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        facts: dict[str, object] = {"logger": record.name}
+        fields: dict[str, object] = {"logger": record.name}
         if record.exc_info and record.exc_info[1] is not None:
-            facts["error"] = repr(record.exc_info[1])
-        log(record.levelname.lower(), record.getMessage(), **facts)
+            fields["error"] = repr(record.exc_info[1])
+        log(record.levelname.lower(), record.getMessage(), **fields)
 
 
-def capture_libraries() -> None:
-    """Send the warnings of every library through ``log``."""
-    logging.basicConfig(level=logging.WARNING, handlers=[JsonLines()], force=True)
+def capture_library_warnings() -> None:
+    """Write the warnings and errors of all libraries with ``log``."""
+    logging.basicConfig(level=logging.WARNING, handlers=[JsonHandler()], force=True)

@@ -1,4 +1,4 @@
-"""Answers over HTTP, and the application that gives them."""
+"""HTTP replies, and the ASGI application that sends them."""
 
 import json
 import time
@@ -16,53 +16,55 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Reply:
-    """An HTTP answer: status and JSON body."""
+    """An HTTP reply: status and JSON body."""
 
     status: int
     body: dict[str, Any]
-    remarkable: bool = True
-    """Whether it is worth a line in the log."""
+    should_log: bool = True
 
 
-async def send_reply(reply: Reply, scope: Scope, send: Send, *, last: bool) -> None:
-    """Send ``reply``; after the ``last`` one of a connection it is closed."""
+Handler = Callable[[], Awaitable[Reply]]
+
+
+async def send_reply(reply: Reply, scope: Scope, send: Send, *, close: bool) -> None:
+    """Send ``reply``; with ``close``, the connection closes after it."""
     body = json.dumps(reply.body).encode() + b"\n"
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    if last:
+    if close:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
 
-class Paths:
-    """The ASGI application of one listener: each path has its answer. Once it is ``leaving``, each answer is a connection's last."""
+class Router:
+    """The ASGI application of one listener, with a handler for each path.
 
-    def __init__(
-        self, answers: Mapping[str, Callable[[], Awaitable[Reply]]], leaving: Callable[[], bool]
-    ) -> None:
-        self._answers = answers
-        self._leaving = leaving
+    While ``is_draining`` returns True, each reply closes its connection.
+    """
+
+    def __init__(self, handlers: Mapping[str, Handler], is_draining: Callable[[], bool]) -> None:
+        self._handlers = handlers
+        self._is_draining = is_draining
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = time.monotonic()
         path = scope["path"]
-        if path in self._answers:
-            try:
-                reply = await self._answers[path]()
-            except (
-                Exception
-            ) as error:  # the caller gets an answer, whatever it was; the log gets the cause
-                log("error", "answer failed", error=repr(error))
-                reply = Reply(500, {"error": type(error).__name__})
-        else:
-            reply = Reply(404, {"error": "not found", "paths": list(self._answers)})
-        await send_reply(reply, scope, send, last=self._leaving())
-        if reply.remarkable:
-            level = "info" if reply.status < 400 else "warning"
+        reply = await self._reply(path)
+        await send_reply(reply, scope, send, close=self._is_draining())
+        if reply.should_log:
             log(
-                level,
+                "info" if reply.status < 400 else "warning",
                 "request",
                 path=path,
                 status=reply.status,
                 ms=round(1000 * (time.monotonic() - start), 1),
             )
+
+    async def _reply(self, path: str) -> Reply:
+        if path not in self._handlers:
+            return Reply(404, {"error": "not found", "paths": list(self._handlers)})
+        try:
+            return await self._handlers[path]()
+        except Exception as error:  # the caller gets a reply to any error, the log its cause
+            log("error", "handler failed", error=repr(error))
+            return Reply(500, {"error": type(error).__name__})

@@ -1,4 +1,4 @@
-"""Uvicorn's server as a service needs it: it drains before it ends, waits for its port, and may listen in two places."""
+"""Uvicorn's server with a drain, a wait for its port, and further listeners."""
 
 import asyncio
 import signal
@@ -13,17 +13,20 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from services.serving.log import log
-from services.serving.reply import Paths
+from services.serving.reply import Router
 
-IN_FLIGHT_SECONDS = 20
-"""How long requests in flight may take to end once the service listens no more."""
-PORT_SECONDS = 30.0
-"""How long to wait for the port: on a static port the instance before this one may still be draining."""
+SHUTDOWN_TIMEOUT_S = 20
+"""How long requests in flight may take after the server stops listening."""
+KEEP_ALIVE_S = 60
+PORT_TIMEOUT_S = 30.0
+"""How long to wait for the port: the previous instance may still be draining on a static port."""
+PORT_RETRY_INTERVAL_S = 0.25
+BACKLOG = 1024
 
 
-def configuration(paths: Paths, **more: Any) -> uvicorn.Config:
-    """Uvicorn's settings for one listener; ``more`` are those that not every listener has."""
-    options: dict[str, Any] = {
+def uvicorn_config(router: Router, **overrides: Any) -> uvicorn.Config:
+    """Return Uvicorn's settings for one listener, with ``overrides``."""
+    settings: dict[str, Any] = {
         "interface": "asgi3",
         "loop": "asyncio",
         "http": "h11",
@@ -33,35 +36,38 @@ def configuration(paths: Paths, **more: Any) -> uvicorn.Config:
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
-        "timeout_keep_alive": 60,
-        "timeout_graceful_shutdown": IN_FLIGHT_SECONDS,
+        "timeout_keep_alive": KEEP_ALIVE_S,
+        "timeout_graceful_shutdown": SHUTDOWN_TIMEOUT_S,
     }
-    return uvicorn.Config(paths, **(options | more))
+    return uvicorn.Config(router, **(settings | overrides))
 
 
 class Server(uvicorn.Server):
-    """Except for SIGINT a signal calls ``end`` instead of ending. What listens ``beside`` lives and ends with the server."""
+    """A server that calls ``on_signal`` at every signal except SIGINT, which stops it at once.
+
+    ``listeners`` are further sockets with plain HTTP, which start and stop with the server.
+    """
 
     def __init__(
         self,
         config: uvicorn.Config,
-        end: Callable[[uvicorn.Server], None],
-        beside: Sequence[tuple[Paths, socket.socket]] = (),
+        on_signal: Callable[[uvicorn.Server], None],
+        listeners: Sequence[tuple[Router, socket.socket]] = (),
     ) -> None:
         super().__init__(config)
-        self._end = end
-        self._beside = beside
+        self._on_signal = on_signal
+        self._listeners = listeners
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGINT:
             super().handle_exit(sig, frame)
-            return
-        self._end(self)
+        else:
+            self._on_signal(self)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        for paths, listener in self._beside:
-            config = configuration(paths)
+        for router, listener in self._listeners:
+            config = uvicorn_config(router)
             config.load()
             protocol = partial(H11Protocol, config, self.server_state, {})
             self.servers.append(
@@ -70,26 +76,27 @@ class Server(uvicorn.Server):
 
 
 async def listen(host: str, port: int) -> socket.socket:
-    """A listening socket, as soon as the port is free.
+    """Return a listening socket as soon as the port is free.
 
     Raises:
-        OSError: the port was still taken after ``PORT_SECONDS``.
+        OSError: the port is still in use after ``PORT_TIMEOUT_S``.
     """
-    deadline = time.monotonic() + PORT_SECONDS
+    deadline = time.monotonic() + PORT_TIMEOUT_S
     while True:
-        # Named by its protocol, or asyncio would not set TCP_NODELAY: the second part of an answer would wait for 40 ms.
+        # asyncio sets TCP_NODELAY only if the protocol is explicit. Without it the second part of
+        # a reply waits for 40 ms.
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, port))
-            # Two sockets may be bound to one port as long as none listens: only listening proves that it is ours.
-            listener.listen(1024)
+            # Two sockets can be bound to one port, but only one of them can listen.
+            listener.listen(BACKLOG)
         except OSError as error:
             listener.close()
             if time.monotonic() > deadline:
                 raise
             log("info", "waiting for the port", port=port, error=str(error))
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(PORT_RETRY_INTERVAL_S)
         else:
             listener.setblocking(False)
             return listener

@@ -1,4 +1,4 @@
-"""frontserve as a node runs it, with Consul's DNS, an agent and backserves beside it."""
+"""frontserve as a node runs it, with fakes of Consul's DNS, its agent and backserve."""
 
 import socket
 import ssl
@@ -13,8 +13,8 @@ import pytest
 
 from tests.services.support.certificates import Authority, Credentials, service_uri, tls
 from tests.services.support.dns_server import Records, consul_dns
-from tests.services.support.fake_agent import FakeAgent, fake_agent, workload
-from tests.services.support.http_stub import Told, stub
+from tests.services.support.fake_agent import FakeAgent, fake_agent, workload_environment
+from tests.services.support.http_stub import Stub, serve
 from tests.services.support.program import Program, eventually, free_port, serving
 
 Start = Callable[..., AbstractContextManager[Program]]
@@ -28,51 +28,57 @@ def agent() -> Iterator[FakeAgent]:
 
 @pytest.fixture
 def frontserve(agent: FakeAgent, tmp_path: Path) -> Start:
-    """Starts frontserve in the agent's mesh."""
-    return lambda **env: serving("frontserve", tmp_path, **workload(agent, tmp_path), **env)
+    """Return a function that starts frontserve with the fake agent."""
+    return lambda **env: serving(
+        "frontserve", tmp_path, **workload_environment(agent, tmp_path), **env
+    )
 
 
-def as_service(agent: FakeAgent, shown: Credentials | None = None) -> ssl.SSLContext:
-    return tls(ssl.PROTOCOL_TLS_SERVER, shown or agent.leaf("backserve"), *agent.roots)
+def as_service(agent: FakeAgent, credentials: Credentials | None = None) -> ssl.SSLContext:
+    return tls(ssl.PROTOCOL_TLS_SERVER, credentials or agent.leaf("backserve"), *agent.roots)
 
 
-def well(program: Program) -> bool:
+def is_healthy(program: Program) -> bool:
     return program.get("/health").status_code == 200
 
 
-def test_the_reply_holds_backserves_and_the_instances_take_turns(
+def test_it_replies_with_the_reply_of_each_instance_in_turn(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    one, two = Told(body={"message": "one"}), Told(body={"message": "two"})
-    with stub(one, as_service(agent)), stub(two, as_service(agent)):
+    one, two = Stub(body={"message": "one"}), Stub(body={"message": "two"})
+    with serve(one, as_service(agent)), serve(two, as_service(agent)):
         records = Records({"backserve": [("127.0.0.1", one.port), ("127.0.0.1", two.port)]})
         with (
             consul_dns(records) as dns,
             frontserve(CONSUL_DNS=dns, NODE_NAME="worker02nyc3") as program,
         ):
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             replies = [program.get().json() for _ in range(6)]
     assert Counter(reply["backserve"]["message"] for reply in replies) == {"one": 3, "two": 3}
     assert {(reply["service"], reply["node"]) for reply in replies} == {
         ("frontserve", "worker02nyc3")
     }
-    assert set(records.asked) == {"backserve.service.consul. SRV"}
+    assert set(records.queries) == {"backserve.service.consul. SRV"}
     assert {certificate["subjectAltName"] for certificate in one.certificates} == {
         (("URI", service_uri("frontserve")),)
     }
 
 
-def test_an_instance_that_fails_is_passed_over(agent: FakeAgent, frontserve: Start) -> None:
+def test_the_next_instance_is_tried_after_a_failure(agent: FakeAgent, frontserve: Start) -> None:
     with (
-        stub(Told(status=500), as_service(agent)) as broken,
-        stub(Told(body={"message": "well"}), as_service(agent)) as good,
+        serve(Stub(status=500), as_service(agent)) as broken,
+        serve(Stub(body={"message": "well"}), as_service(agent)) as good,
     ):
-        places = [("127.0.0.1", free_port()), ("127.0.0.1", broken.port), ("127.0.0.1", good.port)]
+        addresses = [
+            ("127.0.0.1", free_port()),
+            ("127.0.0.1", broken.port),
+            ("127.0.0.1", good.port),
+        ]
         with (
-            consul_dns(Records({"backserve": places})) as dns,
+            consul_dns(Records({"backserve": addresses})) as dns,
             frontserve(CONSUL_DNS=dns) as program,
         ):
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             replies = [program.get() for _ in range(6)]
     assert [reply.status_code for reply in replies] == [200] * 6
     assert {reply.json()["backserve"]["message"] for reply in replies} == {"well"}
@@ -87,12 +93,12 @@ IMPOSTORS: dict[str, Callable[[Authority], Credentials]] = {
 }
 
 
-def test_who_is_not_backserve_gets_no_request_and_is_passed_over(
+def test_an_impostor_gets_no_request_and_the_next_instance_is_tried(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    with stub(Told(body={"message": "well"}), as_service(agent)) as good, stub(Told()) as plain:
-        for what, shown in IMPOSTORS.items():
-            with stub(Told(), as_service(agent, shown(agent.roots[0]))) as impostor:
+    with serve(Stub(body={"message": "well"}), as_service(agent)) as good, serve(Stub()) as plain:
+        for description, forge in IMPOSTORS.items():
+            with serve(Stub(), as_service(agent, forge(agent.roots[0]))) as impostor:
                 records = Records(
                     {
                         "backserve": [
@@ -101,7 +107,7 @@ def test_who_is_not_backserve_gets_no_request_and_is_passed_over(
                     }
                 )
                 with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
-                    eventually(lambda program=program: well(program))
+                    eventually(lambda program=program: is_healthy(program))
                     assert {program.get().json()["backserve"]["message"] for _ in range(3)} == {
                         "well"
                     }
@@ -111,14 +117,12 @@ def test_who_is_not_backserve_gets_no_request_and_is_passed_over(
                         if line["event"] == "instance failed"
                     }
                 assert f"127.0.0.1:{impostor.port}" in failed
-                assert impostor.requests == [], what
+                assert impostor.requests == [], description
         assert plain.requests == []
 
 
-def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(
-    agent: FakeAgent, frontserve: Start
-) -> None:
-    came: list[bytes] = []
+def test_an_impostor_receives_no_byte_of_a_request(agent: FakeAgent, frontserve: Start) -> None:
+    received: list[bytes] = []
 
     def listen(listener: socket.socket) -> None:
         context = as_service(agent, agent.leaf("prober"))
@@ -126,9 +130,9 @@ def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(
         with listener, listener.accept()[0] as plain:
             try:
                 with context.wrap_socket(plain, server_side=True) as secure:
-                    came.append(secure.recv(1))
+                    received.append(secure.recv(1))
             except OSError:
-                came.append(b"")
+                received.append(b"")
 
     listener = socket.create_server(("127.0.0.1", 0))
     impostor = threading.Thread(target=listen, args=[listener])
@@ -137,21 +141,21 @@ def test_not_a_byte_of_a_request_is_sent_to_who_is_not_backserve(
         consul_dns(Records({"backserve": [("127.0.0.1", listener.getsockname()[1])]})) as dns,
         frontserve(CONSUL_DNS=dns) as program,
     ):
-        eventually(lambda: well(program))
+        eventually(lambda: is_healthy(program))
         reply = program.get()
         impostor.join()
-    assert (reply.status_code, came) == (503, [b""])
+    assert (reply.status_code, received) == (503, [b""])
     assert f"the peer is {service_uri('prober')}" in reply.json()["reason"]
 
 
-def test_without_a_certificate_it_is_unhealthy_and_says_why(
+def test_without_a_certificate_it_is_unhealthy_and_gives_the_reason(
     agent: FakeAgent, frontserve: Start
 ) -> None:
     agent.stop()
-    with stub(Told(body={"message": "well"}), as_service(agent)) as good:
+    with serve(Stub(body={"message": "well"}), as_service(agent)) as good:
         records = Records({"backserve": [("127.0.0.1", good.port)]})
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
-            program.until("certificates not read")
+            program.wait_for_event("certificates not read")
             for path in ("/", "/health"):
                 reply = program.get(path)
                 assert (
@@ -159,86 +163,90 @@ def test_without_a_certificate_it_is_unhealthy_and_says_why(
                     "frontserve has no certificate yet" in reply.json()["reason"],
                 ) == (503, True)
             agent.start()
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             agent.stop()
-            assert program.get().json()["backserve"] == {"message": "well"}, "what it has it keeps"
-            assert well(program)
+            assert program.get().json()["backserve"] == {"message": "well"}, (
+                "the certificate was lost with the agent"
+            )
+            assert is_healthy(program)
 
 
 def test_no_instance_is_a_503_with_the_reason(agent: FakeAgent, frontserve: Start) -> None:
     with consul_dns(Records()) as dns, frontserve(CONSUL_DNS=dns) as program:
-        eventually(lambda: well(program))
+        eventually(lambda: is_healthy(program))
         reply = program.get()
         assert reply.status_code == 503
         assert reply.json()["reason"] == "Consul knows no healthy instance of backserve"
-        assert program.get("/health").status_code == 200, "frontserve itself is well"
+        assert program.get("/health").status_code == 200, "frontserve itself is unhealthy"
 
 
 def test_every_instance_failing_is_a_503_that_names_them(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    gone = free_port()
+    unused = free_port()
     with (
-        consul_dns(Records({"backserve": [("127.0.0.1", gone)]})) as dns,
+        consul_dns(Records({"backserve": [("127.0.0.1", unused)]})) as dns,
         frontserve(CONSUL_DNS=dns) as program,
     ):
-        eventually(lambda: well(program))
+        eventually(lambda: is_healthy(program))
         reply = program.get()
     assert reply.status_code == 503
-    assert f"127.0.0.1:{gone}" in reply.json()["reason"]
+    assert f"127.0.0.1:{unused}" in reply.json()["reason"]
 
 
-def test_a_silent_dns_is_a_503_in_bounded_time(agent: FakeAgent, frontserve: Start) -> None:
-    with consul_dns(Records(lost=99)) as dns, frontserve(CONSUL_DNS=dns) as program:
-        eventually(lambda: well(program))
+def test_without_a_dns_reply_it_replies_503_in_bounded_time(
+    agent: FakeAgent, frontserve: Start
+) -> None:
+    with consul_dns(Records(dropped=99)) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: is_healthy(program))
         reply = program.get()
     assert reply.status_code == 503
     assert dns in reply.json()["reason"]
     assert reply.elapsed.total_seconds() < 5
 
 
-def test_a_dns_that_fails_for_a_moment_is_asked_again(agent: FakeAgent, frontserve: Start) -> None:
-    with stub(Told(body={"message": "here"}), as_service(agent)) as here:
-        records = Records({"backserve": [("127.0.0.1", here.port)]}, failing=3)
+def test_a_dns_query_is_repeated_after_servfail(agent: FakeAgent, frontserve: Start) -> None:
+    with serve(Stub(body={"message": "here"}), as_service(agent)) as here:
+        records = Records({"backserve": [("127.0.0.1", here.port)]}, servfails=3)
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             assert program.get().json()["backserve"] == {"message": "here"}
-    assert records.asked == ["backserve.service.consul. SRV"] * 4
+    assert records.queries == ["backserve.service.consul. SRV"] * 4
 
 
-def test_a_dns_that_goes_on_failing_is_a_503_that_says_so(
+def test_a_dns_that_keeps_failing_is_a_503_with_its_error(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    with consul_dns(Records(failing=10_000)) as dns, frontserve(CONSUL_DNS=dns) as program:
-        eventually(lambda: well(program))
+    with consul_dns(Records(servfails=10_000)) as dns, frontserve(CONSUL_DNS=dns) as program:
+        eventually(lambda: is_healthy(program))
         reply = program.get()
     assert reply.status_code == 503
     assert "SERVFAIL" in reply.json()["reason"]
 
 
-def test_a_lost_question_is_asked_again_and_a_target_without_address_is_looked_up(
+def test_a_lost_query_is_repeated_and_a_target_without_address_is_resolved(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    with stub(Told(body={"message": "here"}), as_service(agent)) as here:
-        records = Records({"backserve": [("127.0.0.1", here.port)]}, additional=False, lost=1)
+    with serve(Stub(body={"message": "here"}), as_service(agent)) as here:
+        records = Records({"backserve": [("127.0.0.1", here.port)]}, additional=False, dropped=1)
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             assert program.get().json()["backserve"] == {"message": "here"}
-    assert records.asked == ["backserve.service.consul. SRV", "i0.addr.consul. A"]
+    assert records.queries == ["backserve.service.consul. SRV", "i0.addr.consul. A"]
 
 
-def test_a_request_in_flight_ends_before_the_service_does(
+def test_a_request_in_flight_finishes_before_the_service_exits(
     agent: FakeAgent, frontserve: Start
 ) -> None:
-    with stub(Told(body={"message": "slow"}, delay=1.5), as_service(agent)) as slow:
+    with serve(Stub(body={"message": "slow"}, delay_s=1.5), as_service(agent)) as slow:
         records = Records({"backserve": [("127.0.0.1", slow.port)]})
         with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
-            eventually(lambda: well(program))
+            eventually(lambda: is_healthy(program))
             replies: list[httpx.Response] = []
             request = threading.Thread(target=lambda: replies.append(program.get()))
             request.start()
             eventually(lambda: slow.requests)
             program.terminate()
-            assert program.end() == 0
+            assert program.wait_for_exit() == 0
             request.join()
     assert replies[0].json()["backserve"] == {"message": "slow"}

@@ -1,4 +1,4 @@
-"""frontserve and backserve together, while what they trust changes; and with a real Consul agent."""
+"""frontserve and backserve together: rotation of certificates, and a real Consul agent."""
 
 import ssl
 import threading
@@ -11,32 +11,32 @@ import httpx
 import pytest
 
 from tests.services.support.certificates import Authority, Credentials, tls
-from tests.services.support.consul_agent import CLOSED, Consul, consul_agent
+from tests.services.support.consul_agent import DENY_BY_DEFAULT, Consul, consul_agent
 from tests.services.support.dns_server import Records, consul_dns
-from tests.services.support.fake_agent import FakeAgent, fake_agent, workload
+from tests.services.support.fake_agent import FakeAgent, fake_agent, workload_environment
 from tests.services.support.program import Program, eventually, free_port, serving, start
 
 
 @dataclass
 class Pair:
-    """Both services, and what agent they have."""
+    """Both services and their agent."""
 
     agent: FakeAgent
     frontserve: Program
     backserve: Program
-    answered: list[int] = field(default_factory=list)
-    """The statuses of requests that were made all the time; 0 for one without an answer."""
+    statuses: list[int] = field(default_factory=list)
+    """The status of each background request, or 0 for one without a reply."""
 
-    def took(self, times: int) -> bool:
-        """Whether both took into use what was new, so many times by now."""
+    def have_replaced_certificates(self, times: int) -> bool:
+        """Return whether both services have replaced their certificates ``times`` times."""
         return all(
-            program.events().count("certificates taken") == times
+            program.events().count("certificates replaced") == times
             for program in (self.frontserve, self.backserve)
         )
 
-    def ask(self, shown: Credentials, *trusted: Authority) -> int:
-        """A request to backserve on a connection of its own."""
-        with self.backserve.client(tls(ssl.PROTOCOL_TLS_CLIENT, shown, *trusted)) as client:
+    def get_backserve(self, credentials: Credentials, *trusted: Authority) -> int:
+        """Send one request to backserve on a new connection; return its status."""
+        with self.backserve.client(tls(ssl.PROTOCOL_TLS_CLIENT, credentials, *trusted)) as client:
             return client.get("/").status_code
 
 
@@ -44,7 +44,7 @@ class Pair:
 def pair(tmp_path: Path) -> Iterator[Pair]:
     with ExitStack() as stack:
         agent = stack.enter_context(fake_agent())
-        env = workload(agent, tmp_path)
+        env = workload_environment(agent, tmp_path)
         backserve = stack.enter_context(
             serving("backserve", tmp_path, **env, BACKSERVE_GREETING="ahoy")
         )
@@ -53,63 +53,66 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         )
         frontserve = stack.enter_context(serving("frontserve", tmp_path, **env, CONSUL_DNS=dns))
         pair = Pair(agent, frontserve, backserve)
-        eventually(lambda: pair.took(1))
+        eventually(lambda: pair.have_replaced_certificates(1))
         yield pair
 
 
 @pytest.fixture
-def requests(pair: Pair) -> Iterator[None]:
-    """Requests without a pause, through frontserve and past it, some at a time: on old connections and on new ones."""
-    over = threading.Event()
+def background_requests(pair: Pair) -> Iterator[None]:
+    """Send requests without a pause, to frontserve on old and to backserve on new connections."""
+    stop = threading.Event()
 
-    def repeat(ask: Callable[[], int]) -> None:
-        while not over.is_set():
+    def repeat(request: Callable[[], int]) -> None:
+        while not stop.is_set():
             try:
-                pair.answered.append(ask())
+                pair.statuses.append(request())
             except httpx.TransportError:
-                pair.answered.append(0)
+                pair.statuses.append(0)
 
-    def through() -> int:
+    def get_frontserve() -> int:
         return pair.frontserve.get().status_code
 
-    def past() -> int:
-        return pair.ask(pair.agent.leaf("frontserve"), *pair.agent.roots)
+    def get_backserve() -> int:
+        return pair.get_backserve(pair.agent.leaf("frontserve"), *pair.agent.roots)
 
-    threads = [threading.Thread(target=repeat, args=[ask]) for ask in (through, through, past)]
+    threads = [
+        threading.Thread(target=repeat, args=[request])
+        for request in (get_frontserve, get_frontserve, get_backserve)
+    ]
     for thread in threads:
         thread.start()
     yield
-    over.set()
+    stop.set()
     for thread in threads:
         thread.join()
 
 
-@pytest.mark.usefixtures("requests")
+@pytest.mark.usefixtures("background_requests")
 def test_no_request_is_lost_while_certificates_and_roots_rotate(pair: Pair) -> None:
-    def go_on() -> None:
-        seen = len(pair.answered)
-        eventually(lambda: len(pair.answered) > seen + 20)
-        assert set(pair.answered) == {200}
+    def assert_no_request_fails() -> None:
+        count = len(pair.statuses)
+        eventually(lambda: len(pair.statuses) > count + 20)
+        assert set(pair.statuses) == {200}
 
-    go_on()
+    assert_no_request_fails()
     for times in (2, 3):
         pair.agent.rotate_leaves()
-        eventually(lambda times=times: pair.took(times))
-        go_on()
-    old, shown = pair.agent.roots[0], pair.agent.leaf("frontserve")
+        eventually(lambda times=times: pair.have_replaced_certificates(times))
+        assert_no_request_fails()
+    old, credentials = pair.agent.roots[0], pair.agent.leaf("frontserve")
     new = pair.agent.rotate_roots()
-    eventually(lambda: pair.took(5))
-    go_on()
-    assert pair.ask(shown, old, new) == 200, "the old root is trusted while it is listed"
+    eventually(lambda: pair.have_replaced_certificates(5))
+    assert_no_request_fails()
+    assert pair.get_backserve(credentials, old, new) == 200, "the old root is no longer trusted"
     pair.agent.drop_old_roots()
-    eventually(lambda: pair.took(6))
-    go_on()
+    eventually(lambda: pair.have_replaced_certificates(6))
+    assert_no_request_fails()
     with pytest.raises(httpx.TransportError):
-        pair.ask(shown, old, new)
-    assert pair.ask(pair.agent.leaf("frontserve"), new) == 200
+        pair.get_backserve(credentials, old, new)
+    assert pair.get_backserve(pair.agent.leaf("frontserve"), new) == 200
 
 
-def test_an_established_connection_lives_on(pair: Pair) -> None:
+def test_an_established_connection_stays_open_during_a_rotation(pair: Pair) -> None:
     context = tls(ssl.PROTOCOL_TLS_CLIENT, pair.agent.leaf("frontserve"), *pair.agent.roots)
     with pair.backserve.client(context) as old:
         assert old.get("/").status_code == 200
@@ -118,7 +121,7 @@ def test_an_established_connection_lives_on(pair: Pair) -> None:
         eventually(
             lambda: (
                 pair.backserve.log()[-1].get("roots") == 1
-                and pair.backserve.events().count("certificates taken") > 1
+                and pair.backserve.events().count("certificates replaced") > 1
             )
         )
         assert old.get("/").status_code == 200
@@ -126,19 +129,19 @@ def test_an_established_connection_lives_on(pair: Pair) -> None:
             new.get("/")
 
 
-def test_connections_are_kept(pair: Pair) -> None:
+def test_connections_are_reused(pair: Pair) -> None:
     assert {pair.frontserve.get().status_code for _ in range(20)} == {200}
-    assert len(pair.agent.authorised) < 20
+    assert len(pair.agent.authorize_requests) < 20
 
 
 @pytest.fixture
 def consul(tmp_path: Path) -> Iterator[Consul]:
-    with consul_agent(tmp_path, CLOSED) as agent:
+    with consul_agent(tmp_path, DENY_BY_DEFAULT) as agent:
         yield agent
 
 
-def holding(consul: Consul, token: str, directory: Path) -> dict[str, str]:
-    """The environment of a service that has ``token``."""
+def environment(consul: Consul, token: str, directory: Path) -> dict[str, str]:
+    """Return the environment of a service with ``token``."""
     file = directory / token
     file.write_text(token)
     return {
@@ -148,7 +151,7 @@ def holding(consul: Consul, token: str, directory: Path) -> dict[str, str]:
     }
 
 
-def test_consuls_intentions_decide(consul: Consul, tmp_path: Path) -> None:
+def test_consuls_intentions_allow_and_deny(consul: Consul, tmp_path: Path) -> None:
     port = free_port()
     consul.register(
         {
@@ -159,24 +162,24 @@ def test_consuls_intentions_decide(consul: Consul, tmp_path: Path) -> None:
     )
     with (
         start(
-            "backserve", tmp_path, port, holding(consul, consul.token("backserve"), tmp_path)
+            "backserve", tmp_path, port, environment(consul, consul.token("backserve"), tmp_path)
         ) as backserve,
         serving(
             "frontserve",
             tmp_path,
-            **holding(consul, consul.token("frontserve"), tmp_path),
+            **environment(consul, consul.token("frontserve"), tmp_path),
             CONSUL_DNS=consul.dns,
         ) as frontserve,
     ):
         for program in (backserve, frontserve):
-            program.until("certificates taken")
-        assert "403" in frontserve.get().json()["reason"], "nothing is allowed by default"
+            program.wait_for_event("certificates replaced")
+        assert "403" in frontserve.get().json()["reason"], "allowed without an intention"
         consul.intention("frontserve", "backserve", "allow")
         eventually(lambda: frontserve.get().status_code == 200)
         assert frontserve.get().json()["backserve"]["message"] == "ahoy"
         consul.intention("frontserve", "backserve", "deny")
         eventually(lambda: frontserve.get().status_code == 503)
-        refused = [line for line in backserve.log() if line["event"] == "refused"]
+        refused = [line for line in backserve.log() if line["event"] == "peer refused"]
     assert {line["peer"].rpartition("/dc/")[2] for line in refused} == {"dc1/svc/frontserve"}
     assert "Default intention policy" in refused[0]["reason"]
     assert "DENY" in refused[-1]["reason"]
@@ -184,7 +187,7 @@ def test_consuls_intentions_decide(consul: Consul, tmp_path: Path) -> None:
 
 def test_the_token_of_another_service_gets_no_certificate(consul: Consul, tmp_path: Path) -> None:
     with serving(
-        "backserve", tmp_path, **holding(consul, consul.token("frontserve"), tmp_path)
+        "backserve", tmp_path, **environment(consul, consul.token("frontserve"), tmp_path)
     ) as backserve:
         eventually(
             lambda: "lacks permission 'service:write'" in backserve.health().json()["reason"]

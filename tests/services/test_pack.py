@@ -1,4 +1,4 @@
-"""Packing: one file, the same everywhere, and another one as soon as anything in it changes."""
+"""Packing: equal content gives equal bytes, and any change gives another file."""
 
 import re
 import shutil
@@ -15,28 +15,28 @@ from services.pack import PackError, pack, sources
 
 @pytest.fixture
 def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the services that a test may change; the dependencies' cache is the usual one."""
+    """A copy of services/ that a test may change, with the usual cache of dependencies."""
     copy = tmp_path / "services"
     shutil.copytree(packing.SERVICES_ROOT, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(packing, "SERVICES_ROOT", copy)
     return copy
 
 
-def test_the_same_bytes_from_another_cache_and_checkout(
+def test_another_cache_and_checkout_give_the_same_bytes(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = pack("backserve")
+    original = pack("backserve")
     for file in checkout.rglob("*.py"):
         file.touch()
     monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path / "cache"))
-    there = pack("backserve")
-    assert there.path != here.path
-    assert there.path.read_bytes() == here.path.read_bytes()
-    assert there.sha256 == here.sha256
+    repacked = pack("backserve")
+    assert repacked.path != original.path
+    assert repacked.path.read_bytes() == original.path.read_bytes()
+    assert repacked.sha256 == original.sha256
 
 
 @pytest.mark.parametrize("service", sources())
-def test_nothing_in_it_depends_on_when_or_by_whom(service: str) -> None:
+def test_the_zip_does_not_depend_on_time_or_machine(service: str) -> None:
     with zipfile.ZipFile(pack(service).path) as archive:
         entries = archive.infolist()
     names = [entry.filename for entry in entries]
@@ -46,7 +46,7 @@ def test_nothing_in_it_depends_on_when_or_by_whom(service: str) -> None:
     assert not [name for name in names if name.endswith((".pyc", ".so", "/RECORD", "/INSTALLER"))]
 
 
-def test_only_its_own_service_is_in_it() -> None:
+def test_the_zip_contains_no_other_service() -> None:
     with zipfile.ZipFile(pack("backserve").path) as archive:
         folders = {
             name.split("/")[1] for name in archive.namelist() if name.startswith("services/")
@@ -54,7 +54,7 @@ def test_only_its_own_service_is_in_it() -> None:
     assert folders == {"__init__.py", "duration.py", "backserve", "connect", "serving"}
 
 
-def test_a_changed_line_is_another_artifact(checkout: Path) -> None:
+def test_a_changed_line_changes_only_the_hash_of_its_service(checkout: Path) -> None:
     before = {service: pack(service).sha256 for service in sources()}
     with (checkout / "backserve" / "main.py").open("a") as file:
         file.write("# changed\n")
@@ -76,13 +76,13 @@ def test_a_wheel_with_another_hash_is_refused(checkout: Path) -> None:
         pack("backserve")
 
 
-def test_the_command_prints_what_it_made() -> None:
-    done = subprocess.run(
+def test_the_command_prints_each_packed_service() -> None:
+    result = subprocess.run(
         [sys.executable, "-m", "services.pack"],
         capture_output=True,
         text=True,
         check=True,
         cwd=packing.SERVICES_ROOT.parent,
     )
-    made = pack("prober")
-    assert f"prober {made.sha256} {made.path}" in done.stdout.splitlines()
+    packed = pack("prober")
+    assert f"prober {packed.sha256} {packed.path}" in result.stdout.splitlines()

@@ -1,4 +1,4 @@
-"""What no test of a whole service shows."""
+"""Details of the HTTP server that the tests of whole services do not cover."""
 
 import asyncio
 import socket
@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from services.serving.authorizer import Guard
+from services.serving.authorizer import AuthorizedConnection
 from services.serving.server import listen
 
 
-def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_connection_closes_after_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -19,7 +19,7 @@ def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.M
             {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]}
         )
 
-    async def admits(certificate: Any) -> bool:
+    async def is_authorized(certificate: Any) -> bool:
         return True
 
     async def receive() -> Any:
@@ -29,10 +29,10 @@ def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.M
         sent.append(message["headers"])
 
     async def two_requests() -> None:
-        guard = Guard(app, admits, {})
-        await guard({}, receive, send)
+        connection = AuthorizedConnection(app, is_authorized, {})
+        await connection({}, receive, send)
         monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
-        await guard({}, receive, send)
+        await connection({}, receive, send)
 
     asyncio.run(two_requests())
     assert sent == [
@@ -41,12 +41,12 @@ def test_a_connection_of_some_age_is_ended_after_an_answer(monkeypatch: pytest.M
     ]
 
 
-def test_answers_are_sent_without_delay() -> None:
-    async def option() -> int:
-        done = asyncio.get_running_loop().create_future()
+def test_accepted_connections_have_tcp_nodelay() -> None:
+    async def tcp_nodelay() -> int:
+        nodelay = asyncio.get_running_loop().create_future()
 
         def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            done.set_result(
+            nodelay.set_result(
                 writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             )
             writer.close()
@@ -54,6 +54,6 @@ def test_answers_are_sent_without_delay() -> None:
         listener = await listen("127.0.0.1", 0)
         async with await asyncio.start_server(accepted, sock=listener):
             with socket.create_connection(listener.getsockname()):
-                return int(await done)
+                return int(await nodelay)
 
-    assert asyncio.run(option()) != 0
+    assert asyncio.run(tcp_nodelay()) != 0

@@ -1,4 +1,4 @@
-"""Certificates as Consul makes them, and TLS with them."""
+"""Certificates like those of Consul's CA, and TLS contexts with them."""
 
 import ssl
 import tempfile
@@ -23,7 +23,7 @@ def service_uri(service: str, trust_domain: str = TRUST_DOMAIN) -> str:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A certificate with its key, all PEM, and what the certificate says."""
+    """A certificate and its key in PEM, with the certificate's serial number and expiry."""
 
     certificate: str
     key: str
@@ -33,21 +33,24 @@ class Credentials:
 
 @dataclass
 class Authority:
-    """A root of the mesh."""
+    """A root certificate authority of the mesh."""
 
     name: str = "Consul CA Primary Cert"
     key: ec.EllipticCurvePrivateKey = field(
         default_factory=lambda: ec.generate_private_key(ec.SECP256R1())
     )
-    crossed: str = ""
-    """Itself signed by the root before it: goes along with its leaves, as with Consul, for who knows the old root only."""
+    cross_certificate: str = ""
+    """Its certificate signed by the previous root.
+
+    It follows each leaf, for peers that trust only the previous root.
+    """
 
     @cached_property
     def certificate(self) -> str:
         return self._sign_authority(self)
 
-    def succeed(self, older: "Authority") -> "Authority":
-        self.crossed = older._sign_authority(self)
+    def cross_signed_by(self, older: "Authority") -> "Authority":
+        self.cross_certificate = older._sign_authority(self)
         return self
 
     def leaf(self, *uris: str, lifetime: timedelta = timedelta(hours=72)) -> Credentials:
@@ -67,7 +70,9 @@ class Authority:
             serialization.PrivateFormat.TraditionalOpenSSL,
             serialization.NoEncryption(),
         )
-        chain = certificate.public_bytes(serialization.Encoding.PEM).decode() + self.crossed
+        chain = (
+            certificate.public_bytes(serialization.Encoding.PEM).decode() + self.cross_certificate
+        )
         return Credentials(
             chain, pem.decode(), certificate.serial_number, certificate.not_valid_after_utc
         )
@@ -107,15 +112,15 @@ class Authority:
         )
 
 
-def tls(purpose: int, shown: Credentials | None, *trusted: Authority) -> ssl.SSLContext:
-    """A context that shows a certificate and trusts some authorities, whatever name their certificates bear."""
-    context = ssl.SSLContext(purpose)
+def tls(protocol: int, credentials: Credentials | None, *trusted: Authority) -> ssl.SSLContext:
+    """Return a context with ``credentials`` that trusts any certificate of ``trusted``."""
+    context = ssl.SSLContext(protocol)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata="".join(authority.certificate for authority in trusted))
-    if shown:
+    if credentials:
         with tempfile.NamedTemporaryFile("w") as file:
-            file.write(shown.certificate + shown.key)
+            file.write(credentials.certificate + credentials.key)
             file.flush()
             context.load_cert_chain(file.name)
     return context

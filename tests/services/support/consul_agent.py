@@ -1,10 +1,9 @@
-"""A Consul agent of the test's own, on loopback."""
+"""A real Consul agent in dev mode, on loopback."""
 
 import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,48 +12,52 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services.support.program import free_port
+from tests.services.support.program import eventually, free_port
 from toolchain.paths import cache_root
 
 
 def consul_binary() -> str:
-    """Consul, from PATH or as ``make setup`` built it."""
-    if found := shutil.which("consul"):
-        return found
+    """Return the path of Consul: on PATH, or built by ``make setup``."""
+    if path := shutil.which("consul"):
+        return path
     built = sorted(
         path
         for path in cache_root().glob("*/**/consul")
         if path.is_file() and os.access(path, os.X_OK)
     )
     if not built:
-        pytest.fail("there is no consul, neither on PATH nor built: run make setup")
+        pytest.fail("consul is neither on PATH nor built: run make setup")
     return str(built[0])
 
 
-MANAGEMENT = "4f1b5c1e-0000-4000-8000-000000000001"
-"""The token that may do anything."""
-CLOSED = {
+START_TIMEOUT_S = 30.0
+MANAGEMENT_TOKEN = "4f1b5c1e-0000-4000-8000-000000000001"
+DENY_BY_DEFAULT = {
     "acl": {
         "enabled": True,
         "default_policy": "deny",
-        "tokens": {"initial_management": MANAGEMENT, "agent": MANAGEMENT, "dns": MANAGEMENT},
+        "tokens": {
+            "initial_management": MANAGEMENT_TOKEN,
+            "agent": MANAGEMENT_TOKEN,
+            "dns": MANAGEMENT_TOKEN,
+        },
     },
     "default_intention_policy": "deny",
 }
-"""What the cluster's agents have too: who has no token may do nothing, who has no intention may speak with nobody."""
+"""ACLs and intentions that deny by default, as in the cluster."""
 
 
 class Consul:
-    """The agent's API, as much of it as the tests need."""
+    """A client of the agent."""
 
     def __init__(self, url: str, dns: str) -> None:
         self.url = url
         self.dns = dns
         self._client = httpx.Client(
-            base_url=url, headers={"X-Consul-Token": MANAGEMENT}, trust_env=False, timeout=10
+            base_url=url, headers={"X-Consul-Token": MANAGEMENT_TOKEN}, trust_env=False, timeout=10
         )
 
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         try:
             return (
                 bool(self._client.get("/v1/status/leader").json())
@@ -69,7 +72,7 @@ class Consul:
         return response.json()
 
     def token(self, service: str) -> str:
-        """A token with the rights of ``service`` alone, as its workload gets one."""
+        """Create a token with the service identity of ``service``, like a workload's."""
         return str(
             self.write("acl/token", {"ServiceIdentities": [{"ServiceName": service}]})["SecretID"]
         )
@@ -82,7 +85,7 @@ class Consul:
         self.write("catalog/register", body)
 
     def checks(self, node: str) -> dict[str, dict[str, Any]]:
-        """The checks of ``node`` by their id."""
+        """Return the checks of ``node`` by their id."""
         return {
             check["CheckID"]: check for check in self._client.get(f"/v1/health/node/{node}").json()
         }
@@ -95,7 +98,7 @@ class Consul:
 def consul_agent(
     directory: Path, configuration: Mapping[str, Any] | None = None
 ) -> Iterator[Consul]:
-    """A dev agent; it is gone at the end, and kept nothing."""
+    """Run an agent that keeps its state in memory."""
     (directory / "consul.json").write_text(json.dumps(configuration or {}))
     ports = {
         "http": free_port(),
@@ -119,12 +122,12 @@ def consul_agent(
         )
     try:
         consul = Consul(f"http://127.0.0.1:{ports['http']}", f"127.0.0.1:{ports['dns']}")
-        deadline = time.monotonic() + 30
-        while not consul.ready():
-            assert process.poll() is None and time.monotonic() < deadline, (
-                directory / "consul.log"
-            ).read_text()[-2000:]
-            time.sleep(0.1)
+
+        def is_ready() -> bool:
+            assert process.poll() is None, (directory / "consul.log").read_text()[-2000:]
+            return consul.is_ready()
+
+        eventually(is_ready, START_TIMEOUT_S)
         yield consul
     finally:
         process.kill()

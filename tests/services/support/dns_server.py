@@ -1,4 +1,4 @@
-"""A DNS server on loopback that answers SRV questions as Consul does."""
+"""A DNS server on loopback that answers SRV queries like Consul."""
 
 import socketserver
 import threading
@@ -15,30 +15,31 @@ import dns.rrset
 
 @dataclass
 class Records:
-    """What the server knows: service -> (address, port) of its instances."""
+    """The records of the server, and the queries that it received."""
 
     services: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    """Address and port of each instance, by service."""
     additional: bool = True
-    """Whether the targets' addresses come along, or must be asked for."""
-    asked: list[str] = field(default_factory=list)
-    lost: int = 0
-    """How many questions stay without an answer."""
-    failing: int = 0
-    """How many questions are answered with SERVFAIL first."""
+    """Whether an SRV reply contains the addresses of its targets."""
+    queries: list[str] = field(default_factory=list)
+    dropped: int = 0
+    """How many of the next queries get no reply."""
+    servfails: int = 0
+    """How many of the next queries get SERVFAIL."""
 
     def answer(self, query: dns.message.Message) -> dns.message.Message:
         question = query.question[0]
         name = question.name.to_text()
-        self.asked.append(f"{name} {dns.rdatatype.to_text(question.rdtype)}")
+        self.queries.append(f"{name} {dns.rdatatype.to_text(question.rdtype)}")
         reply = dns.message.make_response(query)
         reply.flags |= dns.flags.AA
-        if self.failing:
-            self.failing -= 1
+        if self.servfails:
+            self.servfails -= 1
             reply.set_rcode(dns.rcode.SERVFAIL)
             return reply
-        found = self.services.get(name.removesuffix(".service.consul."), [])
-        hosts = {f"i{number}.addr.consul.": place for number, place in enumerate(found)}
-        if question.rdtype == dns.rdatatype.SRV and found:
+        instances = self.services.get(name.removesuffix(".service.consul."), [])
+        hosts = {f"i{number}.addr.consul.": address for number, address in enumerate(instances)}
+        if question.rdtype == dns.rdatatype.SRV and instances:
             records = [f"1 1 {port} {host}" for host, (_, port) in hosts.items()]
             reply.answer.append(dns.rrset.from_text(name, 0, "IN", "SRV", *records))
             if self.additional:
@@ -47,12 +48,12 @@ class Records:
                     for host, (address, _) in hosts.items()
                 ]
         elif question.rdtype == dns.rdatatype.A and name.endswith(".addr.consul."):
-            everywhere = {
-                f"i{n}.addr.consul.": place
-                for places in self.services.values()
-                for n, place in enumerate(places)
+            all_hosts = {
+                f"i{n}.addr.consul.": address
+                for addresses in self.services.values()
+                for n, address in enumerate(addresses)
             }
-            reply.answer.append(dns.rrset.from_text(name, 0, "IN", "A", everywhere[name][0]))
+            reply.answer.append(dns.rrset.from_text(name, 0, "IN", "A", all_hosts[name][0]))
         else:
             reply.set_rcode(dns.rcode.NXDOMAIN)
         return reply
@@ -60,13 +61,13 @@ class Records:
 
 @contextmanager
 def consul_dns(records: Records) -> Iterator[str]:
-    """Serve ``records``; gives the server's address and port."""
+    """Serve ``records``, and yield the server's address and port."""
 
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             data, sock = self.request
-            if records.lost:
-                records.lost -= 1
+            if records.dropped:
+                records.dropped -= 1
                 return
             sock.sendto(records.answer(dns.message.from_wire(data)).to_wire(), self.client_address)
 

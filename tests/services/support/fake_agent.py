@@ -1,4 +1,4 @@
-"""The part of a Consul agent that the mesh needs, told by the test what to answer."""
+"""A fake of the Consul agent API that the mesh uses."""
 
 import json
 import threading
@@ -16,18 +16,18 @@ TOKEN = "c3b0a1f2-0000-4000-8000-000000000001"
 
 
 class FakeAgent:
-    """What the agent knows; a change wakes who waits for one."""
+    """The state of the agent. A change answers the blocking queries."""
 
     def __init__(self) -> None:
         self.roots = [Authority()]
         self.allowed = {("frontserve", "backserve")}
-        """Source and target."""
+        """Pairs of source and destination."""
         self.token = TOKEN
-        """The one that is valid."""
+        """The valid token."""
         self.tokens: list[str] = []
-        """Those that came."""
-        self.authorised: list[dict[str, str]] = []
-        """What was to be authorised."""
+        """The token of each request."""
+        self.authorize_requests: list[dict[str, str]] = []
+        """The bodies of the authorize requests."""
         self.leaves: dict[str, Credentials] = {}
         self.index = 1
         self.port = 0
@@ -35,7 +35,7 @@ class FakeAgent:
         self._server: ThreadingHTTPServer | None = None
 
     def leaf(self, service: str) -> Credentials:
-        """The current certificate of ``service``, made if there is none."""
+        """Return the current certificate of ``service``; create it if there is none."""
         return self.leaves.setdefault(service, self.roots[-1].leaf(service_uri(service)))
 
     def rotate_leaves(self) -> None:
@@ -43,9 +43,11 @@ class FakeAgent:
             self.leaves = {}
 
     def rotate_roots(self) -> Authority:
-        """A new root beside the old one signs all new certificates; gives the new one."""
+        """Add a root that signs all new certificates, and return it."""
         with self._change():
-            self.roots.append(Authority(f"Consul CA {len(self.roots)}").succeed(self.roots[-1]))
+            self.roots.append(
+                Authority(f"Consul CA {len(self.roots)}").cross_signed_by(self.roots[-1])
+            )
             self.leaves = {}
         return self.roots[-1]
 
@@ -57,14 +59,14 @@ class FakeAgent:
         agent = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # the name is http.server's
+            def do_GET(self) -> None:
                 agent.answer(self, None)
 
-            def do_POST(self) -> None:  # as above
+            def do_POST(self) -> None:
                 agent.answer(self, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
             def log_message(self, format: str, *args: object) -> None:
-                """Quiet: the test asks the agent."""
+                pass
 
         server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.port = server.server_address[1]
@@ -74,7 +76,7 @@ class FakeAgent:
         ).start()
 
     def stop(self) -> None:
-        """Gone, together with the questions that it holds."""
+        """Stop, and drop the blocking queries that are pending."""
         if self._server is None:
             return
         server, self._server = self._server, None
@@ -102,7 +104,7 @@ class FakeAgent:
 
     def _reply(self, path: str, body: Any) -> Any:
         if path == f"{PREFIX}/authorize":
-            self.authorised.append(body)
+            self.authorize_requests.append(body)
             allowed = (body["ClientCertURI"].rpartition("/")[2], body["Target"]) in self.allowed
             return {
                 "Authorized": allowed,
@@ -144,8 +146,8 @@ class FakeAgent:
             self._changed.notify_all()
 
 
-def workload(agent: FakeAgent, directory: Path) -> dict[str, str]:
-    """The environment of a service that has its token from Nomad."""
+def workload_environment(agent: FakeAgent, directory: Path) -> dict[str, str]:
+    """Return the environment of a service whose token file is in ``directory``."""
     file = directory / "consul_token"
     file.write_text(agent.token + "\n")
     return {"CONSUL_HTTP_ADDR": f"127.0.0.1:{agent.port}", "CONSUL_HTTP_TOKEN_FILE": str(file)}
@@ -153,7 +155,7 @@ def workload(agent: FakeAgent, directory: Path) -> dict[str, str]:
 
 @contextmanager
 def fake_agent() -> Iterator[FakeAgent]:
-    """An agent that answers until the test is over."""
+    """Run a fake agent."""
     agent = FakeAgent()
     agent.start()
     try:

@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that answers as it is told, by TLS if it has a context."""
+"""An HTTP server on loopback with a fixed reply, over TLS if it has a context."""
 
 import json
 import ssl
@@ -12,38 +12,40 @@ from typing import Any
 
 
 @dataclass
-class Told:
-    """How to answer the next requests, and what came."""
+class Stub:
+    """The reply, and the requests that the server received."""
 
     status: int = 200
     body: dict[str, Any] = field(default_factory=dict)
-    delay: float = 0
+    delay_s: float = 0
     port: int = 0
     requests: list[str] = field(default_factory=list)
     certificates: list[Any] = field(default_factory=list)
-    """Those of who asked by TLS."""
+    """Peer certificates of requests over TLS."""
 
 
 @contextmanager
-def stub(told: Told, context: ssl.SSLContext | None = None) -> Iterator[Told]:
+def serve(stub: Stub, context: ssl.SSLContext | None = None) -> Iterator[Stub]:
+    """Run the server of ``stub`` on a free port."""
+
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # the name is http.server's
-            told.requests.append(f"{self.command} {self.path}")
+        def do_GET(self) -> None:
+            stub.requests.append(f"{self.command} {self.path}")
             if isinstance(self.connection, ssl.SSLSocket):
-                told.certificates.append(self.connection.getpeercert())
-            time.sleep(told.delay)
-            body = json.dumps(told.body).encode()
-            self.send_response(told.status)
+                stub.certificates.append(self.connection.getpeercert())
+            time.sleep(stub.delay_s)
+            body = json.dumps(stub.body).encode()
+            self.send_response(stub.status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet: the test asks ``told``."""
+            pass
 
     class Server(ThreadingHTTPServer):
         def finish_request(self, request: Any, client_address: Any) -> None:
-            """In the request's own thread: a handshake that hangs holds up no other."""
+            """Handshake in the thread of the request, so that it does not block others."""
             if context is None:
                 super().finish_request(request, client_address)
                 return
@@ -51,11 +53,11 @@ def stub(told: Told, context: ssl.SSLContext | None = None) -> Iterator[Told]:
                 super().finish_request(secure, client_address)
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        told.port = server.server_address[1]
+        stub.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
-            yield told
+            yield stub
         finally:
             server.shutdown()
             thread.join()

@@ -1,4 +1,4 @@
-"""A packed service, run as a node runs it: the one file, and a Python that has nothing else."""
+"""Runs a packed service as a node does: one file, and a Python without other packages."""
 
 import json
 import os
@@ -18,11 +18,24 @@ import httpx
 
 from services.pack import pack
 
+TIMEOUT_S = 20.0
+POLL_INTERVAL_S = 0.05
+REQUEST_TIMEOUT_S = 10.0
+
 
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def eventually(condition: Any, timeout: float = TIMEOUT_S) -> Any:
+    """Return the first true value of ``condition``; fail after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"still false after {timeout} s"
+        time.sleep(POLL_INTERVAL_S)
+    return value
 
 
 @dataclass
@@ -32,25 +45,28 @@ class Program:
     process: subprocess.Popen[bytes]
     port: int
     health_port: int
-    """Where a service with a gate tells its health."""
+    """The port of ``/health`` of a service with an authorizer."""
     log_file: Path
 
     def get(self, path: str = "/") -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=10, trust_env=False)
+        return _get(f"http://127.0.0.1:{self.port}{path}")
 
     def health(self) -> httpx.Response:
-        return httpx.get(f"http://127.0.0.1:{self.health_port}/health", timeout=10, trust_env=False)
+        return _get(f"http://127.0.0.1:{self.health_port}/health")
 
     def client(self, context: ssl.SSLContext) -> httpx.Client:
-        """To a service with a gate, which is not asked for its name; use it as a context manager."""
+        """Return a client of a service with an authorizer, to use as a context manager."""
         return httpx.Client(
-            base_url=f"https://127.0.0.1:{self.port}", verify=context, timeout=10, trust_env=False
+            base_url=f"https://127.0.0.1:{self.port}",
+            verify=context,
+            timeout=REQUEST_TIMEOUT_S,
+            trust_env=False,
         )
 
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
-    def end(self, timeout: float = 20) -> int:
+    def wait_for_exit(self, timeout: float = TIMEOUT_S) -> int:
         return self.process.wait(timeout)
 
     def log(self) -> list[dict[str, Any]]:
@@ -59,20 +75,25 @@ class Program:
     def events(self) -> list[str]:
         return [line["event"] for line in self.log()]
 
-    def until(self, event: str, seconds: float = 20) -> None:
-        """Wait until the log tells ``event``."""
-        deadline = time.monotonic() + seconds
-        while event not in self.events():
+    def wait_for_event(self, event: str) -> None:
+        """Wait until the log contains ``event``; fail if the process ends before."""
+
+        def is_logged() -> bool:
             assert self.process.poll() is None, (
-                f"ended with {self.process.returncode}: {self.log_file.read_text()}"
+                f"exited with {self.process.returncode}: {self.log_file.read_text()}"
             )
-            assert time.monotonic() < deadline, f"no {event!r} in {self.log_file.read_text()}"
-            time.sleep(0.05)
+            return event in self.events()
+
+        eventually(is_logged)
+
+
+def _get(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=REQUEST_TIMEOUT_S, trust_env=False)
 
 
 @contextmanager
 def start(service: str, directory: Path, port: int, env: dict[str, str]) -> Iterator[Program]:
-    """Run ``service`` with no more than ``env`` in its environment; it is gone at the end."""
+    """Run ``service`` with ``env`` and its ports as its whole environment; kill it at the end."""
     log_file = directory / f"{service}-{port}.log"
     command = [sys.executable, "-I", "-S", str(pack(service).path)]
     health_port = free_port()
@@ -91,16 +112,7 @@ def start(service: str, directory: Path, port: int, env: dict[str, str]) -> Iter
 
 @contextmanager
 def serving(service: str, directory: Path, **env: str) -> Iterator[Program]:
-    """As ``start``, on a port of its own, once it listens."""
+    """Run ``service`` as ``start`` does, on a free port, and wait until it listens."""
     with start(service, directory, free_port(), env) as program:
-        program.until("listening")
+        program.wait_for_event("listening")
         yield program
-
-
-def eventually(done: Any, seconds: float = 20) -> Any:
-    """The first true value of ``done()``."""
-    deadline = time.monotonic() + seconds
-    while not (value := done()):
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)
-    return value

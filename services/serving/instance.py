@@ -1,15 +1,15 @@
-"""Who is answering: one instance of a service, on one node."""
+"""The instance of a service that replies, as its replies name it."""
 
 import os
 from dataclasses import asdict, dataclass
 
-SHORT_ID = 8
-"""Characters of an allocation's id that Nomad's own tools show."""
+SHORT_ID_CHARACTERS = 8
+"""Length of a short allocation id, as Nomad's command line prints it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Identity:
-    """One running instance, as its answers name it."""
+class Instance:
+    """One running instance of a service."""
 
     service: str
     version: str
@@ -19,12 +19,12 @@ class Identity:
     node: str
 
     @classmethod
-    def of(cls, service: str) -> "Identity":
-        """This process's identity, from the environment that Nomad gives a task; ``local`` outside of it."""
+    def from_environment(cls, service: str) -> "Instance":
+        """Return this process, from the task's environment; ``local`` outside Nomad."""
         return cls(
             service=service,
             version=os.environ.get("SERVICE_VERSION", "local"),
-            instance=os.environ.get("NOMAD_ALLOC_ID", "local")[:SHORT_ID],
+            instance=os.environ.get("NOMAD_ALLOC_ID", "local")[:SHORT_ID_CHARACTERS],
             node=os.environ.get("NODE_NAME", "local"),
         )
 
