@@ -21,10 +21,10 @@ COLOURS = {"ok": "32", "fail": "31", "..": "33"}
 
 def print_line(mark: str, text: str, detail: str = "") -> None:
     """Print ``text`` after ``mark``, which is ``ok``, ``fail`` or ``..`` (running)."""
-    shown = f"{mark:>4}"
+    label = f"{mark:>4}"
     if sys.stderr.isatty() and "NO_COLOR" not in os.environ:
-        shown = f"\033[{COLOURS[mark]}m{shown}\033[0m"
-    print("  ".join(filter(None, (shown, text, detail))), file=sys.stderr, flush=True)
+        label = f"\033[{COLOURS[mark]}m{label}\033[0m"
+    print("  ".join(filter(None, (label, text, detail))), file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import requests
@@ -86,22 +87,22 @@ KEYS = b"\x82\xabPublicKeys\x91\x83\xa5KeyID"
 NO_KEYS = b"\x82\xaaPublicKeys\x90"
 
 
-@pytest.mark.parametrize(("answer", "ready"), [(KEYS, True), (NO_KEYS, False)])
+@pytest.mark.parametrize(("response", "is_ready"), [(KEYS, True), (NO_KEYS, False)])
 def test_a_server_without_a_signing_key_accepts_no_registrations(
     load: LoadModule,
     authority: Authority,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    answer: bytes,
-    ready: bool,
+    response: bytes,
+    is_ready: bool,
 ) -> None:
     rpc = load("nomad_rpc")
     install_identity(load("node_tls"), tmp_path, authority.identity("client.global.nomad"))
     with RpcServer(
-        create_mutual_tls_context(tmp_path, authority.identity(SERVER_NAME)), answer
+        create_mutual_tls_context(tmp_path, authority.identity(SERVER_NAME)), response
     ) as server:
         monkeypatch.setattr(rpc, "PORT", server.port)
-        assert rpc.accepts_registrations("127.0.0.1") is ready
+        assert rpc.accepts_registrations("127.0.0.1") is is_ready
     assert server.requests == [b"\x04", rpc.REQUEST] and b"Keyring.ListPublic" in rpc.REQUEST
 
 
@@ -126,56 +127,43 @@ def test_only_a_server_of_the_stack_s_authority_is_accepted(
     assert server.requests == [b"\x04", b"refused"]
 
 
+def check_nomad(health_check: ModuleType, path: str = "/v1/agent/health") -> list[tuple[int, str]]:
+    """Return the findings of the Nomad check."""
+    return [*health_check.check_agent("nomad", health_check.connect_to_nomad, path)]
+
+
 def test_an_agent_with_a_certificate_of_another_authority_fails_the_check(
     load: LoadModule, authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     health_check = load("tool_hc")
-    assert [
-        level
-        for level, _ in health_check.check_agent(
-            "nomad", health_check.connect_to_nomad, "/v1/agent/health"
-        )
-    ] == [1], "not enrolled"
+    assert [status for status, _ in check_nomad(health_check)] == [1], "not enrolled"
     install_identity(load("node_tls"), tmp_path, authority.identity("localhost"))
     with nomad_agent(tmp_path, authority.identity("localhost")) as server:
         monkeypatch.setattr(health_check, "NOMAD", server.server_address)
-        assert [
-            *health_check.check_agent("nomad", health_check.connect_to_nomad, "/v1/agent/health")
-        ][-1] == (0, "nomad answers")
-        assert [*health_check.check_agent("nomad", health_check.connect_to_nomad, "/v1/nothing")][
-            -1
-        ] == (1, "nomad answers 404")
+        assert check_nomad(health_check)[-1] == (0, "nomad answers")
+        assert check_nomad(health_check, "/v1/nothing")[-1] == (1, "nomad answers 404")
     with nomad_agent(tmp_path, Authority().identity("localhost")) as server:
         monkeypatch.setattr(health_check, "NOMAD", server.server_address)
-        assert [
-            level
-            for level, _ in health_check.check_agent(
-                "nomad", health_check.connect_to_nomad, "/v1/agent/health"
-            )
-        ] == [1]
+        assert [status for status, _ in check_nomad(health_check)] == [1]
 
 
-@pytest.mark.parametrize(("days", "level"), [(21, 0), (19, 1)])
+@pytest.mark.parametrize(("days", "status"), [(21, 0), (19, 1)])
 def test_a_certificate_that_ends_soon_is_a_warning(
     load: LoadModule,
     authority: Authority,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     days: int,
-    level: int,
+    status: int,
 ) -> None:
-    health_check, identity = (
-        load("tool_hc"),
-        authority.identity("localhost", lifetime=timedelta(days=days)),
-    )
+    health_check = load("tool_hc")
+    identity = authority.identity("localhost", lifetime=timedelta(days=days))
     install_identity(load("node_tls"), tmp_path, identity)
     end = x509.load_pem_x509_certificate(identity["certificate"].encode()).not_valid_after_utc
     with nomad_agent(tmp_path, identity) as server:
         monkeypatch.setattr(health_check, "NOMAD", server.server_address)
-        findings = [
-            *health_check.check_agent("nomad", health_check.connect_to_nomad, "/v1/agent/health")
-        ]
-    assert findings == [(level, f"certificate ends {end:%Y-%m-%d}"), (0, "nomad answers")]
+        findings = check_nomad(health_check)
+    assert findings == [(status, f"certificate ends {end:%Y-%m-%d}"), (0, "nomad answers")]
 
 
 def test_plain_http_has_no_certificate_to_check(

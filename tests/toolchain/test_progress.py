@@ -99,13 +99,13 @@ def test_pip_shows_downloads_and_installed_packages(
     python.install_requirements()
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "  ..  install Python packages into .venv"
-    shown = "\n".join(lines)
+    output = "\n".join(lines)
     for status in (
         "downloading 1 of 2 packages: alpha",
         "downloading 2 of 2 packages: beta",
         "installed 1 of 2 packages",
     ):
-        assert f" s  {status}\n" in shown
+        assert f" s  {status}\n" in output
     assert lines[-1].startswith("  ok  install Python packages into .venv  ")
     assert python.is_up_to_date()
 
@@ -125,10 +125,10 @@ def test_a_build_shows_modules_and_compiled_packages(
     tool: Tool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     go.build(tool, tmp_path / "built/tool")
-    shown = capsys.readouterr().err
-    assert " s  downloaded 2 modules\n" in shown
-    assert " s  compiled 2 of 3 packages\n" in shown
-    assert shown.splitlines()[-1].startswith("  ok  build tool 1.0.0  ")
+    output = capsys.readouterr().err
+    assert " s  downloaded 2 modules\n" in output
+    assert " s  compiled 2 of 3 packages\n" in output
+    assert output.splitlines()[-1].startswith("  ok  build tool 1.0.0  ")
     assert [file.name for file in (tmp_path / "built").iterdir()] == ["tool"]
 
 
