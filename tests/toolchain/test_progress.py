@@ -163,6 +163,14 @@ def test_a_terminal_gets_one_line_that_is_updated(monkeypatch: pytest.MonkeyPatc
     assert result == "  ok  build tool  0.3 s\n"
 
 
+def test_a_terminal_gets_coloured_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    progress.print_line("ok", "build tool", "2 s")
+    assert terminal.getvalue() == "\033[32m  ok\033[0m  build tool  2 s\n"
+
+
 def test_a_quick_step_prints_its_result_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
