@@ -4,9 +4,11 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, TypeVar
 
 T = TypeVar("T")
+
+Version = tuple[int, int, int, int]
 
 
 def write(target: Path, content: bytes) -> None:
@@ -41,25 +43,49 @@ def write(target: Path, content: bytes) -> None:
 class CachedFile(Generic[T]):
     """The parsed content of a file, parsed again after the file is replaced. Thread-safe."""
 
-    def __init__(self, file: Path, parse: Callable[[], T]) -> None:
-        self._file = file
+    def __init__(self, file: Path, parse: Callable[[bytes], T], missing: T) -> None:
+        """``missing`` is the value while there is no file."""
+        self._path = file
         self._parse = parse
+        self._missing = missing
+        self._value = missing
+        self._version: Version | None = None
+        self._file: BinaryIO | None = None
         self._lock = threading.Lock()
-        self._version = self._current_version()
-        self._content = parse()
 
     def current(self) -> T:
-        """Return the content; the same object as long as the file is unchanged."""
-        with self._lock:
-            version = self._current_version()
-            if version != self._version:
-                self._content, self._version = self._parse(), version
-            return self._content
+        """Return the value; the same object as long as the file is unchanged.
 
-    def _current_version(self) -> tuple[int, int, int] | None:
-        """Return a value that differs after each replacement; None while there is no file."""
-        try:
-            status = self._file.stat()
-        except FileNotFoundError:
-            return None
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        Raises:
+            ValueError: ``parse`` rejects the content.
+        """
+        with self._lock:
+            try:
+                if _version(self._path.stat()) != self._version:
+                    self._load()
+            except FileNotFoundError:
+                self._close()
+                self._value = self._missing
+            return self._value
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _load(self) -> None:
+        self._close()
+        # The file stays open until the next one is read, so that no newer file has its inode number.
+        self._file = self._path.open("rb")
+        self._value = self._parse(self._file.read())
+        self._version = _version(os.fstat(self._file.fileno()))
+
+    def _close(self) -> None:
+        self._version = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _version(status: os.stat_result) -> Version:
+    """Return a value that differs after each replacement of a file."""
+    return status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,4 +1,4 @@
-"""What every request passes: token, rate limits, a request id, and a line in the log."""
+"""Authentication, rate limits, request ids and the request log."""
 
 import asyncio
 import json
@@ -15,109 +15,109 @@ from rehearsal.state.accounts import Account, Accounts
 
 log = logging.getLogger("rehearsal")
 
-OPEN = "/_rehearsal/"
-"""Paths below need no token: they are not of the API but of the rehearsal itself."""
+UNAUTHENTICATED_PREFIX = "/_rehearsal/"
+"""Paths of the emulator itself, which need no API token."""
 
 
 class Startup:
-    """Whether the cloud has started, or why it never will."""
+    """The start of the cloud: in progress, succeeded or failed."""
 
     def __init__(self) -> None:
-        self._over = asyncio.Event()
+        self._finished = asyncio.Event()
         self.failure = ""
 
     @property
     def succeeded(self) -> bool:
-        return self._over.is_set() and not self.failure
+        return self._finished.is_set() and not self.failure
 
-    def end(self, failure: str = "") -> None:
+    def finish(self, failure: str = "") -> None:
+        """End the start; ``failure`` says why it failed."""
         self.failure = failure
-        self._over.set()
+        self._finished.set()
 
     async def wait(self) -> None:
-        """Until it has succeeded or failed."""
-        await self._over.wait()
+        """Wait until the start has succeeded or failed."""
+        await self._finished.wait()
 
 
 class AuthMiddleware:
-    """Lets a request into the API, or answers it itself."""
+    """Passes authenticated requests within their limits to the API, and rejects all others."""
 
     def __init__(
-        self, app: ASGIApp, accounts: Accounts, limits: RateLimits, start: Startup
+        self, app: ASGIApp, accounts: Accounts, limits: RateLimits, startup: Startup
     ) -> None:
         self._app = app
         self._accounts = accounts
         self._limits = limits
-        self._strangers = RateLimiter(limits)
-        """Counts the requests without a token that is somebody's: they spend nobody's limit."""
-        self._meters: dict[str, RateLimiter] = {}
-        self._start = start
+        self._unauthenticated = RateLimiter(limits)
+        """Requests without a valid token, which count against no account."""
+        self._limiters: dict[str, RateLimiter] = {}
+        self._startup = startup
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(OPEN):
+        if scope["type"] != "http" or scope["path"].startswith(UNAUTHENTICATED_PREFIX):
             await self._app(scope, receive, send)
             return
-        if (
-            scope["path"] != "/"
-        ):  # some clients end every path with a slash, and the real cloud does not mind
+        if scope["path"] != "/":
+            # Like the real API, accept paths that end with a slash.
             scope = {**scope, "path": scope["path"].removesuffix("/")}
-        request_id, begun = str(uuid4()), time.monotonic()
-        account = self._account(scope)
-        meter = self._meter(account)
+        request_id, started = str(uuid4()), time.monotonic()
+        account = self._find_account(scope)
+        limiter = self._limiter(account)
         scope.setdefault("state", {})["request_id"] = request_id
-        extra: dict[str, str] = {}
+        extra_headers: dict[str, str] = {}
 
         async def reply(message: Message) -> None:
             if message["type"] == "http.response.start":
                 MutableHeaders(scope=message).update(
-                    {**meter.headers, "x-request-id": request_id, **extra}
+                    {**limiter.headers, "x-request-id": request_id, **extra_headers}
                 )
-                milliseconds = (time.monotonic() - begun) * 1000
-                who, path = account.name if account else "-", quote(scope["path"])
+                milliseconds = (time.monotonic() - started) * 1000
+                name, path = account.name if account else "-", quote(scope["path"])
                 log.info(
                     "%s %s %s %.1f ms %s",
                     scope["method"],
                     path,
                     message["status"],
                     milliseconds,
-                    who,
+                    name,
                 )
             await send(message)
 
-        wait = meter.count_request(scope["method"], scope["path"])
+        wait = limiter.count_request(scope["method"], scope["path"])
         if account is None:
-            await _refuse(reply, 401, "unauthorized", "Unable to authenticate you", request_id)
+            await _reject(reply, 401, "unauthorized", "Unable to authenticate you", request_id)
         elif wait is not None:
-            extra["retry-after"] = str(wait)
-            await _refuse(reply, 429, "too_many_requests", "API rate limit exceeded.", request_id)
+            extra_headers["retry-after"] = str(wait)
+            await _reject(reply, 429, "too_many_requests", "API rate limit exceeded.", request_id)
         else:
             scope["state"]["account"] = account.name
-            await self._start.wait()
-            if self._start.failure:
-                await _refuse(
+            await self._startup.wait()
+            if self._startup.failure:
+                await _reject(
                     reply,
                     500,
                     "server_error",
-                    f"The rehearsal cloud did not start: {self._start.failure}",
+                    f"The rehearsal cloud did not start: {self._startup.failure}",
                     request_id,
                 )
             else:
                 await self._app(scope, receive, reply)
 
-    def _account(self, scope: Scope) -> Account | None:
-        """Whose token the request shows."""
+    def _find_account(self, scope: Scope) -> Account | None:
+        """Return the account of the request's token."""
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
-        return self._accounts.of_token(token.encode()) if kind.lower() == "bearer" else None
+        return self._accounts.find_by_token(token.encode()) if kind.lower() == "bearer" else None
 
-    def _meter(self, account: Account | None) -> RateLimiter:
+    def _limiter(self, account: Account | None) -> RateLimiter:
         return (
-            self._meters.setdefault(account.name, RateLimiter(self._limits))
+            self._limiters.setdefault(account.name, RateLimiter(self._limits))
             if account
-            else self._strangers
+            else self._unauthenticated
         )
 
 
-async def _refuse(send: Send, status: int, id: str, message: str, request_id: str) -> None:
+async def _reject(send: Send, status: int, id: str, message: str, request_id: str) -> None:
     body = json.dumps({"id": id, "message": message, "request_id": request_id}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})

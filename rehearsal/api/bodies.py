@@ -1,14 +1,14 @@
-"""Requests whose bodies are small enough to be read into memory."""
+"""The limit of the size of request bodies."""
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST = 1024 * 1024
-"""Bytes; 64 KiB of user data written with JSON's longest escapes are 384 KiB."""
+MAX_BODY_BYTES = 1024 * 1024
+"""64 KiB of user data are up to 384 KiB of JSON, if each character is escaped."""
 
 
 class BodyLimit:
-    """Refuses with a 413 to read more of a body than the largest has; the rehearsal's own paths take larger ones."""
+    """Rejects larger bodies of API requests with a 413. The emulator's own paths have no limit."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -17,14 +17,14 @@ class BodyLimit:
         if not scope.get("path", "").startswith("/v2/"):
             await self._app(scope, receive, send)
             return
-        read = 0
+        received_bytes = 0
 
-        async def measured() -> Message:
-            nonlocal read
+        async def limited_receive() -> Message:
+            nonlocal received_bytes
             message = await receive()
-            read += len(message.get("body", b""))
-            if read > LARGEST:
+            received_bytes += len(message.get("body", b""))
+            if received_bytes > MAX_BODY_BYTES:
                 raise HTTPException(413)
             return message
 
-        await self._app(scope, measured, send)
+        await self._app(scope, limited_receive, send)

@@ -1,6 +1,7 @@
-"""The authority that stands for Let's Encrypt: it signs certificates for the domains of the cloud's accounts.
+"""The certificate authority that replaces Let's Encrypt for the domains of the cloud's accounts.
 
-It is made once in a cloud's life. Whoever shall believe its certificates fetches ``/_rehearsal/authority``.
+It is created once for each cloud. Clients that trust its certificates get its own from
+``/_rehearsal/authority``.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -15,44 +16,44 @@ from rehearsal import atomic_file
 from rehearsal.config import CloudConfig
 
 LIFETIME = timedelta(days=90)
-"""Of what it signs, as with Let's Encrypt."""
+"""Of an issued certificate, as with Let's Encrypt."""
 
-OWN_LIFETIME = timedelta(days=3650)
-COMMON_NAME = 64
-"""Characters that a common name holds; without one the alternative names count alone, and must say so."""
+AUTHORITY_LIFETIME = timedelta(days=3650)
+MAX_COMMON_NAME_LENGTH = 64
+"""A longer name is in the alternative names only, which are then critical."""
 
-BACKDATED = timedelta(hours=1)
-"""A client's clock may be a little behind."""
+BACKDATING = timedelta(hours=1)
+"""For clients whose clock is behind."""
 
 
 def router(config: CloudConfig) -> APIRouter:
-    """Where clients get the authority's certificate; it is no secret."""
-    made = APIRouter()
+    """Return the route of the authority's certificate, which is public."""
+    routes = APIRouter()
 
-    @made.get("/authority")
+    @routes.get("/authority")
     async def authority() -> Response:
         return Response(certificate(config), media_type="application/x-pem-file")
 
-    return made
+    return routes
 
 
 def certificate(config: CloudConfig) -> bytes:
-    """The authority's own certificate, PEM."""
-    own, _ = _own(config)
-    return own.public_bytes(serialization.Encoding.PEM)
+    """Return the authority's own certificate as PEM."""
+    authority, _ = _load_authority(config)
+    return authority.public_bytes(serialization.Encoding.PEM)
 
 
 def issue(config: CloudConfig, dns_names: list[str]) -> tuple[x509.Certificate, bytes]:
-    """A certificate for the names, and the PEM of its key and chain."""
-    own, own_key = _own(config)
+    """Return a certificate for the names, and its key and chain as PEM."""
+    authority, authority_key = _load_authority(config)
     key = ec.generate_private_key(ec.SECP256R1())
     subject = (
         [x509.NameAttribute(NameOID.COMMON_NAME, dns_names[0])]
-        if len(dns_names[0]) <= COMMON_NAME
+        if len(dns_names[0]) <= MAX_COMMON_NAME_LENGTH
         else []
     )
     leaf = (
-        _begin(x509.Name(subject), own.subject, key.public_key(), LIFETIME)
+        _builder(x509.Name(subject), authority.subject, key.public_key(), LIFETIME)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(
             x509.SubjectAlternativeName([x509.DNSName(name) for name in dns_names]),
@@ -60,27 +61,33 @@ def issue(config: CloudConfig, dns_names: list[str]) -> tuple[x509.Certificate, 
         )
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(own_key.public_key()), critical=False
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()),
+            critical=False,
         )
-        .sign(own_key, hashes.SHA256())
+        .sign(authority_key, hashes.SHA256())
     )
     return leaf, b"".join(
         [
-            pem_of(key),
+            private_key_pem(key),
             leaf.public_bytes(serialization.Encoding.PEM),
-            own.public_bytes(serialization.Encoding.PEM),
+            authority.public_bytes(serialization.Encoding.PEM),
         ]
     )
 
 
-def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+def private_key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
 
 
-def _own(config: CloudConfig) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
-    """Key and certificate are one file, so that no crash leaves one without the other."""
+def _load_authority(
+    config: CloudConfig,
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+    """Return the authority, which the first call creates.
+
+    Key and certificate are in one file, so that no crash leaves one without the other.
+    """
     file = config.directory / "authority" / "authority.pem"
     if not file.exists():
         key = ec.generate_private_key(ec.SECP256R1())
@@ -91,23 +98,25 @@ def _own(config: CloudConfig) -> tuple[x509.Certificate, ec.EllipticCurvePrivate
                 )
             ]
         )
-        made = (
-            _begin(name, name, key.public_key(), OWN_LIFETIME)
+        authority = (
+            _builder(name, name, key.public_key(), AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_SIGNS, critical=True)
+            .add_extension(_AUTHORITY_KEY_USAGE, critical=True)
             .add_extension(
                 x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
             )
             .sign(key, hashes.SHA256())
         )
-        atomic_file.write(file, pem_of(key) + made.public_bytes(serialization.Encoding.PEM))
+        atomic_file.write(
+            file, private_key_pem(key) + authority.public_bytes(serialization.Encoding.PEM)
+        )
     content = file.read_bytes()
-    kept = serialization.load_pem_private_key(content, password=None)
-    assert isinstance(kept, ec.EllipticCurvePrivateKey)
-    return x509.load_pem_x509_certificate(content), kept
+    loaded_key = serialization.load_pem_private_key(content, password=None)
+    assert isinstance(loaded_key, ec.EllipticCurvePrivateKey)
+    return x509.load_pem_x509_certificate(content), loaded_key
 
 
-_SIGNS = x509.KeyUsage(
+_AUTHORITY_KEY_USAGE = x509.KeyUsage(
     key_cert_sign=True,
     crl_sign=True,
     digital_signature=False,
@@ -120,7 +129,7 @@ _SIGNS = x509.KeyUsage(
 )
 
 
-def _begin(
+def _builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: timedelta
 ) -> x509.CertificateBuilder:
     now = datetime.now(UTC).replace(microsecond=0)
@@ -130,6 +139,6 @@ def _begin(
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
+        .not_valid_before(now - BACKDATING)
         .not_valid_after(now + lifetime)
     )

@@ -1,4 +1,4 @@
-"""What the rooms share: the cloud that a request is about, as the account sees it that asks."""
+"""The cloud as one account sees it; the resources' services work on it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,11 +17,10 @@ from rehearsal.topology.protocol import Machines
 
 @dataclass(frozen=True)
 class Cloud:
-    """One account's: the store is its own, machines and network are everybody's."""
+    """The cloud of one account. Accounts have separate stores and share machines and network."""
 
     config: CloudConfig
-    owner: str
-    """The account's name."""
+    account_name: str
     accounts: Accounts
     store: Store
     machines: Machines
@@ -30,17 +29,17 @@ class Cloud:
 
     @property
     def times(self) -> Times:
-        """How long changes take that are no actions."""
+        """The durations of changes without an action."""
         return self.config.times
 
     @property
     def account(self) -> Account:
-        """Whose cloud it is, with its limits of this moment."""
-        return self.accounts.get(self.owner)
+        """The account, with its present limits."""
+        return self.accounts.get(self.account_name)
 
 
 class Clouds:
-    """The clouds of all accounts, each made when its account is first seen."""
+    """The clouds of all accounts, each created at its first use."""
 
     def __init__(
         self,
@@ -56,16 +55,16 @@ class Clouds:
         self._database = database
         self._machines = machines
         self._prepare = prepare
-        """Done once with each cloud before anything else."""
-        self._made: dict[str, Cloud] = {}
+        """Called once for each cloud, before its first use."""
+        self._clouds: dict[str, Cloud] = {}
 
-    def of(self, owner: str) -> Cloud:
-        """The cloud of an account, by the account's name."""
-        if owner not in self._made:
-            store = self._database.of(owner)
+    def for_account(self, account_name: str) -> Cloud:
+        """Return the cloud of an account."""
+        if account_name not in self._clouds:
+            store = self._database.store_for(account_name)
             cloud = Cloud(
                 self._config,
-                owner,
+                account_name,
                 self._accounts,
                 store,
                 self._machines,
@@ -73,18 +72,18 @@ class Clouds:
                 Worker(store, self._config.times),
             )
             self._prepare(cloud)
-            self._made[owner] = cloud
-        return self._made[owner]
+            self._clouds[account_name] = cloud
+        return self._clouds[account_name]
 
     def __iter__(self) -> Iterator[Cloud]:
-        """Those of all accounts that there are now."""
-        return iter([self.of(account.name) for account in self._accounts.all()])
+        """Iterate over the clouds of all present accounts."""
+        return iter([self.for_account(account.name) for account in self._accounts.all()])
 
 
-async def _of_request(request: Request) -> Cloud:
-    clouds, owner = request.app.state.clouds, request.state.account
+async def _cloud_of_request(request: Request) -> Cloud:
+    clouds, account_name = request.app.state.clouds, request.state.account
     assert isinstance(clouds, Clouds)
-    return clouds.of(owner)
+    return clouds.for_account(account_name)
 
 
-TheCloud = Annotated[Cloud, Depends(_of_request)]
+CurrentCloud = Annotated[Cloud, Depends(_cloud_of_request)]

@@ -1,4 +1,4 @@
-"""A droplet as every answer shows it, in its own room and wherever something points to one."""
+"""The JSON of a droplet, which several resources return."""
 
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
@@ -13,11 +13,11 @@ from rehearsal.state import lookup, records
 from rehearsal.state.states import DropletStatus
 from rehearsal.state.store import Store
 
-BACKUP_WINDOW = timedelta(hours=4)
+BACKUP_WINDOW_LENGTH = timedelta(hours=4)
 _WEEKDAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 
-IPV6 = IPv6Network("2001:db8::/64")
-"""Reserved for documentation: IPv6 is shown, but no machine has it."""
+IPV6_NETWORK = IPv6Network("2001:db8::/64")
+"""A range for documentation (RFC 3849). Responses have IPv6 addresses, machines have none."""
 
 
 class NetworkV4(BaseModel):
@@ -69,7 +69,9 @@ class Droplet(BaseModel):
     vpc_uuid: str
 
     @classmethod
-    def of(cls, droplet: records.Droplet, networks: Networks, snapshots: list[int]) -> "Droplet":
+    def from_record(
+        cls, droplet: records.Droplet, networks: Networks, snapshots: list[int]
+    ) -> "Droplet":
         size = SIZES[droplet.size]
         return cls(
             id=droplet.id,
@@ -78,13 +80,13 @@ class Droplet(BaseModel):
             vcpus=size.vcpus,
             disk=droplet.disk,
             disk_info=[DiskInfo(type="local", size=DiskSize(amount=droplet.disk, unit="gib"))],
-            locked=droplet.pending is not None,
+            locked=droplet.pending_action_id is not None,
             status=droplet.status,
             created_at=droplet.created_at,
             features=droplet.features,
-            next_backup_window=_window(droplet),
+            next_backup_window=_next_backup_window(droplet),
             snapshot_ids=snapshots,
-            image=Image.of(droplet.image),
+            image=Image.from_record(droplet.image),
             size=size,
             size_slug=size.slug,
             networks=networks,
@@ -94,49 +96,60 @@ class Droplet(BaseModel):
         )
 
 
-_made: dict[int, tuple[records.Droplet, list[int], list[IPv4Address], Droplet]] = {}
-"""By id, what a droplet was last shown as, and from what: records never change, so the same ones look the same."""
+_cache: dict[int, tuple[records.Droplet, list[int], list[IPv4Address], Droplet]] = {}
+"""The last result for each droplet, with what it was built from. Records are immutable."""
 
-MOST_MADE = 10_000
+MAX_CACHED = 10_000
 
 
-def shown(store: Store, config: CloudConfig, droplet: records.Droplet) -> Droplet:
-    snapshots = [image.id for image in lookup.images(store) if image.droplet_id == droplet.id]
-    reserved = [
-        address.public
-        for address in store.all(records.ReservedIp)
-        if address.droplet_id == droplet.id
+def build_droplet(store: Store, config: CloudConfig, droplet: records.Droplet) -> Droplet:
+    """Return the JSON of a droplet, from the cache if nothing has changed."""
+    snapshots = [image.id for image in lookup.list_images(store) if image.droplet_id == droplet.id]
+    reserved_ips = [
+        reserved_ip.public_ip
+        for reserved_ip in store.all(records.ReservedIp)
+        if reserved_ip.droplet_id == droplet.id
     ]
-    former = _made.get(droplet.id)
-    if former and former[0] is droplet and former[1:3] == (snapshots, reserved):
-        return former[3]
-    if len(_made) >= MOST_MADE:
-        _made.clear()
-    looks = Droplet.of(droplet, _networks(store, config, droplet, reserved), snapshots)
-    _made[droplet.id] = (droplet, snapshots, reserved, looks)
-    return looks
+    cached = _cache.get(droplet.id)
+    if cached and cached[0] is droplet and cached[1:3] == (snapshots, reserved_ips):
+        return cached[3]
+    if len(_cache) >= MAX_CACHED:
+        _cache.clear()
+    networks = _networks(store, config, droplet, reserved_ips)
+    result = Droplet.from_record(droplet, networks, snapshots)
+    _cache[droplet.id] = (droplet, snapshots, reserved_ips, result)
+    return result
 
 
 def _networks(
-    store: Store, config: CloudConfig, droplet: records.Droplet, reserved: list[IPv4Address]
+    store: Store, config: CloudConfig, droplet: records.Droplet, reserved_ips: list[IPv4Address]
 ) -> Networks:
-    """The reserved IP is the last: clients take the first public address for the droplet's own."""
+    """Return the droplet's addresses.
+
+    The reserved IP is last: clients use the first public address as the droplet's own.
+    """
     if droplet.status is DropletStatus.NEW:
         return Networks()
-    vpc = lookup.vpc(store, droplet.vpc_id)
+    vpc = lookup.get_vpc(store, droplet.vpc_id)
     v4 = [
-        _v4(droplet.public, config.public_network, config.gateway, "public"),
-        _v4(droplet.private, vpc.range, vpc.gateway, "private"),
-        *(_v4(address, config.public_network, config.gateway, "public") for address in reserved),
+        _v4(droplet.public_ip, config.public_network, config.gateway, "public"),
+        _v4(droplet.private_ip, vpc.ip_range, vpc.gateway, "private"),
+        *(
+            _v4(address, config.public_network, config.gateway, "public")
+            for address in reserved_ips
+        ),
     ]
     if "ipv6" not in droplet.features:
         return Networks(v4=v4)
-    address = IPv6Address(int(IPV6.network_address) + droplet.id)
+    address = IPv6Address(int(IPV6_NETWORK.network_address) + droplet.id)
     return Networks(
         v4=v4,
         v6=[
             NetworkV6(
-                ip_address=str(address), netmask=IPV6.prefixlen, gateway=str(IPV6[1]), type="public"
+                ip_address=str(address),
+                netmask=IPV6_NETWORK.prefixlen,
+                gateway=str(IPV6_NETWORK[1]),
+                type="public",
             )
         ],
     )
@@ -148,8 +161,8 @@ def _v4(address: IPv4Address, network: IPv4Network, gateway: IPv4Address, kind: 
     )
 
 
-def _window(droplet: records.Droplet) -> BackupWindow | None:
-    """The first one after the droplet's creation."""
+def _next_backup_window(droplet: records.Droplet) -> BackupWindow | None:
+    """Return the first window after the droplet's creation."""
     policy = droplet.backup_policy
     if policy is None:
         return None
@@ -157,4 +170,4 @@ def _window(droplet: records.Droplet) -> BackupWindow | None:
     start = created.replace(hour=policy.hour, minute=0, second=0) + timedelta(days=1)
     if policy.plan == "weekly":
         start += timedelta(days=(_WEEKDAYS.index(policy.weekday) - start.weekday()) % 7)
-    return BackupWindow(start=start, end=start + BACKUP_WINDOW)
+    return BackupWindow(start=start, end=start + BACKUP_WINDOW_LENGTH)

@@ -1,16 +1,16 @@
-"""Pages of a list, with the links by which clients walk through them."""
+"""Pagination of list responses."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 
-LARGEST = 200
+MAX_PAGE_SIZE = 200
 T = TypeVar("T")
 
 
 class Page:
-    """The page that a request asks for."""
+    """The page that a request selects."""
 
     def __init__(
         self,
@@ -20,13 +20,15 @@ class Page:
     ) -> None:
         self._url = request.url
         self._number = page
-        self._size = min(per_page, LARGEST)
+        self._size = min(per_page, MAX_PAGE_SIZE)
 
-    def of(self, key: str, items: Sequence[T], shape: Callable[[T], object]) -> dict[str, Any]:
-        """The answer: this page's items under ``key``, ``links`` and ``meta``."""
+    def response(
+        self, key: str, items: Sequence[T], render: Callable[[T], object]
+    ) -> dict[str, Any]:
+        """Return the response body: the page's items under ``key``, ``links`` and ``meta``."""
         start = (self._number - 1) * self._size
         return {
-            key: [shape(item) for item in items[start : start + self._size]],
+            key: [render(item) for item in items[start : start + self._size]],
             "links": self._links(len(items)),
             "meta": {"total": len(items)},
         }

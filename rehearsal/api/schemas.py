@@ -1,4 +1,4 @@
-"""Shapes that more than one room answers with or takes, named as in the API."""
+"""Request and response bodies of more than one resource, with the API's names."""
 
 from typing import Any, Literal
 
@@ -9,15 +9,17 @@ from rehearsal.state import records
 
 
 class Body(BaseModel):
-    """A request's body. As in the API, unknown fields are ignored and null is as good as absent."""
+    """A request body. As in the API, unknown fields are ignored, and null means absent."""
 
     model_config = ConfigDict(extra="ignore", str_max_length=2**20)
-    """The length is that of the largest body: what counts is that pydantic looks into a text that has one, and refuses
-    the half of a surrogate pair, which JSON can write and nobody can store."""
+    """With a maximum length, pydantic decodes strings and rejects unpaired surrogates.
+
+    JSON can contain these, but they cannot be stored. The length is the body's limit.
+    """
 
     @model_validator(mode="before")
     @classmethod
-    def _without_nulls(cls, data: Any) -> Any:
+    def _drop_nulls(cls, data: Any) -> Any:
         return (
             {key: value for key, value in data.items() if value is not None}
             if isinstance(data, dict)
@@ -26,14 +28,14 @@ class Body(BaseModel):
 
 
 class BackupPolicy(Body):
-    """When backups are wished for; what is not said is as the real cloud chooses."""
+    """When backups are made. The defaults are DigitalOcean's."""
 
     plan: Literal["daily", "weekly"] = "weekly"
     weekday: Literal["", "SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] = ""
-    """Empty without a wish: godo sends it so with a daily plan."""
+    """Empty for any; godo sends an empty string with a daily plan."""
     hour: Literal[0, 4, 8, 12, 16, 20] = 0
 
-    def record(self) -> records.BackupPolicy:
+    def to_record(self) -> records.BackupPolicy:
         return records.BackupPolicy(plan=self.plan, weekday=self.weekday or "SUN", hour=self.hour)
 
 
@@ -49,7 +51,7 @@ class Action(BaseModel):
     region_slug: str
 
     @classmethod
-    def of(cls, action: records.Action) -> "Action":
+    def from_record(cls, action: records.Action) -> "Action":
         return cls(
             id=action.id,
             status=action.status,
@@ -86,14 +88,14 @@ class Image(BaseModel):
     error_message: str = ""
 
     @classmethod
-    def of(cls, image: records.Image) -> "Image":
+    def from_record(cls, image: records.Image) -> "Image":
         return cls(
             id=image.id,
             name=image.name,
             type=image.type,
             distribution=image.distribution,
             slug=image.slug,
-            public=image.public,
+            public=image.is_public,
             regions=image.regions,
             created_at=image.created_at,
             min_disk_size=image.min_disk_size,

@@ -1,7 +1,7 @@
-"""Keeps stacks' secrets as Pulumi Cloud keeps those of its own: a service that the CLI asks for each value.
+"""A secrets provider for Pulumi stacks: the encryption API of Pulumi Cloud.
 
-A passphrase would be remembered as a salt in ``Pulumi.<stack>.yaml``. Where that file must stay as it was committed, the
-state names this service instead (see :func:`deploy.stack.ensure`).
+The passphrase provider writes a salt to ``Pulumi.<stack>.yaml``. A stack whose file must stay as
+committed uses this service instead (see :func:`deploy.stack.ensure`).
 """
 
 import base64
@@ -21,7 +21,7 @@ NONCE_BYTES = 12
 STACK = "/api/stacks/{owner}/{project}/{stack}"
 
 
-async def _body(request: Request) -> dict[str, Any]:
+async def _parse_body(request: Request) -> dict[str, Any]:
     raw = await request.body()
     content: dict[str, Any] = json.loads(
         gzip.decompress(raw) if request.headers.get("content-encoding") == "gzip" else raw
@@ -29,16 +29,16 @@ async def _body(request: Request) -> dict[str, Any]:
     return content
 
 
-def _identity(owner: str, project: str, stack: str) -> str:
+def _stack_id(owner: str, project: str, stack: str) -> str:
     return f"{owner}/{project}/{stack}"
 
 
-Body = Annotated[dict[str, Any], Depends(_body)]
-Stack = Annotated[str, Depends(_identity)]
+Body = Annotated[dict[str, Any], Depends(_parse_body)]
+Stack = Annotated[str, Depends(_stack_id)]
 
 
 def key(directory: Path) -> bytes:
-    """The cloud's key, made at first use; whoever may read it may read the secrets."""
+    """Return the cloud's encryption key, which the first call creates."""
     file = directory / "secrets.key"
     if not file.exists():
         file.touch(mode=0o600)
@@ -47,27 +47,31 @@ def key(directory: Path) -> bytes:
 
 
 def router(key: bytes, token: str) -> APIRouter:
-    """The service's routes. ``key`` is 32 bytes and must outlive the state; ``token`` is what clients must show."""
+    """Return the service's routes.
+
+    ``key`` has 32 bytes. Without it, the secrets of existing stacks are lost. Clients
+    authenticate with ``token``.
+    """
     cipher = AESGCM(key)
 
     def authorize(authorization: Annotated[str, Header()] = "") -> None:
         if not secrets.compare_digest(authorization.encode(), f"token {token}".encode()):
-            raise HTTPException(401, "this token opens no secrets here")
+            raise HTTPException(401, "the token is invalid")
 
-    def encrypt(plain: str, stack: str) -> str:
+    def encrypt(plaintext: str, stack: str) -> str:
         nonce = os.urandom(NONCE_BYTES)
         return base64.b64encode(
-            nonce + cipher.encrypt(nonce, base64.b64decode(plain), stack.encode())
+            nonce + cipher.encrypt(nonce, base64.b64decode(plaintext), stack.encode())
         ).decode()
 
-    def decrypt(sealed: str, stack: str) -> str:
+    def decrypt(ciphertext: str, stack: str) -> str:
         try:
-            raw = base64.b64decode(sealed)
+            raw = base64.b64decode(ciphertext)
             return base64.b64encode(
                 cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], stack.encode())
             ).decode()
         except (InvalidTag, binascii.Error, ValueError):
-            raise HTTPException(400, "not a secret of this stack") from None
+            raise HTTPException(400, "the ciphertext is not a secret of this stack") from None
 
     routes = APIRouter(dependencies=[Depends(authorize)], tags=["secrets"])
 
@@ -76,25 +80,25 @@ def router(key: bytes, token: str) -> APIRouter:
         return {"capabilities": [{"capability": "batch-encrypt"}]}
 
     @routes.post(STACK + "/encrypt")
-    def encrypt_one(asked: Body, stack: Stack) -> dict[str, str]:
-        return {"ciphertext": encrypt(asked["plaintext"], stack)}
+    def encrypt_one(body: Body, stack: Stack) -> dict[str, str]:
+        return {"ciphertext": encrypt(body["plaintext"], stack)}
 
     @routes.post(STACK + "/batch-encrypt")
-    def encrypt_many(asked: Body, stack: Stack) -> dict[str, list[str]]:
-        return {"ciphertexts": [encrypt(plain, stack) for plain in asked["plaintexts"]]}
+    def encrypt_many(body: Body, stack: Stack) -> dict[str, list[str]]:
+        return {"ciphertexts": [encrypt(plaintext, stack) for plaintext in body["plaintexts"]]}
 
     @routes.post(STACK + "/decrypt")
-    def decrypt_one(asked: Body, stack: Stack) -> dict[str, str]:
-        return {"plaintext": decrypt(asked["ciphertext"], stack)}
+    def decrypt_one(body: Body, stack: Stack) -> dict[str, str]:
+        return {"plaintext": decrypt(body["ciphertext"], stack)}
 
     @routes.post(STACK + "/batch-decrypt")
-    def decrypt_many(asked: Body, stack: Stack) -> dict[str, dict[str, str]]:
-        return {"plaintexts": {sealed: decrypt(sealed, stack) for sealed in asked["ciphertexts"]}}
+    def decrypt_many(body: Body, stack: Stack) -> dict[str, dict[str, str]]:
+        return {"plaintexts": {text: decrypt(text, stack) for text in body["ciphertexts"]}}
 
     @routes.post(STACK + "/decrypt/log-decryption")
     @routes.post(STACK + "/decrypt/log-batch-decryption")
-    def logged(stack: Stack) -> dict[str, str]:
-        """The CLI tells of decryptions for Pulumi Cloud's audit log; none is kept here."""
+    def log_decryption(stack: Stack) -> dict[str, str]:
+        """Accept the CLI's entry for the audit log of Pulumi Cloud, which does not exist here."""
         return {}
 
     return routes

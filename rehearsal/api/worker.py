@@ -1,4 +1,4 @@
-"""Does in the background what the API has promised: each action is done, fails, or is taken up again after a crash."""
+"""Runs actions in the background. An interrupted action is repeated after a restart."""
 
 import asyncio
 import logging
@@ -15,37 +15,36 @@ from rehearsal.topology.protocol import MachineError
 
 log = logging.getLogger("rehearsal")
 
-FIRST_ID = 2_100_000_001
+FIRST_ACTION_ID = 2_100_000_001
 
-RETRY_SECONDS = 1.0
-"""Between two attempts to write on a disk that is full."""
-FAST = Times()
+RETRY_INTERVAL_S = 1.0
+"""Between two attempts to write to a full disk."""
 
 Commit = Callable[[], None]
-"""Writes what has become of an action's resource; called in the transaction that ends the action."""
+"""Writes the changed resource; called in the transaction that ends the action."""
 
 
 class Handler:
-    """How one type of action is done."""
+    """The implementation of one type of action."""
 
     def __init__(
         self, do: Callable[[Action], Awaitable[Commit]], fail: Callable[[Action], None]
     ) -> None:
+        """``fail`` writes the resource after a failure, in the transaction that ends the action."""
         self.do = do
         self.fail = fail
-        """Writes what becomes of the resource when the work failed; called in the transaction that ends the action."""
 
 
 def droplet_of_action(store: Store, action: Action) -> Droplet:
-    """The droplet that an action is about, even while it is being deleted.
+    """Return the droplet of an action, also while it is being deleted.
 
     Raises:
-        MachineError: it is gone
+        MachineError: the droplet does not exist any more.
     """
-    found = store.get(Droplet, action.resource_id)
-    if found is None:
-        raise MachineError(f"droplet {action.resource_id} is gone")
-    return found
+    droplet = store.get(Droplet, action.resource_id)
+    if droplet is None:
+        raise MachineError(f"droplet {action.resource_id} does not exist any more")
+    return droplet
 
 
 def create_action(
@@ -56,9 +55,9 @@ def create_action(
     region: str,
     arguments: dict[str, Any] | None = None,
 ) -> Action:
-    """A new action in progress, to be given to ``Worker.start`` after the transaction that this must be called in."""
+    """Create an action; call in a transaction, and pass the action to ``Worker.start`` after it."""
     action = Action(
-        id=store.next_id("action", FIRST_ID),
+        id=store.next_id("action", FIRST_ACTION_ID),
         type=type,
         status=states.ActionStatus.IN_PROGRESS,
         started_at=now(),
@@ -72,76 +71,80 @@ def create_action(
 
 
 class Worker:
-    """Runs actions side by side, each in a task of its own, none faster than ``times`` allow."""
+    """Runs each action in a task of its own, for at least the duration in ``times``."""
 
-    def __init__(self, store: Store, times: Times = FAST) -> None:
+    def __init__(self, store: Store, times: Times) -> None:
         self._store = store
         self._times = times
-        self._works: dict[tuple[str, str], Handler] = {}
+        self._handlers: dict[tuple[str, str], Handler] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def register(self, resource_type: str, action_type: str, work: Handler) -> None:
-        self._works[resource_type, action_type] = work
+    def register(self, resource_type: str, action_type: str, handler: Handler) -> None:
+        self._handlers[resource_type, action_type] = handler
 
     def start(self, action: Action) -> None:
-        """Do an action that is in the store."""
+        """Run an action that is in the store."""
         self.spawn(self._run(action))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something in the background until it ends or the API does."""
-        task = asyncio.create_task(work)
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine in the background, until it ends or the API stops."""
+        task = asyncio.create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def resume(self) -> None:
-        """Take up again what was in progress when the API ended."""
+        """Run the actions that were in progress when the API stopped."""
         for action in self._store.all(Action):
             if action.status is states.ActionStatus.IN_PROGRESS:
                 self.start(action)
 
     async def stop(self) -> None:
-        """Leave off; what is in progress stays so in the store."""
+        """Stop all tasks. Their actions stay in progress in the store."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _run(self, action: Action) -> None:
-        work = self._works[action.resource_type, action.type]
+        handler = self._handlers[action.resource_type, action.type]
         try:
             async with self._times.enforce_minimum(
                 action.resource_type, action.type, action.started_at
             ):
-                outcome = await work.do(action)
-            await self._keep(action, outcome, states.COMPLETED)
+                commit = await handler.do(action)
+            await self._finish(action, commit, states.COMPLETE)
         except Exception as error:
-            bug = None if isinstance(error, MachineError) else error
+            unexpected = None if isinstance(error, MachineError) else error
             log.error(
                 "%s of %s %s failed: %s",
                 action.type,
                 action.resource_type,
                 action.resource_id,
                 error,
-                exc_info=bug,
+                exc_info=unexpected,
             )
-            await self._keep(action, lambda: work.fail(action), states.ERRORED)
+            await self._finish(action, lambda: handler.fail(action), states.FAIL)
 
-    async def _keep(
-        self, action: Action, outcome: Commit, step: states.Step[states.ActionStatus]
+    async def _finish(
+        self, action: Action, commit: Commit, transition: states.Transition[states.ActionStatus]
     ) -> None:
-        """Write what has become of it, at once or as soon as the disk takes it."""
+        """Store the result of an action; while the disk is full, try again."""
         while True:
             try:
-                with self._store.write():
-                    outcome()
-                    self._end(action, step)
+                with self._store.transaction():
+                    commit()
+                    self._put_ended(action, transition)
                 return
             except sqlite3.OperationalError as error:
-                log.error("the end of action %s cannot be stored yet: %s", action.id, error)
-                await asyncio.sleep(RETRY_SECONDS)
+                log.error("the result of action %s cannot be stored: %s", action.id, error)
+                await asyncio.sleep(RETRY_INTERVAL_S)
 
-    def _end(self, action: Action, step: states.Step[states.ActionStatus]) -> None:
-        """Times in the API's form sort as text; a clock that was set back ends nothing before it began."""
-        ended = max(now(), action.started_at)
+    def _put_ended(
+        self, action: Action, transition: states.Transition[states.ActionStatus]
+    ) -> None:
+        # The API's times sort as strings. The clock may have been set back since the start.
+        completed_at = max(now(), action.started_at)
         self._store.put(
-            action.model_copy(update={"status": step(action.status), "completed_at": ended})
+            action.model_copy(
+                update={"status": transition(action.status), "completed_at": completed_at}
+            )
         )

@@ -11,5 +11,5 @@ RESERVED_IP_LIMIT = 100
 VOLUME_LIMIT = 100
 """Told to clients; the rehearsal has no volumes."""
 
-DROPLETS_A_REQUEST = 10
+MAX_DROPLETS_PER_REQUEST = 10
 """How many ``names`` one creation may hold."""

@@ -19,7 +19,7 @@ def add(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "name",
-        help=f"The name of the account. The account {accounts.DEFAULT} always exists.",
+        help=f"The name of the account. The account {accounts.DEFAULT_ACCOUNT} always exists.",
     )
     add_cloud(parser)
     for field, plural in LIMITS.items():
@@ -36,9 +36,9 @@ def run(args: argparse.Namespace) -> int:
     config = configuration.find(args.cloud)
     limits = {field: limit for field in LIMITS if (limit := getattr(args, field)) is not None}
     try:
-        account = accounts.ensure(config, args.name, limits)
+        account = accounts.create_or_update(config, args.name, limits)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    variables = environment.client_variables(accounts.seen_by(config, account))
+    variables = environment.client_variables(accounts.config_for(config, account))
     print(environment.format_exports(variables))
     return 0

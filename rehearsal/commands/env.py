@@ -17,7 +17,7 @@ def add(subparsers: Subparsers) -> None:
     add_cloud(parser)
     parser.add_argument(
         "--account",
-        default=accounts.DEFAULT,
+        default=accounts.DEFAULT_ACCOUNT,
         metavar="NAME",
         help="The account whose token and Spaces keys are printed. Default: %(default)s.",
     )
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
             f"there is no account {args.account}: create it with "
             f"`python -m rehearsal account {args.account} --cloud {args.cloud}`"
         ) from None
-    variables = environment.all_variables(accounts.seen_by(config, account))
+    variables = environment.all_variables(accounts.config_for(config, account))
     print(environment.format_exports(variables))
     if config.machines == "memory":
         print(clients.format_comment("Spaces", clients.spaces_note(config)))

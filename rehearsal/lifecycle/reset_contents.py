@@ -85,4 +85,4 @@ def _has_objects_table(db: sqlite3.Connection) -> bool:
 
 def _is_built_in(body: dict[str, object]) -> bool:
     """Return whether the cloud made the object itself: stock images, default project and VPCs."""
-    return any(body.get(key) is True for key in ("public", "is_default", "default"))
+    return any(body.get(key) is True for key in ("is_public", "is_default"))

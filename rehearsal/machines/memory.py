@@ -10,7 +10,7 @@ SNAPSHOT_BYTES = 1_610_612_736
 class MemoryMachines:
     """Completes every operation at once and stores only which machines are on."""
 
-    enforces = False
+    has_network = False
 
     def __init__(self, config: CloudConfig) -> None:
         self.on: set[int] = set()

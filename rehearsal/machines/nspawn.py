@@ -30,7 +30,7 @@ SIGRTMIN_POWEROFF = signal.SIGRTMIN + 4
 class NspawnMachines:
     """The droplets of one cloud, their network and the services in it."""
 
-    enforces = True
+    has_network = True
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
@@ -218,12 +218,20 @@ class NspawnMachines:
 def _service_addresses(network_state: NetworkState) -> set[bridges.LinkAddress]:
     """Return the addresses of load balancers, and the reserved ones, with their bridges."""
     public = bridges.PUBLIC_BRIDGE
-    balancers = network_state.balancers
+    balancers = network_state.load_balancers
     return {
-        *((public, balancer.public, 32) for balancer in balancers if balancer.within is None),
+        *(
+            (public, balancer.public, 32)
+            for balancer in balancers
+            if balancer.internal_network is None
+        ),
         *(
             (bridges.vpc_bridge_name(balancer.vpc_id), balancer.private, 32)
             for balancer in balancers
         ),
-        *((public, droplet.reserved, 32) for droplet in network_state.droplets if droplet.reserved),
+        *(
+            (public, droplet.reserved_ip, 32)
+            for droplet in network_state.droplets
+            if droplet.reserved_ip
+        ),
     }

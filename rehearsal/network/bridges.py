@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rehearsal.config import CloudConfig
 from rehearsal.subprocesses import CommandError, run
-from rehearsal.topology.protocol import ANCHORS, MachineSpec
+from rehearsal.topology.protocol import ANCHOR_NETWORK, MachineSpec
 
 METADATA_ADDRESS = IPv4Address("169.254.169.254")
 PUBLIC_BRIDGE = "public"
@@ -97,7 +97,7 @@ async def create_network(config: CloudConfig) -> None:
         f"addr add {config.spaces_address}/{prefix} dev {PUBLIC_BRIDGE}",
         f"addr add {config.releases_address}/{prefix} dev {PUBLIC_BRIDGE}",
         f"addr add {METADATA_ADDRESS}/32 dev {PUBLIC_BRIDGE}",
-        f"addr add {ANCHORS[1]}/{ANCHORS.prefixlen} dev {PUBLIC_BRIDGE}",
+        f"addr add {ANCHOR_NETWORK[1]}/{ANCHOR_NETWORK.prefixlen} dev {PUBLIC_BRIDGE}",
     )
     link = host_link_name(config)
     await run(

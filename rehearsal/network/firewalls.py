@@ -20,7 +20,7 @@ from typing import Literal
 from rehearsal.config import CloudConfig
 from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.subprocesses import run
-from rehearsal.topology.protocol import ANCHORS, NetworkState, Rule
+from rehearsal.topology.protocol import ANCHOR_NETWORK, FirewallRule, NetworkState
 
 UPLINK = "host"
 """The bridge port that leads to this machine: the one port whose frames come from no droplet."""
@@ -63,7 +63,7 @@ def _ownership(network_state: NetworkState) -> list[str]:
     owned += [
         f'"p{droplet.id}" . {droplet.public.mac} . {droplet.anchor.ip}'
         for droplet in network_state.droplets
-        if droplet.reserved
+        if droplet.reserved_ip
     ]
     return [
         *_fresh("bridge"),
@@ -88,7 +88,9 @@ def _reserved(network_state: NetworkState) -> list[str]:
 
     A droplet that asks its own reserved address sees itself come from there, so that its answer comes back this way.
     """
-    moved = [(droplet.reserved, droplet) for droplet in network_state.droplets if droplet.reserved]
+    moved = [
+        (droplet.reserved_ip, droplet) for droplet in network_state.droplets if droplet.reserved_ip
+    ]
     pair = "ipv4_addr . ipv4_addr : ipv4_addr"
     return [
         *_named(
@@ -127,7 +129,7 @@ def _reserved(network_state: NetworkState) -> list[str]:
             "type filter hook prerouting priority -200; policy accept;",
             [
                 'iifname "q*" accept',
-                f"ip daddr {ANCHORS} ip daddr != {ANCHORS[1]} drop",
+                f"ip daddr {ANCHOR_NETWORK} ip daddr != {ANCHOR_NETWORK[1]} drop",
                 "ether daddr set ip daddr map @machines",
                 "ip daddr set ip saddr . ip daddr map @answering accept",
                 "ip daddr set ip daddr map @anchors",
@@ -149,15 +151,15 @@ def _filter(config: CloudConfig, network_state: NetworkState) -> list[str]:
     """Who may talk to whom: droplets to each other, to the cloud's services, and balancers to droplets."""
     chains: dict[str, list[str]] = {}
     reached = {
-        droplet.id: droplet.addresses for droplet in network_state.droplets if droplet.reserved
+        droplet.id: droplet.addresses for droplet in network_state.droplets if droplet.reserved_ip
     }
     anchors = {
-        droplet.reserved: droplet.anchor.ip
+        droplet.reserved_ip: droplet.anchor.ip
         for droplet in network_state.droplets
-        if droplet.reserved
+        if droplet.reserved_ip
     }
     inbound, outbound = [], []
-    for guarded in network_state.firewalled:
+    for guarded in network_state.droplet_firewalls:
         entry, exit_ = (
             _shared(chains, "in", guarded.inbound, anchors),
             _shared(chains, "out", guarded.outbound, anchors),
@@ -175,8 +177,8 @@ def _filter(config: CloudConfig, network_state: NetworkState) -> list[str]:
     ]
     served += [
         f"{balancer.public} . tcp . {forward.entry_port}"
-        for balancer in network_state.balancers
-        for forward in balancer.forwards
+        for balancer in network_state.load_balancers
+        for forward in balancer.forwarding_rules
     ]
     droplets = [str(address) for droplet in network_state.droplets for address in droplet.addresses]
     answers = "ct state established,related accept"
@@ -225,7 +227,10 @@ def _filter(config: CloudConfig, network_state: NetworkState) -> list[str]:
 
 
 def _shared(
-    chains: dict[str, list[str]], way: Literal["in", "out"], rules: list[Rule], anchors: Anchors
+    chains: dict[str, list[str]],
+    way: Literal["in", "out"],
+    rules: list[FirewallRule],
+    anchors: Anchors,
 ) -> str:
     """The name of the chain that lets ``rules`` pass and drops the rest; added to ``chains`` if it is new."""
     side = "saddr" if way == "in" else "daddr"
@@ -238,7 +243,7 @@ def _shared(
     return name
 
 
-def _statement(side: str, rule: Rule, anchors: Anchors) -> str:
+def _statement(side: str, rule: FirewallRule, anchors: Anchors) -> str:
     """``return`` goes back to the hook's chain, where the packet meets the other side's rules.
 
     Packets pass with the anchor address, so a rule that names a reserved address means that one.

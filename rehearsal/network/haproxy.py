@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from rehearsal.config import CloudConfig
 from rehearsal.state import certificate_files
-from rehearsal.topology.protocol import Balancer, Forward
+from rehearsal.topology.protocol import ForwardingRule, LoadBalancer
 
 STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""Forward secrecy and authenticated encryption only."""
+"""ForwardingRule secrecy and authenticated encryption only."""
 
 TO_TARGET = {
     "http": "",
@@ -29,7 +29,7 @@ _WORD = re.compile(rf"[A-Za-z0-9{re.escape(_SAFE)}]+")
 _NETWORK = re.compile(r"[0-9a-f.:]+/[0-9]+")
 
 
-def render(config: CloudConfig, balancer: Balancer) -> list[str]:
+def render(config: CloudConfig, balancer: LoadBalancer) -> list[str]:
     """The lines of one balancer: a pool that checks its targets, and a listener for each forwarding rule that follows it.
 
     Raises:
@@ -37,18 +37,22 @@ def render(config: CloudConfig, balancer: Balancer) -> list[str]:
     """
     return [
         *_pool(balancer),
-        *(line for forward in balancer.forwards for line in _listener(config, balancer, forward)),
+        *(
+            line
+            for forward in balancer.forwarding_rules
+            for line in _listener(config, balancer, forward)
+        ),
     ]
 
 
-def _pool(balancer: Balancer) -> list[str]:
+def _pool(balancer: LoadBalancer) -> list[str]:
     """The targets under the balancer's name, checked once however many rules forward to them."""
-    health = balancer.health
+    health = balancer.health_check
     lines = [
         f"backend {balancer.id}",
         "  mode http",
         f"  source {balancer.private}",
-        f"  timeout check {health.timeout}s",
+        f"  timeout check {health.timeout_s}s",
         "  timeout server 5s",
     ]
     if health.protocol != "tcp":
@@ -59,16 +63,16 @@ def _pool(balancer: Balancer) -> list[str]:
         lines += ["  http-check expect rstatus ^[23]"]
     secured = " check-ssl verify none" if health.protocol == "https" else ""
     # A target that expects the proxy protocol expects it of a check of the same port, too.
-    ports = {forward.target_port for forward in balancer.forwards}
+    ports = {forward.target_port for forward in balancer.forwarding_rules}
     proxied = " check-send-proxy" if balancer.proxy_protocol and health.port in ports else ""
-    rhythm = f"inter {health.interval}s rise {health.healthy} fall {health.unhealthy}"
+    rhythm = f"inter {health.interval_s}s rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
     return lines + [
         f"  server {target} {target}:{health.port} check {rhythm}{secured}{proxied}"
         for target in balancer.targets
     ]
 
 
-def _listener(config: CloudConfig, balancer: Balancer, forward: Forward) -> list[str]:
+def _listener(config: CloudConfig, balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
     tcp = forward.entry_protocol == "tcp"
     lines = [
         f"listen {balancer.id}:{forward.entry_port}",
@@ -90,20 +94,22 @@ def _listener(config: CloudConfig, balancer: Balancer, forward: Forward) -> list
     ]
 
 
-def _tls(config: CloudConfig, balancer: Balancer, forward: Forward) -> str:
+def _tls(config: CloudConfig, balancer: LoadBalancer, forward: ForwardingRule) -> str:
     """What a listener at which TLS ends adds to its address."""
-    if not forward.certificate:
+    if not forward.certificate_id:
         return ""
     spoken = "h2,http/1.1" if forward.entry_protocol == "http2" else "http/1.1"
     ciphers = f" ciphers {STRONG}" if balancer.strong_ciphers else ""
-    return f" ssl crt {_word(certificate_files.file(config, forward.certificate))} alpn {spoken} ssl-min-ver TLSv1.2{ciphers}"
+    return f" ssl crt {_word(certificate_files.path(config, forward.certificate_id))} alpn {spoken} ssl-min-ver TLSv1.2{ciphers}"
 
 
-def _guard(balancer: Balancer) -> list[str]:
+def _guard(balancer: LoadBalancer) -> list[str]:
     """Who may connect; HAProxy takes the first rule that fits."""
     lines = (
-        [f"  tcp-request connection reject if !{{ src {_word(balancer.within, _NETWORK)} }}"]
-        if balancer.within
+        [
+            f"  tcp-request connection reject if !{{ src {_word(balancer.internal_network, _NETWORK)} }}"
+        ]
+        if balancer.internal_network
         else []
     )
     lines += [
@@ -117,13 +123,13 @@ def _guard(balancer: Balancer) -> list[str]:
     return lines + (["  tcp-request connection reject"] if balancer.allow else [])
 
 
-def _http(balancer: Balancer, forward: Forward) -> list[str]:
+def _http(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
     lines = [
         f"  option {'http-keep-alive' if balancer.keepalive else 'http-server-close'}",
         # On a reload an idle connection is closed with its next answer, never under its next request.
         "  option idle-close-on-response",
         "  option forwardfor",
-        f"  http-request set-header X-Forwarded-Proto {'https' if forward.certificate else 'http'}",
+        f"  http-request set-header X-Forwarded-Proto {'https' if forward.certificate_id else 'http'}",
         f"  http-request set-header X-Forwarded-Port {forward.entry_port}",
     ]
     if (

@@ -16,7 +16,7 @@ from pathlib import Path
 from rehearsal.config import CloudConfig
 from rehearsal.network.haproxy import render
 from rehearsal.subprocesses import CommandError, run
-from rehearsal.topology.protocol import Balancer, NetworkState
+from rehearsal.topology.protocol import LoadBalancer, NetworkState
 
 log = logging.getLogger("rehearsal")
 
@@ -62,7 +62,7 @@ class LoadBalancers:
         """
         async with self._one_at_a_time:
             balancers = [
-                balancer for balancer in network_state.balancers if self._is_told(balancer)
+                balancer for balancer in network_state.load_balancers if self._is_told(balancer)
             ]
             try:
                 await self._serve(balancers)
@@ -85,7 +85,7 @@ class LoadBalancers:
                 serving.setdefault(pool, set()).add(IPv4Address(target))
         return serving
 
-    async def _serve(self, balancers: list[Balancer]) -> None:
+    async def _serve(self, balancers: list[LoadBalancer]) -> None:
         """Raises: CommandError"""
         if not balancers:
             await self._end()
@@ -116,7 +116,7 @@ class LoadBalancers:
             self._file.write_text("")  # what runs is not what was asked for
             raise
 
-    def _is_told(self, balancer: Balancer) -> bool:
+    def _is_told(self, balancer: LoadBalancer) -> bool:
         try:
             render(self._config, balancer)
         except ValueError as error:
@@ -124,7 +124,7 @@ class LoadBalancers:
             return False
         return True
 
-    async def _is_sound(self, balancer: Balancer) -> bool:
+    async def _is_sound(self, balancer: LoadBalancer) -> bool:
         """Whether HAProxy takes its configuration when it is alone."""
         alone = self._directory / "alone.cfg"
         alone.write_text(self._render([balancer]))
@@ -174,7 +174,7 @@ class LoadBalancers:
         rows = [row for row in rows if ":" not in row[POOL]]  # a listener follows its pool
         return {(row[POOL], row[TARGET]): " ".join(row[KNOWN]) for row in rows}
 
-    def _render(self, balancers: list[Balancer]) -> str:
+    def _render(self, balancers: list[LoadBalancer]) -> str:
         return "\n".join(
             [
                 "global",
@@ -191,7 +191,7 @@ class LoadBalancers:
         )
 
 
-def _states(balancers: list[Balancer], known: dict[tuple[str, str], str]) -> str:
+def _states(balancers: list[LoadBalancer], known: dict[tuple[str, str], str]) -> str:
     """The state file: what was known of each target; a new one is unproven."""
     text = STATE_HEADER
     for balancer in balancers:
@@ -199,7 +199,7 @@ def _states(balancers: list[Balancer], known: dict[tuple[str, str], str]) -> str
             found = known.get((balancer.id, str(target)), UNPROVEN)
             text += (
                 STATE.format(
-                    pool=balancer.id, target=target, known=found, port=balancer.health.port
+                    pool=balancer.id, target=target, known=found, port=balancer.health_check.port
                 )
                 + "\n"
             )

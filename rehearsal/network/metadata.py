@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from rehearsal.config import CloudConfig
 from rehearsal.topology.network_state_file import NetworkStateFile
-from rehearsal.topology.protocol import ANCHORS, Interface, MachineSpec, NetworkState
+from rehearsal.topology.protocol import ANCHOR_NETWORK, Interface, MachineSpec, NetworkState
 
 ROOT = "/metadata/v1"
 
@@ -122,7 +122,7 @@ def _public(droplet: MachineSpec) -> dict[str, Any]:
     anchor = {
         "ip_address": str(droplet.anchor.ip),
         "netmask": str(droplet.anchor.netmask),
-        "gateway": str(ANCHORS[1]),
+        "gateway": str(ANCHOR_NETWORK[1]),
     }
     return _interface(droplet.public, "public") | {"anchor_ipv4": anchor}
 
@@ -130,8 +130,8 @@ def _public(droplet: MachineSpec) -> dict[str, Any]:
 def _reserved(droplet: MachineSpec) -> dict[str, Any]:
     """Two services of the same facts: reserved addresses were once called floating."""
     return {
-        "ipv4": {"active": True, "ip_address": str(droplet.reserved)}
-        if droplet.reserved
+        "ipv4": {"active": True, "ip_address": str(droplet.reserved_ip)}
+        if droplet.reserved_ip
         else {"active": False}
     }
 

@@ -5,7 +5,7 @@ from rehearsal.api.worker import Commit, Handler, create_action
 from rehearsal.errors import unprocessable
 from rehearsal.resources import image_transfer
 from rehearsal.state.records import Action, Image
-from rehearsal.state.states import DISCARDED
+from rehearsal.state.states import DELETE_IMAGE
 
 
 def discard(cloud: Cloud, image: Image) -> None:
@@ -16,8 +16,8 @@ def discard(cloud: Cloud, image: Image) -> None:
     """
     if image_transfer.regions(cloud.store, image):
         raise unprocessable("The image is being transferred and can not be deleted.")
-    with cloud.store.write():
-        cloud.store.put(image.model_copy(update={"status": DISCARDED(image.status)}))
+    with cloud.store.transaction():
+        cloud.store.put(image.model_copy(update={"status": DELETE_IMAGE(image.status)}))
         action = create_action(cloud.store, "image", "image_destroy", image.id, image.regions[0])
     cloud.worker.start(action)
 

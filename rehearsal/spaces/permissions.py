@@ -85,17 +85,17 @@ class S3Operation:
 
     def allowed_to(self, key: Key, buckets: BucketInfo) -> bool:
         """Whether the key may do it; what is not there yet is nobody's, and so for keys with full access."""
-        if key.full:
+        if key.has_full_access:
             return not self.bucket or buckets.owner(self.bucket) in (key.account, None)
         if not self.bucket or buckets.owner(self.bucket) != key.account:
             return False
         own = {name for name in self.parameters if not name.lower().startswith("x-amz-")}
         if self.key:
             return (
-                key.reads(self.bucket)
+                key.can_read(self.bucket)
                 if self._reads and "acl" not in own
-                else key.writes(self.bucket)
+                else key.can_write(self.bucket)
             )
         if self.method == "POST":
-            return own <= {"delete", "x-id"} and "delete" in own and key.writes(self.bucket)
-        return self._reads and own <= READ_OF_A_BUCKET and key.reads(self.bucket)
+            return own <= {"delete", "x-id"} and "delete" in own and key.can_write(self.bucket)
+        return self._reads and own <= READ_OF_A_BUCKET and key.can_read(self.bucket)

@@ -30,7 +30,7 @@ from rehearsal.spaces.signature import (
     signing_key,
     verify,
 )
-from rehearsal.state.spaces_key_file import Key, Keyring
+from rehearsal.state.spaces_key_file import Key, SpacesKeys
 
 SIGNING_REGION = "us-east-1"
 """What clients sign for, whichever region they mean."""
@@ -62,7 +62,7 @@ class Spaces:
     """The WSGI application."""
 
     def __init__(self, config: CloudConfig, buckets: Buckets, anywhere: bool = False) -> None:
-        self._keyring = Keyring(config)
+        self._keyring = SpacesKeys(config)
         self._buckets = buckets
         self._anywhere = anywhere
         regions = "|".join(SPACES_REGIONS)
@@ -168,7 +168,7 @@ class Spaces:
         self, asked: S3Operation, key: Key | None, region: str | None, body: bytes
     ) -> bytes:
         """The body of a bucket's creation that may be."""
-        if key is None or not key.full:
+        if key is None or not key.has_full_access:
             raise DENIED
         match self._buckets.owner(asked.bucket):
             case None:

@@ -1,7 +1,7 @@
-"""The accounts of a cloud: their tokens, Spaces keys and limits, in ``accounts.json`` of the cloud's directory.
+"""The accounts of a cloud, with their tokens, Spaces keys and limits.
 
-The first is ``default``, whose secrets are those of ``cloud.json``. Whoever writes replaces the file as a whole, so that every
-process that reads it, each at its own time, sees all of an account or nothing of it.
+They are in ``accounts.json`` of the cloud's directory, which several processes read. The account
+``default`` has the secrets of ``cloud.json``.
 """
 
 import fcntl
@@ -20,20 +20,19 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from rehearsal import atomic_file
 from rehearsal.catalog import account as catalog
 from rehearsal.config import CloudConfig
-from rehearsal.state.store import FIRST_ACCOUNT
 
-DEFAULT = FIRST_ACCOUNT
+DEFAULT_ACCOUNT = "default"
 
-NAME = r"^[a-z][a-z0-9-]{0,31}$"
-"""An account's name stands in its mail address."""
+NAME_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
+"""An account's name is part of its email address."""
 
 
 class Account(BaseModel):
-    """Who a token stands for, and what it may have."""
+    """An account's credentials and limits."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=NAME)
+    name: str = Field(pattern=NAME_PATTERN)
     token: str
     spaces_key: str
     spaces_secret: str
@@ -42,19 +41,17 @@ class Account(BaseModel):
 
     @property
     def email(self) -> str:
-        return catalog.EMAIL if self.name == DEFAULT else f"{self.name}@example.com"
+        return catalog.EMAIL if self.name == DEFAULT_ACCOUNT else f"{self.name}@example.com"
 
     @property
     def team(self) -> str:
-        return catalog.TEAM if self.name == DEFAULT else self.name
+        return catalog.TEAM if self.name == DEFAULT_ACCOUNT else self.name
 
     def uuid(self, config: CloudConfig) -> str:
-        """The same whenever it is asked for, and another in each cloud."""
+        """Return the account's UUID, which is derived from its name and the cloud's domain."""
+        is_default = self.name == DEFAULT_ACCOUNT
         return str(
-            uuid5(
-                NAMESPACE_DNS,
-                config.domain if self.name == DEFAULT else f"{self.name}.{config.domain}",
-            )
+            uuid5(NAMESPACE_DNS, config.domain if is_default else f"{self.name}.{config.domain}")
         )
 
 
@@ -62,64 +59,79 @@ _ACCOUNTS = TypeAdapter(list[Account])
 
 
 class Accounts:
-    """All accounts of a cloud as they are now; asking again costs one look at the file's age."""
+    """All accounts of a cloud, as they are at each call."""
 
     def __init__(self, config: CloudConfig) -> None:
-        self._file = atomic_file.CachedFile(_file(config), lambda: _read(config))
+        self._file = atomic_file.CachedFile(
+            _path(config),
+            lambda content: _parse(config, content),
+            missing=_parse(config, b"[]"),
+        )
 
     def all(self) -> list[Account]:
-        """The default one first."""
+        """Return all accounts, the default account first."""
         return self._file.current()
 
     def get(self, name: str) -> Account:
-        """Raises: KeyError if there is none of that name."""
+        """Return an account by name.
+
+        Raises:
+            KeyError: there is no such account.
+        """
         for account in self.all():
             if account.name == name:
                 return account
         raise KeyError(name)
 
-    def of_token(self, token: bytes) -> Account | None:
-        """Whose token it is; takes as long for a token that is nearly right as for any other."""
-        found = None
+    def find_by_token(self, token: bytes) -> Account | None:
+        """Return the account of a token, in a time that does not depend on the token's content."""
+        match = None
         for account in self.all():
             if hmac.compare_digest(account.token.encode(), token):
-                found = account
-        return found
+                match = account
+        return match
 
-    def of_spaces_key(self, key: str) -> Account | None:
-        """Whose Spaces key it is; the key is no secret, and its secret is the account's."""
+    def find_by_spaces_key(self, key: str) -> Account | None:
+        """Return the account whose first Spaces key this is. An access key is no secret."""
         return next((account for account in self.all() if account.spaces_key == key), None)
 
+    def close(self) -> None:
+        self._file.close()
 
-def ensure(config: CloudConfig, name: str, limits: dict[str, int]) -> Account:
-    """The account of that name, made if it is not there, with those of its ``limits`` changed that are given.
+
+def create_or_update(config: CloudConfig, name: str, limits: dict[str, int]) -> Account:
+    """Create the account if it does not exist, and set the given limits.
 
     Raises:
-        ValueError: the name cannot be an account's, or a limit is below zero.
+        ValueError: the name or a limit is invalid.
     """
-    if not re.fullmatch(NAME, name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(
-            f"{name} cannot name an account: take 1 to 32 lower-case letters, digits and hyphens, a letter first"
+            f"account name {name!r} is invalid: use 1 to 32 lower-case letters, digits and "
+            "hyphens, beginning with a letter"
         )
-    if any(limit < 0 for limit in limits.values()):
-        raise ValueError("a limit is 0 or more")
-    with _alone(config):
-        present = {account.name: account for account in _read(config)}
-        account = (present.get(name) or _new(name)).model_copy(update=limits)
+    for limit, value in limits.items():
+        if value < 0:
+            raise ValueError(f"{limit} is {value}: give 0 or more")
+    with _locked(config):
+        path = _path(config)
+        present = {
+            account.name: account
+            for account in _parse(config, path.read_bytes() if path.exists() else b"[]")
+        }
+        account = (present.get(name) or _generate(name)).model_copy(update=limits)
         if account != present.get(name):
-            atomic_file.write(
-                _file(config),
-                _ACCOUNTS.dump_json(list({**present, name: account}.values()), indent=2),
-            )
+            accounts = list({**present, name: account}.values())
+            atomic_file.write(path, _ACCOUNTS.dump_json(accounts, indent=2))
     return account
 
 
-def seen_by(config: CloudConfig, account: Account) -> CloudConfig:
-    """The cloud's facts with the secrets of one account."""
+def config_for(config: CloudConfig, account: Account) -> CloudConfig:
+    """Return the cloud's configuration with the secrets of one account."""
     return config.model_copy(update=_secrets(account))
 
 
-def _new(name: str) -> Account:
+def _generate(name: str) -> Account:
     return Account(
         name=name,
         token="dop_v1_" + secrets.token_hex(32),
@@ -128,32 +140,29 @@ def _new(name: str) -> Account:
     )
 
 
-def _secrets(holder: Account | CloudConfig) -> dict[str, Any]:
+def _secrets(source: Account | CloudConfig) -> dict[str, Any]:
     return {
-        "token": holder.token,
-        "spaces_key": holder.spaces_key,
-        "spaces_secret": holder.spaces_secret,
+        "token": source.token,
+        "spaces_key": source.spaces_key,
+        "spaces_secret": source.spaces_secret,
     }
 
 
-def _file(config: CloudConfig) -> Path:
+def _path(config: CloudConfig) -> Path:
     return config.directory / "accounts.json"
 
 
-def _read(config: CloudConfig) -> list[Account]:
-    file = _file(config)
-    kept = (
-        {account.name: account for account in _ACCOUNTS.validate_json(file.read_bytes())}
-        if file.exists()
-        else {}
+def _parse(config: CloudConfig, content: bytes) -> list[Account]:
+    accounts = {account.name: account for account in _ACCOUNTS.validate_json(content)}
+    default = accounts.pop(DEFAULT_ACCOUNT, None) or Account(
+        name=DEFAULT_ACCOUNT, **_secrets(config)
     )
-    first = kept.pop(DEFAULT, None) or Account(name=DEFAULT, **_secrets(config))
-    return [first.model_copy(update=_secrets(config)), *kept.values()]
+    return [default.model_copy(update=_secrets(config)), *accounts.values()]
 
 
 @contextmanager
-def _alone(config: CloudConfig) -> Iterator[None]:
-    """While nobody else changes the accounts of the cloud."""
+def _locked(config: CloudConfig) -> Iterator[None]:
+    """Hold a lock on the cloud's directory, so that no other process changes its accounts."""
     directory = os.open(config.directory, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)

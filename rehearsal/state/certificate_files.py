@@ -1,6 +1,7 @@
-"""The files of certificates: private key and chain as HAProxy reads them, in the cloud's directory and nowhere else.
+"""Files of certificates: private key and chain, as HAProxy reads them, in the cloud's directory.
 
-The store and the fabric name a certificate by its id only. The ids are made by the cloud, so no request names a path.
+Records and the network state hold only a certificate's id. The cloud generates the ids, so no
+request can choose a path.
 """
 
 from pathlib import Path
@@ -9,22 +10,22 @@ from rehearsal import atomic_file
 from rehearsal.config import CloudConfig
 
 
-def file(config: CloudConfig, id: str) -> Path:
-    """Where the certificate is while it exists."""
+def path(config: CloudConfig, id: str) -> Path:
     return config.directory / "certificates" / f"{id}.pem"
 
 
-def keep(config: CloudConfig, id: str, pem: bytes) -> None:
-    """Write it for root's eyes only; it is on disk when this returns."""
-    atomic_file.write(file(config, id), pem)
+def write(config: CloudConfig, id: str, pem: bytes) -> None:
+    """Write the file, readable by its owner only. It is on disk when this returns."""
+    atomic_file.write(path(config, id), pem)
 
 
-def drop(config: CloudConfig, id: str) -> None:
-    file(config, id).unlink(missing_ok=True)
+def delete(config: CloudConfig, id: str) -> None:
+    path(config, id).unlink(missing_ok=True)
 
 
-def drop_others(config: CloudConfig, ids: set[str]) -> None:
-    """Remove what a crash left of certificates that no account has."""
-    for found in file(config, "").parent.glob("*"):
-        if found.name not in {f"{id}.pem" for id in ids}:
-            found.unlink()
+def delete_others(config: CloudConfig, ids: set[str]) -> None:
+    """Delete the files of all certificates but ``ids``, which a crash may have left."""
+    kept = {path(config, id) for id in ids}
+    for file in path(config, "").parent.glob("*"):
+        if file not in kept:
+            file.unlink()

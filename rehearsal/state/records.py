@@ -1,6 +1,6 @@
-"""What the store keeps: one class a kind.
+"""The records of the store, one class for each kind.
 
-These hold facts; how they look on the wire is for each room's shapes.
+A resource's ``schemas`` module turns a record into the JSON of the API.
 """
 
 from ipaddress import IPv4Address, IPv4Network
@@ -10,16 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rehearsal.state.states import (
     ActionStatus,
-    BalancerStatus,
     CertificateState,
     DropletStatus,
     ImageStatus,
+    LoadBalancerStatus,
 )
 from rehearsal.state.store import Record
 
 
-class Part(BaseModel):
-    """A part of a record, without an id of its own."""
+class RecordPart(BaseModel):
+    """A part of a record, without an id."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -39,7 +39,7 @@ class Image(Record):
     type: Literal["base", "snapshot"]
     distribution: str
     slug: str | None = None
-    public: bool
+    is_public: bool
     regions: list[str]
     created_at: str
     min_disk_size: int
@@ -49,15 +49,15 @@ class Image(Record):
     status: ImageStatus
     tags: list[str] = Field(default_factory=list)
     droplet_id: int | None = None
-    """The droplet that a snapshot was taken of."""
+    """The droplet of a snapshot."""
 
     @property
-    def source(self) -> str:
-        """The name by which machines know its disk."""
+    def disk_name(self) -> str:
+        """The name of the image's disk among the machines."""
         return self.slug or str(self.id)
 
 
-class BackupPolicy(Part):
+class BackupPolicy(RecordPart):
     plan: Literal["daily", "weekly"] = "weekly"
     weekday: Literal["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"] = "SUN"
     hour: Literal[0, 4, 8, 12, 16, 20] = 0
@@ -70,15 +70,15 @@ class Droplet(Record):
     region: str
     size: str
     disk: int
-    """GiB; more than the size's own after a resize that left it alone."""
+    """GiB. Differs from the size's disk after a resize without ``disk``."""
     image: Image
-    """As it was when the droplet was made from it."""
+    """The image as it was when the droplet was created or rebuilt."""
     vpc_id: str
-    public: IPv4Address
-    private: IPv4Address
+    public_ip: IPv4Address
+    private_ip: IPv4Address
     status: DropletStatus
-    pending: int | None
-    """The action that is being done; until it ends the droplet is locked."""
+    pending_action_id: int | None
+    """The action in progress, which locks the droplet."""
     created_at: str
     features: list[str]
     backup_policy: BackupPolicy | None = None
@@ -102,33 +102,33 @@ class Action(Record):
     resource_type: Literal["droplet", "image", "reserved_ip"]
     region: str
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """What the work needs to be done again after a crash."""
+    """What the action's handler needs, also to repeat the action after a crash."""
 
 
 class ReservedIp(Record):
-    """Its id is the address."""
+    """A reserved IP; the id is the address."""
 
     kind: ClassVar[str] = "reserved_ip"
     id: str
     region: str
     droplet_id: int | None
-    """The droplet that it points to."""
-    pending: int | None
-    """The action that moves it; until that ends the address is locked."""
+    """The droplet that it is assigned to."""
+    pending_action_id: int | None
+    """The action in progress, which locks the reserved IP."""
     created_at: str
 
     @property
-    def public(self) -> IPv4Address:
+    def public_ip(self) -> IPv4Address:
         return IPv4Address(self.id)
 
     @property
-    def number(self) -> int:
-        """What actions call it: the address as one number."""
-        return int(self.public)
+    def resource_id(self) -> int:
+        """The id in the reserved IP's actions: the address as a number."""
+        return int(self.public_ip)
 
     @property
     def urn(self) -> str:
-        """Floating, not reserved: so the API's description has it, and so Terraform's provider sees it (its issues 1031 and 1264)."""
+        """The URN, with the type that the API specification has: ``floatingip``."""
         return f"do:floatingip:{self.id}"
 
 
@@ -138,8 +138,8 @@ class Vpc(Record):
     name: str
     description: str
     region: str
-    range: IPv4Network
-    default: bool
+    ip_range: IPv4Network
+    is_default: bool
     created_at: str
 
     @property
@@ -148,37 +148,10 @@ class Vpc(Record):
 
     @property
     def gateway(self) -> IPv4Address:
-        return self.range[1]
+        return self.ip_range[1]
 
 
-class Peers(Part):
-    """Sources or destinations of a firewall rule."""
-
-    addresses: list[str] = Field(default_factory=list)
-    droplet_ids: list[int] = Field(default_factory=list)
-    load_balancer_uids: list[str] = Field(default_factory=list)
-    tags: list[str] = Field(default_factory=list)
-
-
-class FirewallRule(Part):
-    protocol: Literal["tcp", "udp", "icmp"]
-    ports: str
-    """``0`` for all."""
-    peers: Peers
-
-
-class Firewall(Record):
-    kind: ClassVar[str] = "firewall"
-    id: str
-    name: str
-    created_at: str
-    inbound: list[FirewallRule]
-    outbound: list[FirewallRule]
-    droplet_ids: list[int]
-    tags: list[str]
-
-
-class ForwardingRule(Part):
+class ForwardingRule(RecordPart):
     entry_protocol: Literal["http", "https", "http2", "tcp"]
     entry_port: int
     target_protocol: Literal["http", "https", "http2", "tcp"]
@@ -187,7 +160,7 @@ class ForwardingRule(Part):
     tls_passthrough: bool = False
 
 
-class HealthCheck(Part):
+class HealthCheck(RecordPart):
     protocol: Literal["http", "https", "tcp"] = "http"
     port: int = 80
     path: str = "/"
@@ -197,30 +170,30 @@ class HealthCheck(Part):
     healthy_threshold: int = 3
 
 
-class StickySessions(Part):
+class StickySessions(RecordPart):
     type: Literal["none", "cookies"] = "none"
     cookie_name: str = ""
     cookie_ttl_seconds: int = 0
 
 
-class BalancerFirewall(Part):
-    """Who may connect to a balancer: ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
+class LoadBalancerFirewall(RecordPart):
+    """Who may connect to a load balancer: ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
 
     allow: list[str] = Field(default_factory=list)
     deny: list[str] = Field(default_factory=list)
 
 
-class Balancer(Record):
+class LoadBalancer(Record):
     kind: ClassVar[str] = "load_balancer"
     id: str
     name: str
     region: str
     vpc_id: str
     network: Literal["EXTERNAL", "INTERNAL"] = "EXTERNAL"
-    public: IPv4Address
-    """Where it listens; an internal one does so at its private address."""
-    private: IPv4Address
-    status: BalancerStatus
+    public_ip: IPv4Address
+    """The address that it listens on; an internal load balancer has its private address here."""
+    private_ip: IPv4Address
+    status: LoadBalancerStatus
     created_at: str
     algorithm: Literal["round_robin", "least_connections"]
     forwarding_rules: list[ForwardingRule]
@@ -233,7 +206,7 @@ class Balancer(Record):
     http_idle_timeout_seconds: int
     tls_cipher_policy: Literal["DEFAULT", "STRONG"]
     size_unit: int
-    firewall: BalancerFirewall = BalancerFirewall()
+    firewall: LoadBalancerFirewall = LoadBalancerFirewall()
     project_id: str
     droplet_ids: list[int]
     tag: str
@@ -243,13 +216,13 @@ class Balancer(Record):
         return f"do:loadbalancer:{self.id}"
 
     @property
-    def certificates(self) -> set[str]:
-        """The ids of the certificates that its rules name."""
+    def certificate_ids(self) -> set[str]:
+        """The ids of the certificates in its forwarding rules."""
         return {rule.certificate_id for rule in self.forwarding_rules if rule.certificate_id}
 
 
 class Certificate(Record):
-    """What is public of it; its key is in a file of the cloud's directory (certificates.py)."""
+    """A certificate without its key, which ``certificate_files`` stores."""
 
     kind: ClassVar[str] = "certificate"
     id: str
@@ -263,7 +236,7 @@ class Certificate(Record):
 
 
 class Tag(Record):
-    """Its id is the name in lower case: tags keep the case of their creation but are found in any."""
+    """A tag; the id is its name in lower case, because names are case-insensitive."""
 
     kind: ClassVar[str] = "tag"
     id: str
@@ -281,11 +254,11 @@ class Project(Record):
     created_at: str
     updated_at: str
     resources: dict[str, str] = Field(default_factory=dict)
-    """URN and the time at which it was assigned."""
+    """URN of each resource, and when it was assigned."""
 
 
-class Grant(Part):
-    """What a Spaces key may do: with one bucket, or with everything."""
+class Grant(RecordPart):
+    """A permission of a Spaces key, on one bucket or on all."""
 
     bucket: str
     """Empty for full access."""
@@ -293,13 +266,13 @@ class Grant(Part):
 
 
 class SpacesKey(Record):
-    """Its id is the access key."""
+    """A Spaces key; the id is the access key."""
 
     kind: ClassVar[str] = "spaces_key"
     id: str
     name: str
-    owner: str
-    """The account, by which Spaces knows whose buckets it opens."""
+    account: str
+    """The name of the account whose buckets it gives access to."""
     secret: str
     grants: list[Grant]
     created_at: str

@@ -1,13 +1,10 @@
-"""Spaces keys as Spaces itself knows them: whose each is, its secret, and what it may do.
+"""Spaces keys in ``spaces-keys.json`` of the cloud's directory.
 
-Spaces is served by another process than the API, which makes the keys: they are handed over in ``spaces-keys.json`` of the
-cloud's directory. It is replaced as a whole, on disk before the API answers, and looked at with every request.
+The API creates the keys, and another process serves Spaces. The API writes the file before it
+answers a request that changes a key, and Spaces checks the file with each request.
 """
 
-import os
-import threading
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
@@ -20,6 +17,8 @@ FULL_ACCESS = Grant(bucket="", permission="fullaccess")
 
 
 class Key(BaseModel):
+    """A Spaces key, as Spaces needs it."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     account: str
@@ -27,18 +26,18 @@ class Key(BaseModel):
     grants: list[Grant]
 
     @property
-    def full(self) -> bool:
-        """Whether it may do everything that its account may."""
+    def has_full_access(self) -> bool:
+        """Whether the key may do everything that its account may."""
         return any(grant.permission == "fullaccess" for grant in self.grants)
 
-    def reads(self, bucket: str) -> bool:
-        return self.full or any(
+    def can_read(self, bucket: str) -> bool:
+        return self.has_full_access or any(
             grant.bucket == bucket and grant.permission in ("read", "readwrite")
             for grant in self.grants
         )
 
-    def writes(self, bucket: str) -> bool:
-        return self.full or any(
+    def can_write(self, bucket: str) -> bool:
+        return self.has_full_access or any(
             grant.bucket == bucket and grant.permission == "readwrite" for grant in self.grants
         )
 
@@ -46,51 +45,33 @@ class Key(BaseModel):
 _KEYS = TypeAdapter(dict[str, Key])
 
 
-class Keyring:
-    """All keys of a cloud as they are now: those that the API made, and each account's first."""
+class SpacesKeys:
+    """All Spaces keys of a cloud: those that the API created, and the first key of each account."""
 
     def __init__(self, config: CloudConfig) -> None:
         self._accounts = Accounts(config)
-        self._path = _file(config)
-        self._read: BinaryIO | None = None
-        self._keys: dict[str, Key] = {}
-        self._lock = threading.Lock()
+        no_keys: dict[str, Key] = {}
+        self._file = atomic_file.CachedFile(_path(config), _KEYS.validate_json, missing=no_keys)
 
-    def get(self, key: str) -> Key | None:
-        """By the access key."""
-        with self._lock:
-            account = self._accounts.of_spaces_key(key)
-            if account is not None:
-                return Key(account=account.name, secret=account.spaces_secret, grants=[FULL_ACCESS])
-            return self._current().get(key)
+    def get(self, access_key: str) -> Key | None:
+        account = self._accounts.find_by_spaces_key(access_key)
+        if account is not None:
+            return Key(account=account.name, secret=account.spaces_secret, grants=[FULL_ACCESS])
+        return self._file.current().get(access_key)
 
     def close(self) -> None:
-        if self._read is not None:
-            self._read.close()
-
-    def _current(self) -> dict[str, Key]:
-        """What the file says now. It stays open while it is known, so that no newer one can have its inode."""
-        if not self._path.exists():
-            return {}
-        now, known = (
-            self._path.stat(),
-            os.fstat(self._read.fileno()) if self._read is not None else None,
-        )
-        if known is None or now.st_ino != known.st_ino:
-            self.close()
-            self._read = self._path.open("rb")
-            self._keys = _KEYS.validate_json(self._read.read())
-        return self._keys
+        self._accounts.close()
+        self._file.close()
 
 
 def publish(config: CloudConfig, keys: dict[str, Key]) -> None:
-    """Hand over the keys that the API made, all of them; only the cloud's owner may ever read them.
+    """Replace the keys that Spaces accepts. Only the cloud's owner can read the file.
 
     Raises:
-        OSError: the disk is full; those that were handed over before are still in force.
+        OSError: for example when the disk is full; the former keys stay valid.
     """
-    atomic_file.write(_file(config), _KEYS.dump_json(keys))
+    atomic_file.write(_path(config), _KEYS.dump_json(keys))
 
 
-def _file(config: CloudConfig) -> Path:
+def _path(config: CloudConfig) -> Path:
     return config.directory / "spaces-keys.json"

@@ -1,8 +1,8 @@
-"""The states of what the API keeps, and the named steps between them.
+"""The states of stored resources, and the transitions between them.
 
-A step is called with the present state and gives the next one::
+A transition is called with the present state and returns the next one::
 
-    status = states.WENT_OFF(droplet.status)
+    status = states.POWER_OFF(droplet.status)
 """
 
 from enum import StrEnum
@@ -16,7 +16,7 @@ class DropletStatus(StrEnum):
     ACTIVE = "active"
     OFF = "off"
     DELETING = "deleting"
-    """Gone for clients; its machine and addresses are still being given back."""
+    """Invisible to clients. The machine and its addresses are not released yet."""
 
 
 class ActionStatus(StrEnum):
@@ -25,7 +25,7 @@ class ActionStatus(StrEnum):
     ERRORED = "errored"
 
 
-class BalancerStatus(StrEnum):
+class LoadBalancerStatus(StrEnum):
     NEW = "new"
     ACTIVE = "active"
     ERRORED = "errored"
@@ -40,15 +40,15 @@ class CertificateState(StrEnum):
 class ImageStatus(StrEnum):
     AVAILABLE = "available"
     DELETED = "deleted"
-    """Gone for clients; its disk is still being removed."""
+    """Invisible to clients. The disk is not removed yet."""
 
 
-class IllegalStepError(Exception):
-    """A step from a state that it does not lead from: a bug in a room."""
+class IllegalTransitionError(Exception):
+    """A transition is not possible from the present state, which is a bug in a resource."""
 
 
-class Step(Generic[S]):
-    """One named step: from any of ``before`` to ``after``."""
+class Transition(Generic[S]):
+    """A named transition from any of the states ``before`` to ``after``."""
 
     def __init__(self, name: str, before: set[S], after: S) -> None:
         self.name = name
@@ -56,30 +56,32 @@ class Step(Generic[S]):
         self.after = after
 
     def __call__(self, current: S) -> S:
-        """The state after this step.
+        """Return the state after the transition.
 
         Raises:
-            IllegalStepError: it does not lead from ``current``.
+            IllegalTransitionError: it is not possible from ``current``.
         """
         if current not in self.before:
-            raise IllegalStepError(f"{self.name}: not from {current}")
+            raise IllegalTransitionError(f"{self.name} is not possible in state {current}")
         return self.after
 
 
-BOOTED = Step("booted", {DropletStatus.NEW}, DropletStatus.ACTIVE)
-FAILED_TO_BOOT = Step("failed to boot", {DropletStatus.NEW}, DropletStatus.OFF)
-POWER_OFF = Step("went off", {DropletStatus.ACTIVE}, DropletStatus.OFF)
-POWER_ON = Step("came on", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
-REBUILT = Step("rebuilt", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
-DESTROY = Step("doomed", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.DELETING)
+BOOT = Transition("boot", {DropletStatus.NEW}, DropletStatus.ACTIVE)
+FAIL_BOOT = Transition("fail to boot", {DropletStatus.NEW}, DropletStatus.OFF)
+POWER_OFF = Transition("power off", {DropletStatus.ACTIVE}, DropletStatus.OFF)
+POWER_ON = Transition("power on", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
+REBUILD = Transition("rebuild", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.ACTIVE)
+DESTROY = Transition("destroy", {DropletStatus.ACTIVE, DropletStatus.OFF}, DropletStatus.DELETING)
 
-COMPLETED = Step("completed", {ActionStatus.IN_PROGRESS}, ActionStatus.COMPLETED)
-ERRORED = Step("errored", {ActionStatus.IN_PROGRESS}, ActionStatus.ERRORED)
+COMPLETE = Transition("complete", {ActionStatus.IN_PROGRESS}, ActionStatus.COMPLETED)
+FAIL = Transition("fail", {ActionStatus.IN_PROGRESS}, ActionStatus.ERRORED)
 
-FORWARDING = Step("forwarding", {BalancerStatus.NEW}, BalancerStatus.ACTIVE)
-NOT_FORWARDING = Step("not forwarding", {BalancerStatus.NEW}, BalancerStatus.ERRORED)
+ACTIVATE = Transition("activate", {LoadBalancerStatus.NEW}, LoadBalancerStatus.ACTIVE)
+FAIL_ACTIVATION = Transition(
+    "fail to activate", {LoadBalancerStatus.NEW}, LoadBalancerStatus.ERRORED
+)
 
-PROVEN = Step("proven", {CertificateState.PENDING}, CertificateState.VERIFIED)
-NOT_PROVEN = Step("not proven", {CertificateState.PENDING}, CertificateState.ERROR)
+VERIFY = Transition("verify", {CertificateState.PENDING}, CertificateState.VERIFIED)
+FAIL_VERIFICATION = Transition("fail to verify", {CertificateState.PENDING}, CertificateState.ERROR)
 
-DISCARDED = Step("discarded", {ImageStatus.AVAILABLE}, ImageStatus.DELETED)
+DELETE_IMAGE = Transition("delete", {ImageStatus.AVAILABLE}, ImageStatus.DELETED)

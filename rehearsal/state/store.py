@@ -1,8 +1,8 @@
-"""The one store: what exists and in which state, in SQLite, each account's apart from the others'.
+"""The store: the records of all accounts in one SQLite database, separate for each account.
 
-Every record is in memory too, so reading costs nothing. Writing happens in transactions, each with the system before
-``write`` ends: what a client was told is there after a SIGKILL. A power cut may take the last moments, and leaves the rest
-whole: waiting for the disk would hold up every answer, and the machines would not outlive it either.
+All records are in memory as well, so that reads need no query. A transaction is with the operating
+system before it ends: it survives SIGKILL. A power cut may lose the last transactions, but no part
+of one: waiting for the disk would delay each response, and machines do not survive a power cut.
 """
 
 import sqlite3
@@ -13,15 +13,22 @@ from typing import ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-FIRST_ACCOUNT = "default"
-"""Whose the objects are that a cloud had before it knew accounts."""
+FORMAT = 1
+"""Version of tables and records. Increase it with each change that an older database lacks."""
 
-_OBJECTS = "CREATE TABLE objects (account TEXT, kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (account, kind, id))"
-_SEQUENCES = "CREATE TABLE IF NOT EXISTS sequences (name TEXT PRIMARY KEY, last INTEGER NOT NULL)"
+_TABLES = f"""
+    BEGIN IMMEDIATE;
+    CREATE TABLE objects (
+        account TEXT, kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (account, kind, id)
+    );
+    CREATE TABLE sequences (name TEXT PRIMARY KEY, last INTEGER NOT NULL);
+    PRAGMA user_version = {FORMAT};
+    COMMIT;
+"""
 
 
 class Record(BaseModel):
-    """Something kept. Records never change: ``put`` replaces one by the record of the same id."""
+    """A stored object. Records are immutable: ``put`` replaces the record of the same id."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,155 +38,169 @@ class Record(BaseModel):
 
 R = TypeVar("R", bound=Record)
 
-Place = tuple[str, str]
+Collection = tuple[str, str]
 """Account and kind."""
 
 
+class DatabaseFormatError(Exception):
+    """The database is not one of this version; the message names the remedy."""
+
+
 class Database:
-    """The file, which only its owner may read, and what is in it. To be used from one thread of one process."""
+    """The database file, readable by its owner only. Use it from one thread of one process."""
 
     def __init__(self, file: Path) -> None:
+        """Open the database, or create it.
+
+        Raises:
+            DatabaseFormatError: the file is no database, or one of another version.
+        """
         file.touch(mode=0o600)
         file.chmod(0o600)
-        self.file = sqlite3.connect(file, isolation_level=None)
-        self.file.execute("PRAGMA journal_mode=WAL")
-        self.file.execute("PRAGMA synchronous=NORMAL")
-        self._arrange()
-        self._bodies: dict[Place, dict[str, str]] = {}
-        self._records: dict[Place, dict[str, Record]] = {}
-        for account, kind, id, body in self.file.execute(
+        self.connection = sqlite3.connect(file, isolation_level=None)
+        try:
+            self._prepare(file)
+        except BaseException:
+            self.connection.close()
+            raise
+        self._bodies: dict[Collection, dict[str, str]] = {}
+        self._records: dict[Collection, dict[str, Record]] = {}
+        for account, kind, id, body in self.connection.execute(
             "SELECT account, kind, id, body FROM objects ORDER BY rowid"
         ):
             self._bodies.setdefault((account, kind), {})[id] = body
-        self.sequences: dict[str, int] = dict(self.file.execute("SELECT name, last FROM sequences"))
+        self.sequences: dict[str, int] = dict(
+            self.connection.execute("SELECT name, last FROM sequences")
+        )
         self.revision = 0
-        """Grows with every transaction."""
+        """Increases with each transaction."""
         self.undo: list[Callable[[], None]] = []
-        """What takes back in memory, the last first, what the transaction has done so far."""
-        self.saved: set[Place] = set()
-        """What ``undo`` restores as a whole."""
+        """Steps that revert the transaction's changes in memory, to be run in reverse order."""
+        self.saved: set[Collection] = set()
+        """Collections that ``undo`` restores as a whole."""
 
     def close(self) -> None:
-        self.file.close()
+        self.connection.close()
 
-    def of(self, account: str) -> "Store":
-        """The store as one account sees it."""
+    def store_for(self, account: str) -> "Store":
         return Store(self, account)
 
     def accounts(self) -> list[str]:
-        """Those that have something."""
+        """Return the names of the accounts that have records."""
         return sorted({account for account, _ in (*self._records, *self._bodies)})
 
     def records(self, account: str, kind: type[Record]) -> dict[str, Record]:
-        """An account's records of a kind, made from their text when they are first asked for."""
-        place = account, kind.kind
-        if place not in self._records:
-            bodies = self._bodies.pop(place, {})
-            self._records[place] = {
+        """Return an account's records of a kind by id. They are parsed at the first call."""
+        collection = account, kind.kind
+        if collection not in self._records:
+            bodies = self._bodies.pop(collection, {})
+            self._records[collection] = {
                 id: kind.model_validate_json(body) for id, body in bodies.items()
             }
-        return self._records[place]
+        return self._records[collection]
 
     @contextmanager
-    def write(self) -> Iterator[None]:
-        """A transaction: all of its writes are in the file when it ends, or, after an exception, none."""
-        self.file.execute("BEGIN IMMEDIATE")
+    def transaction(self) -> Iterator[None]:
+        """Commit all changes at the end, or roll all of them back after an exception."""
+        self.connection.execute("BEGIN IMMEDIATE")
         self.undo, self.saved = [], set()
         try:
             yield
-            self.file.execute("COMMIT")
+            self.connection.execute("COMMIT")
         except BaseException:
-            if self.file.in_transaction:
-                self.file.execute("ROLLBACK")
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
             for step in reversed(self.undo):
                 step()
             raise
         self.revision += 1
 
-    def _arrange(self) -> None:
-        """Make the tables, or give those of an older cloud to the first account."""
-        columns = [name for _, name, *_ in self.file.execute("PRAGMA table_info(objects)")]
-        self.file.execute("BEGIN IMMEDIATE")
-        self.file.execute(_SEQUENCES)
-        if columns and "account" not in columns:
-            self.file.execute("ALTER TABLE objects RENAME TO former")
-        if "account" not in columns:
-            self.file.execute(_OBJECTS)
-        if columns and "account" not in columns:
-            self.file.execute(
-                "INSERT INTO objects SELECT ?, kind, id, body FROM former ORDER BY rowid",
-                (FIRST_ACCOUNT,),
+    def _prepare(self, file: Path) -> None:
+        try:
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=NORMAL")
+            [version] = self.connection.execute("PRAGMA user_version").fetchone()
+            [tables] = self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise DatabaseFormatError(_format_message(file, str(error))) from None
+        if tables == 0:
+            self.connection.executescript(_TABLES)
+        elif version != FORMAT:
+            raise DatabaseFormatError(
+                _format_message(file, f"it has format {version}, and this version needs {FORMAT}")
             )
-            self.file.execute("DROP TABLE former")
-        self.file.execute("COMMIT")
 
 
 class Store:
-    """An account's records by kind and id. Whatever it does not say, it does for its account alone."""
+    """The records of one account. Methods see no other account, unless they say so."""
 
     def __init__(self, database: Database, account: str) -> None:
         self._database = database
         self._account = account
 
     def get(self, kind: type[R], id: int | str) -> R | None:
-        found = self._database.records(self._account, kind).get(str(id))
-        return found if isinstance(found, kind) else None
+        record = self._database.records(self._account, kind).get(str(id))
+        return record if isinstance(record, kind) else None
 
     def all(self, kind: type[R]) -> list[R]:
-        """Every record of a kind, the oldest first."""
+        """Return all records of a kind, the oldest first."""
         return [
             record
             for record in self._database.records(self._account, kind).values()
             if isinstance(record, kind)
         ]
 
-    def everywhere(self, kind: type[R]) -> list[R]:
-        """The records of a kind of all accounts: for what they share, such as addresses; never to be shown."""
+    def all_accounts(self, kind: type[R]) -> list[R]:
+        """Return the records of a kind of all accounts.
+
+        This is for what accounts share, such as addresses. A client must never see the result.
+        """
         return [
             record
             for account in self._database.accounts()
-            for record in self._database.of(account).all(kind)
+            for record in self._database.store_for(account).all(kind)
         ]
 
     @contextmanager
-    def write(self) -> Iterator[None]:
-        """A transaction: all of its writes are in the file when it ends, or, after an exception, none."""
-        with self._database.write():
+    def transaction(self) -> Iterator[None]:
+        """Commit all changes at the end, or roll all of them back after an exception."""
+        with self._database.transaction():
             yield
 
     def put(self, record: Record) -> None:
-        """Keep a record; only in a transaction."""
-        self._database.file.execute(
-            "INSERT INTO objects VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
+        """Create or replace a record; call in a transaction."""
+        self._database.connection.execute(
+            "INSERT INTO objects VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET body = excluded.body",
             (self._account, record.kind, str(record.id), record.model_dump_json()),
         )
         records, id = self._database.records(self._account, type(record)), str(record.id)
-        former = records.get(id)
+        previous = records.get(id)
         self._database.undo.append(
-            (lambda: records.update({id: former})) if former else (lambda: _drop(records, id))
+            (lambda: records.update({id: previous})) if previous else (lambda: _drop(records, id))
         )
         records[id] = record
 
     def delete(self, record: Record) -> None:
-        """Forget a record; only in a transaction."""
-        self._database.file.execute(
+        """Delete a record; call in a transaction."""
+        self._database.connection.execute(
             "DELETE FROM objects WHERE account = ? AND kind = ? AND id = ?",
             (self._account, record.kind, str(record.id)),
         )
-        records, place = (
-            self._database.records(self._account, type(record)),
-            (self._account, record.kind),
-        )
-        if place not in self._database.saved:  # as a whole, for it restores the order too
-            self._database.saved.add(place)
-            self._database.undo.append(_restoring(records))
+        records = self._database.records(self._account, type(record))
+        collection = (self._account, record.kind)
+        if collection not in self._database.saved:  # as a whole, to restore the order as well
+            self._database.saved.add(collection)
+            self._database.undo.append(_restore_step(records))
         records.pop(str(record.id), None)
 
     def next_id(self, name: str, first: int) -> int:
-        """The next number of a sequence that all accounts share, never given twice; only in a transaction."""
+        """Return the next number of a sequence, which all accounts share; call in a transaction."""
         sequences = self._database.sequences
         number = sequences.get(name, first - 1) + 1
-        self._database.file.execute(
+        self._database.connection.execute(
             "INSERT INTO sequences VALUES (?, ?) ON CONFLICT DO UPDATE SET last = excluded.last",
             (name, number),
         )
@@ -188,11 +209,18 @@ class Store:
         return number
 
 
+def _format_message(file: Path, reason: str) -> str:
+    return (
+        f"{file} cannot be used: {reason}. Remove the cloud with `python -m rehearsal down "
+        f"--cloud {file.parent.name}` and bring it up again."
+    )
+
+
 def _drop(records: dict[str, Record], id: str) -> None:
     records.pop(id, None)
 
 
-def _restoring(records: dict[str, Record]) -> Callable[[], None]:
+def _restore_step(records: dict[str, Record]) -> Callable[[], None]:
     copy = dict(records)
 
     def restore() -> None:

@@ -1,4 +1,4 @@
-"""Tags by name, and what happens to them when something is tagged."""
+"""Tags by name: validation, lookup and creation."""
 
 import re
 
@@ -6,35 +6,43 @@ from rehearsal.errors import unprocessable
 from rehearsal.state.records import Tag
 from rehearsal.state.store import Store
 
-LONGEST = 255
+MAX_NAME_LENGTH = 255
 _NAME = re.compile(r"[A-Za-z0-9_:-]+")
 
 
-def is_valid(name: str) -> bool:
-    return len(name) <= LONGEST and _NAME.fullmatch(name) is not None
+def is_valid_name(name: str) -> bool:
+    return len(name) <= MAX_NAME_LENGTH and _NAME.fullmatch(name) is not None
 
 
-def find(store: Store, name: str) -> Tag | None:
-    """The tag of that name, in any case of its letters."""
+def find_tag(store: Store, name: str) -> Tag | None:
+    """Return a tag by its name, which is case-insensitive."""
     return store.get(Tag, name.lower())
 
 
-def check(names: list[str]) -> None:
-    """Raises: ApiError 422 naming the first that cannot be a tag."""
+def check_names(names: list[str]) -> None:
+    """Check tag names.
+
+    Raises:
+        ApiError: 422 with the first invalid name.
+    """
     for name in names:
-        if not is_valid(name):
+        if not is_valid_name(name):
             raise unprocessable(
-                f"tag {name!r} is invalid: letters, numbers, colons, dashes and underscores, 255 at most"
+                f"tag {name!r} is invalid: "
+                "letters, numbers, colons, dashes and underscores, 255 at most"
             )
 
 
-def ensure(store: Store, names: list[str]) -> list[str]:
-    """The names in the case in which they were first created, each once; new ones are made. Only in a transaction."""
-    kept: dict[str, None] = {}
+def ensure_tags(store: Store, names: list[str]) -> list[str]:
+    """Create tags that do not exist, and return the names of all without repetitions.
+
+    An existing tag keeps the case in which it was created. Call in a transaction.
+    """
+    unique: dict[str, None] = {}
     for name in names:
-        tag = find(store, name)
+        tag = find_tag(store, name)
         if tag is None:
             tag = Tag(id=name.lower(), name=name)
             store.put(tag)
-        kept[tag.name] = None
-    return list(kept)
+        unique[tag.name] = None
+    return list(unique)

@@ -1,58 +1,52 @@
-"""What the network should be: the store's firewalls, balancers and droplets with every name resolved to addresses."""
+"""Derives the network state from the store: every name is resolved to addresses."""
 
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from rehearsal.catalog.sizes import SIZES
 from rehearsal.config import CloudConfig
-from rehearsal.state import lookup
-from rehearsal.state.addressing import mac
+from rehearsal.state import firewalls, lookup, records
+from rehearsal.state.addressing import mac_address
 from rehearsal.state.domains import Domain, DomainRecord
-from rehearsal.state.records import Balancer as BalancerRecord
-from rehearsal.state.records import (
-    Droplet,
-    Firewall,
-    FirewallRule,
-    ForwardingRule,
-    Peers,
-    ReservedIp,
-    Vpc,
-)
 from rehearsal.state.store import Store
 from rehearsal.topology import zones
 from rehearsal.topology.protocol import (
-    Balancer,
-    Firewalled,
-    Forward,
+    DropletFirewall,
+    FirewallRule,
+    ForwardingRule,
     HealthCheck,
     Interface,
+    LoadBalancer,
     MachineSpec,
     Network,
     NetworkState,
-    Rule,
     Zone,
 )
 
 _ALL_PORTS = ("0", "all", "")
 
 
-def network_state(store: Store, config: CloudConfig) -> NetworkState:
-    """The whole network as the store of one account wants it now: what an account names is its own."""
-    droplets = lookup.droplets(store)
+def build_network_state(store: Store, config: CloudConfig) -> NetworkState:
+    """Return the desired network of one account. Names resolve to its own resources only."""
+    droplets = lookup.list_droplets(store)
+    droplet_firewalls = (_droplet_firewall(store, droplet) for droplet in droplets)
     return NetworkState(
-        droplets=[machine_spec(store, config, droplet) for droplet in droplets],
+        droplets=[build_machine_spec(store, config, droplet) for droplet in droplets],
         networks=[
-            Network(id=vpc.id, range=vpc.range, gateway=vpc.gateway) for vpc in store.all(Vpc)
+            Network(id=vpc.id, range=vpc.ip_range, gateway=vpc.gateway)
+            for vpc in store.all(records.Vpc)
         ],
-        firewalled=[found for droplet in droplets if (found := _firewalled(store, droplet))],
-        balancers=[_balancer(store, balancer) for balancer in store.all(BalancerRecord)],
+        droplet_firewalls=[firewall for firewall in droplet_firewalls if firewall],
+        load_balancers=[
+            _load_balancer(store, balancer) for balancer in store.all(records.LoadBalancer)
+        ],
         zones=_zones(store),
     )
 
 
-def joined(fabrics: Iterable[NetworkState]) -> NetworkState:
-    """The networks of all accounts as the one that they share."""
-    parts = list(fabrics)
+def merge_network_states(network_states: Iterable[NetworkState]) -> NetworkState:
+    """Return one network state with the content of all."""
+    parts = list(network_states)
     return NetworkState(
         **{
             field: [item for part in parts for item in getattr(part, field)]
@@ -61,139 +55,143 @@ def joined(fabrics: Iterable[NetworkState]) -> NetworkState:
     )
 
 
-def machine_spec(store: Store, config: CloudConfig, droplet: Droplet) -> MachineSpec:
-    """The machine behind a droplet, as it should be."""
-    vpc = lookup.vpc(store, droplet.vpc_id)
+def build_machine_spec(store: Store, config: CloudConfig, droplet: records.Droplet) -> MachineSpec:
+    """Return the machine that a droplet needs."""
+    vpc = lookup.get_vpc(store, droplet.vpc_id)
     size = SIZES[droplet.size]
     return MachineSpec(
         id=droplet.id,
         name=droplet.name,
-        image=droplet.image.source,
+        image=droplet.image.disk_name,
         region=droplet.region,
         memory_mb=size.memory,
         vcpus=size.vcpus,
         disk_gb=droplet.disk,
         vpc_id=vpc.id,
         public=Interface(
-            mac=mac(droplet.id, 0),
-            address=droplet.public,
+            mac=mac_address(droplet.id, 0),
+            address=droplet.public_ip,
             network=config.public_network,
             gateway=config.gateway,
         ),
         private=Interface(
-            mac=mac(droplet.id, 1), address=droplet.private, network=vpc.range, gateway=vpc.gateway
+            mac=mac_address(droplet.id, 1),
+            address=droplet.private_ip,
+            network=vpc.ip_range,
+            gateway=vpc.gateway,
         ),
         user_data=droplet.user_data,
         public_keys=droplet.public_keys,
         tags=droplet.tags,
-        reserved=next(
+        reserved_ip=next(
             (
-                address.public
-                for address in store.all(ReservedIp)
-                if address.droplet_id == droplet.id
+                reserved_ip.public_ip
+                for reserved_ip in store.all(records.ReservedIp)
+                if reserved_ip.droplet_id == droplet.id
             ),
             None,
         ),
     )
 
 
-def covers(firewall: Firewall, droplet: Droplet) -> bool:
-    """Whether a firewall applies to a droplet, by its id or by a tag."""
-    return droplet.id in firewall.droplet_ids or not set(firewall.tags).isdisjoint(droplet.tags)
-
-
-def targets(store: Store, balancer: BalancerRecord) -> list[Droplet]:
-    """The droplets that a balancer forwards to: those named or tagged, of its VPC."""
+def list_targets(store: Store, balancer: records.LoadBalancer) -> list[records.Droplet]:
+    """Return the droplets that a load balancer forwards to: named or tagged, and in its VPC."""
     return [
         droplet
-        for droplet in lookup.droplets(store)
+        for droplet in lookup.list_droplets(store)
         if droplet.vpc_id == balancer.vpc_id
         and (droplet.id in balancer.droplet_ids or balancer.tag in droplet.tags)
     ]
 
 
 def _zones(store: Store) -> list[Zone]:
-    records = zones.by_domain(store.all(DomainRecord))
-    return [zones.zone(domain, records[domain.id]) for domain in store.all(Domain)]
+    domain_records = zones.group_by_domain(store.all(DomainRecord))
+    return [zones.build_zone(domain, domain_records[domain.id]) for domain in store.all(Domain)]
 
 
-def _firewalled(store: Store, droplet: Droplet) -> Firewalled | None:
-    firewalls = [firewall for firewall in store.all(Firewall) if covers(firewall, droplet)]
-    if not firewalls:
+def _droplet_firewall(store: Store, droplet: records.Droplet) -> DropletFirewall | None:
+    """Return the rules of all firewalls of a droplet, or None if it has no firewall."""
+    assigned = [
+        firewall for firewall in store.all(firewalls.Firewall) if firewall.applies_to(droplet)
+    ]
+    if not assigned:
         return None
-    return Firewalled(
+    return DropletFirewall(
         droplet_id=droplet.id,
-        addresses=[droplet.public, droplet.private],
-        inbound=[_rule(store, rule) for firewall in firewalls for rule in firewall.inbound],
-        outbound=[_rule(store, rule) for firewall in firewalls for rule in firewall.outbound],
+        addresses=[droplet.public_ip, droplet.private_ip],
+        inbound=[_firewall_rule(store, rule) for firewall in assigned for rule in firewall.inbound],
+        outbound=[
+            _firewall_rule(store, rule) for firewall in assigned for rule in firewall.outbound
+        ],
     )
 
 
-def _rule(store: Store, rule: FirewallRule) -> Rule:
+def _firewall_rule(store: Store, rule: firewalls.FirewallRule) -> FirewallRule:
     ports = "all" if rule.ports in _ALL_PORTS else rule.ports
-    return Rule(protocol=rule.protocol, ports=ports, peers=list(_networks(store, rule.peers)))
+    peers = list(_peer_networks(store, rule.peers))
+    return FirewallRule(protocol=rule.protocol, ports=ports, peers=peers)
 
 
-def _networks(store: Store, peers: Peers) -> Iterable[IPv4Network]:
+def _peer_networks(store: Store, peers: firewalls.Peers) -> Iterable[IPv4Network]:
     for text in peers.addresses:
         network = ip_network(text, strict=False)
         if isinstance(network, IPv4Network):
             yield network
-    for droplet in lookup.droplets(store):
+    for droplet in lookup.list_droplets(store):
         if droplet.id in peers.droplet_ids or not set(peers.tags).isdisjoint(droplet.tags):
-            yield from (IPv4Network(droplet.public), IPv4Network(droplet.private))
-    for balancer in store.all(BalancerRecord):
+            yield from (IPv4Network(droplet.public_ip), IPv4Network(droplet.private_ip))
+    for balancer in store.all(records.LoadBalancer):
         if balancer.id in peers.load_balancer_uids:
-            yield from (IPv4Network(balancer.public), IPv4Network(balancer.private))
+            yield from (IPv4Network(balancer.public_ip), IPv4Network(balancer.private_ip))
 
 
-def _balancer(store: Store, balancer: BalancerRecord) -> Balancer:
+def _load_balancer(store: Store, balancer: records.LoadBalancer) -> LoadBalancer:
     sticky = balancer.sticky_sessions
-    return Balancer(
+    is_internal = balancer.network == "INTERNAL"
+    return LoadBalancer(
         id=balancer.id,
-        public=balancer.public,
-        private=balancer.private,
+        public=balancer.public_ip,
+        private=balancer.private_ip,
         vpc_id=balancer.vpc_id,
-        within=lookup.vpc(store, balancer.vpc_id).range if balancer.network == "INTERNAL" else None,
-        allow=[_source(rule) for rule in balancer.firewall.allow],
-        deny=[_source(rule) for rule in balancer.firewall.deny],
+        internal_network=lookup.get_vpc(store, balancer.vpc_id).ip_range if is_internal else None,
+        allow=[_firewall_source(rule) for rule in balancer.firewall.allow],
+        deny=[_firewall_source(rule) for rule in balancer.firewall.deny],
         strong_ciphers=balancer.tls_cipher_policy == "STRONG",
         algorithm=balancer.algorithm,
-        forwards=[_forward(rule) for rule in balancer.forwarding_rules],
-        health=_health(balancer),
+        forwarding_rules=[_forwarding_rule(rule) for rule in balancer.forwarding_rules],
+        health_check=_health_check(balancer.health_check),
         sticky_cookie=sticky.cookie_name if sticky.type == "cookies" else None,
         sticky_seconds=sticky.cookie_ttl_seconds,
         redirect_http_to_https=balancer.redirect_http_to_https,
         proxy_protocol=balancer.enable_proxy_protocol,
         keepalive=balancer.enable_backend_keepalive,
         idle_seconds=balancer.http_idle_timeout_seconds,
-        targets=[droplet.private for droplet in targets(store, balancer)],
+        targets=[droplet.private_ip for droplet in list_targets(store, balancer)],
     )
 
 
-def _source(rule: str) -> IPv4Network | IPv6Network:
-    """Of a balancer's firewall: ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
+def _firewall_source(rule: str) -> IPv4Network | IPv6Network:
+    """Return the network of ``ip:192.0.2.1`` or ``cidr:192.0.2.0/24``."""
     return ip_network(rule.partition(":")[2], strict=False)
 
 
-def _forward(rule: ForwardingRule) -> Forward:
-    return Forward(
+def _forwarding_rule(rule: records.ForwardingRule) -> ForwardingRule:
+    return ForwardingRule(
         entry_protocol="tcp" if rule.tls_passthrough else rule.entry_protocol,
         entry_port=rule.entry_port,
         target_protocol="tcp" if rule.tls_passthrough else rule.target_protocol,
         target_port=rule.target_port,
-        certificate=rule.certificate_id,
+        certificate_id=rule.certificate_id,
     )
 
 
-def _health(balancer: BalancerRecord) -> HealthCheck:
-    check = balancer.health_check
+def _health_check(check: records.HealthCheck) -> HealthCheck:
     return HealthCheck(
         protocol=check.protocol,
         port=check.port,
         path=check.path,
-        interval=check.check_interval_seconds,
-        timeout=check.response_timeout_seconds,
-        unhealthy=check.unhealthy_threshold,
-        healthy=check.healthy_threshold,
+        interval_s=check.check_interval_seconds,
+        timeout_s=check.response_timeout_seconds,
+        unhealthy_threshold=check.unhealthy_threshold,
+        healthy_threshold=check.healthy_threshold,
     )

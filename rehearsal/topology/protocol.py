@@ -1,7 +1,7 @@
-"""What the API asks of the machines behind droplets, and what it tells the network around them.
+"""The interface between the API and the machines behind droplets.
 
-The rooms decide what should be; a machine kind makes it so. ``MachineSpec`` describes one droplet,
-``NetworkState`` everything that the network enforces: who may talk to whom, and which balancer forwards where.
+The API derives a ``NetworkState``, which holds a ``MachineSpec`` for each droplet. A machine kind
+implements ``Machines`` and brings machines and network into that state.
 """
 
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
@@ -9,16 +9,16 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-ANCHORS = IPv4Network("10.229.0.0/16")
-"""Where droplets have their anchor addresses; its first is their gateway."""
+ANCHOR_NETWORK = IPv4Network("10.229.0.0/16")
+"""The network of the droplets' anchor addresses. Its first address is their gateway."""
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Interface(Frozen):
-    """One network card of a droplet."""
+class Interface(FrozenModel):
+    """One network interface of a droplet."""
 
     mac: str
     address: IPv4Address
@@ -26,13 +26,13 @@ class Interface(Frozen):
     gateway: IPv4Address
 
 
-class MachineSpec(Frozen):
-    """One droplet, as the machine behind it must be."""
+class MachineSpec(FrozenModel):
+    """The machine behind one droplet, as it should be."""
 
     id: int
     name: str
     image: str
-    """A stock image's slug, or the id of a snapshot."""
+    """The slug of a stock image, or the id of a snapshot."""
     region: str
     memory_mb: int
     vcpus: int
@@ -43,44 +43,48 @@ class MachineSpec(Frozen):
     user_data: str
     public_keys: list[str]
     tags: list[str]
-    reserved: IPv4Address | None = None
-    """The reserved address that points to it."""
+    reserved_ip: IPv4Address | None = None
+    """The reserved IP that is assigned to the droplet."""
 
     @property
     def anchor(self) -> IPv4Interface:
-        """Its second public address, in the same place of a network of its own: what is sent to a reserved address arrives here."""
-        place = int(self.public.address) & int(self.public.network.hostmask)
-        return IPv4Interface((ANCHORS[place], ANCHORS.prefixlen))
+        """The droplet's anchor address, where traffic to its reserved IP arrives.
+
+        It has the same offset in the anchor network as the public address has in the public one.
+        """
+        offset = int(self.public.address) & int(self.public.network.hostmask)
+        return IPv4Interface((ANCHOR_NETWORK[offset], ANCHOR_NETWORK.prefixlen))
 
     @property
     def addresses(self) -> list[IPv4Address]:
-        """By which others reach it."""
+        """The addresses of the machine's interfaces that receive traffic."""
         return [
             self.public.address,
             self.private.address,
-            *([self.anchor.ip] if self.reserved else []),
+            *([self.anchor.ip] if self.reserved_ip else []),
         ]
 
 
-class Rule(Frozen):
-    """Traffic that a firewall lets pass. ``ports`` is ``all``, ``22`` or ``8000-9000``; unused for icmp."""
+class FirewallRule(FrozenModel):
+    """Traffic that a firewall accepts."""
 
     protocol: Literal["tcp", "udp", "icmp"]
     ports: str
+    """``all``, ``22`` or ``8000-9000``; unused for ICMP."""
     peers: list[IPv4Network]
-    """Sources of an inbound rule, destinations of an outbound one; droplets, tags and balancers are resolved."""
+    """Sources of an inbound rule, destinations of an outbound one."""
 
 
-class Firewalled(Frozen):
-    """A droplet under at least one firewall: what no rule lets pass is dropped."""
+class DropletFirewall(FrozenModel):
+    """All firewall rules of one droplet. Traffic that no rule accepts is dropped."""
 
     droplet_id: int
     addresses: list[IPv4Address]
-    inbound: list[Rule]
-    outbound: list[Rule]
+    inbound: list[FirewallRule]
+    outbound: list[FirewallRule]
 
 
-class Network(Frozen):
+class Network(FrozenModel):
     """One VPC."""
 
     id: str
@@ -88,47 +92,47 @@ class Network(Frozen):
     gateway: IPv4Address
 
 
-class Forward(Frozen):
-    """One forwarding rule of a balancer. TLS that passes through is ``tcp`` for the one who forwards it."""
+class ForwardingRule(FrozenModel):
+    """One forwarding rule of a load balancer. TLS passthrough is ``tcp`` on both sides."""
 
     entry_protocol: Literal["http", "https", "http2", "tcp"]
     entry_port: int
     target_protocol: Literal["http", "https", "http2", "tcp"]
     target_port: int
-    certificate: str = ""
-    """The id of the certificate with which TLS ends at the balancer."""
+    certificate_id: str = ""
+    """Empty if the load balancer does not terminate TLS."""
 
 
-class HealthCheck(Frozen):
-    """How a balancer proves its targets; seconds and counts as in the API."""
+class HealthCheck(FrozenModel):
+    """How a load balancer checks its targets."""
 
     protocol: Literal["http", "https", "tcp"]
     port: int
     path: str
-    interval: int
-    timeout: int
-    unhealthy: int
-    healthy: int
+    interval_s: int
+    timeout_s: int
+    unhealthy_threshold: int
+    healthy_threshold: int
 
 
-class Balancer(Frozen):
-    """One load balancer: it listens on ``public`` and reaches its targets from ``private``."""
+class LoadBalancer(FrozenModel):
+    """One load balancer: it listens on ``public`` and connects to its targets from ``private``."""
 
     id: str
     public: IPv4Address
-    """Of an internal one its private address, too."""
+    """The private address, too, if the load balancer is internal."""
     private: IPv4Address
     vpc_id: str
-    within: IPv4Network | None = None
-    """Who is not in this network may not connect."""
+    internal_network: IPv4Network | None = None
+    """The only network that may connect to an internal load balancer."""
     allow: list[IPv4Network | IPv6Network] = []
-    """If there are any, nobody else may connect."""
+    """The only networks that may connect, unless the list is empty."""
     deny: list[IPv4Network | IPv6Network] = []
-    """May not connect, even if allowed."""
+    """Networks that may not connect; takes precedence over ``allow``."""
     strong_ciphers: bool = False
     algorithm: Literal["round_robin", "least_connections"]
-    forwards: list[Forward]
-    health: HealthCheck
+    forwarding_rules: list[ForwardingRule]
+    health_check: HealthCheck
     sticky_cookie: str | None
     sticky_seconds: int
     redirect_http_to_https: bool
@@ -138,79 +142,84 @@ class Balancer(Frozen):
     targets: list[IPv4Address]
 
 
-class ZoneRecord(Frozen):
-    """One record that DNS answers; ``data`` is written as in a zone file."""
+class ZoneRecord(FrozenModel):
+    """One DNS record."""
 
     name: str
-    """Whole, without a dot at its end."""
+    """The fully qualified name, without the final dot."""
     type: str
     ttl: int
     data: str
+    """In the format of a zone file."""
 
 
-class Zone(Frozen):
+class Zone(FrozenModel):
     """One domain, as DNS answers it."""
 
     name: str
     records: list[ZoneRecord]
 
 
-class NetworkState(Frozen):
-    """The whole network as it should be now."""
+class NetworkState(FrozenModel):
+    """The desired network and machines."""
 
     droplets: list[MachineSpec] = []
     networks: list[Network] = []
-    firewalled: list[Firewalled] = []
-    balancers: list[Balancer] = []
+    droplet_firewalls: list[DropletFirewall] = []
+    load_balancers: list[LoadBalancer] = []
     zones: list[Zone] = []
 
 
 class MachineError(Exception):
-    """A machine could not be brought into the state asked for; the message tells why."""
+    """A machine or the network could not be changed; the message says why."""
 
 
 class Machines(Protocol):
-    """A kind of machine. Calls may take seconds and raise ``MachineError``; each may be repeated safely after a crash."""
+    """A kind of machine.
 
-    enforces: bool
-    """Whether ``apply`` does anything: a kind that has no network spares the API the work."""
+    Methods may take seconds and may raise ``MachineError``. Each can be repeated safely after a
+    crash.
+    """
+
+    has_network: bool
+    """Whether ``apply`` has an effect. Without a network the API skips deriving its state."""
 
     async def start(self) -> None:
-        """Make the cloud's network and services, or find them again after a restart of the API."""
+        """Create the cloud's network and services, or find those of an earlier API process."""
 
     async def stop(self) -> None:
-        """Destroy every machine, and the network: nothing is left on the host."""
+        """Destroy all machines and the network. Nothing is left on the host."""
 
     async def create(self, spec: MachineSpec) -> None:
-        """Make the machine's disk from its image and boot it; returns once it is booting."""
+        """Create the machine's disk from its image and begin to boot it."""
 
     async def power_on(self, spec: MachineSpec) -> None: ...
 
     async def power_off(self, droplet_id: int) -> None:
-        """As pulling the plug; nothing to do if it is off."""
+        """Switch a machine off without shutting it down; no effect if it is off."""
 
     async def shutdown(self, droplet_id: int) -> None:
-        """Ask the machine to shut down and wait until it is off, 60 s at most.
+        """Shut a machine down and wait up to 60 s until it is off.
 
         Raises:
-            MachineError: it is still on.
+            MachineError: the machine is still on.
         """
 
     async def destroy(self, droplet_id: int) -> None:
-        """Remove machine and disk; nothing to do if there is none."""
+        """Remove a machine and its disk; no effect if there is none."""
 
     async def is_on(self, droplet_id: int) -> bool: ...
 
     async def snapshot(self, droplet_id: int, image: str) -> int:
-        """Keep the disk under the name ``image``; returns its size in bytes."""
+        """Store a copy of the disk as ``image`` and return its size in bytes."""
 
     async def delete_image(self, image: str) -> None: ...
 
     async def rebuild(self, spec: MachineSpec) -> None:
-        """A fresh disk from ``spec.image`` under the same droplet, then boot."""
+        """Replace the disk by a new one from ``spec.image``, then boot."""
 
     async def resize(self, spec: MachineSpec) -> None:
-        """Give a machine that is off the memory, vCPUs and disk of ``spec``; used at its next start."""
+        """Change memory, vCPUs and disk of a machine that is off, from its next start on."""
 
     async def apply(self, network_state: NetworkState) -> None:
-        """Make firewalls, balancers, DNS and metadata as ``network_state`` says; returns once they are."""
+        """Bring firewalls, load balancers, DNS and metadata into a state; return once they are."""

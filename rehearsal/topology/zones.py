@@ -1,4 +1,4 @@
-"""A domain's records as a zone: for DNS, and as the zone file that the API shows."""
+"""A domain as a DNS zone, and as the zone file that the API returns."""
 
 import re
 from collections.abc import Iterable
@@ -7,43 +7,46 @@ from rehearsal.state.domains import Domain, DomainRecord
 from rehearsal.topology.protocol import Zone, ZoneRecord
 
 NAMESERVERS = ("ns1.digitalocean.com", "ns2.digitalocean.com", "ns3.digitalocean.com")
-TTL = 1800
-STRING_BYTES = 255
-"""The most that one string of a TXT record holds; longer texts are several strings."""
+DEFAULT_TTL_S = 1800
+MAX_TXT_STRING_BYTES = 255
+"""The maximum length of one string of a TXT record."""
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _ALL_QUOTED = re.compile(rf"{_QUOTED.pattern}(\s+{_QUOTED.pattern})*")
 
 
 def fqdn(name: str, domain: str) -> str:
-    """A record's whole name, without a dot at its end."""
+    """Return a record's fully qualified name, without the final dot."""
     return domain if name == "@" else f"{name}.{domain}"
 
 
-def by_domain(records: Iterable[DomainRecord]) -> dict[str, list[DomainRecord]]:
-    found: dict[str, list[DomainRecord]] = {}
-    for one in records:
-        found.setdefault(one.domain, []).append(one)
-    return found
+def group_by_domain(records: Iterable[DomainRecord]) -> dict[str, list[DomainRecord]]:
+    groups: dict[str, list[DomainRecord]] = {}
+    for record in records:
+        groups.setdefault(record.domain, []).append(record)
+    return groups
 
 
-def zone(domain: Domain, records: Iterable[DomainRecord]) -> Zone:
+def build_zone(domain: Domain, records: Iterable[DomainRecord]) -> Zone:
     return Zone(
         name=domain.id,
         records=[
             ZoneRecord(
-                name=fqdn(one.name, domain.id), type=one.type, ttl=one.ttl, data=_data(one, domain)
+                name=fqdn(record.name, domain.id),
+                type=record.type,
+                ttl=record.ttl,
+                data=_data(record, domain),
             )
-            for one in records
+            for record in records
         ],
     )
 
 
-def zone_file(domain: Domain, records: Iterable[DomainRecord]) -> str:
-    lines = [f"$ORIGIN {domain.id}.", f"$TTL {TTL}"]
-    for one in zone(domain, records).records:
-        ttl = "" if one.type == "SOA" else f"{one.ttl} "
-        lines.append(f"{one.name}. {ttl}IN {one.type} {one.data}")
+def build_zone_file(domain: Domain, records: Iterable[DomainRecord]) -> str:
+    lines = [f"$ORIGIN {domain.id}.", f"$TTL {DEFAULT_TTL_S}"]
+    for record in build_zone(domain, records).records:
+        ttl = "" if record.type == "SOA" else f"{record.ttl} "
+        lines.append(f"{record.name}. {ttl}IN {record.type} {record.data}")
     return "\n".join(lines) + "\n"
 
 
@@ -51,7 +54,8 @@ def _data(record: DomainRecord, domain: Domain) -> str:
     host = f"{domain.id}." if record.data == "@" else f"{record.data}."
     match record.type:
         case "SOA":
-            return f"{NAMESERVERS[0]}. hostmaster.{domain.id}. {domain.serial} 10800 3600 604800 {record.data}"
+            names = f"{NAMESERVERS[0]}. hostmaster.{domain.id}."
+            return f"{names} {domain.serial} 10800 3600 604800 {record.data}"
         case "CNAME" | "NS":
             return host
         case "MX":
@@ -68,24 +72,24 @@ def _data(record: DomainRecord, domain: Domain) -> str:
 
 
 def _strings(text: str) -> Iterable[bytes]:
-    """What a TXT record holds: a text in quotes is one string a pair of them, any other is cut where a string is full."""
-    written = (
+    """Split the data of a TXT record into its strings.
+
+    Each pair of quotes is one string. A longer string is cut into parts of the maximal length.
+    """
+    quoted = (
         [match[1] for match in _QUOTED.finditer(text)] if _ALL_QUOTED.fullmatch(text) else [None]
     )
-    for one in written:
-        whole = text.encode() if one is None else re.sub(r"\\(.)", r"\1", one).encode()
+    for part in quoted:
+        content = text.encode() if part is None else re.sub(r"\\(.)", r"\1", part).encode()
         yield from (
-            whole[start : start + STRING_BYTES] for start in range(0, len(whole) or 1, STRING_BYTES)
+            content[start : start + MAX_TXT_STRING_BYTES]
+            for start in range(0, len(content) or 1, MAX_TXT_STRING_BYTES)
         )
 
 
 def _quoted(value: bytes) -> str:
-    """As a zone file writes a string, so that nothing in it can end it."""
-    return (
-        '"'
-        + "".join(
-            chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}"
-            for byte in value
-        )
-        + '"'
+    """Return a string as a zone file has it, with everything escaped that could end it."""
+    characters = (
+        chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}" for byte in value
     )
+    return f'"{"".join(characters)}"'

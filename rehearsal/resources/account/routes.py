@@ -4,14 +4,14 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.catalog import account as catalog
 
 router = APIRouter()
 
 
 @router.get("/v2/account")
-async def get_account(cloud: TheCloud) -> dict[str, Any]:
+async def get_account(cloud: CurrentCloud) -> dict[str, Any]:
     account, owner = cloud.account, cloud.account.uuid(cloud.config)
     return {
         "account": {

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from rehearsal.api import schemas
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import not_found
 from rehearsal.state.records import Action
@@ -14,13 +14,13 @@ router = APIRouter()
 
 
 @router.get("/v2/actions")
-async def list_actions(cloud: TheCloud, page: Paging) -> dict[str, Any]:
-    return page.of("actions", cloud.store.all(Action)[::-1], schemas.Action.of)
+async def list_actions(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
+    return page.response("actions", cloud.store.all(Action)[::-1], schemas.Action.from_record)
 
 
 @router.get("/v2/actions/{action_id}")
-async def get_action(action_id: int, cloud: TheCloud) -> dict[str, Any]:
+async def get_action(action_id: int, cloud: CurrentCloud) -> dict[str, Any]:
     action = cloud.store.get(Action, action_id)
     if action is None:
         raise not_found()
-    return {"action": schemas.Action.of(action)}
+    return {"action": schemas.Action.from_record(action)}

@@ -30,5 +30,5 @@ class Certificate(BaseModel):
     type: str
 
     @classmethod
-    def of(cls, certificate: records.Certificate) -> "Certificate":
+    def from_record(cls, certificate: records.Certificate) -> "Certificate":
         return cls(**certificate.model_dump())

@@ -11,11 +11,11 @@ from rehearsal.api import certificate_authority
 from rehearsal.api.cloud import Cloud
 from rehearsal.clock import now
 from rehearsal.errors import forbidden, not_found, unprocessable
-from rehearsal.resources.certificates import uploaded
+from rehearsal.resources.certificates import custom_certificate
 from rehearsal.resources.certificates.schemas import CertificateCreate
 from rehearsal.state import certificate_files, states
 from rehearsal.state.domains import Domain
-from rehearsal.state.records import Balancer, Certificate
+from rehearsal.state.records import Certificate, LoadBalancer
 
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(\*\.)?({_LABEL}\.)+{_LABEL}")
@@ -31,7 +31,7 @@ def named(cloud: Cloud, name: str) -> list[Certificate]:
     ]
 
 
-def find(cloud: Cloud, id: str) -> Certificate:
+def get(cloud: Cloud, id: str) -> Certificate:
     """Raises: ApiError 404"""
     found = cloud.store.get(Certificate, id)
     if found is None:
@@ -45,29 +45,33 @@ def create(cloud: Cloud, body: CertificateCreate) -> Certificate:
         raise unprocessable("name is not unique")
     if body.type == "lets_encrypt" or (body.type == "" and body.dns_names):
         return _issue(cloud, body)
-    leaf, pem = uploaded.check(body.private_key, body.leaf_certificate, body.certificate_chain)
-    return _keep(cloud, _record(body, "custom", leaf, uploaded.names(leaf)), pem)
+    leaf, pem = custom_certificate.check(
+        body.private_key, body.leaf_certificate, body.certificate_chain
+    )
+    return _keep(cloud, _record(body, "custom", leaf, custom_certificate.names(leaf)), pem)
 
 
 async def delete(cloud: Cloud, certificate: Certificate) -> None:
     """Raises: ApiError 403 for one that is in use."""
-    if any(certificate.id in balancer.certificates for balancer in cloud.store.all(Balancer)):
+    if any(
+        certificate.id in balancer.certificate_ids for balancer in cloud.store.all(LoadBalancer)
+    ):
         used = f"The certificate {certificate.name} is being used by one or more load balancers."
         raise forbidden(f"{used} Make sure the certificate is not in use before deleting it.")
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(certificate)
     try:
         await (
             cloud.network.reconcile()
         )  # a balancer that is just changing may still be reading the file
     finally:
-        certificate_files.drop(cloud.config, certificate.id)
+        certificate_files.delete(cloud.config, certificate.id)
 
 
 def resume(cloud: Cloud) -> None:
     """After a start of the API: prove those that were still pending, and remove what no account has."""
-    certificate_files.drop_others(
-        cloud.config, {str(certificate.id) for certificate in cloud.store.everywhere(Certificate)}
+    certificate_files.delete_others(
+        cloud.config, {str(certificate.id) for certificate in cloud.store.all_accounts(Certificate)}
     )
     for certificate in cloud.store.all(Certificate):
         if certificate.state is states.CertificateState.PENDING:
@@ -118,11 +122,11 @@ async def _prove(cloud: Cloud, certificate: Certificate) -> None:
     if cloud.store.get(Certificate, certificate.id) is None:
         return
     step = (
-        states.PROVEN
+        states.VERIFY
         if all(_is_ours(cloud, name) for name in certificate.dns_names)
-        else states.NOT_PROVEN
+        else states.FAIL_VERIFICATION
     )
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(certificate.model_copy(update={"state": step(certificate.state)}))
 
 
@@ -147,11 +151,11 @@ def _record(
 
 def _keep(cloud: Cloud, certificate: Certificate, pem: bytes) -> Certificate:
     """The file first: of a certificate that was acknowledged there is one."""
-    certificate_files.keep(cloud.config, certificate.id, pem)
+    certificate_files.write(cloud.config, certificate.id, pem)
     try:
-        with cloud.store.write():
+        with cloud.store.transaction():
             cloud.store.put(certificate)
     except BaseException:
-        certificate_files.drop(cloud.config, certificate.id)
+        certificate_files.delete(cloud.config, certificate.id)
         raise
     return certificate

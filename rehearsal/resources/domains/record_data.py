@@ -77,7 +77,7 @@ def written(record: DomainRecord) -> dict[str, Any]:
 def ttl(wanted: int | None) -> int:
     """Raises: ApiError 422"""
     if wanted is None:
-        return zones.TTL
+        return zones.DEFAULT_TTL_S
     if wanted < SHORTEST_TTL:
         raise unprocessable(f"record ttl must be greater than {SHORTEST_TTL}")
     if wanted > LONGEST_TTL:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from rehearsal.api.cloud import Cloud, TheCloud
+from rehearsal.api.cloud import Cloud, CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.resources.domains import service
 from rehearsal.resources.domains.schemas import (
@@ -21,58 +21,62 @@ router = APIRouter(prefix="/v2/domains")
 
 
 @router.get("")
-async def list_domains(cloud: TheCloud, page: Paging) -> dict[str, Any]:
-    own = zones.by_domain(cloud.store.all(domains.DomainRecord))
-    return page.of(
-        "domains", cloud.store.all(domains.Domain), lambda domain: Domain.of(domain, own[domain.id])
+async def list_domains(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
+    own = zones.group_by_domain(cloud.store.all(domains.DomainRecord))
+    return page.response(
+        "domains",
+        cloud.store.all(domains.Domain),
+        lambda domain: Domain.from_record(domain, own[domain.id]),
     )
 
 
 @router.post("", status_code=201)
-async def create_domain(body: DomainCreate, cloud: TheCloud) -> dict[str, Any]:
+async def create_domain(body: DomainCreate, cloud: CurrentCloud) -> dict[str, Any]:
     """As in the API, the zone file is not yet told."""
     made = _shape(cloud, await service.create(cloud, body))
     return {"domain": made.model_copy(update={"zone_file": None})}
 
 
 @router.get("/{domain_name}")
-async def get_domain(domain_name: str, cloud: TheCloud) -> dict[str, Any]:
-    return {"domain": _shape(cloud, service.find(cloud, domain_name))}
+async def get_domain(domain_name: str, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"domain": _shape(cloud, service.get(cloud, domain_name))}
 
 
 @router.delete("/{domain_name}", status_code=204)
-async def delete_domain(domain_name: str, cloud: TheCloud) -> None:
-    await service.delete(cloud, service.find(cloud, domain_name))
+async def delete_domain(domain_name: str, cloud: CurrentCloud) -> None:
+    await service.delete(cloud, service.get(cloud, domain_name))
 
 
 @router.get("/{domain_name}/records")
 async def list_records(
     domain_name: str,
-    cloud: TheCloud,
+    cloud: CurrentCloud,
     page: Paging,
     name: str = "",
     type: domains.RecordType | Literal[""] = "",
 ) -> dict[str, Any]:
-    domain = service.find(cloud, domain_name)
-    return page.of(
-        "domain_records", service.records_like(cloud, domain, name, type), DomainRecord.of
+    domain = service.get(cloud, domain_name)
+    return page.response(
+        "domain_records", service.records_like(cloud, domain, name, type), DomainRecord.from_record
     )
 
 
 @router.post("/{domain_name}/records", status_code=201)
-async def create_record(domain_name: str, body: RecordCreate, cloud: TheCloud) -> dict[str, Any]:
+async def create_record(
+    domain_name: str, body: RecordCreate, cloud: CurrentCloud
+) -> dict[str, Any]:
     return {
-        "domain_record": DomainRecord.of(
-            await service.add(cloud, service.find(cloud, domain_name), body)
+        "domain_record": DomainRecord.from_record(
+            await service.add(cloud, service.get(cloud, domain_name), body)
         )
     }
 
 
 @router.get("/{domain_name}/records/{record_id}")
-async def get_record(domain_name: str, record_id: int, cloud: TheCloud) -> dict[str, Any]:
+async def get_record(domain_name: str, record_id: int, cloud: CurrentCloud) -> dict[str, Any]:
     return {
-        "domain_record": DomainRecord.of(
-            service.record(cloud, service.find(cloud, domain_name), record_id)
+        "domain_record": DomainRecord.from_record(
+            service.record(cloud, service.get(cloud, domain_name), record_id)
         )
     }
 
@@ -80,18 +84,18 @@ async def get_record(domain_name: str, record_id: int, cloud: TheCloud) -> dict[
 @router.put("/{domain_name}/records/{record_id}")
 @router.patch("/{domain_name}/records/{record_id}")
 async def change_record(
-    domain_name: str, record_id: int, body: RecordUpdate, cloud: TheCloud
+    domain_name: str, record_id: int, body: RecordUpdate, cloud: CurrentCloud
 ) -> dict[str, Any]:
-    domain = service.find(cloud, domain_name)
+    domain = service.get(cloud, domain_name)
     changed = await service.change(cloud, domain, service.record(cloud, domain, record_id), body)
-    return {"domain_record": DomainRecord.of(changed)}
+    return {"domain_record": DomainRecord.from_record(changed)}
 
 
 @router.delete("/{domain_name}/records/{record_id}", status_code=204)
-async def delete_record(domain_name: str, record_id: int, cloud: TheCloud) -> None:
-    domain = service.find(cloud, domain_name)
+async def delete_record(domain_name: str, record_id: int, cloud: CurrentCloud) -> None:
+    domain = service.get(cloud, domain_name)
     await service.remove(cloud, domain, service.record(cloud, domain, record_id))
 
 
 def _shape(cloud: Cloud, domain: domains.Domain) -> Domain:
-    return Domain.of(domain, service.records(cloud, domain))
+    return Domain.from_record(domain, service.records(cloud, domain))

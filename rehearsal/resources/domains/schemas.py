@@ -36,9 +36,9 @@ class Domain(BaseModel):
     zone_file: str | None
 
     @classmethod
-    def of(cls, domain: domains.Domain, own: list[domains.DomainRecord]) -> "Domain":
+    def from_record(cls, domain: domains.Domain, own: list[domains.DomainRecord]) -> "Domain":
         ttl = next(record.ttl for record in own if record.type == "SOA")
-        return cls(name=domain.id, ttl=ttl, zone_file=zones.zone_file(domain, own))
+        return cls(name=domain.id, ttl=ttl, zone_file=zones.build_zone_file(domain, own))
 
 
 class DomainRecord(BaseModel):
@@ -54,5 +54,5 @@ class DomainRecord(BaseModel):
     tag: str | None
 
     @classmethod
-    def of(cls, record: domains.DomainRecord) -> "DomainRecord":
+    def from_record(cls, record: domains.DomainRecord) -> "DomainRecord":
         return cls(**record.model_dump(exclude={"domain"}))

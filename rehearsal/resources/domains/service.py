@@ -7,7 +7,7 @@ from rehearsal.api.cloud import Cloud
 from rehearsal.errors import not_found, unprocessable
 from rehearsal.resources.domains import record_data
 from rehearsal.resources.domains.schemas import DomainCreate, RecordCreate, RecordUpdate
-from rehearsal.state import ownership
+from rehearsal.state import project_assignment
 from rehearsal.state.domains import Domain, DomainRecord, RecordType
 from rehearsal.topology import zones
 from rehearsal.topology.protocol import MachineError
@@ -15,7 +15,7 @@ from rehearsal.topology.protocol import MachineError
 FIRST_ID = 1_700_000_001
 
 
-def find(cloud: Cloud, name: str) -> Domain:
+def get(cloud: Cloud, name: str) -> Domain:
     """In any case of its letters.
 
     Raises:
@@ -65,10 +65,17 @@ async def create(cloud: Cloud, body: DomainCreate) -> Domain:
     if _is_taken(cloud, name):
         raise unprocessable(f"domain '{name}': name already exists")
     domain = Domain(id=name, serial=int(time.time()))
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(domain)
-        ownership.assign(cloud.store, domain.urn, ownership.default_project(cloud.store))
-        _put_new(cloud, domain, "SOA", {"name": "@", "data": str(zones.TTL), "ttl": zones.TTL})
+        project_assignment.assign(
+            cloud.store, domain.urn, project_assignment.ensure_default_project(cloud.store)
+        )
+        _put_new(
+            cloud,
+            domain,
+            "SOA",
+            {"name": "@", "data": str(zones.DEFAULT_TTL_S), "ttl": zones.DEFAULT_TTL_S},
+        )
         for type, fields in checked:
             _put_new(cloud, domain, type, fields)
     try:
@@ -90,13 +97,13 @@ async def add(cloud: Cloud, domain: Domain, body: RecordCreate) -> DomainRecord:
         raise unprocessable("A domain has one SOA record")
     fields = record_data.content(domain.id, body.type, body.model_dump(exclude_unset=True))
     _check_alone(cloud, domain, body.type, fields["name"], None)
-    with cloud.store.write():
+    with cloud.store.transaction():
         made = _put_new(cloud, domain, body.type, fields)
         _agree(cloud, domain, made)
     try:
         await cloud.network.reconcile()
     except MachineError:
-        with cloud.store.write():
+        with cloud.store.transaction():
             cloud.store.delete(made)
         raise
     return made
@@ -128,7 +135,7 @@ async def change(
         fields = record_data.content(domain.id, former.type, record_data.written(former) | wanted)
         _check_alone(cloud, domain, former.type, fields["name"], former.id)
     changed = former.model_copy(update=fields)
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(changed)
         _agree(cloud, domain, changed)
     await cloud.network.reconcile()
@@ -139,7 +146,7 @@ async def remove(cloud: Cloud, domain: Domain, record: DomainRecord) -> None:
     """Raises: ApiError 422 for an SOA."""
     if record.type == "SOA":
         raise unprocessable("SOA records cannot be deleted")
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(record)
         _touch(cloud, domain)
     await cloud.network.reconcile()
@@ -150,7 +157,7 @@ def _is_taken(cloud: Cloud, name: str) -> bool:
 
     A domain has what is below it as well: who had a part of another account's would answer for it and get certificates.
     """
-    others = {domain.id for domain in cloud.store.everywhere(Domain)} - {
+    others = {domain.id for domain in cloud.store.all_accounts(Domain)} - {
         domain.id for domain in cloud.store.all(Domain)
     }
     return (
@@ -186,7 +193,7 @@ def _agree(cloud: Cloud, domain: Domain, last: DomainRecord) -> None:
 
 
 def _touch(cloud: Cloud, domain: Domain) -> None:
-    present = find(cloud, domain.id)
+    present = get(cloud, domain.id)
     cloud.store.put(
         present.model_copy(update={"serial": max(int(time.time()), present.serial + 1)})
     )
@@ -201,8 +208,8 @@ def _check_alone(
 
 
 def _forget(cloud: Cloud, domain: Domain) -> None:
-    with cloud.store.write():
+    with cloud.store.transaction():
         for record in records(cloud, domain):
             cloud.store.delete(record)
-        ownership.release(cloud.store, domain.urn)
+        project_assignment.unassign(cloud.store, domain.urn)
         cloud.store.delete(domain)

@@ -7,8 +7,8 @@ from rehearsal.api.cloud import Cloud
 from rehearsal.api.worker import Commit, Handler, droplet_of_action
 from rehearsal.state import lookup
 from rehearsal.state.records import Action, BackupPolicy, Droplet, Image
-from rehearsal.state.states import POWER_OFF, POWER_ON, REBUILT, ImageStatus
-from rehearsal.topology.network_state import machine_spec
+from rehearsal.state.states import POWER_OFF, POWER_ON, REBUILD, ImageStatus
+from rehearsal.topology.network_state import build_machine_spec
 from rehearsal.topology.protocol import MachineError
 
 GIB = 1024**3
@@ -40,12 +40,14 @@ def _doing(cloud: Cloud, step: Step) -> Callable[[Action], Awaitable[Commit]]:
 
 def _unlock(cloud: Cloud, action: Action, changes: Changes) -> None:
     cloud.store.put(
-        droplet_of_action(cloud.store, action).model_copy(update={**changes, "pending": None})
+        droplet_of_action(cloud.store, action).model_copy(
+            update={**changes, "pending_action_id": None}
+        )
     )
 
 
 async def _power_on(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    await cloud.machines.power_on(build_machine_spec(cloud.store, cloud.config, droplet))
     return {"status": POWER_ON(droplet.status)}
 
 
@@ -65,13 +67,13 @@ async def _reboot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
         await cloud.machines.shutdown(droplet.id)
     except MachineError:
         await cloud.machines.power_off(droplet.id)
-    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    await cloud.machines.power_on(build_machine_spec(cloud.store, cloud.config, droplet))
     return {}
 
 
 async def _power_cycle(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     await cloud.machines.power_off(droplet.id)
-    await cloud.machines.power_on(machine_spec(cloud.store, cloud.config, droplet))
+    await cloud.machines.power_on(build_machine_spec(cloud.store, cloud.config, droplet))
     return {}
 
 
@@ -92,7 +94,7 @@ def _keep(cloud: Cloud, action: Action, size: int) -> None:
         name=action.arguments["name"],
         type="snapshot",
         distribution=droplet.image.distribution,
-        public=False,
+        is_public=False,
         regions=[droplet.region],
         created_at=action.started_at,
         min_disk_size=droplet.disk,
@@ -106,25 +108,25 @@ def _keep(cloud: Cloud, action: Action, size: int) -> None:
 
 
 async def _rebuild(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    image = lookup.image(cloud.store, action.arguments["image_id"])
+    image = lookup.find_image(cloud.store, action.arguments["image_id"])
     if image is None:
         raise MachineError("the image was deleted meanwhile")
     rebuilt = droplet.model_copy(update={"image": image})
-    await cloud.machines.rebuild(machine_spec(cloud.store, cloud.config, rebuilt))
-    return {"image": image, "status": REBUILT(droplet.status)}
+    await cloud.machines.rebuild(build_machine_spec(cloud.store, cloud.config, rebuilt))
+    return {"image": image, "status": REBUILD(droplet.status)}
 
 
 async def _resize(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     changes = {"size": action.arguments["size"], "disk": action.arguments["disk"]}
     await cloud.machines.resize(
-        machine_spec(cloud.store, cloud.config, droplet.model_copy(update=changes))
+        build_machine_spec(cloud.store, cloud.config, droplet.model_copy(update=changes))
     )
     return changes
 
 
 async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     """At once, so that names in the network follow before the action is completed."""
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(droplet.model_copy(update={"name": action.arguments["name"]}))
     await cloud.network.reconcile()
     return {}

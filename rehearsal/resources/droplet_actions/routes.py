@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from rehearsal.api import schemas
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import not_found
 from rehearsal.resources.droplet_actions import service
@@ -18,39 +18,40 @@ router = APIRouter(prefix="/v2/droplets")
 
 @router.post("/actions", status_code=201)
 async def act_tagged(
-    body: DropletAction, tag_name: Annotated[str, Query(min_length=1)], cloud: TheCloud
+    body: DropletAction, tag_name: Annotated[str, Query(min_length=1)], cloud: CurrentCloud
 ) -> dict[str, Any]:
     return {
         "actions": [
-            schemas.Action.of(action) for action in service.begin_tagged(cloud, tag_name, body)
+            schemas.Action.from_record(action)
+            for action in service.begin_tagged(cloud, tag_name, body)
         ]
     }
 
 
 @router.get("/{droplet_id}/actions")
-async def list_actions(droplet_id: int, cloud: TheCloud, page: Paging) -> dict[str, Any]:
-    lookup.droplet(cloud.store, droplet_id)
+async def list_actions(droplet_id: int, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
+    lookup.get_droplet(cloud.store, droplet_id)
     found = [
         action
         for action in cloud.store.all(Action)
         if action.resource_type == "droplet" and action.resource_id == droplet_id
     ]
-    return page.of("actions", found[::-1], schemas.Action.of)
+    return page.response("actions", found[::-1], schemas.Action.from_record)
 
 
 @router.post("/{droplet_id}/actions", status_code=201)
-async def act(droplet_id: int, body: DropletAction, cloud: TheCloud) -> dict[str, Any]:
+async def act(droplet_id: int, body: DropletAction, cloud: CurrentCloud) -> dict[str, Any]:
     return {
-        "action": schemas.Action.of(
-            service.begin(cloud, lookup.droplet(cloud.store, droplet_id), body)
+        "action": schemas.Action.from_record(
+            service.begin(cloud, lookup.get_droplet(cloud.store, droplet_id), body)
         )
     }
 
 
 @router.get("/{droplet_id}/actions/{action_id}")
-async def get_action(droplet_id: int, action_id: int, cloud: TheCloud) -> dict[str, Any]:
-    lookup.droplet(cloud.store, droplet_id)
+async def get_action(droplet_id: int, action_id: int, cloud: CurrentCloud) -> dict[str, Any]:
+    lookup.get_droplet(cloud.store, droplet_id)
     action = cloud.store.get(Action, action_id)
     if action is None or (action.resource_type, action.resource_id) != ("droplet", droplet_id):
         raise not_found()
-    return {"action": schemas.Action.of(action)}
+    return {"action": schemas.Action.from_record(action)}

@@ -35,19 +35,19 @@ def begin(cloud: Cloud, droplet: Droplet, body: DropletAction) -> Action:
     Raises:
         ApiError: 422 if the droplet is locked, in the wrong state, or the arguments are wrong.
     """
-    if droplet.pending is not None:
+    if droplet.pending_action_id is not None:
         raise unprocessable("Droplet already has a pending event.")
     if body.type in _NEED_POWER and droplet.status is DropletStatus.OFF:
         raise unprocessable("Droplet is already powered off.")
     find_arguments = _ARGUMENTS.get(body.type)
     arguments = find_arguments(cloud, droplet, body) if find_arguments else {}
-    with cloud.store.write():
+    with cloud.store.transaction():
         if body.type == "snapshot":
             arguments["image_id"] = cloud.store.next_id("image", FIRST_SNAPSHOT_ID)
         action = create_action(
             cloud.store, "droplet", body.type, droplet.id, droplet.region, arguments
         )
-        cloud.store.put(droplet.model_copy(update={"pending": action.id}))
+        cloud.store.put(droplet.model_copy(update={"pending_action_id": action.id}))
     cloud.worker.start(action)
     return action
 
@@ -62,7 +62,7 @@ def begin_tagged(cloud: Cloud, tag: str, body: DropletAction) -> list[Action]:
         raise unprocessable(f"{body.type} cannot be asked of droplets by tag.")
     actions = []
     refusals: list[ApiError] = []
-    for droplet in lookup.droplets_tagged(cloud.store, tag):
+    for droplet in lookup.list_tagged_droplets(cloud.store, tag):
         try:
             actions.append(begin(cloud, droplet, body))
         except ApiError as refusal:
@@ -77,7 +77,7 @@ def _snapshot(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, 
 
 
 def _rebuild(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    image = lookup.image(cloud.store, body.image) if body.image else None
+    image = lookup.find_image(cloud.store, body.image) if body.image else None
     if image is None or droplet.region not in image.regions:
         raise unprocessable("You specified an invalid image for Droplet rebuild.")
     return _fitting(droplet, image)
@@ -85,7 +85,7 @@ def _rebuild(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, A
 
 def _restore(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
     """The droplet's own snapshots stand in for its backups, of which there are none."""
-    image = lookup.image(cloud.store, body.image) if isinstance(body.image, int) else None
+    image = lookup.find_image(cloud.store, body.image) if isinstance(body.image, int) else None
     if image is None or image.droplet_id != droplet.id or droplet.region not in image.regions:
         raise unprocessable("You specified an invalid image for Droplet restore.")
     return _fitting(droplet, image)
@@ -102,7 +102,7 @@ def _fitting(droplet: Droplet, image: Image) -> dict[str, Any]:
 def _resize(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
     if droplet.status is DropletStatus.ACTIVE:
         raise unprocessable("Droplet is currently on. Please power it off to run this event.")
-    size = lookup.size(body.size)
+    size = lookup.find_size(body.size)
     if size is None or droplet.region not in size.regions:
         raise unprocessable("You specified an invalid size for Droplet resize.")
     if size.disk < droplet.disk:
@@ -118,7 +118,7 @@ def _rename(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, An
 
 
 def _backups(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    return {"policy": (body.backup_policy or BackupPolicy()).record().model_dump()}
+    return {"policy": (body.backup_policy or BackupPolicy()).to_record().model_dump()}
 
 
 def _backup_policy(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:

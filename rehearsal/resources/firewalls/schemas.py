@@ -1,4 +1,4 @@
-"""Firewalls on the wire."""
+"""Request and response bodies of firewalls."""
 
 import re
 from ipaddress import ip_network
@@ -7,15 +7,15 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, model_validator
 
 from rehearsal.api.schemas import Body
-from rehearsal.state import records
+from rehearsal.state import firewalls
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9.-]+$")]
 LAST_PORT = 65535
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
-def _network(text: str) -> str:
-    """Without the zone that an IPv6 address may name: it would be one of the host's interfaces."""
+def _check_network(text: str) -> str:
+    """Check an address or network. An IPv6 zone is refused: it names an interface of the host."""
     try:
         ip_network(text, strict=False)
         if "%" in text:
@@ -25,11 +25,11 @@ def _network(text: str) -> str:
     return text
 
 
-Address = Annotated[str, AfterValidator(_network)]
+Address = Annotated[str, AfterValidator(_check_network)]
 
 
 class Target(Body):
-    """``firewall_rule_target``: sources of an inbound rule, destinations of an outbound one."""
+    """``firewall_rule_target`` of the API: the sources or destinations of a rule."""
 
     addresses: list[Address] = Field(default_factory=list)
     droplet_ids: list[int] = Field(default_factory=list)
@@ -38,7 +38,7 @@ class Target(Body):
     tags: list[str] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _without_kubernetes(self) -> "Target":
+    def _refuse_kubernetes(self) -> "Target":
         if self.kubernetes_ids:
             raise ValueError("the rehearsal cloud has no Kubernetes clusters")
         return self
@@ -49,8 +49,8 @@ class _Rule(Body):
     ports: str = ""
 
     @model_validator(mode="after")
-    def _plain_ports(self) -> "_Rule":
-        """``all`` and whatever ICMP was given become ``0``, as the API answers them."""
+    def _normalize_ports(self) -> "_Rule":
+        """Return all ports, and any ports of ICMP, as ``0``, like the real API."""
         if self.protocol == "icmp" or self.ports in ("all", "0", "1-65535"):
             self.ports = "0"
         elif not self.ports:
@@ -71,14 +71,14 @@ class _Rule(Body):
 class InboundRule(_Rule):
     sources: Target
 
-    def record(self) -> records.FirewallRule:
+    def to_record(self) -> firewalls.FirewallRule:
         return _record(self, self.sources)
 
 
 class OutboundRule(_Rule):
     destinations: Target
 
-    def record(self) -> records.FirewallRule:
+    def to_record(self) -> firewalls.FirewallRule:
         return _record(self, self.destinations)
 
 
@@ -87,14 +87,14 @@ class Rules(Body):
     outbound_rules: list[OutboundRule] = Field(default_factory=list)
 
     @model_validator(mode="after")
-    def _some(self) -> "Rules":
+    def _require_rules(self) -> "Rules":
         if not self.inbound_rules and not self.outbound_rules:
             raise ValueError("at least one of inbound_rules and outbound_rules is needed")
         return self
 
 
 class FirewallWrite(Rules):
-    """The body of a creation, and of a full update."""
+    """The body of a request that creates or replaces a firewall."""
 
     name: Name
     droplet_ids: list[int] = Field(default_factory=list)
@@ -121,30 +121,30 @@ class Firewall(BaseModel):
     tags: list[str]
 
     @classmethod
-    def of(cls, firewall: records.Firewall) -> "Firewall":
+    def from_record(cls, firewall: firewalls.Firewall) -> "Firewall":
         return cls(
             id=firewall.id,
             name=firewall.name,
             created_at=firewall.created_at,
-            inbound_rules=[_wire(rule, "sources") for rule in firewall.inbound],
-            outbound_rules=[_wire(rule, "destinations") for rule in firewall.outbound],
+            inbound_rules=[_to_json(rule, "sources") for rule in firewall.inbound],
+            outbound_rules=[_to_json(rule, "destinations") for rule in firewall.outbound],
             droplet_ids=firewall.droplet_ids,
             tags=firewall.tags,
         )
 
 
-def _record(rule: _Rule, target: Target) -> records.FirewallRule:
-    peers = records.Peers(
+def _record(rule: _Rule, target: Target) -> firewalls.FirewallRule:
+    peers = firewalls.Peers(
         addresses=target.addresses,
         droplet_ids=target.droplet_ids,
         load_balancer_uids=target.load_balancer_uids,
         tags=target.tags,
     )
-    return records.FirewallRule(protocol=rule.protocol, ports=rule.ports, peers=peers)
+    return firewalls.FirewallRule(protocol=rule.protocol, ports=rule.ports, peers=peers)
 
 
-def _wire(rule: records.FirewallRule, side: str) -> dict[str, Any]:
-    """Peers that a rule has none of are left out; ``sources`` and ``destinations`` never are."""
+def _to_json(rule: firewalls.FirewallRule, side: str) -> dict[str, Any]:
+    """Return a rule of the API. Empty peers are omitted; the key ``side`` is not."""
     return {
         "protocol": rule.protocol,
         "ports": rule.ports,

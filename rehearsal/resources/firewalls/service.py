@@ -1,7 +1,5 @@
-"""Firewalls: what they may name, and their parts that can be changed one by one."""
+"""Firewalls: what a firewall may refer to, its limits, and changes to its parts."""
 
-from collections.abc import Iterable
-from typing import TypeVar
 from uuid import uuid4
 
 from rehearsal.api.cloud import Cloud
@@ -9,17 +7,20 @@ from rehearsal.clock import now
 from rehearsal.errors import conflict, not_found, unprocessable
 from rehearsal.resources.firewalls.schemas import FirewallWrite, Rules
 from rehearsal.state import lookup, tagging
-from rehearsal.state.records import Balancer, Firewall, FirewallRule
+from rehearsal.state.firewalls import Firewall, FirewallRule, unique
+from rehearsal.state.records import LoadBalancer
 from rehearsal.topology.protocol import MachineError
 
-T = TypeVar("T")
-
-MOST_DROPLETS, MOST_TAGS, MOST_RULES, MOST_ADDRESSES = 10, 5, 50, 1000
-"""Of one firewall, and addresses of one rule; droplets and tags that a rule names are not counted."""
+MAX_DROPLETS, MAX_TAGS, MAX_RULES, MAX_ADDRESSES_PER_RULE = 10, 5, 50, 1000
+"""Droplets and tags in the peers of a rule do not count."""
 
 
-def find(cloud: Cloud, id: str) -> Firewall:
-    """Raises: ApiError 404."""
+def get(cloud: Cloud, id: str) -> Firewall:
+    """Return a firewall.
+
+    Raises:
+        ApiError: 404
+    """
     firewall = cloud.store.get(Firewall, id)
     if firewall is None:
         raise not_found()
@@ -27,160 +28,141 @@ def find(cloud: Cloud, id: str) -> Firewall:
 
 
 async def create(cloud: Cloud, body: FirewallWrite) -> Firewall:
-    """Raises: ApiError 409 for a name in use, 422 for something named that does not exist."""
-    firewall = _from(cloud, body, str(uuid4()), now())
+    """Create a firewall.
+
+    Raises:
+        ApiError: 409 for a name in use, 422 for a resource that does not exist.
+    """
+    firewall = _from_body(cloud, body, str(uuid4()), now())
     try:
         await save(cloud, firewall)
     except MachineError:
-        with cloud.store.write():
+        with cloud.store.transaction():
             cloud.store.delete(firewall)
         raise
     return firewall
 
 
 async def replace(cloud: Cloud, present: Firewall, body: FirewallWrite) -> Firewall:
-    """Raises: as ``create``."""
-    firewall = _from(cloud, body, present.id, present.created_at)
+    """Replace all of a firewall but its id and creation time.
+
+    Raises:
+        ApiError: 409 for a name in use, 422 for a resource that does not exist.
+    """
+    firewall = _from_body(cloud, body, present.id, present.created_at)
     await save(cloud, firewall)
     return firewall
 
 
 async def delete(cloud: Cloud, firewall: Firewall) -> None:
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(firewall)
     await cloud.network.reconcile()
 
 
 async def save(cloud: Cloud, firewall: Firewall) -> None:
-    """Raises: ApiError 422 for more of something than a firewall may have."""
+    """Store a firewall and apply it.
+
+    Raises:
+        ApiError: 422 if a limit is exceeded.
+    """
     rules = firewall.inbound + firewall.outbound
-    _limit("Droplets", len(firewall.droplet_ids), MOST_DROPLETS)
-    _limit("tags", len(firewall.tags), MOST_TAGS)
-    _limit("rules", len(rules), MOST_RULES)
+    _check_limit("Droplets", len(firewall.droplet_ids), MAX_DROPLETS)
+    _check_limit("tags", len(firewall.tags), MAX_TAGS)
+    _check_limit("rules", len(rules), MAX_RULES)
     for rule in rules:
-        _limit("addresses in a rule", len(rule.peers.addresses), MOST_ADDRESSES)
-    with cloud.store.write():
+        _check_limit("addresses in a rule", len(rule.peers.addresses), MAX_ADDRESSES_PER_RULE)
+    with cloud.store.transaction():
         cloud.store.put(firewall)
     await cloud.network.reconcile()
 
 
 async def add_droplets(cloud: Cloud, firewall: Firewall, ids: list[int]) -> None:
     _check_droplets(cloud, ids)
-    await save(
-        cloud, firewall.model_copy(update={"droplet_ids": _union(firewall.droplet_ids, ids)})
-    )
+    await save(cloud, firewall.with_droplets(ids))
 
 
 async def remove_droplets(cloud: Cloud, firewall: Firewall, ids: list[int]) -> None:
-    await save(
-        cloud,
-        firewall.model_copy(
-            update={"droplet_ids": [id for id in firewall.droplet_ids if id not in ids]}
-        ),
-    )
+    await save(cloud, firewall.without_droplets(ids))
 
 
 async def add_tags(cloud: Cloud, firewall: Firewall, tags: list[str]) -> None:
-    await save(
-        cloud, firewall.model_copy(update={"tags": _union(firewall.tags, _tags(cloud, tags))})
-    )
+    await save(cloud, firewall.with_tags(_tag_names(cloud, tags)))
 
 
 async def remove_tags(cloud: Cloud, firewall: Firewall, tags: list[str]) -> None:
-    gone = {tag.lower() for tag in tags}
-    await save(
-        cloud,
-        firewall.model_copy(
-            update={"tags": [tag for tag in firewall.tags if tag.lower() not in gone]}
-        ),
-    )
+    await save(cloud, firewall.without_tags(tags))
 
 
 async def add_rules(cloud: Cloud, firewall: Firewall, body: Rules) -> None:
-    inbound, outbound = _rules(cloud, body)
-    changes = {
-        "inbound": _union(firewall.inbound, inbound),
-        "outbound": _union(firewall.outbound, outbound),
-    }
-    await save(cloud, firewall.model_copy(update=changes))
+    await save(cloud, firewall.with_rules(*_rules(cloud, body)))
 
 
 async def remove_rules(cloud: Cloud, firewall: Firewall, body: Rules) -> None:
-    inbound, outbound = _rules(cloud, body)
-    changes = {
-        "inbound": [rule for rule in firewall.inbound if rule not in inbound],
-        "outbound": [rule for rule in firewall.outbound if rule not in outbound],
-    }
-    if not changes["inbound"] and not changes["outbound"]:
+    """Remove rules from a firewall.
+
+    Raises:
+        ApiError: 422 if no rule would be left.
+    """
+    changed = firewall.without_rules(*_rules(cloud, body))
+    if not changed.inbound and not changed.outbound:
         raise unprocessable("A firewall must have at least one rule.")
-    await save(cloud, firewall.model_copy(update=changes))
+    await save(cloud, changed)
 
 
-def _from(cloud: Cloud, body: FirewallWrite, id: str, created_at: str) -> Firewall:
+def _from_body(cloud: Cloud, body: FirewallWrite, id: str, created_at: str) -> Firewall:
     if any(other.name == body.name and other.id != id for other in cloud.store.all(Firewall)):
         raise conflict("duplicate name")
     inbound, outbound = _rules(cloud, body)
     if not inbound and not outbound:
         raise unprocessable("A firewall must have at least one rule.")
     _check_droplets(cloud, body.droplet_ids)
-    tags = _tags(cloud, body.tags)
-    ids = _union([], body.droplet_ids)
     return Firewall(
         id=id,
         name=body.name,
         created_at=created_at,
         inbound=inbound,
         outbound=outbound,
-        droplet_ids=ids,
-        tags=tags,
+        droplet_ids=unique(body.droplet_ids),
+        tags=_tag_names(cloud, body.tags),
     )
 
 
 def _rules(cloud: Cloud, body: Rules) -> tuple[list[FirewallRule], list[FirewallRule]]:
-    inbound = [_named(cloud, rule.record()) for rule in body.inbound_rules]
-    outbound = [_named(cloud, rule.record()) for rule in body.outbound_rules]
+    inbound = [_checked_rule(cloud, rule.to_record()) for rule in body.inbound_rules]
+    outbound = [_checked_rule(cloud, rule.to_record()) for rule in body.outbound_rules]
     return inbound, outbound
 
 
-def _named(cloud: Cloud, rule: FirewallRule) -> FirewallRule:
-    """The rule, after everything that it names was found."""
+def _checked_rule(cloud: Cloud, rule: FirewallRule) -> FirewallRule:
+    """Return the rule with the stored names of its tags, if all resources in it exist."""
     peers = rule.peers
     _check_droplets(cloud, peers.droplet_ids)
     for id in peers.load_balancer_uids:
-        if cloud.store.get(Balancer, id) is None:
+        if cloud.store.get(LoadBalancer, id) is None:
             raise unprocessable(f"load balancer {id} does not exist")
-    return rule.model_copy(
-        update={"peers": peers.model_copy(update={"tags": _tags(cloud, peers.tags)})}
-    )
+    peers = peers.model_copy(update={"tags": _tag_names(cloud, peers.tags)})
+    return rule.model_copy(update={"peers": peers})
 
 
-def _tags(cloud: Cloud, names: list[str]) -> list[str]:
-    """In the case of their creation; a firewall names only tags that exist."""
-    found = []
+def _tag_names(cloud: Cloud, names: list[str]) -> list[str]:
+    """Return the stored names of tags, which must exist."""
+    stored_names = []
     for name in names:
-        tag = tagging.find(cloud.store, name)
+        tag = tagging.find_tag(cloud.store, name)
         if tag is None:
             raise unprocessable(f"tag {name} does not exist")
-        found.append(tag.name)
-    return _union([], found)
+        stored_names.append(tag.name)
+    return unique(stored_names)
 
 
-def _limit(what: str, count: int, most: int) -> None:
-    if count > most:
-        raise unprocessable(f"A firewall can have up to {most} {what}.")
+def _check_limit(items: str, count: int, limit: int) -> None:
+    if count > limit:
+        raise unprocessable(f"A firewall can have up to {limit} {items}.")
 
 
 def _check_droplets(cloud: Cloud, ids: list[int]) -> None:
-    known = {droplet.id for droplet in lookup.droplets(cloud.store)}
+    existing = {droplet.id for droplet in lookup.list_droplets(cloud.store)}
     for id in ids:
-        if id not in known:
+        if id not in existing:
             raise unprocessable(f"droplet {id} does not exist")
-
-
-def _union(present: list[T], more: Iterable[T]) -> list[T]:
-    """Both, without what would be there twice."""
-    union = list(present)
-    for item in more:
-        if item not in union:
-            union.append(item)
-    return union

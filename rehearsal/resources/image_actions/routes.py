@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from rehearsal.api import schemas
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import not_found
 from rehearsal.resources.image_actions import service
@@ -16,25 +16,29 @@ router = APIRouter(prefix="/v2/images/{image_id}/actions")
 
 
 @router.get("")
-async def list_actions(image_id: int, cloud: TheCloud, page: Paging) -> dict[str, Any]:
-    service.find(cloud, image_id)
+async def list_actions(image_id: int, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
+    service.get(cloud, image_id)
     found = [
         action
         for action in cloud.store.all(Action)
         if action.resource_type == "image" and action.resource_id == image_id
     ]
-    return page.of("actions", found[::-1], schemas.Action.of)
+    return page.response("actions", found[::-1], schemas.Action.from_record)
 
 
 @router.post("", status_code=201)
-async def act(image_id: int, body: ImageAction, cloud: TheCloud) -> dict[str, Any]:
-    return {"action": schemas.Action.of(service.begin(cloud, service.find(cloud, image_id), body))}
+async def act(image_id: int, body: ImageAction, cloud: CurrentCloud) -> dict[str, Any]:
+    return {
+        "action": schemas.Action.from_record(
+            service.begin(cloud, service.get(cloud, image_id), body)
+        )
+    }
 
 
 @router.get("/{action_id}")
-async def get_action(image_id: int, action_id: int, cloud: TheCloud) -> dict[str, Any]:
-    service.find(cloud, image_id)
+async def get_action(image_id: int, action_id: int, cloud: CurrentCloud) -> dict[str, Any]:
+    service.get(cloud, image_id)
     action = cloud.store.get(Action, action_id)
     if action is None or (action.resource_type, action.resource_id) != ("image", image_id):
         raise not_found()
-    return {"action": schemas.Action.of(action)}
+    return {"action": schemas.Action.from_record(action)}

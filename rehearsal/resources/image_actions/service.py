@@ -10,9 +10,9 @@ from rehearsal.state.records import Action, Image
 from rehearsal.topology.protocol import MachineError
 
 
-def find(cloud: Cloud, image_id: int) -> Image:
+def get(cloud: Cloud, image_id: int) -> Image:
     """Raises: ApiError 404."""
-    image = lookup.image(cloud.store, image_id)
+    image = lookup.find_image(cloud.store, image_id)
     if image is None:
         raise not_found()
     return image
@@ -22,13 +22,13 @@ def begin(cloud: Cloud, image: Image, body: ImageAction) -> Action:
     """Raises: ApiError 422 if the image is there already, or there is nothing to convert."""
     if body.type == "convert":
         raise unprocessable("Only a backup can be converted to a snapshot.")
-    if lookup.region(body.region) is None:
+    if lookup.find_region(body.region) is None:
         raise unprocessable("You specified an invalid region for Image transfer.")
     if body.region in image.regions:
         raise unprocessable(f"The image is already available in region {body.region}.")
     if body.region in image_transfer.regions(cloud.store, image):
         raise unprocessable(f"The image is already being transferred to region {body.region}.")
-    with cloud.store.write():
+    with cloud.store.transaction():
         action = create_action(
             cloud.store, "image", "transfer", image.id, image.regions[0], {"region": body.region}
         )
@@ -49,7 +49,7 @@ def register_handlers(cloud: Cloud) -> None:
 
 
 def _arrive(cloud: Cloud, action: Action) -> None:
-    image = lookup.image(cloud.store, action.resource_id)
+    image = lookup.find_image(cloud.store, action.resource_id)
     if image is None:
         raise MachineError("the image was deleted meanwhile")
     regions = dict.fromkeys([*image.regions, action.arguments["region"]])

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from fastapi import APIRouter
 
 from rehearsal.api import schemas
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.resources.images import service
 from rehearsal.resources.images.schemas import ImageUpdate
@@ -15,25 +15,27 @@ router = APIRouter(prefix="/v2/images")
 
 @router.get("")
 async def list_images(
-    cloud: TheCloud,
+    cloud: CurrentCloud,
     page: Paging,
     type: Literal["distribution", "application", ""] = "",
     private: bool = False,
     tag_name: str = "",
 ) -> dict[str, Any]:
-    return page.of("images", service.select(cloud, type, private, tag_name), schemas.Image.of)
+    return page.response(
+        "images", service.select(cloud, type, private, tag_name), schemas.Image.from_record
+    )
 
 
 @router.get("/{reference}")
-async def get_image(reference: str, cloud: TheCloud) -> dict[str, Any]:
-    return {"image": schemas.Image.of(service.find(cloud, reference))}
+async def get_image(reference: str, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"image": schemas.Image.from_record(service.get(cloud, reference))}
 
 
 @router.put("/{image_id}")
-async def update_image(image_id: int, body: ImageUpdate, cloud: TheCloud) -> dict[str, Any]:
-    return {"image": schemas.Image.of(service.update(cloud, str(image_id), body))}
+async def update_image(image_id: int, body: ImageUpdate, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"image": schemas.Image.from_record(service.update(cloud, str(image_id), body))}
 
 
 @router.delete("/{image_id}", status_code=204)
-async def delete_image(image_id: int, cloud: TheCloud) -> None:
+async def delete_image(image_id: int, cloud: CurrentCloud) -> None:
     service.delete(cloud, str(image_id))

@@ -14,24 +14,24 @@ from rehearsal.state.states import ImageStatus
 
 
 def stock_record(image: StockImage) -> Image:
-    return Image(**asdict(image), type="base", public=True, status=ImageStatus.AVAILABLE)
+    return Image(**asdict(image), type="base", is_public=True, status=ImageStatus.AVAILABLE)
 
 
 def add_stock_images(cloud: Cloud) -> None:
     """Put the stock images into a store that lacks them."""
-    with cloud.store.write():
+    with cloud.store.transaction():
         for image in STOCK_IMAGES:
             if cloud.store.get(Image, image.id) is None:
                 cloud.store.put(stock_record(image))
 
 
-def find(cloud: Cloud, reference: str) -> Image:
+def get(cloud: Cloud, reference: str) -> Image:
     """By id or slug.
 
     Raises:
         ApiError: 404
     """
-    image = lookup.image(cloud.store, reference)
+    image = lookup.find_image(cloud.store, reference)
     if image is None:
         raise not_found()
     return image
@@ -43,8 +43,8 @@ def own(cloud: Cloud, reference: str) -> Image:
     Raises:
         ApiError: 404; 403 for a stock image
     """
-    image = find(cloud, reference)
-    if image.public:
+    image = get(cloud, reference)
+    if image.is_public:
         raise forbidden("You are not authorized to perform this operation")
     return image
 
@@ -53,11 +53,11 @@ def select(
     cloud: Cloud, type: Literal["distribution", "application", ""], private: bool, tag: str
 ) -> list[Image]:
     """The images of a kind; of all kinds without any condition."""
-    images = lookup.images(cloud.store)
+    images = lookup.list_images(cloud.store)
     if type:
-        images = [image for image in images if image.public and type == "distribution"]
+        images = [image for image in images if image.is_public and type == "distribution"]
     if private:
-        images = [image for image in images if not image.public]
+        images = [image for image in images if not image.is_public]
     if tag:
         images = [image for image in images if tag.lower() in (own.lower() for own in image.tags)]
     return images
@@ -65,7 +65,7 @@ def select(
 
 def update(cloud: Cloud, reference: str, body: ImageUpdate) -> Image:
     image = own(cloud, reference).model_copy(update=body.model_dump(exclude_none=True))
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(image)
     return image
 

@@ -3,7 +3,7 @@
 import time
 
 from rehearsal.state.domains import Domain, DomainRecord
-from rehearsal.state.records import Balancer, Certificate
+from rehearsal.state.records import Certificate, LoadBalancer
 from rehearsal.state.store import Store
 from rehearsal.topology import zones
 
@@ -11,18 +11,18 @@ ADDRESSES = ("A", "AAAA", "CNAME")
 SEQUENCE = "domain_record"
 
 
-def ensure(store: Store, balancer: Balancer) -> None:
+def ensure(store: Store, balancer: LoadBalancer) -> None:
     """Give each such name that has no address yet the balancer's, unless it was told not to; only in a transaction."""
     if balancer.disable_lets_encrypt_dns_records or balancer.network == "INTERNAL":
         return
-    for id in sorted(balancer.certificates):
+    for id in sorted(balancer.certificate_ids):
         certificate = store.get(Certificate, id)
         if certificate and certificate.type == "lets_encrypt":
             for name in certificate.dns_names:
                 _ensure(store, balancer, name)
 
 
-def _ensure(store: Store, balancer: Balancer, whole: str) -> None:
+def _ensure(store: Store, balancer: LoadBalancer, whole: str) -> None:
     found = [domain for domain in store.all(Domain) if f".{whole}".endswith(f".{domain.id}")]
     if not found:
         return
@@ -40,8 +40,8 @@ def _ensure(store: Store, balancer: Balancer, whole: str) -> None:
             domain=domain.id,
             type="A",
             name=name,
-            data=str(balancer.public),
-            ttl=zones.TTL,
+            data=str(balancer.public_ip),
+            ttl=zones.DEFAULT_TTL_S,
         )
     )
     store.put(domain.model_copy(update={"serial": max(int(time.time()), domain.serial + 1)}))

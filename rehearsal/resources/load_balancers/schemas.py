@@ -88,12 +88,12 @@ def _source(rule: str) -> str:
 Source = Annotated[str, AfterValidator(_source)]
 
 
-class LbFirewall(Body):
+class LoadBalancerFirewall(Body):
     allow: list[Source] = Field(default_factory=list)
     deny: list[Source] = Field(default_factory=list)
 
 
-class BalancerWrite(Body):
+class LoadBalancerWrite(Body):
     """The body of a creation, and of a full update."""
 
     name: Annotated[
@@ -120,7 +120,7 @@ class BalancerWrite(Body):
     project_id: str = ""
     droplet_ids: list[int] = Field(default_factory=list)
     tag: str = ""
-    firewall: LbFirewall = LbFirewall()
+    firewall: LoadBalancerFirewall = LoadBalancerFirewall()
     domains: list[Any] = Field(default_factory=list)
     glb_settings: dict[str, Any] = Field(default_factory=dict)
     target_load_balancer_ids: list[Any] = Field(default_factory=list)
@@ -162,7 +162,7 @@ class LoadBalancer(BaseModel):
     tls_cipher_policy: str
     droplet_ids: list[int]
     tag: str
-    firewall: records.BalancerFirewall
+    firewall: records.LoadBalancerFirewall
     domains: list[Any] = Field(default_factory=list)
     target_load_balancer_ids: list[str] = Field(default_factory=list)
 
@@ -176,12 +176,12 @@ class LoadBalancer(BaseModel):
         )
 
     @classmethod
-    def of(cls, balancer: records.Balancer, targets: list[int]) -> "LoadBalancer":
+    def from_record(cls, balancer: records.LoadBalancer, targets: list[int]) -> "LoadBalancer":
         """``targets`` are the droplets that it forwards to."""
         return cls(
             id=balancer.id,
             name=balancer.name,
-            ip="" if balancer.status == "new" else str(balancer.public),
+            ip="" if balancer.status == "new" else str(balancer.public_ip),
             status=balancer.status,
             created_at=balancer.created_at,
             region=REGIONS[balancer.region],

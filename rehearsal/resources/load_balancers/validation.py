@@ -1,25 +1,30 @@
-"""What a load balancer may be: the documented rules, and what of it the rehearsal cloud leaves out and why."""
+"""Validation of load balancers: rules that span fields, and unsupported values."""
 
 from typing import Any
 
 from rehearsal.errors import unprocessable
 from rehearsal.resources.load_balancers import schemas
-from rehearsal.resources.load_balancers.schemas import SIZES, BalancerWrite
+from rehearsal.resources.load_balancers.schemas import SIZES, LoadBalancerWrite
 from rehearsal.state.records import (
-    BalancerFirewall,
     Certificate,
     ForwardingRule,
     HealthCheck,
+    LoadBalancerFirewall,
     StickySessions,
 )
 from rehearsal.state.states import CertificateState
 from rehearsal.state.store import Store
 
-LEFT_OUT = {
-    "GLOBAL": "the rehearsal cloud has no global load balancers: all of its regions are on one machine",
-    "REGIONAL_NETWORK": "the rehearsal cloud has no network load balancers: its HAProxy answers connections and passes no packets on",
+UNSUPPORTED = {
+    "GLOBAL": (
+        "the rehearsal cloud has no global load balancers: all of its regions are on one machine"
+    ),
+    "REGIONAL_NETWORK": (
+        "the rehearsal cloud has no network load balancers: "
+        "its HAProxy terminates connections and forwards no packets"
+    ),
     "DUALSTACK": "the rehearsal cloud has no IPv6",
-    "udp": "the rehearsal cloud forwards no UDP: its HAProxy cannot",
+    "udp": "the rehearsal cloud forwards no UDP: its HAProxy does not support it",
     "http3": "the rehearsal cloud forwards no HTTP/3: its HAProxy has no QUIC",
 }
 
@@ -27,17 +32,19 @@ WEB = ("http", "https", "http2")
 TLS = ("https", "http2")
 
 
-def of(store: Store, body: BalancerWrite) -> dict[str, Any]:
-    """The fields that a record takes over from a request, after the rules that join several of them.
+def to_record_fields(store: Store, body: LoadBalancerWrite) -> dict[str, Any]:
+    """Check a request, and return the fields that a record takes from it.
 
     Raises:
-        ApiError: 422 for the first thing wrong
+        ApiError: 422 for the first invalid field.
     """
-    for asked in (body.type, body.network_stack):
-        _check_served(asked)
+    for value in (body.type, body.network_stack):
+        _check_supported(value)
     for field in ("domains", "glb_settings", "target_load_balancer_ids"):
         if getattr(body, field):
-            raise unprocessable(f"{field} is of global load balancers only; {LEFT_OUT['GLOBAL']}.")
+            raise unprocessable(
+                f"{field} is of global load balancers only; {UNSUPPORTED['GLOBAL']}."
+            )
     if body.droplet_ids and body.tag:
         raise unprocessable("Only one of droplet_ids and tag can be given.")
     if body.size and body.size_unit is not None and SIZES[body.size] != body.size_unit:
@@ -45,7 +52,7 @@ def of(store: Store, body: BalancerWrite) -> dict[str, Any]:
     return {
         "name": body.name,
         "algorithm": body.algorithm,
-        "forwarding_rules": rules(store, body.forwarding_rules),
+        "forwarding_rules": check_rules(store, body.forwarding_rules),
         "health_check": HealthCheck(**body.health_check.model_dump()),
         "sticky_sessions": StickySessions(**body.sticky_sessions.model_dump()),
         "redirect_http_to_https": body.redirect_http_to_https,
@@ -55,29 +62,34 @@ def of(store: Store, body: BalancerWrite) -> dict[str, Any]:
         "http_idle_timeout_seconds": body.http_idle_timeout_seconds,
         "tls_cipher_policy": body.tls_cipher_policy or "DEFAULT",
         "size_unit": body.size_unit or SIZES[body.size or "lb-small"],
-        "firewall": BalancerFirewall(**body.firewall.model_dump()),
+        "firewall": LoadBalancerFirewall(**body.firewall.model_dump()),
     }
 
 
-def rules(store: Store, wanted: list[schemas.ForwardingRule]) -> list[ForwardingRule]:
-    """Raises: ApiError 422 for none, a port taken twice, or one that cannot be forwarded here."""
-    if not wanted:
-        raise unprocessable("A Load Balancer must have at least one forwarding rule.")
-    ports = [rule.entry_port for rule in wanted]
+def check_rules(store: Store, rules: list[schemas.ForwardingRule]) -> list[ForwardingRule]:
+    """Check forwarding rules, and return their records.
+
+    Raises:
+        ApiError: 422 for an empty list, a port used twice, or an unsupported rule.
+    """
+    if not rules:
+        raise unprocessable("A Load LoadBalancer must have at least one forwarding rule.")
+    ports = [rule.entry_port for rule in rules]
     if len(set(ports)) < len(ports):
         raise unprocessable("Each forwarding rule needs an entry port of its own.")
-    return [_rule(store, rule) for rule in wanted]
+    return [_check_rule(store, rule) for rule in rules]
 
 
-def _rule(store: Store, rule: schemas.ForwardingRule) -> ForwardingRule:
+def _check_rule(store: Store, rule: schemas.ForwardingRule) -> ForwardingRule:
     entry, target = rule.entry_protocol, rule.target_protocol
     for protocol in (entry, target):
-        _check_served(protocol)
+        _check_supported(protocol)
     if rule.certificate_id and rule.tls_passthrough:
         raise unprocessable("Only one of certificate_id and tls_passthrough can be given.")
     if (rule.certificate_id or rule.tls_passthrough) and entry not in TLS:
         raise unprocessable(
-            f"certificate_id and tls_passthrough need the entry protocol https or http2, not {entry}."
+            "certificate_id and tls_passthrough need the entry protocol https or http2, "
+            f"not {entry}."
         )
     if entry in TLS and not (rule.certificate_id or rule.tls_passthrough):
         raise unprocessable(
@@ -85,7 +97,8 @@ def _rule(store: Store, rule: schemas.ForwardingRule) -> ForwardingRule:
         )
     if rule.tls_passthrough and target != entry:
         raise unprocessable(
-            f"TLS that passes through arrives as it came: {entry} needs the target protocol {entry}, not {target}."
+            f"TLS passthrough does not change the protocol: {entry} needs the target protocol "
+            f"{entry}, not {target}."
         )
     if (entry in WEB) != (target in WEB):
         raise unprocessable(f"{entry} cannot be forwarded as {target}.")
@@ -102,6 +115,6 @@ def _check_certificate(store: Store, id: str) -> None:
         raise unprocessable(f"certificate {id} is not verified but {certificate.state}")
 
 
-def _check_served(asked: str) -> None:
-    if asked in LEFT_OUT:
-        raise unprocessable(f"{asked}: {LEFT_OUT[asked]}.")
+def _check_supported(value: str) -> None:
+    if value in UNSUPPORTED:
+        raise unprocessable(f"{value}: {UNSUPPORTED[value]}.")

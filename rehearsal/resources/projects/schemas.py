@@ -87,7 +87,7 @@ class Project(BaseModel):
     updated_at: str
 
     @classmethod
-    def of(cls, project: records.Project, owner: str) -> "Project":
+    def from_record(cls, project: records.Project, owner: str) -> "Project":
         return cls(**project.model_dump(exclude={"resources"}), owner_uuid=owner, owner_id=OWNER_ID)
 
 

@@ -7,9 +7,9 @@ from rehearsal.api.cloud import Cloud
 from rehearsal.clock import now
 from rehearsal.errors import bad_request, conflict, not_found, precondition_failed, unprocessable
 from rehearsal.resources.projects.schemas import ProjectCreate, ProjectReplace, ProjectUpdate
-from rehearsal.state import lookup, ownership
+from rehearsal.state import lookup, project_assignment
 from rehearsal.state.domains import Domain
-from rehearsal.state.records import Balancer, Project, ReservedIp, Vpc
+from rehearsal.state.records import LoadBalancer, Project, ReservedIp, Vpc
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _URN = re.compile(
@@ -17,7 +17,7 @@ _URN = re.compile(
 )
 
 
-def find(cloud: Cloud, id: str) -> Project:
+def get(cloud: Cloud, id: str) -> Project:
     """By id, or the default one by ``default``.
 
     Raises:
@@ -32,8 +32,8 @@ def find(cloud: Cloud, id: str) -> Project:
 
 
 def default(cloud: Cloud) -> Project:
-    with cloud.store.write():
-        return ownership.default_project(cloud.store)
+    with cloud.store.transaction():
+        return project_assignment.ensure_default_project(cloud.store)
 
 
 def create(cloud: Cloud, body: ProjectCreate) -> Project:
@@ -50,8 +50,8 @@ def create(cloud: Cloud, body: ProjectCreate) -> Project:
         created_at=time,
         updated_at=time,
     )
-    with cloud.store.write():
-        ownership.default_project(cloud.store)
+    with cloud.store.transaction():
+        project_assignment.ensure_default_project(cloud.store)
         cloud.store.put(project)
     return project
 
@@ -66,9 +66,9 @@ def change(cloud: Cloud, project: Project, body: ProjectReplace | ProjectUpdate)
     changes = body.model_dump(exclude_none=True, exclude={"is_default"}) | {"updated_at": now()}
     if "environment" in changes:
         changes["environment"] = changes["environment"] or None
-    with store.write():
+    with store.transaction():
         if body.is_default and not project.is_default:
-            former = ownership.default_project(store)
+            former = project_assignment.ensure_default_project(store)
             store.put(former.model_copy(update={"is_default": False}))
             changes["is_default"] = True
         changed = project.model_copy(update=changes)
@@ -84,7 +84,7 @@ def delete(cloud: Cloud, project: Project) -> None:
         raise precondition_failed(
             "cannot delete a project with resources. please move or remove them first."
         )
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(project)
 
 
@@ -107,13 +107,13 @@ def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, s
                     "Cannot move a Reserved IP with an associated Droplet. Please move the Droplet instead."
                 )
     results = []
-    with cloud.store.write():
+    with cloud.store.transaction():
         for urn in urns:
-            holder = ownership.holder(cloud.store, urn)
+            holder = project_assignment.find_project(cloud.store, urn)
             if holder and holder.id == project.id:
                 results.append((urn, holder.resources[urn], "already_assigned"))
             elif _exists(cloud, urn):
-                ownership.assign(cloud.store, urn, project)
+                project_assignment.assign(cloud.store, urn, project)
                 _follow(cloud, urn, project)
                 results.append((urn, now(), "assigned"))
             else:
@@ -126,9 +126,9 @@ def _exists(cloud: Cloud, urn: str) -> bool:
     _, kind, id = urn.split(":", 2)
     match kind:
         case "droplet":
-            return lookup.present_droplet(cloud.store, id) is not None
+            return lookup.find_droplet(cloud.store, id) is not None
         case "loadbalancer":
-            return cloud.store.get(Balancer, id) is not None
+            return cloud.store.get(LoadBalancer, id) is not None
         case "vpc":
             return cloud.store.get(Vpc, id) is not None
         case "floatingip":
@@ -141,12 +141,12 @@ def _exists(cloud: Cloud, urn: str) -> bool:
 
 def _follow(cloud: Cloud, urn: str, project: Project) -> None:
     """A load balancer tells its project itself, too; a droplet takes the reserved IP with it that points to it."""
-    balancer = cloud.store.get(Balancer, urn.removeprefix("do:loadbalancer:"))
+    balancer = cloud.store.get(LoadBalancer, urn.removeprefix("do:loadbalancer:"))
     if balancer:
         cloud.store.put(balancer.model_copy(update={"project_id": project.id}))
     for address in cloud.store.all(ReservedIp):
         if urn == f"do:droplet:{address.droplet_id}":
-            ownership.assign(cloud.store, address.urn, project)
+            project_assignment.assign(cloud.store, address.urn, project)
 
 
 def _check_name(cloud: Cloud, name: str, own: str | None) -> None:

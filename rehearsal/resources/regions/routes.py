@@ -12,4 +12,4 @@ router = APIRouter()
 
 @router.get("/v2/regions")
 async def list_regions(page: Paging) -> dict[str, Any]:
-    return page.of("regions", list(REGIONS.values()), Region.model_dump)
+    return page.response("regions", list(REGIONS.values()), Region.model_dump)

@@ -31,14 +31,14 @@ class ReservedIp(BaseModel):
     project_id: str
 
     @classmethod
-    def of(
+    def from_record(
         cls, address: records.ReservedIp, droplet: Droplet | None, project_id: str
     ) -> "ReservedIp":
         return cls(
             ip=address.id,
             region=REGIONS[address.region],
             droplet=droplet,
-            locked=address.pending is not None,
+            locked=address.pending_action_id is not None,
             project_id=project_id,
         )
 

@@ -8,7 +8,7 @@ from rehearsal.api.worker import Commit, Handler, create_action
 from rehearsal.clock import now
 from rehearsal.errors import unprocessable
 from rehearsal.resources.reserved_ips.schemas import ReservedIpAct, ReservedIpCreate
-from rehearsal.state import addressing, lookup, ownership
+from rehearsal.state import addressing, lookup, project_assignment
 from rehearsal.state.records import Action, Droplet, ReservedIp
 from rehearsal.topology.protocol import MachineError
 
@@ -24,27 +24,29 @@ def create(cloud: Cloud, body: ReservedIpCreate) -> tuple[ReservedIp, Action | N
     store = cloud.store
     droplet = None if body.droplet_id is None else _target(cloud, body.droplet_id)
     region = droplet.region if droplet else body.region
-    if lookup.region(region) is None:
+    if lookup.find_region(region) is None:
         raise unprocessable("You specified an invalid region for reserved IP creation.")
-    project = lookup.named_project(store, body.project_id)
+    project = lookup.resolve_project(store, body.project_id)
     if len(store.all(ReservedIp)) >= cloud.account.reserved_ip_limit:
         raise unprocessable("creating this reserved IP will exceed your reserved IP limit")
-    with store.write():
+    with store.transaction():
         address = ReservedIp(
-            id=str(next(addressing.free_public(store, cloud.config))),
+            id=str(next(addressing.free_public_addresses(store, cloud.config))),
             region=region,
             droplet_id=None,
-            pending=None,
+            pending_action_id=None,
             created_at=now(),
         )
         store.put(address)
-        ownership.assign(store, address.urn, project or ownership.default_project(store))
-        reserved = create_action(store, "reserved_ip", "reserve_ip", address.number, region)
+        project_assignment.assign(
+            store, address.urn, project or project_assignment.ensure_default_project(store)
+        )
+        reserved = create_action(store, "reserved_ip", "reserve_ip", address.resource_id, region)
         action = _promise(cloud, address, "assign_ip", droplet.id) if droplet else None
     cloud.worker.start(reserved)
     if action:
         cloud.worker.start(action)
-    return lookup.reserved_ip(store, address.id), action
+    return lookup.get_reserved_ip(store, address.id), action
 
 
 def begin(cloud: Cloud, address: ReservedIp, body: ReservedIpAct) -> Action:
@@ -66,7 +68,7 @@ def begin(cloud: Cloud, address: ReservedIp, body: ReservedIpAct) -> Action:
         if droplet.region != address.region:
             raise unprocessable("The Droplet must be in the same region as the reserved IP.")
         target = droplet.id
-    with cloud.store.write():
+    with cloud.store.transaction():
         action = _promise(cloud, address, type, target)
     cloud.worker.start(action)
     return action
@@ -79,9 +81,9 @@ async def delete(cloud: Cloud, address: ReservedIp) -> None:
         ApiError: 422 if it is locked.
     """
     _check_unlocked(address)
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(address)
-        ownership.release(cloud.store, address.urn)
+        project_assignment.unassign(cloud.store, address.urn)
     await cloud.network.reconcile()
 
 
@@ -96,7 +98,7 @@ def action(cloud: Cloud, address: ReservedIp, id: int) -> Action | None:
 
 
 def project_id(cloud: Cloud, address: ReservedIp) -> str:
-    holder = ownership.holder(cloud.store, address.urn)
+    holder = project_assignment.find_project(cloud.store, address.urn)
     assert holder is not None
     return holder.id
 
@@ -118,9 +120,9 @@ def _promise(cloud: Cloud, address: ReservedIp, type: Move, target: int | None) 
         "former": address.droplet_id,
     }
     action = create_action(
-        cloud.store, "reserved_ip", type, address.number, address.region, arguments
+        cloud.store, "reserved_ip", type, address.resource_id, address.region, arguments
     )
-    cloud.store.put(address.model_copy(update={"pending": action.id}))
+    cloud.store.put(address.model_copy(update={"pending_action_id": action.id}))
     return action
 
 
@@ -131,16 +133,18 @@ async def _reserved(action: Action) -> Commit:
 def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
     async def do(action: Action) -> Commit:
         target: int | None = action.arguments["droplet_id"]
-        if target is not None and lookup.present_droplet(cloud.store, target) is None:
+        if target is not None and lookup.find_droplet(cloud.store, target) is None:
             raise MachineError(f"droplet {target} is gone")
-        with cloud.store.write():
+        with cloud.store.transaction():
             address = _stored(cloud, action).model_copy(update={"droplet_id": target})
             cloud.store.put(address)
-            project = ownership.holder(cloud.store, f"do:droplet:{target}")
+            project = project_assignment.find_project(cloud.store, f"do:droplet:{target}")
             if project:  # where the droplet is, there is its address
-                ownership.assign(cloud.store, address.urn, project)
+                project_assignment.assign(cloud.store, address.urn, project)
         await cloud.network.reconcile()
-        return lambda: cloud.store.put(_stored(cloud, action).model_copy(update={"pending": None}))
+        return lambda: cloud.store.put(
+            _stored(cloud, action).model_copy(update={"pending_action_id": None})
+        )
 
     return do
 
@@ -148,27 +152,31 @@ def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
 def _stay(cloud: Cloud, action: Action) -> None:
     """What could not be moved points where it did, if that is still there."""
     former: int | None = action.arguments["former"]
-    droplet_id = (
-        former if former is not None and lookup.present_droplet(cloud.store, former) else None
-    )
+    droplet_id = former if former is not None and lookup.find_droplet(cloud.store, former) else None
     cloud.store.put(
-        _stored(cloud, action).model_copy(update={"droplet_id": droplet_id, "pending": None})
+        _stored(cloud, action).model_copy(
+            update={"droplet_id": droplet_id, "pending_action_id": None}
+        )
     )
 
 
 def _stored(cloud: Cloud, action: Action) -> ReservedIp:
-    return lookup.reserved_ip(cloud.store, action.arguments["address"])
+    return lookup.get_reserved_ip(cloud.store, action.arguments["address"])
 
 
 def _target(cloud: Cloud, droplet_id: int) -> Droplet:
     """A droplet that an address may point to: it is not busy, and has none yet, not even this one."""
-    droplet = lookup.present_droplet(cloud.store, droplet_id)
+    droplet = lookup.find_droplet(cloud.store, droplet_id)
     if droplet is None:
         raise unprocessable("The Droplet you specified does not exist.")
-    if droplet.pending is not None:
+    if droplet.pending_action_id is not None:
         raise unprocessable("Droplet already has a pending event.")
     for address in cloud.store.all(ReservedIp):
-        pending = cloud.store.get(Action, address.pending) if address.pending else None
+        pending = (
+            cloud.store.get(Action, address.pending_action_id)
+            if address.pending_action_id
+            else None
+        )
         if address.droplet_id == droplet_id or (
             pending and pending.arguments["droplet_id"] == droplet_id
         ):
@@ -177,9 +185,9 @@ def _target(cloud: Cloud, droplet_id: int) -> Droplet:
 
 
 def _check_unlocked(address: ReservedIp) -> None:
-    if address.pending is not None:
+    if address.pending_action_id is not None:
         raise unprocessable("The reserved IP already has a pending event.")
 
 
 def _is_of(action: Action, address: ReservedIp) -> bool:
-    return (action.resource_type, action.resource_id) == ("reserved_ip", address.number)
+    return (action.resource_type, action.resource_id) == ("reserved_ip", address.resource_id)

@@ -12,4 +12,4 @@ router = APIRouter()
 
 @router.get("/v2/sizes")
 async def list_sizes(page: Paging) -> dict[str, Any]:
-    return page.of("sizes", list(SIZES.values()), Size.model_dump)
+    return page.response("sizes", list(SIZES.values()), Size.model_dump)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.resources.image_deletion import discard
 from rehearsal.resources.snapshots import schemas, service
@@ -15,25 +15,27 @@ router = APIRouter(prefix="/v2")
 
 @router.get("/snapshots")
 async def list_snapshots(
-    cloud: TheCloud, page: Paging, resource_type: Literal["droplet", "volume", ""] = ""
+    cloud: CurrentCloud, page: Paging, resource_type: Literal["droplet", "volume", ""] = ""
 ) -> dict[str, Any]:
-    return page.of(
+    return page.response(
         "snapshots", [] if resource_type == "volume" else service.snapshots(cloud), schemas.snapshot
     )
 
 
 @router.get("/snapshots/{snapshot_id}")
-async def get_snapshot(snapshot_id: str, cloud: TheCloud) -> dict[str, Any]:
-    return {"snapshot": schemas.snapshot(service.find(cloud, snapshot_id))}
+async def get_snapshot(snapshot_id: str, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"snapshot": schemas.snapshot(service.get(cloud, snapshot_id))}
 
 
 @router.delete("/snapshots/{snapshot_id}", status_code=204)
-async def delete_snapshot(snapshot_id: str, cloud: TheCloud) -> None:
-    discard(cloud, service.find(cloud, snapshot_id))
+async def delete_snapshot(snapshot_id: str, cloud: CurrentCloud) -> None:
+    discard(cloud, service.get(cloud, snapshot_id))
 
 
 @router.get("/droplets/{droplet_id}/snapshots")
-async def list_droplet_snapshots(droplet_id: int, cloud: TheCloud, page: Paging) -> dict[str, Any]:
-    lookup.droplet(cloud.store, droplet_id)
+async def list_droplet_snapshots(
+    droplet_id: int, cloud: CurrentCloud, page: Paging
+) -> dict[str, Any]:
+    lookup.get_droplet(cloud.store, droplet_id)
     found = [image for image in service.snapshots(cloud) if image.droplet_id == droplet_id]
-    return page.of("snapshots", found, schemas.droplet_snapshot)
+    return page.response("snapshots", found, schemas.droplet_snapshot)

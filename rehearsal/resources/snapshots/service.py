@@ -7,12 +7,12 @@ from rehearsal.state.records import Image
 
 
 def snapshots(cloud: Cloud) -> list[Image]:
-    return [image for image in lookup.images(cloud.store) if image.type == "snapshot"]
+    return [image for image in lookup.list_images(cloud.store) if image.type == "snapshot"]
 
 
-def find(cloud: Cloud, id: str) -> Image:
+def get(cloud: Cloud, id: str) -> Image:
     """Raises: ApiError 404; 400 for an image that is no snapshot."""
-    image = lookup.image(cloud.store, id) if id.isdecimal() else None
+    image = lookup.find_image(cloud.store, id) if id.isdecimal() else None
     if image is None:
         raise not_found()
     if image.type != "snapshot":

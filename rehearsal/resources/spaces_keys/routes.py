@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
-from rehearsal.api.cloud import TheCloud
+from rehearsal.api.cloud import CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import bad_request, from_validation
 from rehearsal.resources.spaces_keys import service
@@ -41,7 +41,7 @@ router = APIRouter(prefix="/v2/spaces/keys", route_class=Route)
 
 @router.get("")
 async def list_keys(
-    cloud: TheCloud,
+    cloud: CurrentCloud,
     page: Paging,
     sort: str = "created_at",
     sort_direction: str = "desc",
@@ -49,33 +49,35 @@ async def list_keys(
     bucket: str = "",
     permission: str = "",
 ) -> dict[str, Any]:
-    return page.of(
-        "keys", service.listed(cloud, sort, sort_direction, name, bucket, permission), SpacesKey.of
+    return page.response(
+        "keys",
+        service.listed(cloud, sort, sort_direction, name, bucket, permission),
+        SpacesKey.from_record,
     )
 
 
 @router.post("", status_code=201)
-async def create_key(body: KeyCreate, cloud: TheCloud) -> dict[str, Any]:
+async def create_key(body: KeyCreate, cloud: CurrentCloud) -> dict[str, Any]:
     return {"key": with_secret(service.create(cloud, body))}
 
 
 @router.get("/{access_key}")
-async def get_key(access_key: str, cloud: TheCloud) -> dict[str, Any]:
+async def get_key(access_key: str, cloud: CurrentCloud) -> dict[str, Any]:
     """Under the name that godo reads, and in the list of which the API's description tells."""
-    key = SpacesKey.of(service.find(cloud, access_key))
+    key = SpacesKey.from_record(service.get(cloud, access_key))
     return {"key": key, "keys": [key]}
 
 
 @router.put("/{access_key}")
-async def replace_key(access_key: str, body: KeyReplace, cloud: TheCloud) -> dict[str, Any]:
-    return {"key": SpacesKey.of(service.update(cloud, access_key, body))}
+async def replace_key(access_key: str, body: KeyReplace, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"key": SpacesKey.from_record(service.update(cloud, access_key, body))}
 
 
 @router.patch("/{access_key}")
-async def update_key(access_key: str, body: KeyUpdate, cloud: TheCloud) -> dict[str, Any]:
-    return {"key": SpacesKey.of(service.update(cloud, access_key, body))}
+async def update_key(access_key: str, body: KeyUpdate, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"key": SpacesKey.from_record(service.update(cloud, access_key, body))}
 
 
 @router.delete("/{access_key}", status_code=204)
-async def delete_key(access_key: str, cloud: TheCloud) -> None:
+async def delete_key(access_key: str, cloud: CurrentCloud) -> None:
     service.delete(cloud, access_key)

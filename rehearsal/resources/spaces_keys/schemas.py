@@ -50,10 +50,10 @@ class SpacesKey(BaseModel):
     created_at: str
 
     @classmethod
-    def of(cls, key: records.SpacesKey) -> "SpacesKey":
+    def from_record(cls, key: records.SpacesKey) -> "SpacesKey":
         return cls(name=key.name, access_key=key.id, grants=key.grants, created_at=key.created_at)
 
 
 def with_secret(key: records.SpacesKey) -> dict[str, Any]:
     """What the answer to its creation tells, and no other."""
-    return {**SpacesKey.of(key).model_dump(), "secret_key": key.secret}
+    return {**SpacesKey.from_record(key).model_dump(), "secret_key": key.secret}

@@ -46,7 +46,7 @@ def create(cloud: Cloud, body: KeyCreate) -> SpacesKey:
     key = SpacesKey(
         id=id,
         name=body.name,
-        owner=cloud.owner,
+        account=cloud.account_name,
         secret=secrets.token_urlsafe(32),
         grants=_grants(body.grants),
         created_at=now(),
@@ -55,7 +55,7 @@ def create(cloud: Cloud, body: KeyCreate) -> SpacesKey:
     return key
 
 
-def find(cloud: Cloud, access_key: str) -> SpacesKey:
+def get(cloud: Cloud, access_key: str) -> SpacesKey:
     """Raises: ApiError 404."""
     found = cloud.store.get(SpacesKey, access_key)
     if found is None:
@@ -64,7 +64,7 @@ def find(cloud: Cloud, access_key: str) -> SpacesKey:
 
 
 def update(cloud: Cloud, access_key: str, body: KeyReplace | KeyUpdate) -> SpacesKey:
-    key = find(cloud, access_key)
+    key = get(cloud, access_key)
     changes: dict[str, Any] = {}
     if body.name is not None:
         changes["name"] = body.name
@@ -80,23 +80,23 @@ def update(cloud: Cloud, access_key: str, body: KeyReplace | KeyUpdate) -> Space
 
 
 def delete(cloud: Cloud, access_key: str) -> None:
-    key = find(cloud, access_key)
-    with cloud.store.write():
+    key = get(cloud, access_key)
+    with cloud.store.transaction():
         cloud.store.delete(key)
         spaces_key_file.publish(cloud.config, _all(cloud))
 
 
 def _put(cloud: Cloud, key: SpacesKey) -> None:
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(key)
         spaces_key_file.publish(cloud.config, _all(cloud))
 
 
 def _all(cloud: Cloud) -> dict[str, spaces_key_file.Key]:
     """Of every account."""
-    records = cloud.store.everywhere(SpacesKey)
+    records = cloud.store.all_accounts(SpacesKey)
     return {
-        key.id: spaces_key_file.Key(account=key.owner, secret=key.secret, grants=key.grants)
+        key.id: spaces_key_file.Key(account=key.account, secret=key.secret, grants=key.grants)
         for key in records
     }
 

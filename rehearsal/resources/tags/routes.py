@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
-from rehearsal.api.cloud import Cloud, TheCloud
+from rehearsal.api.cloud import Cloud, CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import NOT_AN_OBJECT, NOT_JSON
 from rehearsal.resources.tags import service
@@ -16,13 +16,13 @@ router = APIRouter(prefix="/v2/tags")
 
 
 @router.get("")
-async def list_tags(request: Request, cloud: TheCloud, page: Paging) -> dict[str, Any]:
+async def list_tags(request: Request, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
     tags = sorted(cloud.store.all(records.Tag), key=lambda tag: tag.id)
-    return page.of("tags", tags, lambda tag: _shape(request, cloud, tag))
+    return page.response("tags", tags, lambda tag: _shape(request, cloud, tag))
 
 
 @router.post("", status_code=201, response_model=None)
-async def create_tag(request: Request, cloud: TheCloud) -> dict[str, Any] | JSONResponse:
+async def create_tag(request: Request, cloud: CurrentCloud) -> dict[str, Any] | JSONResponse:
     """The one operation that refuses whatever is wrong, no JSON too, in words of its own."""
     try:
         return {"tag": _shape(request, cloud, service.create(cloud, await _name(request)))}
@@ -31,23 +31,23 @@ async def create_tag(request: Request, cloud: TheCloud) -> dict[str, Any] | JSON
 
 
 @router.get("/{name}")
-async def get_tag(name: str, request: Request, cloud: TheCloud) -> dict[str, Any]:
-    return {"tag": _shape(request, cloud, service.find(cloud, name))}
+async def get_tag(name: str, request: Request, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"tag": _shape(request, cloud, service.get(cloud, name))}
 
 
 @router.delete("/{name}", status_code=204)
-async def delete_tag(name: str, cloud: TheCloud) -> None:
-    await service.delete(cloud, service.find(cloud, name))
+async def delete_tag(name: str, cloud: CurrentCloud) -> None:
+    await service.delete(cloud, service.get(cloud, name))
 
 
 @router.post("/{name}/resources", status_code=204)
-async def attach(name: str, body: Resources, cloud: TheCloud) -> None:
-    await service.attach(cloud, service.find(cloud, name), body.resources)
+async def attach(name: str, body: Resources, cloud: CurrentCloud) -> None:
+    await service.attach(cloud, service.get(cloud, name), body.resources)
 
 
 @router.delete("/{name}/resources", status_code=204)
-async def detach(name: str, body: Resources, cloud: TheCloud) -> None:
-    await service.detach(cloud, service.find(cloud, name), body.resources)
+async def detach(name: str, body: Resources, cloud: CurrentCloud) -> None:
+    await service.detach(cloud, service.get(cloud, name), body.resources)
 
 
 async def _name(request: Request) -> object:
@@ -65,11 +65,11 @@ def _shape(request: Request, cloud: Cloud, tag: records.Tag) -> dict[str, Any]:
     """Without the fields that are empty: a URI that is not there is left out, not null."""
     droplets = [
         f"{request.base_url}v2/droplets/{droplet.id}"
-        for droplet in lookup.droplets_tagged(cloud.store, tag.name)
+        for droplet in lookup.list_tagged_droplets(cloud.store, tag.name)
     ]
     images = [
         f"{request.base_url}v2/images/{image.id}"
-        for image in lookup.images(cloud.store)
+        for image in lookup.list_images(cloud.store)
         if tag.name in image.tags
     ]
-    return Tag.of(tag.name, droplets, images).model_dump(exclude_none=True)
+    return Tag.from_tagged(tag.name, droplets, images).model_dump(exclude_none=True)

@@ -36,7 +36,7 @@ class Tag(BaseModel):
     resources: TagResources
 
     @classmethod
-    def of(cls, name: str, droplets: list[str], images: list[str]) -> "Tag":
+    def from_tagged(cls, name: str, droplets: list[str], images: list[str]) -> "Tag":
         """``droplets`` and ``images`` are the URLs of those that have it."""
         together = _count(droplets + images)
         resources = TagResources(

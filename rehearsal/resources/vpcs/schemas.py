@@ -41,15 +41,15 @@ class Vpc(BaseModel):
     created_at: str
 
     @classmethod
-    def of(cls, vpc: records.Vpc) -> "Vpc":
+    def from_record(cls, vpc: records.Vpc) -> "Vpc":
         return cls(
             id=vpc.id,
             urn=vpc.urn,
             name=vpc.name,
             description=vpc.description,
             region=vpc.region,
-            ip_range=str(vpc.range),
-            default=vpc.default,
+            ip_range=str(vpc.ip_range),
+            default=vpc.is_default,
             created_at=vpc.created_at,
         )
 
@@ -60,5 +60,5 @@ class Member(BaseModel):
     created_at: str
 
     @classmethod
-    def of(cls, member: records.Droplet | records.Balancer) -> "Member":
+    def from_record(cls, member: records.Droplet | records.LoadBalancer) -> "Member":
         return cls(urn=member.urn, name=member.name, created_at=member.created_at)

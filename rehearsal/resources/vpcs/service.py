@@ -8,7 +8,7 @@ from rehearsal.clock import now
 from rehearsal.errors import forbidden, unprocessable
 from rehearsal.resources.vpcs.schemas import VpcCreate, VpcReplace, VpcUpdate
 from rehearsal.state import addressing, lookup
-from rehearsal.state.records import Balancer, Droplet, Vpc
+from rehearsal.state.records import Droplet, LoadBalancer, Vpc
 from rehearsal.topology.protocol import MachineError
 
 PRIVATE = [IPv4Network("10.0.0.0/8"), IPv4Network("172.16.0.0/12"), IPv4Network("192.168.0.0/16")]
@@ -22,7 +22,7 @@ LARGEST, SMALLEST = 16, 28
 
 
 async def create(cloud: Cloud, body: VpcCreate) -> Vpc:
-    if lookup.region(body.region) is None:
+    if lookup.find_region(body.region) is None:
         raise unprocessable(f"Region {body.region} is not available.")
     _check_name(cloud, body.name)
     vpc = Vpc(
@@ -30,16 +30,18 @@ async def create(cloud: Cloud, body: VpcCreate) -> Vpc:
         name=body.name,
         description=body.description,
         region=body.region,
-        range=_range(cloud, body.ip_range) if body.ip_range else addressing.free_range(cloud.store),
-        default=False,
+        ip_range=_range(cloud, body.ip_range)
+        if body.ip_range
+        else addressing.find_free_range(cloud.store),
+        is_default=False,
         created_at=now(),
     )
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.put(vpc)
     try:
         await cloud.network.reconcile()
     except MachineError:
-        with cloud.store.write():
+        with cloud.store.transaction():
             cloud.store.delete(vpc)
         raise
     return vpc
@@ -50,12 +52,12 @@ def replace(cloud: Cloud, vpc: Vpc, body: VpcReplace | VpcUpdate) -> Vpc:
     if body.name is not None and body.name != vpc.name:
         _check_name(cloud, body.name)
     changes = body.model_dump(exclude_none=True, include={"name", "description"})
-    with cloud.store.write():
+    with cloud.store.transaction():
         if body.default:
             for other in cloud.store.all(Vpc):
-                if other.region == vpc.region and other.default:
-                    cloud.store.put(other.model_copy(update={"default": False}))
-            changes["default"] = True
+                if other.region == vpc.region and other.is_default:
+                    cloud.store.put(other.model_copy(update={"is_default": False}))
+            changes["is_default"] = True
         changed = vpc.model_copy(update=changes)
         cloud.store.put(changed)
     return changed
@@ -63,18 +65,24 @@ def replace(cloud: Cloud, vpc: Vpc, body: VpcReplace | VpcUpdate) -> Vpc:
 
 async def delete(cloud: Cloud, vpc: Vpc) -> None:
     """Raises: ApiError 403 for a default VPC, or one that something is in."""
-    if vpc.default:
+    if vpc.is_default:
         raise forbidden("Can not delete default VPCs")
-    owners: list[Droplet | Balancer] = [*cloud.store.all(Droplet), *cloud.store.all(Balancer)]
+    owners: list[Droplet | LoadBalancer] = [
+        *cloud.store.all(Droplet),
+        *cloud.store.all(LoadBalancer),
+    ]
     if any(owner.vpc_id == vpc.id for owner in owners):
         raise forbidden("Can not delete VPC with members")
-    with cloud.store.write():
+    with cloud.store.transaction():
         cloud.store.delete(vpc)
     await cloud.network.reconcile()
 
 
-def members(cloud: Cloud, vpc: Vpc, resource_type: str) -> list[Droplet | Balancer]:
-    found: list[Droplet | Balancer] = [*lookup.droplets(cloud.store), *cloud.store.all(Balancer)]
+def members(cloud: Cloud, vpc: Vpc, resource_type: str) -> list[Droplet | LoadBalancer]:
+    found: list[Droplet | LoadBalancer] = [
+        *lookup.list_droplets(cloud.store),
+        *cloud.store.all(LoadBalancer),
+    ]
     return [
         member
         for member in found
@@ -101,11 +109,11 @@ def _range(cloud: Cloud, text: str) -> IPv4Network:
             "ip_range overlaps with a range that is reserved for DigitalOcean's own use."
         )
     for vpc in cloud.store.all(Vpc):
-        if vpc.range.overlaps(range):
+        if vpc.ip_range.overlaps(range):
             raise unprocessable(
-                f"This range/size overlaps with another VPC network in your account: {vpc.range}"
+                f"This range/size overlaps with another VPC network in your account: {vpc.ip_range}"
             )
-    if cloud.machines.enforces and addressing.overlaps_another_account(cloud.store, range):
+    if cloud.machines.has_network and addressing.overlaps_other_accounts(cloud.store, range):
         raise unprocessable(
             "On real machines the rehearsal cloud's accounts share one network: another account has a VPC there."
         )

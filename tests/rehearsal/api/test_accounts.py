@@ -17,7 +17,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
-from rehearsal.state.accounts import DEFAULT, Accounts
+from rehearsal.state.accounts import DEFAULT_ACCOUNT, Accounts
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import Client, running
 from tests.rehearsal.support.machines import HeldMachines, WatchedMachines
@@ -52,13 +52,13 @@ def test_the_command_prints_what_a_client_needs_and_a_running_cloud_knows_it(
         "SPACES_SECRET_ACCESS_KEY",
     }
     assert _account(capsys, config, "team-b") == first
-    default = _account(capsys, config, DEFAULT)
+    default = _account(capsys, config, DEFAULT_ACCOUNT)
     assert default["DIGITALOCEAN_TOKEN"] == config.token
     assert all(
         first[name] != default[name]
         for name in ("DIGITALOCEAN_TOKEN", "SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY")
     )
-    found = Accounts(config).of_spaces_key(first["SPACES_ACCESS_KEY_ID"])
+    found = Accounts(config).find_by_spaces_key(first["SPACES_ACCESS_KEY_ID"])
     assert found and (found.name, found.spaces_secret) == (
         "team-b",
         first["SPACES_SECRET_ACCESS_KEY"],
@@ -100,9 +100,9 @@ def test_limits_are_changed_while_the_cloud_runs(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["../other"], "cannot name an account"),
-        (["Other"], "cannot name an account"),
-        (["other\n"], "cannot name an account"),
+        (["../other"], "is invalid: use 1 to 32"),
+        (["Other"], "is invalid: use 1 to 32"),
+        (["other\n"], "is invalid: use 1 to 32"),
         (["other", "--droplet-limit", "-1"], "0 or more"),
         (["other", "--cloud", "nowhere"], "there is no cloud nowhere"),
     ],
@@ -112,7 +112,7 @@ def test_what_cannot_be_an_account(
 ) -> None:
     assert main(["account", "--cloud", config.name, *arguments]) == 2
     assert message in capsys.readouterr().err
-    assert [account.name for account in Accounts(config).all()] == [DEFAULT]
+    assert [account.name for account in Accounts(config).all()] == [DEFAULT_ACCOUNT]
 
 
 def test_env_of_an_account_that_is_not_there(
@@ -138,7 +138,7 @@ def test_accounts_made_at_the_same_time_are_all_there(config: CloudConfig) -> No
     with ThreadPoolExecutor(4) as pool:
         tokens = [_shell(text)["DIGITALOCEAN_TOKEN"] for text in pool.map(make, names)]
     there = {account.name: account.token for account in Accounts(config).all()}
-    assert there == {DEFAULT: config.token} | dict(zip(names, tokens, strict=True))
+    assert there == {DEFAULT_ACCOUNT: config.token} | dict(zip(names, tokens, strict=True))
 
 
 def test_secrets_are_in_files_that_only_their_owner_reads(
@@ -191,7 +191,7 @@ def test_a_path_cannot_forge_a_line_of_the_log(
 def test_an_account_s_requests_spend_nobody_else_s_limit(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
-    token = accounts.ensure(config, "other", {}).token
+    token = accounts.create_or_update(config, "other", {}).token
     with running(config, machines, RateLimits(per_hour=3, per_minute=100)) as api:
         for _ in range(5):
             stranger = requests.get(
@@ -208,7 +208,7 @@ def test_an_account_s_requests_spend_nobody_else_s_limit(
 
 
 def test_each_account_s_work_goes_on_after_a_restart(config: CloudConfig) -> None:
-    tokens = [config.token, accounts.ensure(config, "other", {}).token]
+    tokens = [config.token, accounts.create_or_update(config, "other", {}).token]
     droplets: list[Any] = []
     with running(config, HeldMachines(config), UNLIMITED) as api:
         for token in tokens:
@@ -232,7 +232,7 @@ def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(
     config: CloudConfig,
 ) -> None:
     machines = WatchedMachines(config)
-    token = accounts.ensure(config, "other", {}).token
+    token = accounts.create_or_update(config, "other", {}).token
     with running(config, machines, UNLIMITED) as api:
         other = Client(api.url, token)
         own, theirs = api.droplet(tags=["web"]), other.droplet(tags=["web"])
@@ -247,7 +247,7 @@ def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(
     assert {droplet.id for droplet in network_state.droplets} == {own["id"], theirs["id"]}
     assert {network.range for network in network_state.networks} >= {IPv4Network(taken)}
     assert len(network_state.networks) == 2
-    (firewalled,) = network_state.firewalled
+    (firewalled,) = network_state.droplet_firewalls
     assert firewalled.droplet_id == own["id"]
     addresses = {network["ip_address"] for network in own["networks"]["v4"]}
     assert {

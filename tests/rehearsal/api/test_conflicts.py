@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.resources.test_keys import KEY
+from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support.client import Client, until
 
 RULE = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}

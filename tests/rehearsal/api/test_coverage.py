@@ -1,4 +1,4 @@
-"""Every operation is served, or left out for a reason; docs/coverage.md says which, and is what would be written now."""
+"""Each operation is either supported or unsupported for a reason; docs/coverage.md is current."""
 
 import pytest
 
@@ -9,25 +9,25 @@ from tests.rehearsal.support import coverage, spec
 @pytest.fixture
 def operations() -> list[tuple[str, str]]:
     if not spec.FILE.exists():
-        pytest.skip("the recordings are not here")
+        pytest.skip("the OpenAPI specification is not available")
     return spec.operations()
 
 
-def test_every_operation_is_served_or_left_out_for_a_reason(
+def test_each_operation_is_either_supported_or_unsupported_for_a_reason(
     operations: list[tuple[str, str]],
 ) -> None:
     for path, method in operations:
-        assert coverage.is_served(method, path) != bool(unsupported.reason(method, path)), (
+        assert coverage.is_supported(method, path) != bool(unsupported.reason(method, path)), (
             f"{method} {path}"
         )
 
 
-def test_every_served_operation_is_tested() -> None:
-    claimed = coverage.claims(coverage.PAGE.read_text())
-    assert claimed.keys() == coverage.served().keys()
-    assert [operation for operation, modules in claimed.items() if not modules] == []
+def test_each_supported_operation_is_tested() -> None:
+    page = coverage.parse_page(coverage.PAGE.read_text())
+    assert page.keys() == coverage.supported().keys()
+    assert [operation for operation, modules in page.items() if not modules] == []
 
 
-def test_the_page_is_as_it_would_be_written(operations: list[tuple[str, str]]) -> None:
+def test_the_page_is_current(operations: list[tuple[str, str]]) -> None:
     text = coverage.PAGE.read_text()
-    assert coverage.page(coverage.claims(text)) == text
+    assert coverage.format_page(coverage.parse_page(text)) == text

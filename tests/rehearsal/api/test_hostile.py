@@ -20,8 +20,8 @@ from rehearsal.network.dns_answers import Zones
 from rehearsal.server import ROUTE_MODULES
 from rehearsal.topology import zones
 from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.resources.test_keys import KEY
 from tests.rehearsal.resources.test_load_balancer_text import checked
+from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support import seeding
 from tests.rehearsal.support.client import Client, running
 from tests.rehearsal.support.machines import WatchedMachines
@@ -335,19 +335,19 @@ def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
 ) -> None:
     chosen, machines = random.Random(5), WatchedMachines(config)
     with running(config, machines, UNLIMITED) as api:
-        world = seeding.seed(api)
+        values = seeding.seed(api)
         api("POST", "/v2/tags", {"name": "web"}, 201)
-        bodies = list(_bodies(world))
+        bodies = list(_bodies(values))
         assert {(method, path.partition("?")[0]) for method, path, _ in bodies} >= set(
             _taking_bodies()
         )
         for method, path, body in bodies:
             for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
                 for spoiled in (*_replaced(body, text), *_grown(body, text)):
-                    _ask(api, method, seeding.filled(path, world), json.dumps(spoiled).encode())
+                    _ask(api, method, seeding.fill(path, values), json.dumps(spoiled).encode())
         found = api("GET", "/v2/domains?per_page=200")["domains"]
-    assert machines.network_state.balancers
-    assert machines.network_state.firewalled
+    assert machines.network_state.load_balancers
+    assert machines.network_state.droplet_firewalls
     checked(config, machines.network_state, tmp_path)
     rules = firewalls.render(config, machines.network_state)
     subprocess.run(
@@ -371,7 +371,7 @@ def _taking_bodies() -> Iterator[tuple[str, str]]:
                 )
 
 
-def _bodies(world: seeding.World) -> Iterator[tuple[str, str, Any]]:
+def _bodies(values: seeding.Values) -> Iterator[tuple[str, str, Any]]:
     """For each request that takes a body one that could succeed."""
     yield from (("POST", path, body) for path, body in CREATIONS)
     creations = {f"{path}/{{}}": body for path, body in CREATIONS if path in REPLACED}
@@ -379,9 +379,9 @@ def _bodies(world: seeding.World) -> Iterator[tuple[str, str, Any]]:
         if path.startswith("/v2/domains/{}/records"):
             yield from ((method, path, RECORD | record) for record in RECORDS)
         elif method in ("PUT", "PATCH"):
-            yield method, path, make(world) | creations.get(path, {})
+            yield method, path, make(values) | creations.get(path, {})
         else:
-            yield method, path, make(world)
+            yield method, path, make(values)
 
 
 def _grown(body: Any, text: str) -> Iterator[Any]:

@@ -11,9 +11,9 @@ from tests.rehearsal.support.seeding import (
     HTTP,
     PUBLIC_KEY,
     SSH,
-    World,
+    Values,
     body,
-    filled,
+    fill,
     prefixes,
     routes,
     seed,
@@ -26,14 +26,14 @@ EVERYBODYS = {"/v2/regions", "/v2/sizes"}
 
 
 @pytest.fixture
-def world(api: Client) -> World:
+def values(api: Client) -> Values:
     """What the default account has."""
     return seed(api)
 
 
-def _answers(client: Client, world: World) -> dict[str, Any]:
+def _answers(client: Client, values: Values) -> dict[str, Any]:
     """All that an account sees: its lists, and each of its things."""
-    paths = [filled(path, world) for method, path in routes() if method == "GET"]
+    paths = [fill(path, values) for method, path in routes() if method == "GET"]
     return {path: _ask(client, "GET", path) for path in paths}
 
 
@@ -56,99 +56,103 @@ def _unknown(value: Any) -> Any:
 
 
 def test_another_account_s_things_cannot_be_told_from_what_is_not_there(
-    api: Client, other: Client, world: World
+    api: Client, other: Client, values: Values
 ) -> None:
-    before = _answers(api, world)
-    unknown = {prefix: _unknown(value) for prefix, value in world.items()}
+    before = _answers(api, values)
+    unknown = {prefix: _unknown(value) for prefix, value in values.items()}
     naming = [(method, path) for method, path in routes() if prefixes(path)]
     wrong = {}
     for method, path in naming:
-        answer = _ask(other, method, filled(path, world), body(method, path, world))
-        nothing = _ask(other, method, filled(path, unknown), body(method, path, world))
+        answer = _ask(other, method, fill(path, values), body(method, path, values))
+        nothing = _ask(other, method, fill(path, unknown), body(method, path, values))
         if answer != nothing or answer[0] != 404 or answer[1]["id"] != "not_found":
             wrong[method, path] = answer, nothing
     assert not wrong
-    assert _answers(api, world) == before
+    assert _answers(api, values) == before
     # The paths are right: whose the things are is answered otherwise, and what is deleted comes last.
     for method, path in sorted(naming, key=lambda route: (route[0] == "DELETE", -len(route[1]))):
-        status, answer = _ask(api, method, filled(path, world), body(method, path, world))
+        status, answer = _ask(api, method, fill(path, values), body(method, path, values))
         assert status not in (404, 405, 500), f"{method} {path}: {status} {answer}"
 
 
 def test_the_lists_of_another_account_have_nothing_of_it(
-    api: Client, other: Client, world: World
+    api: Client, other: Client, values: Values
 ) -> None:
-    droplet = api("GET", f"/v2/droplets/{world['/v2/droplets/{}']}")["droplet"]
+    droplet = api("GET", f"/v2/droplets/{values['/v2/droplets/{}']}")["droplet"]
     addresses = [network["ip_address"] for network in droplet["networks"]["v4"]]
-    needles = ["hidden", *map(str, world.values()), *addresses]
+    needles = ["hidden", *map(str, values.values()), *addresses]
     for method, path in routes():
         if method == "GET" and not prefixes(path) and path not in EVERYBODYS:
             text = other.http.get(other.url + path).text
             assert not [needle for needle in needles if needle in text], path
-            if f"{path}/{{}}" in world:
+            if f"{path}/{{}}" in values:
                 assert any(needle in api.http.get(api.url + path).text for needle in needles), path
 
 
-Naming = Callable[[World], tuple[str, str, Any]]
+Naming = Callable[[Values], tuple[str, str, Any]]
 
 NAMING: dict[str, Naming] = {
-    "tag": lambda world: (
+    "tag": lambda values: (
         "POST",
         "/v2/tags/own/resources",
-        {"resources": [{"resource_id": str(world["/v2/droplets/{}"]), "resource_type": "droplet"}]},
+        {
+            "resources": [
+                {"resource_id": str(values["/v2/droplets/{}"]), "resource_type": "droplet"}
+            ]
+        },
     ),
-    "tagged-image": lambda world: (
+    "tagged-image": lambda values: (
         "POST",
         "/v2/tags/own/resources",
-        {"resources": [{"resource_id": str(world["/v2/images/{}"]), "resource_type": "image"}]},
+        {"resources": [{"resource_id": str(values["/v2/images/{}"]), "resource_type": "image"}]},
     ),
-    "firewall": lambda world: (
+    "firewall": lambda values: (
         "POST",
         "/v2/firewalls",
-        FIREWALL | {"droplet_ids": [world["/v2/droplets/{}"]]},
+        FIREWALL | {"droplet_ids": [values["/v2/droplets/{}"]]},
     ),
-    "firewall-of-tag": lambda world: (
+    "firewall-of-tag": lambda values: (
         "POST",
         "/v2/firewalls",
-        FIREWALL | {"tags": [world["/v2/tags/{}"]]},
+        FIREWALL | {"tags": [values["/v2/tags/{}"]]},
     ),
-    "firewall-peer": lambda world: (
+    "firewall-peer": lambda values: (
         "POST",
         "/v2/firewalls",
         FIREWALL
-        | {"inbound_rules": [SSH | {"sources": {"droplet_ids": [world["/v2/droplets/{}"]]}}]},
+        | {"inbound_rules": [SSH | {"sources": {"droplet_ids": [values["/v2/droplets/{}"]]}}]},
     ),
-    "firewall-peer-tag": lambda world: (
+    "firewall-peer-tag": lambda values: (
         "POST",
         "/v2/firewalls",
-        FIREWALL | {"inbound_rules": [SSH | {"sources": {"tags": [world["/v2/tags/{}"]]}}]},
+        FIREWALL | {"inbound_rules": [SSH | {"sources": {"tags": [values["/v2/tags/{}"]]}}]},
     ),
-    "firewall-peer-balancer": lambda world: (
+    "firewall-peer-balancer": lambda values: (
         "POST",
         "/v2/firewalls",
         FIREWALL
         | {
             "inbound_rules": [
-                SSH | {"sources": {"load_balancer_uids": [world["/v2/load_balancers/{}"]]}}
+                SSH | {"sources": {"load_balancer_uids": [values["/v2/load_balancers/{}"]]}}
             ]
         },
     ),
-    "balancer": lambda world: (
+    "balancer": lambda values: (
         "POST",
         "/v2/load_balancers",
-        BALANCER | {"droplet_ids": [world["/v2/droplets/{}"]]},
+        BALANCER | {"droplet_ids": [values["/v2/droplets/{}"]]},
     ),
-    "balancer-vpc": lambda world: (
+    "balancer-vpc": lambda values: (
         "POST",
         "/v2/load_balancers",
-        BALANCER | {"vpc_uuid": world["/v2/vpcs/{}"]},
+        BALANCER | {"vpc_uuid": values["/v2/vpcs/{}"]},
     ),
-    "balancer-project": lambda world: (
+    "balancer-project": lambda values: (
         "POST",
         "/v2/load_balancers",
-        BALANCER | {"project_id": world["/v2/projects/{}"]},
+        BALANCER | {"project_id": values["/v2/projects/{}"]},
     ),
-    "balancer-certificate": lambda world: (
+    "balancer-certificate": lambda values: (
         "POST",
         "/v2/load_balancers",
         BALANCER
@@ -158,90 +162,92 @@ NAMING: dict[str, Naming] = {
                 | {
                     "entry_protocol": "https",
                     "entry_port": 443,
-                    "certificate_id": world["/v2/certificates/{}"],
+                    "certificate_id": values["/v2/certificates/{}"],
                 }
             ]
         },
     ),
-    "droplet-vpc": lambda world: (
+    "droplet-vpc": lambda values: (
         "POST",
         "/v2/droplets",
-        BODY | {"vpc_uuid": world["/v2/vpcs/{}"]},
+        BODY | {"vpc_uuid": values["/v2/vpcs/{}"]},
     ),
-    "droplet-image": lambda world: (
+    "droplet-image": lambda values: (
         "POST",
         "/v2/droplets",
-        BODY | {"image": world["/v2/images/{}"]},
+        BODY | {"image": values["/v2/images/{}"]},
     ),
-    "droplet-key": lambda world: (
+    "droplet-key": lambda values: (
         "POST",
         "/v2/droplets",
-        BODY | {"ssh_keys": [world["/v2/account/keys/{}"]]},
+        BODY | {"ssh_keys": [values["/v2/account/keys/{}"]]},
     ),
-    "certificate": lambda world: (
+    "certificate": lambda values: (
         "POST",
         "/v2/certificates",
-        {"name": "own", "type": "lets_encrypt", "dns_names": [world["/v2/domains/{}"]]},
+        {"name": "own", "type": "lets_encrypt", "dns_names": [values["/v2/domains/{}"]]},
     ),
-    "domain": lambda world: ("POST", "/v2/domains", {"name": world["/v2/domains/{}"]}),
-    "reserved-ip": lambda world: (
+    "domain": lambda values: ("POST", "/v2/domains", {"name": values["/v2/domains/{}"]}),
+    "reserved-ip": lambda values: (
         "POST",
         "/v2/reserved_ips",
-        {"droplet_id": world["/v2/droplets/{}"]},
+        {"droplet_id": values["/v2/droplets/{}"]},
     ),
 }
 
 
-def test_what_another_account_has_cannot_be_named(api: Client, other: Client, world: World) -> None:
+def test_what_another_account_has_cannot_be_named(
+    api: Client, other: Client, values: Values
+) -> None:
     served = {(method, path) for method, path in routes()} | {("POST", "/v2/tags/own/resources")}
     other("POST", "/v2/tags", {"name": "own"}, 201)
-    before, own = _answers(api, world), _answers(other, world)
+    before, own = _answers(api, values), _answers(other, values)
     for naming in NAMING.values():
-        method, path, asked = naming(world)
+        method, path, asked = naming(values)
         if (method, path) in served:
             status, answer = _ask(other, method, path, asked)
             assert status in (404, 422), f"{method} {path} {asked}: {status} {answer}"
-    assert (_answers(api, world), _answers(other, world)) == (before, own)
+    assert (_answers(api, values), _answers(other, values)) == (before, own)
 
 
 def test_what_another_account_has_cannot_be_given_to_one_s_own(
-    api: Client, other: Client, world: World
+    api: Client, other: Client, values: Values
 ) -> None:
     droplet = other.droplet("own")["id"]
     firewall = other("POST", "/v2/firewalls", FIREWALL, 202)["firewall"]["id"]
-    before = _answers(api, world)
-    theirs = world["/v2/droplets/{}"]
+    before = _answers(api, values)
+    theirs = values["/v2/droplets/{}"]
     other("POST", f"/v2/firewalls/{firewall}/droplets", {"droplet_ids": [theirs]}, 422)
-    other("POST", f"/v2/firewalls/{firewall}/tags", {"tags": [world["/v2/tags/{}"]]}, 422)
+    other("POST", f"/v2/firewalls/{firewall}/tags", {"tags": [values["/v2/tags/{}"]]}, 422)
     for image in ("images", "snapshots"):
         status, _ = _ask(
             other,
             "POST",
             f"/v2/droplets/{droplet}/actions",
-            {"type": "rebuild", "image": int(world[f"/v2/{image}/{{}}"])},
+            {"type": "rebuild", "image": int(values[f"/v2/{image}/{{}}"])},
         )
         assert status in (404, 422)
     urns = [
         f"do:droplet:{theirs}",
-        f"do:vpc:{world['/v2/vpcs/{}']}",
-        f"do:loadbalancer:{world['/v2/load_balancers/{}']}",
+        f"do:vpc:{values['/v2/vpcs/{}']}",
+        f"do:loadbalancer:{values['/v2/load_balancers/{}']}",
     ]
-    urns.append(f"do:domain:{world['/v2/domains/{}']}")
+    urns.append(f"do:domain:{values['/v2/domains/{}']}")
     assigned = other("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
     assert [resource["status"] for resource in assigned] == ["not_found"] * len(urns)
     _ask(
         other,
         "POST",
-        f"/v2/droplets/actions?tag_name={world['/v2/tags/{}']}",
+        f"/v2/droplets/actions?tag_name={values['/v2/tags/{}']}",
         {"type": "power_off"},
     )
-    _ask(other, "DELETE", f"/v2/droplets?tag_name={world['/v2/tags/{}']}")
-    assert _answers(api, world) == before
+    _ask(other, "DELETE", f"/v2/droplets?tag_name={values['/v2/tags/{}']}")
+    assert _answers(api, values) == before
     assert other.settled(droplet)["status"] == "active"
 
 
 def test_names_keys_and_tags_are_each_account_s_own(
-    api: Client, other: Client, world: World
+    api: Client, other: Client, values: Values
 ) -> None:
     key = other("POST", "/v2/account/keys", {"name": "hidden", "public_key": PUBLIC_KEY}, 201)[
         "ssh_key"
@@ -253,13 +259,13 @@ def test_names_keys_and_tags_are_each_account_s_own(
     droplet = other.droplet(
         "hidden", vpc_uuid=vpc["id"], tags=["hidden-tag"], ssh_keys=[key["fingerprint"]]
     )
-    assert key["id"] != world["/v2/account/keys/{}"]
+    assert key["id"] != values["/v2/account/keys/{}"]
     assert (tag["name"], droplet["tags"]) == ("HIDDEN-TAG", ["HIDDEN-TAG"])
     other("DELETE", f"/v2/account/keys/{key['fingerprint']}", expect=204)
     other("DELETE", "/v2/tags/hidden-tag", expect=204)
     assert (
         api("GET", f"/v2/account/keys/{key['fingerprint']}")["ssh_key"]["id"]
-        == world["/v2/account/keys/{}"]
+        == values["/v2/account/keys/{}"]
     )
     assert api("GET", "/v2/tags/hidden-tag")["tag"]["resources"]["droplets"]["count"] == 1
 

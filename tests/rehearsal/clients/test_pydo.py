@@ -14,7 +14,7 @@ from rehearsal import limits
 from rehearsal.config import CloudConfig
 from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.resources.test_keys import KEY
+from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support.client import Client, running, until
 
 SMALL = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}

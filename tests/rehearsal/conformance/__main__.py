@@ -52,7 +52,7 @@ def main() -> int:
             spaces_secret="secret",
         )
         config.save()
-        asked = trial.operations(spec.raw(), coverage.is_served)
+        asked = trial.operations(spec.raw(), coverage.is_supported)
         print(
             f"{options.requests} requests of {len(asked)} operations, seed {options.seed}",
             file=sys.stderr,

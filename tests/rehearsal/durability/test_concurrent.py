@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.served import (
+    ApiClient,
+    create_config,
+    inconsistencies,
+    serving,
+    wait_until_idle,
+)
 
 CLIENTS = 50
 STEPS = 20
@@ -17,10 +23,10 @@ SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 EXPECTED = {200, 201, 202, 204, 404, 409, 422}
 
 
-def _step(ask: Asker, chance: random.Random) -> int:
+def _step(api: ApiClient, chance: random.Random) -> int:
     """One request about what all clients fight over."""
     tag, name = chance.choice(TAGS), chance.choice(NAMES)
-    droplets = [droplet["id"] for droplet in ask("GET", "/v2/droplets")[1]["droplets"]]
+    droplets = [droplet["id"] for droplet in api("GET", "/v2/droplets")[1]["droplets"]]
     some = chance.sample(droplets, min(2, len(droplets)))
     resources = {"resources": [{"resource_id": str(id), "resource_type": "droplet"} for id in some]}
     rule = {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0"]}}
@@ -46,12 +52,12 @@ def _step(ask: Asker, chance: random.Random) -> int:
             ],
         ]
     )
-    return ask(method, path, body)[0]
+    return api(method, path, body)[0]
 
 
 def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    config = facts(tmp_path)
+    config = create_config(tmp_path)
     statuses: Counter[int] = Counter()
     together = threading.Barrier(CLIENTS)
     failed: list[BaseException] = []
@@ -59,13 +65,13 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
     def client(number: int) -> None:
         chance = random.Random(number)
         try:
-            with Asker(config) as ask:
+            with ApiClient(config) as api:
                 together.wait()
-                statuses.update([_step(ask, chance) for _ in range(STEPS)])
+                statuses.update([_step(api, chance) for _ in range(STEPS)])
         except BaseException as error:
             failed.append(error)
 
-    with serving(config), Asker(config) as ask:
+    with serving(config), ApiClient(config) as api:
         threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
         for thread in threads:
             thread.start()
@@ -75,11 +81,11 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
         assert statuses.total() == CLIENTS * STEPS
         assert set(statuses) <= EXPECTED, statuses
         assert {202, 204, 422} <= set(statuses), statuses
-        droplets = settled(ask)
-        told = inconsistencies(ask, droplets)
+        droplets = wait_until_idle(api)
+        told = inconsistencies(api, droplets)
         assert told == []
         names = {
-            kind: [one["name"] for one in ask.all(kind)]
+            kind: [one["name"] for one in api.all(kind)]
             for kind in ("tags", "vpcs", "projects", "firewalls")
         }
         assert {
@@ -89,6 +95,6 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
             if Counter(n.lower() for n in listed)[name.lower()] > 1
         } == {}
     # What it tells after a start is what it told before: the store and the memory are one.
-    with serving(config), Asker(config) as ask:
-        assert {d["id"]: d for d in settled(ask)} == {d["id"]: d for d in droplets}
-        assert {kind: [one["name"] for one in ask.all(kind)] for kind in names} == names
+    with serving(config), ApiClient(config) as api:
+        assert {d["id"]: d for d in wait_until_idle(api)} == {d["id"]: d for d in droplets}
+        assert {kind: [one["name"] for one in api.all(kind)] for kind in names} == names

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.served import (
+    ApiClient,
+    create_config,
+    inconsistencies,
+    serving,
+    wait_until_idle,
+)
 
 SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 
@@ -39,15 +45,15 @@ def _fill(directory: Path) -> Path:
 
 
 def test_a_full_disk(small: Path) -> None:
-    config = facts(small)
+    config = create_config(small)
     kept = set()
-    with serving(config), Asker(config) as ask:
-        status, made = ask("POST", "/v2/droplets", {"name": "before", **SPEC})
+    with serving(config), ApiClient(config) as api:
+        status, made = api("POST", "/v2/droplets", {"name": "before", **SPEC})
         assert status == 202
         kept.add(made["droplet"]["id"])
         filler = _fill(small)
         answers = [
-            ask(
+            api(
                 "POST", "/v2/droplets", {"name": f"full{number}", "user_data": "x" * 60_000, **SPEC}
             )
             for number in range(20)
@@ -59,23 +65,23 @@ def test_a_full_disk(small: Path) -> None:
         assert refused, "the disk was not full"
         assert {(status, id) for status, id, _ in refused} == {(500, "server_error")}
         assert all("full" in message for *_, message in refused)
-        assert {droplet["id"] for droplet in ask.all("droplets")} == kept, (
+        assert {droplet["id"] for droplet in api.all("droplets")} == kept, (
             "what was refused is not there"
         )
     # Killed while nothing can be written, and started again.
     filler.unlink()
-    with serving(config), Asker(config) as ask:
-        droplets = settled(ask)
+    with serving(config), ApiClient(config) as api:
+        droplets = wait_until_idle(api)
         assert {droplet["id"] for droplet in droplets} == kept
         filler = _fill(small)
         begun = [
-            ask("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "power_off"})[0]
+            api("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "power_off"})[0]
             for droplet in droplets
         ]
         filler.unlink()
-        droplets = settled(ask)
+        droplets = wait_until_idle(api)
         assert [droplet["status"] for droplet in droplets] == [
             "off" if status == 201 else "active" for status in begun
         ]
-        assert ask("POST", "/v2/droplets", {"name": "after", **SPEC})[0] == 202
-        assert inconsistencies(ask, settled(ask)) == []
+        assert api("POST", "/v2/droplets", {"name": "after", **SPEC})[0] == 202
+        assert inconsistencies(api, wait_until_idle(api)) == []

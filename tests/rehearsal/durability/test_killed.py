@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.rehearsal.support.served import Asker, facts, inconsistencies, serving, settled
+from tests.rehearsal.support.served import (
+    ApiClient,
+    create_config,
+    inconsistencies,
+    serving,
+    wait_until_idle,
+)
 from tests.rehearsal.support.writer import Writer
 
 MOMENTS = 100
@@ -43,12 +49,12 @@ class Moment:
                 self.came.set()
 
 
-def _write(writer: Writer, ask: Asker, moment: Moment, wrong: list[BaseException]) -> None:
+def _write(writer: Writer, api: ApiClient, moment: Moment, wrong: list[BaseException]) -> None:
     """Until the API is killed."""
     try:
         while True:
             before = writer.ledger.acknowledged
-            writer.step(ask)
+            writer.step(api)
             if writer.ledger.acknowledged > before:
                 moment.count()
     except requests.exceptions.RequestException:
@@ -60,15 +66,15 @@ def _write(writer: Writer, ask: Asker, moment: Moment, wrong: list[BaseException
 
 def test_nothing_acknowledged_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    config, chance = facts(tmp_path), random.Random(SEED)
+    config, chance = create_config(tmp_path), random.Random(SEED)
     writers = [Writer(f"w{number}", SEED + number) for number in range(WRITERS)]
     for _ in range(MOMENTS):
         moment, wrong = Moment(chance.randint(1, MOST_ANSWERS)), list[BaseException]()
         with serving(config) as process:
-            clients = [Asker(config) for _ in writers]
+            clients = [ApiClient(config) for _ in writers]
             threads = [
-                threading.Thread(target=_write, args=(writer, ask, moment, wrong))
-                for writer, ask in zip(writers, clients, strict=True)
+                threading.Thread(target=_write, args=(writer, api, moment, wrong))
+                for writer, api in zip(writers, clients, strict=True)
             ]
             for thread in threads:
                 thread.start()
@@ -77,14 +83,14 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, monkeypatch: pytest.Monkey
             for thread in threads:
                 thread.join()
         assert wrong == []
-    with serving(config), Asker(config) as ask:
-        droplets = settled(ask)
+    with serving(config), ApiClient(config) as api:
+        droplets = wait_until_idle(api)
         listed = {
-            kind: {one[id]: one for one in ask.all(kind.rpartition("/")[2], f"/v2/{kind}")}
+            kind: {one[id]: one for one in api.all(kind.rpartition("/")[2], f"/v2/{kind}")}
             for kind, id in LISTS.items()
             if kind != "account/keys"
         }
-        listed["account/keys"] = {one["id"]: one for one in ask.all("ssh_keys", "/v2/account/keys")}
+        listed["account/keys"] = {one["id"]: one for one in api.all("ssh_keys", "/v2/account/keys")}
         assert [problem for writer in writers for problem in writer.lost(listed)] == []
-        assert inconsistencies(ask, droplets) == []
+        assert inconsistencies(api, droplets) == []
     assert sum(writer.ledger.acknowledged for writer in writers) >= MOMENTS

@@ -11,35 +11,36 @@ from rehearsal.network import firewalls
 from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.subprocesses import CommandError
 from rehearsal.topology.protocol import (
-    Balancer,
-    Firewalled,
-    Forward,
+    DropletFirewall,
+    FirewallRule,
+    ForwardingRule,
     HealthCheck,
+    LoadBalancer,
     MachineSpec,
     NetworkState,
-    Rule,
 )
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, run, small_cloud
 
-Enforce = Callable[[list[Firewalled], list[Balancer]], None]
+Enforce = Callable[[list[DropletFirewall], list[LoadBalancer]], None]
 ANYWHERE = [IPv4Network("0.0.0.0/0")]
 EVERYTHING = [
-    Rule(protocol=protocol, ports="all", peers=ANYWHERE) for protocol in ("tcp", "udp", "icmp")
+    FirewallRule(protocol=protocol, ports="all", peers=ANYWHERE)
+    for protocol in ("tcp", "udp", "icmp")
 ]
 SERVER = "import socketserver; socketserver.ThreadingTCPServer(('0.0.0.0', {port}), socketserver.BaseRequestHandler).serve_forever()"
 
 
 def guarded(
-    droplet: MachineSpec, inbound: list[Rule], outbound: list[Rule] = EVERYTHING
-) -> Firewalled:
+    droplet: MachineSpec, inbound: list[FirewallRule], outbound: list[FirewallRule] = EVERYTHING
+) -> DropletFirewall:
     addresses = [droplet.public.address, droplet.private.address]
-    return Firewalled(
+    return DropletFirewall(
         droplet_id=droplet.id, addresses=addresses, inbound=inbound, outbound=outbound
     )
 
 
-def tcp(ports: str, *peers: IPv4Address | IPv4Network) -> Rule:
-    return Rule(protocol="tcp", ports=ports, peers=[IPv4Network(peer) for peer in peers])
+def tcp(ports: str, *peers: IPv4Address | IPv4Network) -> FirewallRule:
+    return FirewallRule(protocol="tcp", ports=ports, peers=[IPv4Network(peer) for peer in peers])
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +68,12 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
 def enforce(cloud: SmallCloud) -> Enforce:
     """Load a fabric with these firewalls; the rules of the test before are gone with it."""
 
-    def load(under: list[Firewalled], balancers: list[Balancer]) -> None:
+    def load(under: list[DropletFirewall], balancers: list[LoadBalancer]) -> None:
         network_state = NetworkState(
-            droplets=cloud.droplets, networks=[VPC], firewalled=under, balancers=balancers
+            droplets=cloud.droplets,
+            networks=[VPC],
+            droplet_firewalls=under,
+            load_balancers=balancers,
         )
         asyncio.run(firewalls.apply(cloud.config, network_state))
 
@@ -81,7 +85,7 @@ def test_droplets_with_the_same_rules_share_a_chain(cloud: SmallCloud) -> None:
     rules = [tcp("80", IPv4Network("0.0.0.0/0"))]
     text = firewalls.render(
         cloud.config,
-        NetworkState(firewalled=[guarded(droplet, rules) for droplet in cloud.droplets]),
+        NetworkState(droplet_firewalls=[guarded(droplet, rules) for droplet in cloud.droplets]),
     )
     assert text.count("chain in_") == 1
     assert text.count("chain out_") == 1
@@ -91,14 +95,14 @@ def test_droplets_with_the_same_rules_share_a_chain(cloud: SmallCloud) -> None:
 def test_overlapping_peers_are_merged(cloud: SmallCloud) -> None:
     rules = [tcp("80", IPv4Network("10.10.0.0/20"), IPv4Address("10.10.0.5"))]
     text = firewalls.render(
-        cloud.config, NetworkState(firewalled=[guarded(cloud.droplets[0], rules)])
+        cloud.config, NetworkState(droplet_firewalls=[guarded(cloud.droplets[0], rules)])
     )
     assert "ip saddr { 10.10.0.0/20 } tcp dport 80 return" in text
 
 
 def test_a_rule_without_peers_opens_nothing(cloud: SmallCloud) -> None:
     text = firewalls.render(
-        cloud.config, NetworkState(firewalled=[guarded(cloud.droplets[0], [tcp("80")])])
+        cloud.config, NetworkState(droplet_firewalls=[guarded(cloud.droplets[0], [tcp("80")])])
     )
     assert "dport 80 return" not in text
 
@@ -159,7 +163,7 @@ def test_metadata_and_dns_stay_open_to_a_shut_droplet(cloud: SmallCloud, enforce
 
 def test_ping_needs_a_rule(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, three = cloud.droplets
-    icmp = Rule(protocol="icmp", ports="0", peers=[IPv4Network(one.private.address)])
+    icmp = FirewallRule(protocol="icmp", ports="0", peers=[IPv4Network(one.private.address)])
     enforce([guarded(two, [icmp])], [])
     assert cloud.pings(cloud.place(one), two.private.address)
     assert not cloud.pings(cloud.place(three), two.private.address)
@@ -178,11 +182,17 @@ def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_r
 ) -> None:
     one, two, _ = cloud.droplets
     health = HealthCheck(
-        protocol="tcp", port=9000, path="/", interval=3, timeout=5, unhealthy=3, healthy=5
+        protocol="tcp",
+        port=9000,
+        path="/",
+        interval_s=3,
+        timeout_s=5,
+        unhealthy_threshold=3,
+        healthy_threshold=5,
     )
-    balancer = Balancer(
+    balancer = LoadBalancer(
         id="b", public=cloud.balancer_public, private=BALANCER_PRIVATE, vpc_id=VPC.id, algorithm="round_robin",
-        forwards=[Forward(entry_protocol="tcp", entry_port=5000, target_protocol="tcp", target_port=9000)], health=health,
+        forwarding_rules=[ForwardingRule(entry_protocol="tcp", entry_port=5000, target_protocol="tcp", target_port=9000)], health_check=health,
         sticky_cookie=None, sticky_seconds=0, redirect_http_to_https=False, proxy_protocol=False, keepalive=False,
         idle_seconds=60, targets=[two.private.address],
     )  # fmt: skip

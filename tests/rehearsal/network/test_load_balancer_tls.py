@@ -11,7 +11,7 @@ import pytest
 from rehearsal.api import certificate_authority
 from rehearsal.network.load_balancers import LoadBalancers
 from rehearsal.state import certificate_files
-from rehearsal.topology.protocol import Balancer, Forward, HealthCheck
+from rehearsal.topology.protocol import ForwardingRule, HealthCheck, LoadBalancer
 from tests.rehearsal.support.balanced import Web, apply, balancer, wait_up
 from tests.rehearsal.support.issuing import Issued, issue
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, wait_for
@@ -41,19 +41,19 @@ print(json.dumps(told | {"status": answer.status, "headers": dict(answer.headers
 """One request over TLS by one who believes ``trust`` alone, and looks at the name."""
 
 
-def https(entry_port: int, certificate: str, **changes: Any) -> Forward:
+def https(entry_port: int, certificate: str, **changes: Any) -> ForwardingRule:
     facts = {
         "entry_protocol": "https",
         "entry_port": entry_port,
         "target_protocol": "http",
         "target_port": 8085,
     }
-    return Forward.model_validate(facts | {"certificate": certificate} | changes)
+    return ForwardingRule.model_validate(facts | {"certificate": certificate} | changes)
 
 
 def keep(web: Web, one: Issued, id: str) -> str:
     """Make a certificate known as the API does; returns its id."""
-    certificate_files.keep(web.cloud.config, id, (one.key_pem + one.pem).encode())
+    certificate_files.write(web.cloud.config, id, (one.key_pem + one.pem).encode())
     return id
 
 
@@ -81,7 +81,7 @@ def refused(web: Web, trust: str, **changes: Any) -> str:
     return str(caught.value.stderr)
 
 
-def serve(web: Web, balancers: LoadBalancers, **changes: object) -> Balancer:
+def serve(web: Web, balancers: LoadBalancers, **changes: object) -> LoadBalancer:
     """The balancer before the first droplet, when it has proven it."""
     one = web.cloud.droplets[0].private.address
     made = balancer(web.cloud, one, **changes)
@@ -107,7 +107,7 @@ def secure(web: Web, root: Issued, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_tls_ends_at_the_balancer(web: Web, balancers: LoadBalancers, root: Issued) -> None:
     one = issue("one", NAME, by=root)
-    serve(web, balancers, forwards=[https(443, keep(web, one, "one"))])
+    serve(web, balancers, forwarding_rules=[https(443, keep(web, one, "one"))])
     told = ask(web, root.pem)
     assert (told["status"], told["body"]["name"]) == (200, "droplet1")
     assert int(told["serial"], 16) == one.certificate.serial_number
@@ -122,8 +122,8 @@ def test_a_client_believes_what_the_clouds_authority_signed(
     web: Web, balancers: LoadBalancers
 ) -> None:
     leaf, pem = certificate_authority.issue(web.cloud.config, ["*.example.com", "example.com"])
-    certificate_files.keep(web.cloud.config, "encrypted", pem)
-    serve(web, balancers, forwards=[https(443, "encrypted")])
+    certificate_files.write(web.cloud.config, "encrypted", pem)
+    serve(web, balancers, forwarding_rules=[https(443, "encrypted")])
     told = ask(web, certificate_authority.certificate(web.cloud.config).decode())
     assert int(told["serial"], 16) == leaf.serial_number
 
@@ -133,12 +133,12 @@ def test_each_port_has_its_own_certificate_and_a_change_takes_its_place(
 ) -> None:
     made = [issue(f"n{number}", NAME, by=root) for number in range(3)]
     ids = [keep(web, one, f"n{number}") for number, one in enumerate(made)]
-    serve(web, balancers, forwards=[https(443, ids[0]), https(8443, ids[1])])
+    serve(web, balancers, forwarding_rules=[https(443, ids[0]), https(8443, ids[1])])
     assert [int(ask(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
         one.certificate.serial_number for one in made[:2]
     ]
-    serve(web, balancers, forwards=[https(443, ids[2]), https(8443, ids[1])])
-    certificate_files.drop(web.cloud.config, ids[0])
+    serve(web, balancers, forwarding_rules=[https(443, ids[2]), https(8443, ids[1])])
+    certificate_files.delete(web.cloud.config, ids[0])
     assert [int(ask(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
         made[2].certificate.serial_number,
         made[1].certificate.serial_number,
@@ -149,7 +149,9 @@ def test_http2_is_spoken_where_the_rule_says_so(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "two")
-    serve(web, balancers, forwards=[https(443, id), https(8443, id, entry_protocol="http2")])
+    serve(
+        web, balancers, forwarding_rules=[https(443, id), https(8443, id, entry_protocol="http2")]
+    )
     for port, version in ((443, "1.1"), (8443, "2")):
         assert _curl(web, root, port) == f"200 {version}"
     assert ask(web, root.pem, 8443)["alpn"] == "http/1.1", (
@@ -192,11 +194,11 @@ def test_the_strong_policy_leaves_weaker_ciphers_out(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "ciphers")
-    serve(web, balancers, forwards=[https(443, id)])
+    serve(web, balancers, forwarding_rules=[https(443, id)])
     assert ask(web, root.pem, version="TLSv1_2", ciphers=CBC)["cipher"] == CBC
     assert ask(web, root.pem, version="TLSv1_3")["version"] == "TLSv1.3"
     assert "alert" in refused(web, root.pem, version="TLSv1_1", ciphers="ALL:@SECLEVEL=0").lower()
-    serve(web, balancers, forwards=[https(443, id)], strong_ciphers=True)
+    serve(web, balancers, forwarding_rules=[https(443, id)], strong_ciphers=True)
     assert "HANDSHAKE_FAILURE" in refused(web, root.pem, version="TLSv1_2", ciphers=CBC)
     assert ask(web, root.pem, version="TLSv1_2")["status"] == 200
 
@@ -207,7 +209,9 @@ def test_tls_passes_through_to_the_droplets_own_certificate(
     serve(
         web,
         balancers,
-        forwards=[https(443, "", entry_protocol="tcp", target_protocol="tcp", target_port=8443)],
+        forwarding_rules=[
+            https(443, "", entry_protocol="tcp", target_protocol="tcp", target_port=8443)
+        ],
     )
     told = ask(web, root.pem)
     assert int(told["serial"], 16) == secure.certificate.serial_number
@@ -219,13 +223,21 @@ def test_tls_goes_on_to_a_target_and_its_health_is_asked_over_tls(
 ) -> None:
     one = issue("one", NAME, by=root)
     health = HealthCheck(
-        protocol="https", port=8443, path="/health", interval=1, timeout=1, unhealthy=2, healthy=2
+        protocol="https",
+        port=8443,
+        path="/health",
+        interval_s=1,
+        timeout_s=1,
+        unhealthy_threshold=2,
+        healthy_threshold=2,
     )
     serve(
         web,
         balancers,
-        health=health,
-        forwards=[https(443, keep(web, one, "again"), target_protocol="https", target_port=8443)],
+        health_check=health,
+        forwarding_rules=[
+            https(443, keep(web, one, "again"), target_protocol="https", target_port=8443)
+        ],
     )
     told = ask(web, root.pem)
     assert int(told["serial"], 16) == one.certificate.serial_number
@@ -254,7 +266,7 @@ def test_http2_is_spoken_to_a_target_where_the_rule_says_so(
         https(443, id, target_protocol="http2", target_port=9443),
         https(8443, id, target_protocol="https", target_port=9443),
     ]
-    serve(web, balancers, forwards=forwards)
+    serve(web, balancers, forwarding_rules=forwards)
     assert [ask(web, root.pem, port)["body"] for port in (443, 8443)] == [[2], [1]]
 
 
@@ -262,9 +274,13 @@ def test_http_is_sent_on_to_https_on_port_80_alone(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     id = keep(web, issue("one", NAME, by=root), "redirect")
-    plain = Forward(entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085)
+    plain = ForwardingRule(
+        entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085
+    )
     other = plain.model_copy(update={"entry_port": 8080})
-    serve(web, balancers, redirect_http_to_https=True, forwards=[plain, other, https(443, id)])
+    serve(
+        web, balancers, redirect_http_to_https=True, forwarding_rules=[plain, other, https(443, id)]
+    )
     status, headers, _ = web.get("/there")
     assert (status, headers["location"]) == (307, f"https://{web.cloud.balancer_public}/there")
     assert ask(web, root.pem)["status"] == 200, "what came by TLS is sent nowhere"
@@ -273,7 +289,9 @@ def test_http_is_sent_on_to_https_on_port_80_alone(
 
 def test_a_sticky_cookie_works_over_tls(web: Web, balancers: LoadBalancers, root: Issued) -> None:
     id = keep(web, issue("one", NAME, by=root), "sticky")
-    serve(web, balancers, forwards=[https(443, id)], sticky_cookie="DO-LB", sticky_seconds=300)
+    serve(
+        web, balancers, forwarding_rules=[https(443, id)], sticky_cookie="DO-LB", sticky_seconds=300
+    )
     assert ask(web, root.pem)["headers"]["set-cookie"].startswith("DO-LB=")
 
 
@@ -299,10 +317,10 @@ def test_its_firewall_says_who_may_connect(
 
 def test_an_internal_one_serves_its_network_alone(web: Web, balancers: LoadBalancers) -> None:
     _, two, _ = web.cloud.droplets
-    serve(web, balancers, public=BALANCER_PRIVATE, within=VPC.range)
+    serve(web, balancers, public=BALANCER_PRIVATE, internal_network=VPC.range)
     assert _status(web, web.cloud.place(two), BALANCER_PRIVATE, 80) == "200"
     assert _status(web, web.cloud.place(None), web.cloud.balancer_public, 80) == "refused"
-    serve(web, balancers, public=BALANCER_PRIVATE, within=IPv4Network("10.99.0.0/16"))
+    serve(web, balancers, public=BALANCER_PRIVATE, internal_network=IPv4Network("10.99.0.0/16"))
     assert _status(web, web.cloud.place(two), BALANCER_PRIVATE, 80) == "refused"
 
 
@@ -321,7 +339,7 @@ def test_no_key_is_in_the_configuration_or_the_process_list(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     one = issue("one", NAME, by=root)
-    serve(web, balancers, forwards=[https(443, keep(web, one, "secret"))])
+    serve(web, balancers, forwarding_rules=[https(443, keep(web, one, "secret"))])
     secret = one.key_pem.splitlines()[2]
     directory = web.cloud.config.directory
     written = [
@@ -334,7 +352,7 @@ def test_no_key_is_in_the_configuration_or_the_process_list(
     assert secret not in _processes()
     for question in (
         "show ssl cert",
-        f"show ssl cert {certificate_files.file(web.cloud.config, 'secret')}",
+        f"show ssl cert {certificate_files.path(web.cloud.config, 'secret')}",
         "show env",
         "show info",
     ):
@@ -371,8 +389,8 @@ def test_a_reload_waits_for_no_certificate_that_is_gone(
 ) -> None:
     """What a balancer no longer names may go at once."""
     id = keep(web, issue("one", NAME, by=root), "going")
-    serve(web, balancers, forwards=[https(443, id)])
+    serve(web, balancers, forwarding_rules=[https(443, id)])
     serve(web, balancers)
-    certificate_files.drop(web.cloud.config, id)
+    certificate_files.delete(web.cloud.config, id)
     serve(web, balancers, idle_seconds=45)
     wait_for(lambda: web.get()[0] == 200)

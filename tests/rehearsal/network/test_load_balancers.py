@@ -9,7 +9,7 @@ import pytest
 
 from rehearsal.network.load_balancers import LoadBalancers
 from rehearsal.subprocesses import CommandError
-from rehearsal.topology.protocol import Forward, HealthCheck
+from rehearsal.topology.protocol import ForwardingRule, HealthCheck
 from tests.rehearsal.support.balanced import Web, apply, balancer, wait_up
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE
 
@@ -151,18 +151,24 @@ def test_a_sticky_cookie_leads_back_to_its_target(web: Web, balancers: LoadBalan
 def test_a_tcp_rule_and_a_tcp_check(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     health = HealthCheck(
-        protocol="tcp", port=8085, path="/", interval=1, timeout=1, unhealthy=2, healthy=2
+        protocol="tcp",
+        port=8085,
+        path="/",
+        interval_s=1,
+        timeout_s=1,
+        unhealthy_threshold=2,
+        healthy_threshold=2,
     )
     forwards = [
-        Forward(entry_protocol="tcp", entry_port=80, target_protocol="tcp", target_port=8085)
+        ForwardingRule(entry_protocol="tcp", entry_port=80, target_protocol="tcp", target_port=8085)
     ]
     apply(
         balancers,
         balancer(
             web.cloud,
             one.private.address,
-            health=health,
-            forwards=forwards,
+            health_check=health,
+            forwarding_rules=forwards,
             algorithm="least_connections",
         ),
     )
@@ -202,16 +208,16 @@ def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(
     web: Web, balancers: LoadBalancers, fault: str
 ) -> None:
     one = web.cloud.droplets[0]
-    without_file = Forward(
+    without_file = ForwardingRule(
         entry_protocol="https",
         entry_port=443,
         target_protocol="http",
         target_port=8085,
-        certificate="gone",
+        certificate_id="gone",
     )
     changes: dict[str, dict[str, object]] = {
         "it cannot be written": {"deny": [IPv6Network("fe80::1%x }\n injected\n#")]},
-        "HAProxy refuses it": {"forwards": [without_file]},
+        "HAProxy refuses it": {"forwarding_rules": [without_file]},
     }
     bad = balancer(web.cloud, one.private.address, id="other", **changes[fault])
     apply(balancers, bad, balancer(web.cloud, one.private.address))

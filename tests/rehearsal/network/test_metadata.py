@@ -112,7 +112,7 @@ def test_every_name_of_an_index_leads_on() -> None:
 
 def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
     address = CONFIG.public_network[99]
-    network_state = NetworkState(droplets=[ONE.model_copy(update={"reserved": address}), TWO])
+    network_state = NetworkState(droplets=[ONE.model_copy(update={"reserved_ip": address}), TWO])
 
     def ask(source: IPv4Address, path: str) -> str:
         return metadata.answer(CONFIG, network_state, source, f"/metadata/v1{path}")[2]

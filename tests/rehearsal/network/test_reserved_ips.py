@@ -12,12 +12,19 @@ from rehearsal.catalog.images import STOCK_IMAGES
 from rehearsal.machines.nspawn import NspawnMachines
 from rehearsal.network import bridges, firewalls
 from rehearsal.resources.images.service import stock_record
+from rehearsal.state.accounts import DEFAULT_ACCOUNT
 from rehearsal.state.records import Droplet, ReservedIp, Vpc
 from rehearsal.state.states import DropletStatus
-from rehearsal.state.store import FIRST_ACCOUNT, Database
+from rehearsal.state.store import Database
 from rehearsal.topology.network_reconciler import NetworkReconciler
-from rehearsal.topology.network_state import machine_spec
-from rehearsal.topology.protocol import ANCHORS, Firewalled, MachineSpec, NetworkState, Rule
+from rehearsal.topology.network_state import build_machine_spec
+from rehearsal.topology.protocol import (
+    ANCHOR_NETWORK,
+    DropletFirewall,
+    FirewallRule,
+    MachineSpec,
+    NetworkState,
+)
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, run, small_cloud
 
 SERVER = """
@@ -118,12 +125,12 @@ def point(clients: Clients) -> Iterator[Point]:
 
     def make(
         to: MachineSpec | None,
-        firewalled: Sequence[Firewalled] = (),
+        firewalled: Sequence[DropletFirewall] = (),
         also: Mapping[int, IPv4Address] = EMPTY,
     ) -> None:
         where = {**also, to.id: clients.address} if to else also
         droplets = [
-            droplet.model_copy(update={"reserved": where.get(droplet.id)})
+            droplet.model_copy(update={"reserved_ip": where.get(droplet.id)})
             for droplet in cloud.droplets
         ]
         edge = {
@@ -135,7 +142,7 @@ def point(clients: Clients) -> Iterator[Point]:
         asyncio.run(
             firewalls.apply(
                 cloud.config,
-                NetworkState(droplets=droplets, networks=[VPC], firewalled=list(firewalled)),
+                NetworkState(droplets=droplets, networks=[VPC], droplet_firewalls=list(firewalled)),
             )
         )
 
@@ -187,11 +194,13 @@ def test_a_droplet_reaches_its_own(clients: Clients, point: Point, kind: str) ->
     place = clients.cloud.place(two)
     point(two)
     assert clients.ask(place, kind=kind) == f"droplet2 {clients.address} {two.anchor.ip}"
-    rule = Rule(protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host_address)])
+    rule = FirewallRule(
+        protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host_address)]
+    )
     point(
         two,
         [
-            Firewalled(
+            DropletFirewall(
                 droplet_id=two.id, addresses=[two.public.address], inbound=[rule], outbound=[rule]
             )
         ],
@@ -276,13 +285,17 @@ def test_the_droplets_firewall_applies(clients: Clients, point: Point) -> None:
     host = clients.cloud.config.host_address
     addresses = [two.public.address, two.private.address]
 
-    def guarded(inbound: list[Rule], outbound: list[Rule]) -> list[Firewalled]:
+    def guarded(inbound: list[FirewallRule], outbound: list[FirewallRule]) -> list[DropletFirewall]:
         return [
-            Firewalled(droplet_id=two.id, addresses=addresses, inbound=inbound, outbound=outbound)
+            DropletFirewall(
+                droplet_id=two.id, addresses=addresses, inbound=inbound, outbound=outbound
+            )
         ]
 
-    def tcp(*peers: IPv4Address) -> list[Rule]:
-        return [Rule(protocol="tcp", ports="80", peers=[IPv4Network(peer) for peer in peers])]
+    def tcp(*peers: IPv4Address) -> list[FirewallRule]:
+        return [
+            FirewallRule(protocol="tcp", ports="80", peers=[IPv4Network(peer) for peer in peers])
+        ]
 
     point(two, guarded(tcp(host), []))
     assert clients.ask(clients.cloud.place(None)).startswith("droplet2")
@@ -302,11 +315,11 @@ def test_the_droplets_firewall_applies(clients: Clients, point: Point) -> None:
 
 def test_a_rule_may_name_a_reserved_address(clients: Clients, point: Point) -> None:
     one, two, _ = clients.cloud.droplets
-    rule = Rule(protocol="tcp", ports="80", peers=[IPv4Network(clients.address)])
+    rule = FirewallRule(protocol="tcp", ports="80", peers=[IPv4Network(clients.address)])
     point(
         two,
         [
-            Firewalled(
+            DropletFirewall(
                 droplet_id=one.id, addresses=[one.public.address], inbound=[rule], outbound=[rule]
             )
         ],
@@ -326,10 +339,21 @@ def test_it_works_with_the_way_out_through_the_anchor_gateway(
     two = clients.cloud.droplets[1]
     point(two)
     place = clients.cloud.place(two)
-    run("ip", "-n", place, "route", "change", "default", "via", str(ANCHORS[1]), "dev", "eth0")
+    run(
+        "ip",
+        "-n",
+        place,
+        "route",
+        "change",
+        "default",
+        "via",
+        str(ANCHOR_NETWORK[1]),
+        "dev",
+        "eth0",
+    )
     try:
         route = run("ip", "-n", place, "route", "get", str(bridges.METADATA_ADDRESS))
-        assert f"via {ANCHORS[1]} dev eth0 src {two.anchor.ip}" in route
+        assert f"via {ANCHOR_NETWORK[1]} dev eth0 src {two.anchor.ip}" in route
         assert clients.cloud.pings(place, bridges.METADATA_ADDRESS)
     finally:
         run(
@@ -349,34 +373,38 @@ def test_it_works_with_the_way_out_through_the_anchor_gateway(
 def stored(clients: Clients, file: Path) -> Database:
     """A store in which the small cloud's droplets are, and the reserved address, which points nowhere."""
     database = Database(file)
-    store, config = database.of(FIRST_ACCOUNT), clients.cloud.config
-    with store.write():
+    store, config = database.store_for(DEFAULT_ACCOUNT), clients.cloud.config
+    with store.transaction():
         store.put(
             Vpc(
                 id=VPC.id,
                 name="vpc",
                 description="",
                 region="nyc3",
-                range=VPC.range,
-                default=True,
+                ip_range=VPC.range,
+                is_default=True,
                 created_at="",
             )
         )
         store.put(
             ReservedIp(
-                id=str(clients.address), region="nyc3", droplet_id=None, pending=None, created_at=""
+                id=str(clients.address),
+                region="nyc3",
+                droplet_id=None,
+                pending_action_id=None,
+                created_at="",
             )
         )
         for spec in clients.cloud.droplets:
             store.put(
                 Droplet(
                     id=spec.id, name=spec.name, region="nyc3", size="s-1vcpu-1gb", disk=25, image=stock_record(STOCK_IMAGES[0]), vpc_id=VPC.id,
-                    public=spec.public.address, private=spec.private.address, status=DropletStatus.ACTIVE, pending=None, created_at="",
+                    public_ip=spec.public.address, private_ip=spec.private.address, status=DropletStatus.ACTIVE, pending_action_id=None, created_at="",
                     features=[], tags=[], user_data="", public_keys=[],
                 )
             )  # fmt: skip
     assert (
-        machine_spec(store, config, store.all(Droplet)[0]).public.mac
+        build_machine_spec(store, config, store.all(Droplet)[0]).public.mac
         == clients.cloud.droplets[0].public.mac
     )
     return database
@@ -390,8 +418,8 @@ def reconcile(clients: Clients, database: Database, to: MachineSpec | None) -> N
             clients.cloud.config, database, NspawnMachines(clients.cloud.config)
         )
         await keeper.reconcile()
-        store = database.of(FIRST_ACCOUNT)
-        with store.write():
+        store = database.store_for(DEFAULT_ACCOUNT)
+        with store.transaction():
             (address,) = store.all(ReservedIp)
             store.put(address.model_copy(update={"droplet_id": to.id if to else None}))
         await keeper.reconcile()

@@ -451,7 +451,7 @@ def test_a_domain_is_in_a_project(domain: Client) -> None:
 
 
 def test_a_domain_of_one_account_is_unknown_to_another(domain: Client, config: CloudConfig) -> None:
-    other = Client(domain.url, accounts.ensure(config, "other", {}).token)
+    other = Client(domain.url, accounts.create_or_update(config, "other", {}).token)
     id = add(domain, **A)["id"]
     assert other("GET", "/v2/domains")["domains"] == []
     other("GET", f"/v2/domains/{NAME}", expect=404)

@@ -7,7 +7,7 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.resources.test_keys import FINGERPRINT, KEY
+from tests.rehearsal.resources.test_ssh_keys import FINGERPRINT, KEY
 from tests.rehearsal.support.client import Client, running, until
 from tests.rehearsal.support.machines import BrokenMachines, HeldMachines
 

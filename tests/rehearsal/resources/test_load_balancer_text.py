@@ -11,7 +11,7 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.network.haproxy import render
-from rehearsal.topology.protocol import Forward, NetworkState
+from rehearsal.topology.protocol import ForwardingRule, NetworkState
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import Client, running, until
 from tests.rehearsal.support.issuing import issue
@@ -106,7 +106,7 @@ def _create(api: Client, body: dict[str, Any]) -> None:
 
 def checked(config: CloudConfig, network_state: NetworkState, directory: Path) -> str:
     """The configuration, which HAProxy itself has read."""
-    lines = [line for one in network_state.balancers for line in render(config, one)]
+    lines = [line for one in network_state.load_balancers for line in render(config, one)]
     text = "\n".join(
         ["global", "  stats socket /dev/null", "defaults", "  timeout connect 5s", *lines, ""]
     )
@@ -170,7 +170,7 @@ def test_text_that_is_no_text_of_its_field_is_refused(
 ) -> None:
     for text in HOSTILE:
         api.refusal("POST", "/v2/load_balancers", _hostile(field, text))
-    assert machines.network_state.balancers == []
+    assert machines.network_state.load_balancers == []
     assert not (config.directory / "certificates").exists()
 
 
@@ -238,14 +238,14 @@ def test_a_cookie_that_could_be_more_than_a_word_is_refused_and_not_changed(
         ("sticky_cookie", "LB\nglobal"),
         ("sticky_cookie", "$HOME"),
         (
-            "forwards",
+            "forwarding_rules",
             [
-                Forward(
+                ForwardingRule(
                     entry_protocol="https",
                     entry_port=443,
                     target_protocol="http",
                     target_port=80,
-                    certificate="a b",
+                    certificate_id="a b",
                 )
             ],
         ),
@@ -256,7 +256,7 @@ def test_what_is_no_word_is_never_written(
 ) -> None:
     """Whatever a room let pass, or an older one kept."""
     _create(api, {"name": "edge", "region": "nyc3", "tag": "web", "forwarding_rules": [HTTP]})
-    (sound,) = machines.network_state.balancers
+    (sound,) = machines.network_state.load_balancers
     assert render(config, sound)
     changed = sound.model_copy(update={field: value})
     with pytest.raises(ValueError, match="is no word"):

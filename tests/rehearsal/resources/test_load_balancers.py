@@ -298,7 +298,9 @@ def test_an_internal_one_has_an_address_of_its_vpc(api: Client) -> None:
     assert balancer["ip"].startswith("10.20.0.")
     assert (balancer["network"], balancer["vpc_uuid"]) == ("INTERNAL", vpc["id"])
     path = f"/v2/load_balancers/{balancer['id']}"
-    assert "network of a Load Balancer" in api.refusal("PUT", path, ONE | {"network": "EXTERNAL"})
+    assert "network of a Load LoadBalancer" in api.refusal(
+        "PUT", path, ONE | {"network": "EXTERNAL"}
+    )
     assert api("PUT", path, ONE)["load_balancer"]["network"] == "INTERNAL"
 
 

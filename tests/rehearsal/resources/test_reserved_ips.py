@@ -8,7 +8,8 @@ import pytest
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
-from rehearsal.state.store import FIRST_ACCOUNT, Database
+from rehearsal.state.accounts import DEFAULT_ACCOUNT
+from rehearsal.state.store import Database
 from rehearsal.times import ReservedIpTimes, Times
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import Client, running, until
@@ -325,7 +326,7 @@ def test_it_is_in_the_project_of_its_droplet(api: Client) -> None:
 
 
 def test_no_more_than_the_account_may_have(config: CloudConfig, machines: MemoryMachines) -> None:
-    accounts.ensure(config, "small", {"reserved_ip_limit": 2})
+    accounts.create_or_update(config, "small", {"reserved_ip_limit": 2})
     with running(config, machines, UNLIMITED) as api:
         small = Client(
             api.url,
@@ -367,8 +368,8 @@ def test_nobody_else_gets_its_address(config: CloudConfig) -> None:
         reserved = [reserve(api)["ip"] for _ in range(2)]
     last = int(config.public_network.broadcast_address) - int(config.first_assignable_address) - 1
     database = Database(config.directory / "cloud.db")
-    with database.write():
-        while database.of(FIRST_ACCOUNT).next_id("address public", 0) < last:
+    with database.transaction():
+        while database.store_for(DEFAULT_ACCOUNT).next_id("address public", 0) < last:
             pass
     database.close()
     with running(config, MemoryMachines(config), UNLIMITED) as api:
@@ -389,9 +390,9 @@ def test_the_network_follows_before_the_action_ends(config: CloudConfig) -> None
 
     def pointed() -> dict[str, str | None]:
         return {
-            droplet.name: str(droplet.reserved)
+            droplet.name: str(droplet.reserved_ip)
             for droplet in machines.network_state.droplets
-            if droplet.reserved
+            if droplet.reserved_ip
         }
 
     with running(config, machines, UNLIMITED) as api:
@@ -443,7 +444,7 @@ def test_a_move_is_finished_after_a_crash(config: CloudConfig) -> None:
         assert api.ended(begun["id"])["status"] == "completed"
         assert holder(api, ip) == two["id"]
         assert {
-            droplet.id: str(droplet.reserved)
+            droplet.id: str(droplet.reserved_ip)
             for droplet in machines.network_state.droplets
-            if droplet.reserved
+            if droplet.reserved_ip
         } == {two["id"]: ip}

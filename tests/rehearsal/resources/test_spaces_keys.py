@@ -8,7 +8,7 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from rehearsal.state.spaces_key_file import Keyring
+from rehearsal.state.spaces_key_file import SpacesKeys
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import Client, running
 
@@ -47,18 +47,18 @@ def test_the_secret_is_told_once(api: Client) -> None:
 def test_spaces_knows_of_each_change_when_it_is_acknowledged(
     api: Client, config: CloudConfig, machines: MemoryMachines
 ) -> None:
-    ring = Keyring(config)
+    ring = SpacesKeys(config)
     made = create(api, "reader", READ)
     id = made["access_key"]
     known = ring.get(id)
     assert known is not None
     assert (known.account, known.secret) == ("default", made["secret_key"])
-    assert (known.reads("artifacts"), known.writes("artifacts")) == (True, False)
+    assert (known.can_read("artifacts"), known.can_write("artifacts")) == (True, False)
     for number in range(20):
         api("PATCH", f"/v2/spaces/keys/{id}", {"grants": [WRITE if number % 2 else READ]})
         changed = ring.get(id)
         assert changed is not None
-        assert changed.writes("uploads") == bool(number % 2)
+        assert changed.can_write("uploads") == bool(number % 2)
     assert stat.S_IMODE((config.directory / "spaces-keys.json").stat().st_mode) == 0o600
     api("DELETE", f"/v2/spaces/keys/{id}", expect=204)
     assert ring.get(id) is None
@@ -71,18 +71,22 @@ def test_a_restart_tells_spaces_again(config: CloudConfig, machines: MemoryMachi
     (config.directory / "spaces-keys.json").unlink()
     with running(config, machines, UNLIMITED) as api:
         api("GET", f"/v2/spaces/keys/{id}")
-        ring = Keyring(config)
+        ring = SpacesKeys(config)
         found = ring.get(id)
         ring.close()
     assert found is not None
-    assert found.full
+    assert found.has_full_access
 
 
 def test_each_account_has_its_first_key_besides(api: Client, config: CloudConfig) -> None:
-    ring = Keyring(config)
+    ring = SpacesKeys(config)
     first = ring.get(config.spaces_key)
     assert first is not None
-    assert (first.account, first.secret, first.full) == ("default", config.spaces_secret, True)
+    assert (first.account, first.secret, first.has_full_access) == (
+        "default",
+        config.spaces_secret,
+        True,
+    )
     assert api("GET", "/v2/spaces/keys")["keys"] == []
 
 

@@ -232,7 +232,7 @@ def test_a_deleted_key_is_refused_from_the_moment_it_is_deleted(
 
 
 def test_an_account_made_later_has_buckets_of_its_own(config: CloudConfig, port: int) -> None:
-    acme = accounts.ensure(config, "acme", {})
+    acme = accounts.create_or_update(config, "acme", {})
     s3 = client(port, key=acme.spaces_key, secret=acme.spaces_secret)
     s3.create_bucket(Bucket="theirs")
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["theirs"]

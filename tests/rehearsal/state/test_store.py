@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rehearsal.state.records import SshKey, Tag
-from rehearsal.state.store import FIRST_ACCOUNT, Database
+from rehearsal.state.store import FORMAT, Database, DatabaseFormatError
 
 Opener = Callable[[], Database]
 
@@ -26,14 +26,14 @@ def _tag(name: str) -> Tag:
 
 
 def test_what_was_written_is_there_after_opening_again(opened: Opener) -> None:
-    store = opened().of("a")
-    with store.write():
+    store = opened().store_for("a")
+    with store.transaction():
         for name in ("one", "two", "three"):
             store.put(_tag(name))
         store.delete(_tag("two"))
         store.put(Tag(id="one", name="ONE"))
     assert (
-        [tag.name for tag in opened().of("a").all(Tag)]
+        [tag.name for tag in opened().store_for("a").all(Tag)]
         == [tag.name for tag in store.all(Tag)]
         == ["ONE", "three"]
     )
@@ -41,8 +41,8 @@ def test_what_was_written_is_there_after_opening_again(opened: Opener) -> None:
 
 def test_nobody_else_reads_the_files(tmp_path: Path, opened: Opener) -> None:
     (tmp_path / "db").touch(mode=0o644)
-    store = opened().of("a")
-    with store.write():
+    store = opened().store_for("a")
+    with store.transaction():
         store.put(_tag("one"))
     files = list(tmp_path.iterdir())
     assert len(files) == 3
@@ -51,11 +51,11 @@ def test_nobody_else_reads_the_files(tmp_path: Path, opened: Opener) -> None:
 
 def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
     database = opened()
-    store, other = database.of("a"), database.of("b")
-    with store.write():
+    store, other = database.store_for("a"), database.store_for("b")
+    with store.transaction():
         for name in ("one", "two", "three"):
             store.put(_tag(name))
-    with pytest.raises(ZeroDivisionError), store.write():
+    with pytest.raises(ZeroDivisionError), store.transaction():
         store.put(_tag("four"))
         store.delete(_tag("one"))
         store.delete(_tag("two"))
@@ -65,63 +65,65 @@ def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
         store.next_id("droplet", 1)
         raise ZeroDivisionError
     assert [tag.name for tag in store.all(Tag)] == ["one", "two", "three"]
-    assert [tag.name for tag in opened().of("a").all(Tag)] == ["one", "two", "three"]
+    assert [tag.name for tag in opened().store_for("a").all(Tag)] == ["one", "two", "three"]
     assert other.all(Tag) == []
-    with store.write():
+    with store.transaction():
         assert store.next_id("droplet", 1) == 1
 
 
 def test_numbers_are_never_given_twice(opened: Opener) -> None:
-    store = opened().of("a")
-    with store.write():
+    store = opened().store_for("a")
+    with store.transaction():
         given = [store.next_id("droplet", 5), store.next_id("droplet", 5), store.next_id("key", 1)]
-    other = opened().of("b")
-    with other.write():
+    other = opened().store_for("b")
+    with other.transaction():
         given.append(other.next_id("droplet", 5))
     assert given == [5, 6, 1, 7]
 
 
 def test_accounts_do_not_see_each_other(opened: Opener) -> None:
     database = opened()
-    a, b = database.of("a"), database.of("b")
-    with a.write():
+    a, b = database.store_for("a"), database.store_for("b")
+    with a.transaction():
         a.put(Tag(id="one", name="ONE"))
         b.put(_tag("one"))
     assert (a.get(Tag, "one"), b.get(Tag, "one")) == (Tag(id="one", name="ONE"), _tag("one"))
-    with b.write():
+    with b.transaction():
         b.delete(_tag("one"))
     assert b.all(Tag) == []
-    assert opened().of("a").all(Tag) == [Tag(id="one", name="ONE")]
-    assert [tag.name for tag in b.everywhere(Tag)] == ["ONE"]
+    assert opened().store_for("a").all(Tag) == [Tag(id="one", name="ONE")]
+    assert [tag.name for tag in b.all_accounts(Tag)] == ["ONE"]
 
 
-def test_everywhere_is_each_account_and_only_the_kind_asked_for(opened: Opener) -> None:
+def test_all_accounts_returns_one_kind_of_each_account(opened: Opener) -> None:
     database = opened()
     for account in ("a", "b"):
-        store = database.of(account)
-        with store.write():
+        store = database.store_for(account)
+        with store.transaction():
             store.put(_tag(f"of-{account}"))
             store.put(SshKey(id=1, name="key", public_key="", fingerprint=""))
-    assert [tag.name for tag in opened().of("c").everywhere(Tag)] == ["of-a", "of-b"]
+    assert [tag.name for tag in opened().store_for("c").all_accounts(Tag)] == ["of-a", "of-b"]
 
 
-def test_a_store_of_before_there_were_accounts_is_the_default_account_s(
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE objects (kind TEXT, id TEXT)",
+        f"PRAGMA user_version = {FORMAT + 1}; CREATE TABLE t (c)",
+    ],
+)
+def test_a_database_of_another_format_is_refused_with_the_remedy(
+    tmp_path: Path, opened: Opener, script: str
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "db")) as connection:
+        connection.executescript(script)
+    with pytest.raises(DatabaseFormatError, match=f"rehearsal down --cloud {tmp_path.name}"):
+        opened()
+
+
+def test_a_file_that_is_no_database_is_refused_with_the_remedy(
     tmp_path: Path, opened: Opener
 ) -> None:
-    with closing(sqlite3.connect(tmp_path / "db")) as file:
-        file.execute(
-            "CREATE TABLE objects (kind TEXT, id TEXT, body TEXT NOT NULL, PRIMARY KEY (kind, id))"
-        )
-        file.execute("CREATE TABLE sequences (name TEXT PRIMARY KEY, last INTEGER NOT NULL)")
-        file.executemany(
-            "INSERT INTO objects VALUES ('tag', ?, ?)",
-            [(tag.id, tag.model_dump_json()) for tag in map(_tag, "zya")],
-        )
-        file.execute("INSERT INTO sequences VALUES ('droplet', 7)")
-        file.commit()
-    for _ in range(2):
-        database = opened()
-        assert database.accounts() == [FIRST_ACCOUNT]
-        assert [tag.name for tag in database.of(FIRST_ACCOUNT).all(Tag)] == ["z", "y", "a"]
-    with database.write():
-        assert database.of("other").next_id("droplet", 1) == 8
+    (tmp_path / "db").write_bytes(b"no database" * 100)
+    with pytest.raises(DatabaseFormatError, match=r"not a database.*rehearsal down"):
+        opened()

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from rehearsal.network.load_balancers import LoadBalancers
-from rehearsal.topology.protocol import Balancer, Forward, HealthCheck, NetworkState
+from rehearsal.topology.protocol import ForwardingRule, HealthCheck, LoadBalancer, NetworkState
 from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, SmallCloud, wait_for
 
 WEB = """
@@ -37,15 +37,15 @@ server.serve_forever()
 """Answers with what it was asked; over TLS at 8443 if it is given a certificate."""
 
 
-def balancer(cloud: SmallCloud, *targets: IPv4Address, **changes: object) -> Balancer:
+def balancer(cloud: SmallCloud, *targets: IPv4Address, **changes: object) -> LoadBalancer:
     facts: dict[str, object] = {
         "id": "edge", "public": cloud.balancer_public, "private": BALANCER_PRIVATE, "vpc_id": VPC.id, "algorithm": "round_robin",
-        "forwards": [Forward(entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085)],
-        "health": HealthCheck(protocol="http", port=8085, path="/health", interval=1, timeout=1, unhealthy=2, healthy=2),
+        "forwarding_rules": [ForwardingRule(entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085)],
+        "health_check": HealthCheck(protocol="http", port=8085, path="/health", interval_s=1, timeout_s=1, unhealthy_threshold=2, healthy_threshold=2),
         "sticky_cookie": None, "sticky_seconds": 0, "redirect_http_to_https": False, "proxy_protocol": False, "keepalive": False,
         "idle_seconds": 30, "targets": list(targets),
     }  # fmt: skip
-    return Balancer.model_validate(facts | changes)
+    return LoadBalancer.model_validate(facts | changes)
 
 
 class Web:
@@ -113,8 +113,8 @@ class Web:
         return status, headers, json.loads(body) if status == 200 else {}
 
 
-def apply(balancers: LoadBalancers, *wanted: Balancer) -> None:
-    asyncio.run(balancers.apply(NetworkState(balancers=list(wanted))))
+def apply(balancers: LoadBalancers, *wanted: LoadBalancer) -> None:
+    asyncio.run(balancers.apply(NetworkState(load_balancers=list(wanted))))
 
 
 def wait_up(balancers: LoadBalancers, *targets: IPv4Address) -> None:

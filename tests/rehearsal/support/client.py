@@ -1,4 +1,4 @@
-"""A client of the API under test that holds every answer against the API's description."""
+"""A client of the API under test, which validates each response against the specification."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ from rehearsal.topology.protocol import Machines
 from tests.rehearsal.support import coverage, spec
 
 T = TypeVar("T")
-WAIT_SECONDS = 10
+WAIT_TIMEOUT_S = 10
 
 
 class Client:
@@ -31,7 +31,7 @@ class Client:
         self.http.headers["Authorization"] = f"Bearer {token}"
 
     def __call__(self, method: str, path: str, json: Any = None, expect: int = 200) -> Any:
-        """The body of the answer; fails for another status than ``expect``."""
+        """Return the body of a response, which must have the status ``expect``."""
         response = self.http.request(
             method, path if path.startswith("http") else self.url + path, json=json
         )
@@ -40,17 +40,17 @@ class Client:
         assert {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-request-id"} <= set(
             response.headers
         )
-        coverage.note(method, urlsplit(response.url).path)
+        coverage.record_request(method, urlsplit(response.url).path)
         spec.check(method, urlsplit(response.url).path, response.status_code, body)
         return body
 
     def refusal(self, method: str, path: str, json: Any = None, expect: int = 422) -> str:
-        """The message with which the API refuses."""
+        """Return the message of an error response."""
         message: str = self(method, path, json, expect)["message"]
         return message
 
     def droplet(self, name: str = "one", **more: Any) -> dict[str, Any]:
-        """A droplet that is active."""
+        """Create a droplet and wait until it is active."""
         body = {
             "name": name,
             "region": "nyc3",
@@ -61,7 +61,7 @@ class Client:
         return self.settled(id)
 
     def settled(self, id: int) -> dict[str, Any]:
-        """The droplet, when nothing is pending."""
+        """Wait until a droplet is unlocked."""
 
         def unlocked() -> Any:
             droplet = self("GET", f"/v2/droplets/{id}")["droplet"]
@@ -70,10 +70,10 @@ class Client:
         return until(unlocked)
 
     def act(self, id: int, **action: Any) -> dict[str, Any]:
-        """A droplet's action, when it has ended."""
-        begun = self("POST", f"/v2/droplets/{id}/actions", action, 201)["action"]
-        assert (begun["status"], begun["completed_at"]) == ("in-progress", None)
-        return self.ended(begun["id"])
+        """Run an action of a droplet to its end."""
+        started = self("POST", f"/v2/droplets/{id}/actions", action, 201)["action"]
+        assert (started["status"], started["completed_at"]) == ("in-progress", None)
+        return self.ended(started["id"])
 
     def ended(self, action_id: int) -> dict[str, Any]:
         def completed() -> Any:
@@ -83,31 +83,31 @@ class Client:
         return until(completed)
 
     def snapshot(self, name: str = "base.1") -> dict[str, Any]:
-        """A snapshot of a droplet that is deleted again."""
+        """Create a snapshot of a droplet, and delete the droplet."""
         droplet = self.droplet("builder")
         assert self.act(droplet["id"], type="snapshot", name=name)["status"] == "completed"
         snapshots = self("GET", f"/v2/droplets/{droplet['id']}/snapshots")["snapshots"]
         self("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
-        found: dict[str, Any] = next(snapshot for snapshot in snapshots if snapshot["name"] == name)
-        return found
+        snapshot: dict[str, Any] = next(each for each in snapshots if each["name"] == name)
+        return snapshot
 
 
-def until(seen: Callable[[], T | None]) -> T:
-    """What ``seen`` gives as soon as it is something."""
-    deadline = time.monotonic() + WAIT_SECONDS
+def until(probe: Callable[[], T | None]) -> T:
+    """Call ``probe`` until its result is true, and return the result."""
+    deadline = time.monotonic() + WAIT_TIMEOUT_S
     while time.monotonic() < deadline:
-        found = seen()
-        if found:
-            return found
+        result = probe()
+        if result:
+            return result
         time.sleep(0.01)
-    raise AssertionError("it was not seen in time")
+    raise AssertionError(f"no result within {WAIT_TIMEOUT_S} s")
 
 
 @contextmanager
 def running(
     config: CloudConfig, machines: Machines, limits: RateLimits = DIGITALOCEAN_LIMITS
 ) -> Iterator[Client]:
-    """The API of a cloud in this process, ready."""
+    """Serve the API of a cloud in this process, and wait until the cloud has started."""
     with serving(config, machines, limits) as client:
         until(lambda: requests.get(f"{client.url}/_rehearsal/health", timeout=5).json()["ready"])
         yield client
@@ -117,7 +117,7 @@ def running(
 def serving(
     config: CloudConfig, machines: Machines, limits: RateLimits = DIGITALOCEAN_LIMITS
 ) -> Iterator[Client]:
-    """The API of a cloud in this process, whether or not its machines start."""
+    """Serve the API of a cloud in this process, even if its machines do not start."""
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(

@@ -1,6 +1,7 @@
-"""docs/coverage.md: the API's operations, what the cloud does with each, and which tests ask for it.
+"""docs/coverage.md: the API's operations, whether they are supported, and which tests request them.
 
-``python -m tests.rehearsal.support.coverage`` runs the tests of the API and writes the page; a test run holds it against what it saw.
+``python -m tests.rehearsal.support.coverage`` runs the API tests and writes the page. Each test run
+compares the page with the requests of its modules.
 """
 
 import os
@@ -21,134 +22,136 @@ PAGE = Path(__file__).parents[3] / "docs/coverage.md"
 FOLDERS = tuple(
     Path(__file__).parents[1] / name for name in ("api", "resources", "state", "topology")
 )
-"""Of the tests whose requests count."""
+"""Folders of the tests whose requests count."""
 
-OTHERS = ("api/test_coverage.py", "api/test_conformance.py")
-"""Tests that ask for no operation by themselves."""
+EXCLUDED = ("api/test_coverage.py", "api/test_conformance.py")
+"""Tests that test no particular operation."""
 
 INTRODUCTION = """# Coverage of the API
 
 <!-- Written by `python -m tests.rehearsal.support.coverage`: do not edit. -->
 
-Every operation of the API that the rehearsal cloud serves, and those of DigitalOcean's description that it leaves out, with the reason.
-Each answer that the tests receive is held against that description, and `make conformance` sends 20,000 requests made from it.
-What is simulated and how is told in [rehearsal.md](rehearsal.md).
+This page lists the operations of DigitalOcean's API. For each supported operation it names the
+test modules that request it; for each unsupported one it gives the reason.
+
+The tests validate each response against DigitalOcean's OpenAPI specification. `make conformance`
+sends 20,000 generated requests and validates their responses as well.
+[rehearsal.md](rehearsal.md) describes what the emulator simulates, and how.
 
 """
 
-asked: dict[str, set[str]] = defaultdict(set)
-"""Served operations, and the test modules that asked for them in this run."""
-
+requested: dict[str, set[str]] = defaultdict(set)
+"""Supported operations, and the test modules of this process that have requested them."""
 
 writing = False
-"""Whether this run is made to write the page."""
+"""Whether this run writes the page."""
 
 
-def note(method: str, path: str) -> None:
-    """A request that a test makes."""
+def record_request(method: str, path: str) -> None:
+    """Attribute a request to the test module that runs."""
     module = Path(os.environ.get("PYTEST_CURRENT_TEST", "").partition("::")[0])
-    operation = _operation(method, path)
+    operation = _find_operation(method, path)
     if operation and module.parent.name in {folder.name for folder in FOLDERS}:
-        asked[operation].add(module.stem)
+        requested[operation].add(module.stem)
 
 
 @cache
-def served() -> dict[str, re.Pattern[str]]:
-    """Operations by their written form, such as ``GET /v2/droplets/{droplet_id}``, and what their path looks like; fixed ones first."""
+def supported() -> dict[str, re.Pattern[str]]:
+    """Return each operation, such as ``GET /v2/droplets/{droplet_id}``, with its path's pattern.
+
+    Operations without path parameters come first, because their paths match other patterns too.
+    """
     routes = [
         (method, route.path)
-        for room in ROUTE_MODULES
-        for route in room.router.routes
+        for module in ROUTE_MODULES
+        for route in module.router.routes
         for method in route.methods
     ]
-    default = [
+    default_project = [
         (method, path.replace("{project_id}", "default"))
         for method, path in routes
         if "{project_id}" in path and method != "DELETE"
     ]
-    found = sorted([*routes, *default], key=lambda route: (route[1].count("{"), route[1]))
+    ordered = sorted([*routes, *default_project], key=lambda route: (route[1].count("{"), route[1]))
     return {
         f"{method} {path}": re.compile(f"{method} {re.sub(r'{[^}]+}', '[^/]+', path)}")
-        for method, path in found
+        for method, path in ordered
     }
 
 
-def is_served(method: str, path: str) -> bool:
-    """Whether an operation of the description is served, whatever its parameters are called."""
+def is_supported(method: str, path: str) -> bool:
+    """Return whether an operation is supported; names of path parameters may differ."""
     plain = re.sub(r"\{\w+\}", "{}", f"{method} {path}")
-    return any(re.sub(r"\{[^}]+\}", "{}", operation) == plain for operation in served())
+    return any(re.sub(r"\{[^}]+\}", "{}", operation) == plain for operation in supported())
 
 
-def _operation(method: str, path: str) -> str:
+def _find_operation(method: str, path: str) -> str:
     return next(
-        (name for name, pattern in served().items() if pattern.fullmatch(f"{method} {path}")), ""
+        (name for name, pattern in supported().items() if pattern.fullmatch(f"{method} {path}")),
+        "",
     )
 
 
-def claims(text: str) -> dict[str, set[str]]:
-    """The served operations of a page, and the modules that it says test them."""
-    rows = re.findall(r"^\| `([^`]+)` \| served \| (.*) \|$", text, re.MULTILINE)
+def parse_page(text: str) -> dict[str, set[str]]:
+    """Return the supported operations of a page, with their test modules."""
+    rows = re.findall(r"^\| `([^`]+)` \| supported \| (.*) \|$", text, re.MULTILINE)
     return {
         operation: set(filter(None, modules.replace("`", "").split(", ")))
         for operation, modules in rows
     }
 
 
-def page(tested: Mapping[str, set[str]]) -> str:
-    """The page, with the modules that test each served operation."""
+def format_page(tested: Mapping[str, set[str]]) -> str:
+    """Return the page. ``tested`` has the test modules of each supported operation."""
     rows = {
-        operation: f"| `{operation}` | served | {_listed(tested.get(operation, set()))} |"
-        for operation in served()
+        operation: f"| `{operation}` | supported | {_format_modules(tested.get(operation, set()))} |"
+        for operation in supported()
     }
     for path, method in spec.operations():
-        if not is_served(method, path):
+        if not is_supported(method, path):
             rows[f"{method} {path}"] = (
-                f"| `{method} {path}` | left out: {unsupported.reason(method, path)} | |"
+                f"| `{method} {path}` | unsupported: {unsupported.reason(method, path)} | |"
             )
-    ordered = sorted(rows, key=lambda operation: operation.split(" ")[::-1])
     table = [
         "| operation | state | tested by |",
         "|---|---|---|",
-        *(rows[operation] for operation in ordered),
+        *(rows[operation] for operation in sorted(rows, key=lambda row: row.split(" ")[::-1])),
     ]
-    families = [
-        f"| `{f'{entry.method} {entry.path}'.strip()}` | {entry.reason} |"
-        for entry in unsupported.TABLE
-    ]
-    beyond = [
-        "## All that is left out",
+    unsupported_paths = [
+        "## Unsupported paths",
         "",
-        "| path, with all below it | reason |",
+        "| path, with all paths below it | reason |",
         "|---|---|",
-        *families,
+        *(
+            f"| `{f'{entry.method} {entry.path}'.strip()}` | {entry.reason} |"
+            for entry in unsupported.TABLE
+        ),
     ]
-    return INTRODUCTION + "\n".join([*table, "", *beyond]) + "\n"
+    return INTRODUCTION + "\n".join([*table, "", *unsupported_paths]) + "\n"
 
 
-def _listed(modules: set[str]) -> str:
+def _format_modules(modules: set[str]) -> str:
     return ", ".join(f"`{module}`" for module in sorted(modules))
 
 
-def differences(tested: Mapping[str, set[str]], *, complete: bool) -> list[str]:
-    """What the page says otherwise than a test run: of its modules all, if each was run as a whole."""
-    claimed, ran = claims(PAGE.read_text()), set().union(*tested.values())
-    missing = [
-        f"{operation} is tested by {module}"
-        for operation, modules in tested.items()
-        for module in modules - claimed[operation]
-    ]
-    stale = [
-        f"{operation} is not tested by {module}"
-        for operation, modules in claimed.items()
-        for module in (modules & ran) - tested.get(operation, set())
-    ]
-    return missing + (stale if complete else [])
+def differences(module: str, *, is_complete: bool) -> list[str]:
+    """Return how the page differs from the requests of a test module in this process.
+
+    An operation that the module did not request counts only if all of its tests ran.
+    """
+    page = parse_page(PAGE.read_text())
+    claimed = {operation for operation, modules in page.items() if module in modules}
+    tested = {operation for operation, modules in requested.items() if module in modules}
+    missing = [f"{operation} is tested by {module}" for operation in sorted(tested - claimed)]
+    stale = [f"{operation} is not tested by {module}" for operation in sorted(claimed - tested)]
+    return missing + (stale if is_complete else [])
 
 
 def main() -> int:
     if not spec.FILE.exists():
         print(
-            f"The API's description is not at hand: {spec.FILE.name} is kept outside the checkout.",
+            f"{spec.FILE} does not exist: it holds DigitalOcean's OpenAPI specification, which is "
+            "not part of the repository.",
             file=sys.stderr,
         )
         return 2
@@ -161,11 +164,11 @@ def main() -> int:
             "no:cacheprovider",
             "--no-header",
             *map(str, FOLDERS),
-            *(f"--ignore={FOLDERS[0].parent / name}" for name in OTHERS),
+            *(f"--ignore={FOLDERS[0].parent / name}" for name in EXCLUDED),
         ]
     )
     if code == 0:
-        PAGE.write_text(page(asked))
+        PAGE.write_text(format_page(requested))
     return int(code)
 
 

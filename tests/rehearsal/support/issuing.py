@@ -1,4 +1,4 @@
-"""Certificates as clients upload them, good and bad."""
+"""Valid and invalid certificates for uploads."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate and its key; signs others if it is an authority's."""
+    """A certificate and its key, with which an authority signs other certificates."""
 
     certificate: x509.Certificate
     key: Key
@@ -28,7 +28,7 @@ class Issued:
 
     @property
     def upload(self) -> dict[str, str]:
-        """As the API takes it."""
+        """The fields of a request that uploads the certificate."""
         return {"private_key": self.key_pem, "leaf_certificate": self.pem}
 
 
@@ -52,7 +52,7 @@ def issue(
     begins: timedelta = -DAY,
     ends: timedelta = 30 * DAY,
 ) -> Issued:
-    """A certificate for ``names``, signed by itself if not ``by`` another."""
+    """Issue a certificate for ``names``, self-signed unless ``by`` is given."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     builder = (
@@ -67,7 +67,7 @@ def issue(
     )
     if names:
         builder = builder.add_extension(
-            x509.SubjectAlternativeName([x509.DNSName(one) for one in names]), critical=False
+            x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False
         )
     signer = by.key if by else key
     hashing = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()

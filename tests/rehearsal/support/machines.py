@@ -30,7 +30,7 @@ class BrokenMachines(MemoryMachines):
 class WatchedMachines(MemoryMachines):
     """Remembers what was applied and created, in order; fails to apply while ``broken``."""
 
-    enforces = True
+    has_network = True
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""A cloud's API as a process of its own, that may be killed."""
+"""A cloud's API in a separate process, which tests can kill."""
 
 import multiprocessing
 import os
@@ -16,12 +16,12 @@ from rehearsal.config import CloudConfig
 from rehearsal.server import serve
 
 UNLIMITED = 10_000_000
-START_SECONDS = 60
-PAGE = 200
+START_TIMEOUT_S = 60
+PAGE_SIZE = 200
 
 
-def facts(directory: Path) -> CloudConfig:
-    """A cloud of memory machines on a free port; ``SLIPWAY_STATE`` must be the directory."""
+def create_config(directory: Path) -> CloudConfig:
+    """Create a cloud with memory machines on a free port. ``SLIPWAY_STATE`` is the directory."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -41,57 +41,56 @@ def facts(directory: Path) -> CloudConfig:
     return config
 
 
-class Asker:
-    """One client of the API."""
+class ApiClient:
+    """A client that returns status and body, without checks."""
 
     def __init__(self, config: CloudConfig) -> None:
         self._url = config.api_url
         self._http = requests.Session()
         self._http.headers["Authorization"] = f"Bearer {config.token}"
 
-    def __enter__(self) -> "Asker":
+    def __enter__(self) -> "ApiClient":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
     def __call__(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """Status and body of the answer.
+        """Return the status and body of a response.
 
         Raises:
-            requests.ConnectionError: it was killed.
+            requests.ConnectionError: the API was killed.
         """
-        answer = self._http.request(method, self._url + path, json=body, timeout=30)
-        return answer.status_code, answer.json() if answer.content else None
+        response = self._http.request(method, self._url + path, json=body, timeout=30)
+        return response.status_code, response.json() if response.content else None
 
     def all(self, kind: str, path: str = "") -> list[dict[str, Any]]:
-        """Every object of a list, page by page."""
-        found: list[dict[str, Any]] = []
+        """Return all objects of a list, from all pages."""
+        objects: list[dict[str, Any]] = []
         for page in range(1, 10_000):
-            status, body = self("GET", f"{path or f'/v2/{kind}'}?per_page={PAGE}&page={page}")
+            status, body = self("GET", f"{path or f'/v2/{kind}'}?per_page={PAGE_SIZE}&page={page}")
             assert status == 200, body
-            found += body[kind]
-            if len(body[kind]) < PAGE:
+            objects += body[kind]
+            if len(body[kind]) < PAGE_SIZE:
                 break
-        return found
+        return objects
 
 
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(
-    ["rehearsal.server"]
-)  # importing takes longer than all else that a start does
+_CONTEXT = multiprocessing.get_context("forkserver")
+# Imports take most of the time of a start.
+_CONTEXT.set_forkserver_preload(["rehearsal.server"])
 
 
 @contextmanager
 def serving(config: CloudConfig) -> Iterator[BaseProcess]:
-    """The API in a process of its own, once it answers; killed at the end."""
-    process = _FORKS.Process(target=_serve, args=(config.name, os.environ["SLIPWAY_STATE"]))
+    """Serve the API in a separate process, wait until it is ready, and kill it at the end."""
+    process = _CONTEXT.Process(target=_serve, args=(config.name, os.environ["SLIPWAY_STATE"]))
     process.start()
     try:
-        deadline = time.monotonic() + START_SECONDS
-        while not _answers(config):
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not _is_ready(config):
             assert process.is_alive(), f"serve ended with {process.exitcode}"
-            assert time.monotonic() < deadline, "serve does not answer"
+            assert time.monotonic() < deadline, "serve is not ready in time"
             time.sleep(0.01)
         yield process
     finally:
@@ -105,72 +104,76 @@ def _serve(name: str, state: str) -> None:
     serve(config, config.limits)
 
 
-def _answers(config: CloudConfig) -> bool:
+def _is_ready(config: CloudConfig) -> bool:
     try:
         return requests.get(f"{config.api_url}/_rehearsal/health", timeout=5).ok
     except requests.ConnectionError:
         return False
 
 
-def settled(ask: Asker) -> list[dict[str, Any]]:
-    """The droplets, once nothing is in progress any more.
+def wait_until_idle(api: ApiClient) -> list[dict[str, Any]]:
+    """Return the droplets, once no action is in progress.
 
     Raises:
-        AssertionError: something stays in progress.
+        AssertionError: an action does not end.
     """
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + START_TIMEOUT_S
     while True:
-        begun = [action for action in ask.all("actions") if action["status"] == "in-progress"]
-        droplets = ask.all("droplets")
-        if not begun and not any(droplet["locked"] for droplet in droplets):
+        unfinished = [action for action in api.all("actions") if action["status"] == "in-progress"]
+        droplets = api.all("droplets")
+        if not unfinished and not any(droplet["locked"] for droplet in droplets):
             return droplets
-        assert time.monotonic() < deadline, f"in progress for ever: {begun}"
+        assert time.monotonic() < deadline, f"still in progress: {unfinished}"
         time.sleep(0.05)
 
 
-def inconsistencies(ask: Asker, droplets: list[dict[str, Any]]) -> list[str]:
-    """What contradicts itself in what the API tells of a cloud at rest."""
+def inconsistencies(api: ApiClient, droplets: list[dict[str, Any]]) -> list[str]:
+    """Return the contradictions between the API's responses about an idle cloud."""
     ids = {droplet["id"] for droplet in droplets}
-    tags = {tag["name"].lower(): tag["resources"]["droplets"]["count"] for tag in ask.all("tags")}
-    worn = [tag.lower() for droplet in droplets for tag in droplet["tags"]]
+    tags = {tag["name"].lower(): tag["resources"]["droplets"]["count"] for tag in api.all("tags")}
+    used_tags = [tag.lower() for droplet in droplets for tag in droplet["tags"]]
     addresses = [
         network["ip_address"] for droplet in droplets for network in droplet["networks"]["v4"]
     ]
-    named = [id for firewall in ask.all("firewalls") for id in firewall["droplet_ids"] or []]
-    projects = [project["id"] for project in ask.all("projects")]
-    owned = [
+    firewall_droplets = [
+        id for firewall in api.all("firewalls") for id in firewall["droplet_ids"] or []
+    ]
+    projects = [project["id"] for project in api.all("projects")]
+    assigned = [
         resource["urn"]
         for project in projects
-        for resource in ask.all("resources", f"/v2/projects/{project}/resources")
+        for resource in api.all("resources", f"/v2/projects/{project}/resources")
     ]
-    urns = [urn for urn in owned if urn.startswith("do:droplet:")]
+    urns = [urn for urn in assigned if urn.startswith("do:droplet:")]
     members = [
         member["urn"]
-        for vpc in ask.all("vpcs")
-        for member in ask.all("members", f"/v2/vpcs/{vpc['id']}/members")
+        for vpc in api.all("vpcs")
+        for member in api.all("members", f"/v2/vpcs/{vpc['id']}/members")
     ]
-    wrong = {
-        "droplets of the same id": len(ids) != len(droplets),
-        "droplets of the same address": len(set(addresses)) != len(addresses),
+    contradictions = {
+        "droplets with the same id": len(ids) != len(droplets),
+        "droplets with the same address": len(set(addresses)) != len(addresses),
         "a droplet that is neither active nor off": any(
             droplet["status"] not in ("active", "off") for droplet in droplets
         ),
-        "a tag that is not listed": not set(worn) <= tags.keys(),
-        "a tag that counts wrongly": any(worn.count(tag) != count for tag, count in tags.items()),
-        "a droplet that wears a tag twice": any(
+        "a tag that is not listed": not set(used_tags) <= tags.keys(),
+        "a tag with a wrong count": any(
+            used_tags.count(tag) != count for tag, count in tags.items()
+        ),
+        "a droplet with a tag twice": any(
             len(set(droplet["tags"])) != len(droplet["tags"]) for droplet in droplets
         ),
-        "a firewall for what is gone": not set(named) <= ids,
-        "a resource in two projects": len(set(owned)) != len(owned),
-        "droplets of projects that are not the droplets": sorted(urns)
+        "a firewall with a droplet that does not exist": not set(firewall_droplets) <= ids,
+        "a resource in two projects": len(set(assigned)) != len(assigned),
+        "projects whose droplets are not the account's": sorted(urns)
         != sorted(f"do:droplet:{id}" for id in ids),
-        "members of VPCs that are not the droplets": {
+        "VPCs whose members are not the account's droplets": {
             m for m in members if m.startswith("do:droplet:")
         }
         != {f"do:droplet:{id}" for id in ids},
         "more than one default project": len(
-            [1 for project in ask.all("projects") if project["is_default"]]
+            [1 for project in api.all("projects") if project["is_default"]]
         )
         > 1,
     }
-    return [what for what, is_wrong in wrong.items() if is_wrong]
+    return [name for name, is_present in contradictions.items() if is_present]

@@ -12,7 +12,7 @@ from uuid import uuid4
 from rehearsal.config import CloudConfig
 from rehearsal.network import bridges
 from rehearsal.network.firewalls import UPLINK
-from rehearsal.topology.protocol import ANCHORS, Interface, MachineSpec, Network
+from rehearsal.topology.protocol import ANCHOR_NETWORK, Interface, MachineSpec, Network
 
 VPC = Network(id="vpc-1", range=IPv4Network("10.10.0.0/20"), gateway=IPv4Address("10.10.0.1"))
 BALANCER_PRIVATE = IPv4Address("10.10.0.9")
@@ -78,7 +78,7 @@ class SmallCloud:
         for address in (
             *own,
             f"{bridges.METADATA_ADDRESS}/32",
-            f"{ANCHORS[1]}/{ANCHORS.prefixlen}",
+            f"{ANCHOR_NETWORK[1]}/{ANCHOR_NETWORK.prefixlen}",
         ):
             run("ip", "-n", netns, "address", "add", address, "dev", bridges.PUBLIC_BRIDGE)
         run(

@@ -7,7 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.rehearsal.support.served import Asker
+from tests.rehearsal.support.served import ApiClient
 
 SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 MOST = 12
@@ -33,7 +33,7 @@ class Writer:
         self._random = random.Random(number)
         self._count = 0
 
-    def step(self, ask: Asker) -> None:
+    def step(self, api: ApiClient) -> None:
         """One request.
 
         Raises:
@@ -54,13 +54,13 @@ class Writer:
         )
         own = [key for key in self.ledger.there if key[0] == kind]
         if kind == "tagged":
-            self._tag(ask)
+            self._tag(api)
         elif len(own) >= MOST or (own and self._random.random() < 0.4):
-            self._delete(ask, self._random.choice(own))
+            self._delete(api, self._random.choice(own))
         else:
-            self._create(ask, kind)
+            self._create(api, kind)
 
-    def _create(self, ask: Asker, kind: str) -> None:
+    def _create(self, api: ApiClient, kind: str) -> None:
         self._count += 1
         name = f"{self.name}n{self._count}"
         body, key, identifier = {
@@ -82,19 +82,19 @@ class Writer:
                 "id",
             ),
         }[kind]
-        status, answer = ask("POST", f"/v2/{kind}", body)
+        status, answer = api("POST", f"/v2/{kind}", body)
         assert status in (201, 202), (kind, status, answer)
         self.ledger.there[kind, answer[key][identifier]] = set()
         self.ledger.acknowledged += 1
 
-    def _delete(self, ask: Asker, key: tuple[str, Any]) -> None:
+    def _delete(self, api: ApiClient, key: tuple[str, Any]) -> None:
         kind, id = key
         known = self.ledger.there.pop(key)
         if kind == "tags":  # nothing refuses to let go of a tag
             for (other, _), tags in self.ledger.there.items():
                 if other == "droplets":
                     tags.discard(id)
-        status, answer = ask("DELETE", f"/v2/{kind}/{id}")
+        status, answer = api("DELETE", f"/v2/{kind}/{id}")
         if status == 204:
             self.ledger.gone.add(key)
             self.ledger.acknowledged += 1
@@ -106,7 +106,7 @@ class Writer:
             )  # locked, or not empty
             self.ledger.there[key] = known
 
-    def _tag(self, ask: Asker) -> None:
+    def _tag(self, api: ApiClient) -> None:
         tags = [id for kind, id in self.ledger.there if kind == "tags"]
         droplets = [id for kind, id in self.ledger.there if kind == "droplets"]
         if not tags or not droplets:
@@ -114,7 +114,7 @@ class Writer:
         tag, droplet = self._random.choice(tags), self._random.choice(droplets)
         known = self.ledger.there.pop(("droplets", droplet))
         body = {"resources": [{"resource_id": str(droplet), "resource_type": "droplet"}]}
-        status, answer = ask("POST", f"/v2/tags/{tag}/resources", body)
+        status, answer = api("POST", f"/v2/tags/{tag}/resources", body)
         assert status == 204, (status, answer)
         self.ledger.there["droplets", droplet] = known | {tag}
         self.ledger.acknowledged += 1

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.topology.protocol import Rule
+from rehearsal.topology.protocol import FirewallRule
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import Client, running
 from tests.rehearsal.support.machines import WatchedMachines
@@ -66,13 +66,13 @@ def test_firewalls_follow_tags_droplets_and_balancers(
         "load_balancer_uids": [balancer["id"]],
     }
     api("POST", "/v2/firewalls", _allow(api, **sources), 202)
-    assert machines.network_state.firewalled == []
+    assert machines.network_state.droplet_firewalls == []
     prime, worker = api.droplet("prime", tags=["prime"]), api.droplet("worker", tags=["worker"])
-    [walled] = machines.network_state.firewalled
+    [walled] = machines.network_state.droplet_firewalls
     assert (walled.droplet_id, walled.outbound) == (worker["id"], [])
     [inbound] = walled.inbound
     spec = next(spec for spec in machines.network_state.droplets if spec.id == prime["id"])
-    edge_now = machines.network_state.balancers[0]
+    edge_now = machines.network_state.load_balancers[0]
     addresses = [spec.public.address, spec.private.address, edge_now.public, edge_now.private]
     assert [str(peer) for peer in inbound.peers] == [
         "192.0.2.1/32",
@@ -86,9 +86,12 @@ def test_firewalls_follow_tags_droplets_and_balancers(
         )
     ]
     api("DELETE", f"/v2/droplets/{prime['id']}", expect=204)
-    assert len(machines.network_state.firewalled[0].inbound[0].peers) == 3
+    assert len(machines.network_state.droplet_firewalls[0].inbound[0].peers) == 3
     api("DELETE", f"/v2/droplets/{worker['id']}", expect=204)
-    assert (machines.network_state.firewalled, machines.network_state.balancers[0].targets) == (
+    assert (
+        machines.network_state.droplet_firewalls,
+        machines.network_state.load_balancers[0].targets,
+    ) == (
         [],
         [],
     )
@@ -99,20 +102,20 @@ def test_a_change_is_in_force_when_it_is_answered(api: Client, machines: Watched
     firewall = api("POST", "/v2/firewalls", _allow(api, addresses=["192.0.2.0/24"]), 202)[
         "firewall"
     ]
-    assert machines.network_state.firewalled[0].droplet_id == droplet["id"]
+    assert machines.network_state.droplet_firewalls[0].droplet_id == droplet["id"]
     path = f"/v2/firewalls/{firewall['id']}"
     rule = {"protocol": "icmp", "sources": {"addresses": ["192.0.2.0/24"]}}
     api("PUT", path, {"name": "fw", "inbound_rules": [rule], "tags": ["worker"]})
-    assert [inbound.protocol for inbound in machines.network_state.firewalled[0].inbound] == [
-        "icmp"
-    ]
+    assert [
+        inbound.protocol for inbound in machines.network_state.droplet_firewalls[0].inbound
+    ] == ["icmp"]
     tagged = {"resources": [{"resource_id": str(droplet["id"]), "resource_type": "droplet"}]}
     api("DELETE", "/v2/tags/worker/resources", tagged, 204)
-    assert machines.network_state.firewalled == []
+    assert machines.network_state.droplet_firewalls == []
     api("POST", "/v2/tags/worker/resources", tagged, 204)
-    assert len(machines.network_state.firewalled) == 1
+    assert len(machines.network_state.droplet_firewalls) == 1
     api("DELETE", path, expect=204)
-    assert machines.network_state.firewalled == []
+    assert machines.network_state.droplet_firewalls == []
     api.act(droplet["id"], type="rename", name="renamed")
     assert [spec.name for spec in machines.network_state.droplets] == ["renamed"]
 
@@ -121,8 +124,10 @@ def test_all_ports(api: Client, machines: WatchedMachines) -> None:
     api.droplet(tags=["worker"])
     rule = {"protocol": "udp", "ports": "all", "destinations": {"addresses": ["0.0.0.0/0"]}}
     api("POST", "/v2/firewalls", {"name": "fw", "outbound_rules": [rule], "tags": ["worker"]}, 202)
-    expected = Rule.model_validate({"protocol": "udp", "ports": "all", "peers": ["0.0.0.0/0"]})
-    assert machines.network_state.firewalled[0].outbound == [expected]
+    expected = FirewallRule.model_validate(
+        {"protocol": "udp", "ports": "all", "peers": ["0.0.0.0/0"]}
+    )
+    assert machines.network_state.droplet_firewalls[0].outbound == [expected]
 
 
 def test_a_network_that_fails_is_told_and_leaves_no_firewall(
@@ -143,4 +148,4 @@ def test_a_network_that_fails_is_told_and_leaves_no_firewall(
         worker["id"],
         created["droplet"]["id"],
     ]
-    assert machines.network_state.firewalled[0].droplet_id == worker["id"]
+    assert machines.network_state.droplet_firewalls[0].droplet_id == worker["id"]

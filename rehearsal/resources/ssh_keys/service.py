@@ -6,7 +6,7 @@ import hashlib
 
 from rehearsal.api.cloud import Cloud
 from rehearsal.errors import not_found, unprocessable
-from rehearsal.resources.keys.schemas import KeyCreate, KeyUpdate
+from rehearsal.resources.ssh_keys.schemas import KeyCreate, KeyUpdate
 from rehearsal.state.records import SshKey
 
 FIRST_ID = 40_000_001
@@ -27,14 +27,14 @@ def create(cloud: Cloud, body: KeyCreate) -> SshKey:
     fingerprint = _fingerprint(body.public_key)
     if any(key.fingerprint == fingerprint for key in cloud.store.all(SshKey)):
         raise unprocessable("SSH Key is already in use on your account")
-    with cloud.store.write():
+    with cloud.store.transaction():
         id = cloud.store.next_id("ssh_key", FIRST_ID)
         key = SshKey(id=id, name=body.name, public_key=body.public_key, fingerprint=fingerprint)
         cloud.store.put(key)
     return key
 
 
-def find(cloud: Cloud, identifier: str) -> SshKey:
+def get(cloud: Cloud, identifier: str) -> SshKey:
     """By id or fingerprint.
 
     Raises:
@@ -47,15 +47,15 @@ def find(cloud: Cloud, identifier: str) -> SshKey:
 
 
 def rename(cloud: Cloud, identifier: str, body: KeyUpdate) -> SshKey:
-    key = find(cloud, identifier).model_copy(update={"name": body.name})
-    with cloud.store.write():
+    key = get(cloud, identifier).model_copy(update={"name": body.name})
+    with cloud.store.transaction():
         cloud.store.put(key)
     return key
 
 
 def delete(cloud: Cloud, identifier: str) -> None:
-    key = find(cloud, identifier)
-    with cloud.store.write():
+    key = get(cloud, identifier)
+    with cloud.store.transaction():
         cloud.store.delete(key)
 
 

@@ -26,5 +26,5 @@ class SshKey(BaseModel):
     name: str
 
     @classmethod
-    def of(cls, key: records.SshKey) -> "SshKey":
+    def from_record(cls, key: records.SshKey) -> "SshKey":
         return cls(id=key.id, fingerprint=key.fingerprint, public_key=key.public_key, name=key.name)
