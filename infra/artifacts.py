@@ -23,6 +23,7 @@ class ArtifactsArgs:
 
     @classmethod
     def from_context(cls, context: Context, packed: Collection[PackedService]) -> Self:
+        """Return the arguments of the stack in ``context``."""
         return cls(
             region=context.settings.region,
             bucket=context.bucket,

@@ -44,6 +44,7 @@ class DeployServicesArgs:
         edge_url: pulumi.Input[str],
         access: pulumi.Input[Access],
     ) -> Self:
+        """Return the arguments of a stack with ``settings``."""
         return cls(
             services=services(settings),
             defaults=JobDefaults(datacenter=settings.region, driver=settings.task_driver),

@@ -1,4 +1,4 @@
-"""Packed services in their bucket."""
+"""Packed services in the artifacts bucket."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def program() -> Artifacts:
     return Artifacts("artifacts", args)
 
 
-def test_an_object_is_named_by_its_content_and_readable_by_all(cloud: FakeCloud) -> None:
+def test_an_object_is_public_and_its_key_is_its_hash(cloud: FakeCloud) -> None:
     run(lambda: pulumi.Output.from_input(program().urls["backserve"]))
     stored = cloud.created["artifacts-backserve"]
     assert (stored["key"], stored["acl"], stored["bucket"]) == (
@@ -40,9 +40,9 @@ def test_an_object_is_named_by_its_content_and_readable_by_all(cloud: FakeCloud)
 
 
 def test_the_url_comes_from_the_endpoint(cloud: FakeCloud) -> None:
-    seen: list[str] = []
-    run(lambda: program().urls["frontserve"].apply(seen.append))
-    assert seen == [f"http://nyc3.spaces.test/ours/frontserve/{'f' * 64}.pyz"]
+    urls: list[str] = []
+    run(lambda: program().urls["frontserve"].apply(urls.append))
+    assert urls == [f"http://nyc3.spaces.test/ours/frontserve/{'f' * 64}.pyz"]
 
 
 def test_the_checksum_does_not_depend_on_a_resource() -> None:
@@ -50,7 +50,7 @@ def test_the_checksum_does_not_depend_on_a_resource() -> None:
     assert checksums == [f"sha256:{'b' * 64}", f"sha256:{'f' * 64}"]
 
 
-def test_a_former_object_stays_and_where_it_was_packed_does_not_matter(cloud: FakeCloud) -> None:
+def test_old_objects_are_kept_and_the_local_path_is_ignored(cloud: FakeCloud) -> None:
     run(lambda: pulumi.Output.from_input(program().urls["backserve"]))
     request = cloud.asked["artifacts-backserve"]
     assert (request.retainOnDelete, list(request.ignoreChanges)) == (True, ["source"])
