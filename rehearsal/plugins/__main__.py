@@ -16,7 +16,7 @@ def main() -> None:
     known, _ = parser.parse_known_args()
 
     # Imported late: a wrong command line is told without loading gRPC.
-    from rehearsal.plugins.base import StandIn
+    from rehearsal.plugins.provider import StandIn
     from rehearsal.plugins.server import serve
 
     package = importlib.import_module(f"rehearsal.plugins.{known.name}.package").PACKAGE

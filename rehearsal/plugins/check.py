@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from rehearsal.plugins.tables import Kind, Properties, State
+from rehearsal.plugins.properties import Kind, Properties, State
 from rehearsal.plugins.values import UNKNOWN
 
 DEFAULTS = "__defaults"

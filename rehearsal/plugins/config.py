@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rehearsal.plugins.check import Checked, check
-from rehearsal.plugins.tables import Properties, State
+from rehearsal.plugins.properties import Properties, State
 
 ENGINE_KEYS = ("version", "pluginDownloadURL", "pluginChecksums")
 

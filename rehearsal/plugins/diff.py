@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from rehearsal.plugins.tables import Kind, Properties, Property, State, select
+from rehearsal.plugins.properties import Kind, Properties, Property, State, select
 from rehearsal.plugins.values import UNKNOWN, has_unknown
 
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Generic
 
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import C, Change, Resource
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 
 
 class LocalResource(Resource[C], Generic[C]):

@@ -4,7 +4,7 @@ from typing import Any
 
 from rehearsal.plugins.check import DEFAULTS
 from rehearsal.plugins.diff import is_zero, same
-from rehearsal.plugins.tables import Kind, Properties, State, select
+from rehearsal.plugins.properties import Kind, Properties, State, select
 
 
 def inputs_after_read(properties: Properties, inputs: State, state: State) -> State:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.clock import Clock
+from rehearsal.plugins.deadline import Clock
 from rehearsal.plugins.diff import Difference
-from rehearsal.plugins.tables import Properties, State
+from rehearsal.plugins.properties import Properties, State
 
 C = TypeVar("C")
 """The client of one package's service."""

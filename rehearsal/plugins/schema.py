@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rehearsal.plugins.resource import C, Package
-from rehearsal.plugins.tables import Kind, Properties
+from rehearsal.plugins.properties import Kind, Properties
 
 
 def render(package: Package[C], version: str) -> str:

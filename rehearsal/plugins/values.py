@@ -6,7 +6,7 @@ from typing import Any
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.rpc import UNKNOWN
 
-from rehearsal.plugins.tables import Properties, State
+from rehearsal.plugins.properties import Properties, State
 
 __all__ = ["UNKNOWN", "from_engine", "has_unknown", "to_engine"]
 

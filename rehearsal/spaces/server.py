@@ -18,10 +18,10 @@ from werkzeug.serving import ThreadedWSGIServer
 
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
-from rehearsal.spaces import chunked, digests
-from rehearsal.spaces.buckets import Answer, Buckets, MalformedRequestError, UnavailableError
+from rehearsal.spaces import aws_chunked, checksums
+from rehearsal.spaces.bucket_store import Answer, Buckets, MalformedRequestError, UnavailableError
 from rehearsal.spaces.permissions import S3Operation
-from rehearsal.spaces.received import forwarded, received
+from rehearsal.spaces.wsgi_requests import forwarded, received
 from rehearsal.spaces.signature import (
     IN_CHUNKS,
     RefusedError,
@@ -145,11 +145,11 @@ class Spaces:
             if key is None:
                 raise RefusedError(403, "InvalidAccessKeyId", "The access key is not known here.")
             if claim.payload.startswith(IN_CHUNKS):
-                body, trailers = chunked.content(
+                body, trailers = aws_chunked.content(
                     request, claim, signing_key(key.secret, claim.scope)
                 )
-        digests.check({**request.headers, **trailers}, body)
-        return key, body, digests.of_trailers(trailers)
+        checksums.check({**request.headers, **trailers}, body)
+        return key, body, checksums.of_trailers(trailers)
 
     def _admit(self, asked: S3Operation, key: Key | None, region: str | None) -> None:
         """Raises: RefusedError for what the key may not do, or is not there."""

@@ -5,21 +5,12 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.consul.acl import ENTERPRISE, Acl
-from rehearsal.plugins.consul.config_entries import as_text
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl
+from rehearsal.plugins.consul.config_entry_base import as_text
 from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import (
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    name,
-    object_of,
-)
+from rehearsal.plugins.properties import STRING, Properties, Property, State, list_of, map_of, name, object_of
 from rehearsal.plugins.values import UNKNOWN
 
 RULE: Properties = {"bindNamespace": Property(STRING, required=True), "selector": Property(STRING)}

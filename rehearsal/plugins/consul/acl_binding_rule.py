@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.acl import ENTERPRISE, Acl
-from rehearsal.plugins.tables import STRING, Properties, Property, State, object_of
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl
+from rehearsal.plugins.properties import STRING, Properties, Property, State, object_of
 
 
 class AclBindingRule(Acl):

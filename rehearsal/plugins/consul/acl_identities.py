@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.plugins.tables import STRING, Kind, Properties, Property, State, list_of, object_of
+from rehearsal.plugins.properties import STRING, Kind, Properties, Property, State, list_of, object_of
 
 NODE: Properties = {
     "datacenter": Property(STRING, required=True),

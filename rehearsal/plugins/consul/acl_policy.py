@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.acl import ENTERPRISE, Acl, look_for_message
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name, set_of
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl, look_for_message
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, set_of
 
 
 class AclPolicy(Acl):

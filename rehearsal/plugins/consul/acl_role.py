@@ -4,19 +4,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul import acl_identities
-from rehearsal.plugins.consul.acl import ENTERPRISE, Acl
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import (
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    name,
-    object_of,
-    set_of,
-)
+from rehearsal.plugins.properties import STRING, Properties, Property, State, list_of, name, object_of, set_of
 
 
 class AclRole(Acl):

@@ -7,17 +7,8 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.consul import acl_identities
-from rehearsal.plugins.consul.acl import ENTERPRISE, Acl, look_for_message
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    object_of,
-    set_of,
-)
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl, look_for_message
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, object_of, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"

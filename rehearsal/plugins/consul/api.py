@@ -7,16 +7,7 @@ from typing import Any
 from rehearsal.plugins.config import setting
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.rest import Answer, Rest, RestError, Tls
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    object_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of
 
 CONFIG: Properties = {
     "address": Property(STRING),

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.consul.config_entries import SERVERS_OWN, Entry, as_text
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name
+from rehearsal.plugins.consul.config_entry_base import SERVERS_OWN, Entry, as_text
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name
 from rehearsal.plugins.values import UNKNOWN
 
 KINDS = (

@@ -3,7 +3,7 @@
 from rehearsal.plugins.consul.acl_token import PATH, described
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.resource import Function
-from rehearsal.plugins.tables import STRING, Properties, Property, State
+from rehearsal.plugins.properties import STRING, Properties, Property, State
 
 ACCESSOR: Properties = {
     "accessorId": Property(STRING, required=True),

@@ -6,16 +6,7 @@ from typing import ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    object_of,
-)
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, list_of, map_of, object_of
 
 ALL = {"recurse": ""}
 SUBKEY: Properties = {

@@ -5,18 +5,7 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    map_of,
-    object_of,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of, object_of, output, set_of
 
 KEY: Properties = {
     "default": Property(STRING),

@@ -5,7 +5,7 @@ from typing import ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import STRING, Properties, Property, State, map_of, name
+from rehearsal.plugins.properties import STRING, Properties, Property, State, map_of, name
 
 
 class Node(Resource[Consul]):

@@ -6,19 +6,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    name,
-    object_of,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
 
 SOURCE_KEY = "external-source"
 SOURCE = {SOURCE_KEY: "terraform"}

@@ -3,19 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.config_entries import Entry
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    name,
-    object_of,
-)
+from rehearsal.plugins.consul.config_entry_base import Entry
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of
 
 PLAIN = {
     "balanceInboundConnections": "BalanceInboundConnections",

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rehearsal.plugins.clock import Clock
+from rehearsal.plugins.deadline import Clock
 from rehearsal.plugins.config import setting
 from rehearsal.plugins.digitalocean.spaces import Spaces
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.rest import Rest, RestError
-from rehearsal.plugins.tables import INTEGER, NUMBER, STRING, Property
+from rehearsal.plugins.properties import INTEGER, NUMBER, STRING, Property
 
 CONFIG = {
     "apiEndpoint": Property(STRING),

@@ -9,7 +9,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name, output, set_of
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 TYPES = ("custom", "lets_encrypt")

@@ -8,7 +8,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, name, output
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, name, output
 from rehearsal.plugins.values import UNKNOWN
 
 TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA")

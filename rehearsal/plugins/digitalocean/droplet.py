@@ -5,26 +5,14 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.clock import Clock
+from rehearsal.plugins.deadline import Clock
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.tagging import retag
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    NUMBER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    name,
-    object_of,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, NUMBER, STRING, Properties, Property, State, name, object_of, output, set_of
 
 
 def _hashed(user_data: str) -> str:

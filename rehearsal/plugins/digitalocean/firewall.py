@@ -6,20 +6,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Kind,
-    Properties,
-    Property,
-    State,
-    list_of,
-    name,
-    object_of,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Kind, Properties, Property, State, list_of, name, object_of, output, set_of
 
 PARTIES = {
     "Addresses": ("addresses", STRING),

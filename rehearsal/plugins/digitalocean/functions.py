@@ -10,16 +10,7 @@ from rehearsal.plugins.digitalocean.project import members
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.naming import camel
 from rehearsal.plugins.resource import Function
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    object_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, object_of
 
 FILTER: Properties = {
     "key": Property(STRING, required=True),

@@ -10,20 +10,7 @@ from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.naming import fields
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    name,
-    object_of,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 ACTIVE_SECONDS = 600.0

@@ -7,17 +7,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    name,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, name, output, set_of
 
 OTHER = "Other: "
 """The API's prefix of a purpose that is not one of its own."""

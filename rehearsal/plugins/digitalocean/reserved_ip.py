@@ -3,12 +3,12 @@
 import secrets
 from typing import ClassVar
 
-from rehearsal.plugins.clock import Clock
+from rehearsal.plugins.deadline import Clock
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, output
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, output
 
 ENDED = ("completed", "errored")
 

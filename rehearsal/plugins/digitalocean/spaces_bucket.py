@@ -10,18 +10,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import REGIONS, SpacesError
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    name,
-    object_of,
-    output,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, name, object_of, output
 from rehearsal.plugins.values import UNKNOWN
 
 APPEARING_SECONDS = 300.0

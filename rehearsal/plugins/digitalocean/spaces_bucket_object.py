@@ -13,7 +13,7 @@ from rehearsal.plugins.digitalocean.spaces import SpacesError
 from rehearsal.plugins.digitalocean.spaces_bucket import S3
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, map_of, output
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, map_of, output
 
 HEADERS = {
     "cacheControl": "Cache-Control",

@@ -5,7 +5,7 @@ from typing import ClassVar
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name, output
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, output
 
 APPEARING_SECONDS = 120.0
 """How long a new key may not be found yet."""

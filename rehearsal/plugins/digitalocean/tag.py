@@ -5,7 +5,7 @@ from typing import ClassVar
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import telling
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import INTEGER, Properties, State, name, output
+from rehearsal.plugins.properties import INTEGER, Properties, State, name, output
 
 COUNTS = {
     "dropletsCount": "droplets",

@@ -6,7 +6,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, telling
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, name, output
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, name, output
 
 EMPTYING_SECONDS = 120.0
 """How long a network may still hold members that are being deleted."""

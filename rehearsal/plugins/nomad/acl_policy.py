@@ -6,7 +6,7 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.nomad.jobspec import NAMESPACE
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name, object_of
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, object_of
 
 FIELDS = {"namespace": "Namespace", "jobId": "JobID", "group": "Group", "task": "Task"}
 JOB_ACL: Properties = {

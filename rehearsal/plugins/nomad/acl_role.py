@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import STRING, Properties, Property, State, name, object_of, set_of
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, object_of, set_of
 
 PATH = "/v1/acl/role"
 

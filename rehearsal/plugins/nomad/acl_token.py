@@ -8,17 +8,7 @@ from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    STRING,
-    Properties,
-    Property,
-    State,
-    name,
-    object_of,
-    output,
-    set_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, name, object_of, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"

@@ -6,15 +6,7 @@ from typing import Any
 
 from rehearsal.plugins.config import setting
 from rehearsal.plugins.rest import Rest, RestError, Tls
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    STRING,
-    Properties,
-    Property,
-    list_of,
-    map_of,
-    object_of,
-)
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, list_of, map_of, object_of
 
 CONFIG: Properties = {
     "address": Property(STRING),

@@ -10,17 +10,7 @@ from rehearsal.plugins.nomad import job_state, jobspec
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.nomad.deployment import follow
 from rehearsal.plugins.resource import Change, Resource, Timeouts
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    object_of,
-    output,
-)
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of, output
 from rehearsal.plugins.values import UNKNOWN
 
 RECOMPUTED = ("allocationIds", "modifyIndex", "region", "status")

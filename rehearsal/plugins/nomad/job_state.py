@@ -4,17 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rehearsal.plugins.durations import go_duration
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    State,
-    list_of,
-    map_of,
-    object_of,
-    output,
-)
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, State, list_of, map_of, object_of, output
 
 UPDATE = {
     "autoRevert": "AutoRevert",

@@ -7,16 +7,7 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import (
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    map_of,
-    name,
-    object_of,
-)
+from rehearsal.plugins.properties import STRING, Properties, Property, State, list_of, map_of, name, object_of
 
 CAPABILITIES = {
     "disabledNetworkModes": "DisabledNetworkModes",

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, State, map_of
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, map_of
 
 PATH = "/v1/operator/scheduler/configuration"
 PREEMPTION = {

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from rehearsal.plugins.nomad.api import Nomad
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, map_of
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, map_of
 
 
 class Variable(Resource[Nomad]):

@@ -10,7 +10,7 @@ from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.local import LocalResource
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of
 from rehearsal.plugins.values import UNKNOWN
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"

@@ -5,9 +5,9 @@ from typing import ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.local import LocalResource
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import STRING, Properties, State, output
+from rehearsal.plugins.properties import STRING, Properties, State, output
 from rehearsal.plugins.tls.certificate import Now
-from rehearsal.plugins.tls.subjects import HOLDER, missing_key
+from rehearsal.plugins.tls.subject_properties import HOLDER, missing_key
 
 
 class CertRequest(LocalResource[Now]):
@@ -25,8 +25,8 @@ class CertRequest(LocalResource[Now]):
 
     def create(self, change: Change) -> None:
         # Imported late: most runs of a plugin make no request.
-        from rehearsal.plugins.tls import holders, keys
+        from rehearsal.plugins.tls import subject, keys
 
         key = keys.load(change.new["privateKeyPem"], "private key")
-        change.id, pem = holders.request(holders.written(change.new, key), key)
+        change.id, pem = subject.request(subject.written(change.new, key), key)
         change.learned.update(certRequestPem=pem, keyAlgorithm=keys.algorithm(key))

@@ -8,18 +8,9 @@ from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.local import LocalResource
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import (
-    BOOLEAN,
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    output,
-)
-from rehearsal.plugins.tls.subjects import missing_key
-from rehearsal.plugins.tls.uses import unknown_uses
+from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, output
+from rehearsal.plugins.tls.subject_properties import missing_key
+from rehearsal.plugins.tls.key_usages import unknown_uses
 from rehearsal.plugins.values import UNKNOWN
 
 Now = Callable[[], datetime]

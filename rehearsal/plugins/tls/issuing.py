@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from rehearsal.plugins.tls import keys
-from rehearsal.plugins.tls.holders import Holder
-from rehearsal.plugins.tls.uses import EXTENDED_KEY_USAGES, KEY_USAGES
+from rehearsal.plugins.tls.subject import Holder
+from rehearsal.plugins.tls.key_usages import EXTENDED_KEY_USAGES, KEY_USAGES
 
 SERIAL_BITS = 128
 

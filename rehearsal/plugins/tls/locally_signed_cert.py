@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, output
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, output
 from rehearsal.plugins.tls.certificate import CERTIFICATE, Certificate
 
 
@@ -24,10 +24,10 @@ class LocallySignedCert(Certificate):
 
     def create(self, change: Change) -> None:
         # Imported late: most runs of a plugin sign nothing.
-        from rehearsal.plugins.tls import holders, issuing, keys
+        from rehearsal.plugins.tls import subject, issuing, keys
 
         new = change.new
-        holder = holders.requested(new["certRequestPem"])
+        holder = subject.requested(new["certRequestPem"])
         key = keys.load(new["caPrivateKeyPem"], "CA private key")
         change.id, learned = issuing.signed(new, holder, new["caCertPem"], key, self.client())
         change.learned.update(learned, caKeyAlgorithm=keys.algorithm(key))

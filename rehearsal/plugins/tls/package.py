@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from rehearsal.plugins.resource import Package
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, object_of
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, object_of
 from rehearsal.plugins.tls.cert_request import CertRequest
 from rehearsal.plugins.tls.locally_signed_cert import LocallySignedCert
 from rehearsal.plugins.tls.private_key import PrivateKey

@@ -6,7 +6,7 @@ from typing import ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.local import LocalResource
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import INTEGER, STRING, Properties, Property, State, output
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, output
 from rehearsal.plugins.tls.certificate import Now
 from rehearsal.plugins.values import UNKNOWN
 

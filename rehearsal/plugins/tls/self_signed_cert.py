@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.tables import BOOLEAN, STRING, Properties, Property, output
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, output
 from rehearsal.plugins.tls.certificate import CERTIFICATE, Certificate
-from rehearsal.plugins.tls.subjects import HOLDER
+from rehearsal.plugins.tls.subject_properties import HOLDER
 
 
 class SelfSignedCert(Certificate):
@@ -22,9 +22,9 @@ class SelfSignedCert(Certificate):
 
     def create(self, change: Change) -> None:
         # Imported late: most runs of a plugin sign nothing.
-        from rehearsal.plugins.tls import holders, issuing, keys
+        from rehearsal.plugins.tls import subject, issuing, keys
 
         key = keys.load(change.new["privateKeyPem"], "private key")
-        holder = holders.written(change.new, key)
+        holder = subject.written(change.new, key)
         change.id, learned = issuing.self_signed(change.new, holder, key, self.client())
         change.learned.update(learned, keyAlgorithm=keys.algorithm(key))

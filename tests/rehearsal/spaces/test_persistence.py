@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from mypy_boto3_s3 import S3Client
 
 from rehearsal.config import CloudConfig
-from rehearsal.spaces import buckets
+from rehearsal.spaces import bucket_store
 from tests.rehearsal.support.small_spaces import LARGE, client, code, made, process, serving
 
 PIECE = 200_000
@@ -171,16 +171,16 @@ def test_a_change_writes_what_changed_and_no_more(
         s3.create_bucket(Bucket="artifacts")
         for number in range(30):
             s3.put_object(Bucket="artifacts", Key=f"{number}", Body=b"x" * 5000)
-        written: list[list[buckets.Row]] = []
-        write = buckets.Buckets._write
+        written: list[list[bucket_store.Row]] = []
+        write = bucket_store.Buckets._write
 
         def noted(
-            self: buckets.Buckets, account: str, changed: list[buckets.Row], gone: list[buckets.Row]
+            self: bucket_store.Buckets, account: str, changed: list[bucket_store.Row], gone: list[bucket_store.Row]
         ) -> None:
             written.append([*changed, *gone])
             write(self, account, changed, gone)
 
-        monkeypatch.setattr(buckets.Buckets, "_write", noted)
+        monkeypatch.setattr(bucket_store.Buckets, "_write", noted)
         s3.put_object(Bucket="artifacts", Key="7", Body=b"y")
         s3.put_object_acl(Bucket="artifacts", Key="8", ACL="public-read")
         s3.delete_object(Bucket="artifacts", Key="9")

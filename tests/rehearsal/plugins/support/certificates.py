@@ -7,7 +7,7 @@ from typing import Any
 from cryptography import x509
 
 from rehearsal.plugins.tls.package import PACKAGE
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 
 KEY = "tls:index/privateKey:PrivateKey"
 REQUEST = "tls:index/certRequest:CertRequest"

@@ -14,7 +14,7 @@ from rehearsal.plugins.digitalocean.reserved_ip import ReservedIp, ReservedIpAss
 from rehearsal.plugins.digitalocean.ssh_key import SshKey
 from rehearsal.plugins.digitalocean.tag import Tag
 from rehearsal.plugins.digitalocean.vpc import Vpc
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from tests.rehearsal.plugins.support.account import Account
 
 Pair = tuple[object, object]

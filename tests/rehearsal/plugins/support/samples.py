@@ -4,7 +4,7 @@ from typing import Any
 
 from rehearsal.plugins.check import check
 from rehearsal.plugins.resource import Resource
-from rehearsal.plugins.tables import Kind, State
+from rehearsal.plugins.properties import Kind, State
 from tests.rehearsal.plugins.support.packages import RESOURCES
 
 Case = tuple[type[Resource[Any]], str]

@@ -9,7 +9,7 @@ import pytest
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.random.package import PACKAGE
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 
 TOKEN = "random:index/randomPassword:RandomPassword"
 NONE = {"lower": False, "upper": False, "numeric": False, "special": False}

@@ -10,13 +10,13 @@ from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import schema, values
 from rehearsal.plugins.check import DEFAULTS, check
-from rehearsal.plugins.clock import Clock
+from rehearsal.plugins.deadline import Clock
 from rehearsal.plugins.config import read_config
 from rehearsal.plugins.diff import Difference, differences
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.refresh import inputs_after_read
 from rehearsal.plugins.resource import C, Change, Package, Resource
-from rehearsal.plugins.tables import Properties, State, object_of, select
+from rehearsal.plugins.properties import Properties, State, object_of, select
 
 WORKERS = 128
 """Operations side by side; the engine's ``--parallel`` is usually far below."""

@@ -8,7 +8,7 @@ from typing import Any
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
-from rehearsal.plugins.base import StandIn
+from rehearsal.plugins.provider import StandIn
 from rehearsal.plugins.resource import Package
 
 State = dict[str, Any]

@@ -25,7 +25,7 @@ from tests.rehearsal.plugins.support.certificates import (
     driver,
     key,
 )
-from tests.rehearsal.plugins.support.driving import Driver, State, urn
+from tests.rehearsal.plugins.support.driver import Driver, State, urn
 
 KINDS: list[tuple[State, str, str]] = [
     ({"algorithm": "RSA"}, "RSA", "ssh-rsa"),

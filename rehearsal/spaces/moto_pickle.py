@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 from moto.s3.models import FakeBucket, FakeKey, MultipartDict
 from moto.s3.utils import _VersionedKeyStore
 
-from rehearsal.spaces.blobs import BlobStore
+from rehearsal.spaces.blob_store import BlobStore
 
 LARGE = 4096
 """Bytes from which a content has a file of its own."""

@@ -6,7 +6,7 @@ import pytest
 
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.nomad.package import PACKAGE
-from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.driver import Driver
 from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 JOB = "nomad:index/job:Job"
@@ -45,7 +45,7 @@ EVENTS = [
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
 
 
 def nomad(deployment: dict[str, Any] | None, evaluation: dict[str, Any] | None = None) -> Service:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.tls.uses import EXTENDED_KEY_USAGES, KEY_USAGES
+from rehearsal.plugins.tls.key_usages import EXTENDED_KEY_USAGES, KEY_USAGES
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.certificates import (
     AUTHORITY,
@@ -25,7 +25,7 @@ from tests.rehearsal.plugins.support.certificates import (
     key,
     parsed,
 )
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
 from rehearsal.plugins.resource import Package, Resource
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.support.driving import Driver, urn
+from tests.rehearsal.plugins.support.driver import Driver, urn
 from tests.rehearsal.plugins.support.packages import PACKAGES, RESOURCES
 from tests.rehearsal.plugins.support.recorded import DATACENTER
 from tests.rehearsal.plugins.support.samples import (

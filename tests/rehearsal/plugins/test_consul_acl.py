@@ -13,7 +13,7 @@ from rehearsal.plugins.consul.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.acl_store import AclStore
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.plugins.support.service import Reply, Service
 
 POLICY = "consul:index/aclPolicy:AclPolicy"

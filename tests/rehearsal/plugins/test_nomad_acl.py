@@ -10,7 +10,7 @@ from rehearsal.plugins.nomad.acl_token import AclToken
 from rehearsal.plugins.nomad.package import PACKAGE
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.acl_store import TIME, AclStore
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.plugins.support.service import Reply, Service
 
 POLICY = "nomad:index/aclPolicy:AclPolicy"

@@ -7,7 +7,7 @@ import pytest
 from rehearsal.plugins.consul.package import PACKAGE as CONSUL
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
 from rehearsal.plugins.resource import Package
-from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.driver import Driver
 from tests.rehearsal.plugins.support.recorded import (
     Recorded,
     Replay,

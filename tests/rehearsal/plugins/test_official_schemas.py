@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rehearsal.plugins.resource import Function, Package, Resource
-from rehearsal.plugins.tables import Kind, Properties
+from rehearsal.plugins.properties import Kind, Properties
 from tests.rehearsal.plugins.support.packages import FUNCTIONS, PACKAGES, RESOURCES
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"

@@ -11,7 +11,7 @@ from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.driver import Driver
 from tests.rehearsal.support.client import Client, running
 
 RESERVED = "digitalocean:index/reservedIp:ReservedIp"
@@ -29,7 +29,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         "DIGITALOCEAN_HTTP_RETRY_MAX",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
     config = CloudConfig(
         name="plugintest",
         index=15,

@@ -11,14 +11,14 @@ from cryptography.hazmat.primitives import serialization
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
-from rehearsal.plugins.base import StandIn
+from rehearsal.plugins.provider import StandIn
 from rehearsal.plugins.consul.package import PACKAGE as CONSUL
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
 from rehearsal.plugins.resource import Package
 from rehearsal.plugins.rest import Rest, Tls
 from tests.rehearsal.plugins.support.certificates import Authority, driver, key
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.plugins.support.service import Reply, Service
 
 HERE = {"ipAddresses": ["127.0.0.1"]}

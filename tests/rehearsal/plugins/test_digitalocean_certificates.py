@@ -16,7 +16,7 @@ from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
 from rehearsal.times import CertificateTimes, Times
 from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.support.client import Client, running
 from tests.rehearsal.support.issuing import Issued, issue
 
@@ -30,7 +30,7 @@ EDGE: State = {"name": "edge", "region": "nyc3", "dropletTag": "web"}
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
     times = Times(certificate=CertificateTimes(create=0.5))
     config = CloudConfig(
         name="certified",

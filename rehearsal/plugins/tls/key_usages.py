@@ -1,7 +1,7 @@
 """What a certificate may be used for, by the official plugin's names."""
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from rehearsal.plugins.values import UNKNOWN
 
 KEY_USAGES = {

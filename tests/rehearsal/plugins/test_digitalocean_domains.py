@@ -11,7 +11,7 @@ from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
 from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.support.client import Client, running
 
 DOMAIN = "digitalocean:index/domain:Domain"

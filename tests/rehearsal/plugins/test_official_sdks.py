@@ -12,7 +12,7 @@ import pulumi_tls
 import pytest
 
 from rehearsal.plugins.resource import Resource
-from rehearsal.plugins.tables import Kind
+from rehearsal.plugins.properties import Kind
 from tests.rehearsal.plugins.support.packages import RESOURCES
 
 SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}

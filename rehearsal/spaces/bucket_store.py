@@ -21,8 +21,8 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 
-from rehearsal.spaces.blobs import BlobStore
-from rehearsal.spaces.pickling import dump, load
+from rehearsal.spaces.blob_store import BlobStore
+from rehearsal.spaces.moto_pickle import dump, load
 
 log = logging.getLogger("rehearsal")
 

@@ -1,15 +1,7 @@
 """Whom a certificate is for: the part that a program writes, the same for a request and a self-signed certificate."""
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.tables import (
-    INTEGER,
-    STRING,
-    Properties,
-    Property,
-    State,
-    list_of,
-    object_of,
-)
+from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, list_of, object_of
 
 SUBJECT: Properties = {
     "commonName": Property(STRING),

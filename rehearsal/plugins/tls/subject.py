@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from rehearsal.plugins.tls import keys
 
 RDNS = {

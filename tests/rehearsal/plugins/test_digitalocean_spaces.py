@@ -12,7 +12,7 @@ from rehearsal.plugins.digitalocean import spaces as client
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
 from rehearsal.spaces import server as spaces_server
-from tests.rehearsal.plugins.support.driving import Driver
+from tests.rehearsal.plugins.support.driver import Driver
 
 BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
 OBJECT = "digitalocean:index/spacesBucketObject:SpacesBucketObject"

@@ -8,7 +8,7 @@ from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.tables import STRING, Properties, Property, State
+from rehearsal.plugins.properties import STRING, Properties, Property, State
 
 NOT_FOUND = "ACL not found"
 

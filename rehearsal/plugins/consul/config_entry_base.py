@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from rehearsal.plugins.consul.api import Consul
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 
 SERVERS_OWN = frozenset(
     {"Kind", "Name", "CreateIndex", "ModifyIndex", "Hash", "Namespace", "Partition"}

@@ -9,11 +9,11 @@ from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.digitalocean.spaces_bucket import SpacesBucket
 from rehearsal.plugins.digitalocean.spaces_bucket_object import SpacesBucketObject
 from rehearsal.plugins.resource import Resource
-from rehearsal.plugins.tables import State
+from rehearsal.plugins.properties import State
 from tests.rehearsal.plugins.support.account import Account, account
 from tests.rehearsal.plugins.support.live_samples import LIVE
 from tests.rehearsal.plugins.support.samples import SETTABLE, name_of
-from tests.rehearsal.plugins.test_plugin_tables import schema
+from tests.rehearsal.plugins.test_official_schemas import schema
 
 EMPTY: tuple[object, ...] = (None, False, "", [])
 IN_SPACES = (SpacesBucket, SpacesBucketObject)
@@ -28,7 +28,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL"):
             patch.delenv(name, raising=False)
-        patch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+        patch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
         directory = tmp_path_factory.mktemp("walked")
         patch.setenv("SLIPWAY_STATE", str(directory))
         with account(directory) as found:

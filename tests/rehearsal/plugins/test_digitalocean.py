@@ -11,7 +11,7 @@ from rehearsal.plugins.digitalocean.droplet import Droplet
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
-from tests.rehearsal.plugins.support.driving import Driver, State
+from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 DROPLET = "digitalocean:index/droplet:Droplet"
@@ -33,7 +33,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         "DIGITALOCEAN_HTTP_RETRY_MAX",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("rehearsal.plugins.clock.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from rehearsal.plugins.check import DEFAULTS, check
 from rehearsal.plugins.diff import differences
 from rehearsal.plugins.refresh import inputs_after_read
 from rehearsal.plugins.resource import Resource
-from rehearsal.plugins.tables import Kind
+from rehearsal.plugins.properties import Kind
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.packages import RESOURCES
 from tests.rehearsal.plugins.support.samples import (
