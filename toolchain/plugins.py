@@ -74,7 +74,7 @@ def install_missing() -> None:
                 needs_emulator = True
         if needs_emulator:
             current = "emulators"
-            command = [str(python.interpreter()), "-m", "rehearsal", "stand-ins"]
+            command = [str(python.interpreter()), "-m", "rehearsal", "provider-emulators"]
             run([*command, str(pulumi_home())], cwd=ROOT)
 
 

@@ -1,4 +1,4 @@
-"""``stand-ins``: install provider emulators where no official provider plugin is installed."""
+"""``provider-emulators``: install provider emulators where no official provider plugin is installed."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from rehearsal.commands.arguments import Subparsers, add_command
 def add(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
-        "stand-ins",
+        "provider-emulators",
         "Install an emulator for each provider plugin that a Pulumi home lacks, and print their "
         "names.",
     )

@@ -32,11 +32,11 @@ def run(args: argparse.Namespace) -> int:
             f"Cloud {config.name} serves its Spaces itself: see SPACES_ENDPOINT_URL "
             f"in `python -m rehearsal env --cloud {config.name}`."
         )
-    from rehearsal.spaces import server as spaces_server
+    from rehearsal.spaces.server import create_server
 
     try:
         with socket.create_server(("127.0.0.1", args.port or 0), backlog=128) as listener:
-            server = spaces_server.server(config, listener, anywhere=True)
+            server = create_server(config, listener, any_host=True)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
             print(

@@ -50,9 +50,9 @@ def serve(config: CloudConfig) -> None:
         def serve_spaces() -> None:
             """Its store takes longest to load: who asks meanwhile waits in the line of the open port."""
             try:
-                from rehearsal.spaces import server
+                from rehearsal.spaces.server import create_server
 
-                server.server(config, listener).serve_forever()
+                create_server(config, listener).serve_forever()
             except Exception as error:
                 failures.append(error)
                 ended.set()

@@ -1,7 +1,8 @@
-"""Stand-ins for provider plugins that cannot be downloaded.
+"""Provider emulators: replacements for provider plugins that cannot be downloaded.
 
-Each makes the official plugin's API calls in the official order, with the official defaults, replacements and waits;
-only the pauses between polls are shorter. A property that the official schema lacks is an error, never ignored.
+Each emulator makes the official plugin's API calls in the official order, with the official
+defaults, replacements and waits. Only the poll intervals are shorter. A property that is not in
+the official schema is an error; it is never ignored.
 """
 
 VERSIONS = {
@@ -11,4 +12,4 @@ VERSIONS = {
     "random": "4.21.4",
     "tls": "5.6.2",
 }
-"""The official plugin whose place each stand-in takes: the SDK asks for exactly this version."""
+"""Version of each emulated plugin. The Python SDK requests exactly this version."""

@@ -1,49 +1,66 @@
-"""Waiting for a service, within the time that the program allows."""
+"""Waiting for a service until a deadline."""
 
 import threading
 import time
 from collections.abc import Callable, Collection
-from typing import TypeVar
 
 from rehearsal.plugins.errors import PluginError
 
-PAUSE = 0.3
-"""Seconds between two looks; the official plugins wait 3 to 15."""
-
-T = TypeVar("T")
+POLL_INTERVAL_S = 0.3
+"""The official plugins wait 3 to 15 seconds between polls."""
 
 
-class Clock:
-    """The time that one operation has."""
+class Deadline:
+    """The time by which an operation must end. All waits of the emulators go through it.
 
-    def __init__(self, seconds: float, stopped: threading.Event) -> None:
+    Raises (all methods that wait): PluginError when the time is over or the engine cancels.
+    """
+
+    def __init__(self, seconds: float, cancelled: threading.Event) -> None:
         self._end = time.monotonic() + seconds
         self._seconds = seconds
-        self._stopped = stopped
+        self._cancelled = cancelled
 
-    def pause(self, what: str) -> None:
-        """Sleep once.
+    def capped(self, seconds: float) -> "Deadline":
+        """Return a deadline at most ``seconds`` from now and not after this one."""
+        return Deadline(max(0.0, min(seconds, self._end - time.monotonic())), self._cancelled)
 
-        Raises:
-            PluginError: the time is over, or the engine was told to stop.
-        """
+    def sleep(self, what: str) -> None:
+        """Sleep for one poll interval while waiting for ``what``."""
         if time.monotonic() >= self._end:
             raise PluginError(f"timeout while waiting for {what} (timeout: {self._seconds:g}s)")
-        if self._stopped.wait(PAUSE):
+        if self._cancelled.wait(POLL_INTERVAL_S):
             raise PluginError(f"cancelled while waiting for {what}")
 
-    def until(
-        self, look: Callable[[], tuple[str, T]], pending: Collection[str], target: str, what: str
-    ) -> T:
-        """Look until the state is ``target``; a state that is neither that nor ``pending`` is an error at once."""
-        while True:
-            state, found = look()
-            if state == target:
-                return found
+    def wait_until(self, condition: Callable[[], bool], what: str) -> None:
+        while not condition():
+            self.sleep(what)
+
+    def wait_for_state(
+        self, get_state: Callable[[], str], pending: Collection[str], target: str, what: str
+    ) -> None:
+        """Wait until the state is ``target``.
+
+        Raises:
+            PluginError: the state is neither ``target`` nor one of ``pending``.
+        """
+        while (state := get_state()) != target:
             if state not in pending:
                 raise PluginError(f"unexpected state '{state}' of {what}, wanted target '{target}'")
-            self.pause(f"{what} to become '{target}' (last state: '{state}')")
+            self.sleep(f"{what} to become '{target}' (last state: '{state}')")
 
-    def limited(self, seconds: float) -> "Clock":
-        """The same clock, ending ``seconds`` from now at the latest."""
-        return Clock(max(0.0, min(seconds, self._end - time.monotonic())), self._stopped)
+    def retry(
+        self,
+        operation: Callable[[], object],
+        should_retry: Callable[[PluginError], bool],
+        what: str,
+    ) -> None:
+        """Call ``operation`` until it succeeds or fails with an error that is not retried."""
+        while True:
+            try:
+                operation()
+                return
+            except PluginError as error:
+                if not should_retry(error):
+                    raise
+                self.sleep(f"{what}: {error}")

@@ -1,4 +1,4 @@
-"""Durations as Go writes and reads them."""
+"""Durations in Go's format."""
 
 import re
 
@@ -14,8 +14,8 @@ _UNITS = {
 _PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
 
 
-def go_duration(nanoseconds: int) -> str:
-    """A duration as Go writes it: 5m0s, 1h0m0s, 1.5s, 250ms."""
+def format_duration(nanoseconds: int) -> str:
+    """Format a duration as Go does: 5m0s, 1h0m0s, 1.5s, 250ms."""
     if nanoseconds == 0:
         return "0s"
     for unit, size in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
@@ -29,11 +29,11 @@ def go_duration(nanoseconds: int) -> str:
     return f"{minutes}m{seconds}" if minutes else seconds
 
 
-def nanoseconds(text: str) -> int:
-    """What Go reads from 90s, 1h30m or 0.
+def parse_duration(text: str) -> int:
+    """Parse a duration such as 90s, 1h30m or 0.
 
     Raises:
-        ValueError: it is no duration, or a negative one.
+        ValueError: ``text`` is not a duration, or it is negative.
     """
     if text == "0":
         return 0
@@ -42,9 +42,9 @@ def nanoseconds(text: str) -> int:
     return sum(round(float(number) * _UNITS[unit]) for number, unit in _PART.findall(text))
 
 
-def same_duration(old: str, new: str) -> bool:
-    """Whether both are durations of one length."""
+def is_same_duration(old: str, new: str) -> bool:
+    """Whether both are valid durations of equal length."""
     try:
-        return nanoseconds(old) == nanoseconds(new)
+        return parse_duration(old) == parse_duration(new)
     except ValueError:
         return False

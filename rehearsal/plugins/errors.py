@@ -1,4 +1,4 @@
-"""What a stand-in reports to the engine."""
+"""Errors that an emulator reports to the engine."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -6,11 +6,14 @@ from typing import Any
 
 
 class PluginError(Exception):
-    """An operation failed; the message is shown to the user as it is."""
+    """An operation failed. The engine shows the message to the user unchanged."""
 
 
 class PartialFailureError(PluginError):
-    """A resource exists, but not as it was asked for: the engine keeps ``state`` and tries again at the next update."""
+    """A resource exists but is incomplete.
+
+    The engine keeps ``state`` and updates the resource with the next ``pulumi up``.
+    """
 
     def __init__(
         self, message: str, resource_id: str, state: Mapping[str, Any], inputs: Mapping[str, Any]
@@ -22,9 +25,9 @@ class PartialFailureError(PluginError):
 
 
 @contextmanager
-def telling(what: str) -> Iterator[None]:
-    """Put in front of a failure what was being done."""
+def error_context(context: str) -> Iterator[None]:
+    """Prefix the message of a PluginError with ``context``."""
     try:
         yield
     except PluginError as error:
-        raise PluginError(f"{what}: {error}") from error
+        raise PluginError(f"{context}: {error}") from error

@@ -1,14 +1,14 @@
-"""Resources that are in the state alone: no service knows them."""
+"""Resources that exist only in the Pulumi state."""
 
 from typing import ClassVar, Generic
 
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.resource import C, Change, Resource
 from rehearsal.plugins.properties import State
+from rehearsal.plugins.resource import C, Change, Resource
 
 
 class LocalResource(Resource[C], Generic[C]):
-    """Made once and kept by the engine: reading it tells nothing new, and to delete it is to forget it."""
+    """A resource without a service: reading it changes nothing, deleting it only forgets it."""
 
     reads_back: ClassVar[bool] = False
 
@@ -20,7 +20,7 @@ class LocalResource(Resource[C], Generic[C]):
         return {}
 
     def update(self, change: Change) -> None:
-        """Only the state changes."""
+        """Do nothing: only the state changes."""
 
     def delete(self, change: Change) -> None:
-        """There is nothing but the state."""
+        """Do nothing: the engine removes the state."""

@@ -1,20 +1,20 @@
-"""A property's name as Pulumi writes it, and as APIs do."""
+"""Conversion between property names of Pulumi and field names of APIs."""
 
 import re
 from collections.abc import Iterable
 
 
-def snake(key: str) -> str:
-    """``vpcUuid`` as ``vpc_uuid``."""
+def to_snake_case(key: str) -> str:
+    """Convert ``vpcUuid`` to ``vpc_uuid``."""
     return re.sub(r"[A-Z]", lambda letter: f"_{letter[0].lower()}", key)
 
 
-def camel(field: str) -> str:
-    """``vpc_uuid`` as ``vpcUuid``."""
+def to_camel_case(field: str) -> str:
+    """Convert ``vpc_uuid`` to ``vpcUuid``."""
     head, *rest = field.split("_")
     return head + "".join(part.title() for part in rest)
 
 
-def fields(keys: Iterable[str]) -> dict[str, str]:
-    """The API's field of each property, where both have one name in two writings."""
-    return {key: snake(key) for key in keys}
+def snake_case_fields(keys: Iterable[str]) -> dict[str, str]:
+    """Return the API field of each property, for an API that uses snake case."""
+    return {key: to_snake_case(key) for key in keys}

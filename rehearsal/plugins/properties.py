@@ -1,4 +1,4 @@
-"""The description of a resource's properties, written as data by each resource module."""
+"""Property tables: how each resource module describes its properties as data."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 State = dict[str, Any]
-"""Properties as plain values: None, bool, int, float, str, list, dict; ``values.UNKNOWN`` stands for a value to come."""
+"""Property values as plain Python values. ``values.UNKNOWN`` is a value known only later."""
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Kind:
 
     name: Literal["string", "boolean", "integer", "number", "list", "set", "map", "object"]
     items: "Kind | None" = None
-    """What a list, set or map holds."""
+    """Type of the members of a list, set or map."""
     fields: Mapping[str, "Property"] = field(default_factory=lambda: MappingProxyType({}))
-    """What an object holds."""
+    """Properties of an object."""
 
 
 STRING = Kind("string")
@@ -27,64 +27,69 @@ NUMBER = Kind("number")
 
 
 def list_of(items: Kind) -> Kind:
-    """A list whose order counts."""
+    """Return the type of a list whose order matters."""
     return Kind("list", items)
 
 
 def set_of(items: Kind) -> Kind:
-    """A list whose order does not count: the service may return it in any order."""
+    """Return the type of a list whose order does not matter: a service may reorder it."""
     return Kind("set", items)
 
 
 def map_of(items: Kind) -> Kind:
-    """Names chosen by the program."""
+    """Return the type of a map, whose keys the program chooses."""
     return Kind("map", items)
 
 
 def object_of(fields: Mapping[str, "Property"]) -> Kind:
-    """Names fixed by the schema."""
+    """Return the type of an object, whose keys the schema defines."""
     return Kind("object", fields=fields)
 
 
 @dataclass(frozen=True)
 class Property:
-    """One property, as the official schema and the official provider treat it."""
+    """A property as the official schema and the official plugin define it."""
 
     kind: Kind
     _: KW_ONLY
     required: bool = False
     input: bool = True
-    """May be set by the program; False for what only the service knows."""
+    """Whether the program may set it. False for outputs."""
     computed: bool = False
-    """The service fills it in when the program leaves it out, so its absence is no change."""
+    """Whether the service sets a value when the program does not. Omitting it is no change."""
     replaces: bool = False
+    """Whether a change replaces the resource."""
     secret: bool = False
     auto_named: bool = False
-    """Named after the resource when left out; named explicitly, a replacement deletes first."""
+    """Whether a missing value is generated from the resource name.
+
+    With a value set by the program, a replacement deletes the old resource first.
+    """
     supported: bool = True
+    """Whether the emulator implements the property."""
     default: Any = None
-    """What the official plugin fills in."""
-    same: Callable[[Any, Any], bool] | None = None
-    """Whether the state's value and the program's mean the same although written differently."""
-    stored: Callable[[Any], Any] | None = None
-    """How the state keeps the program's value."""
+    """Value that the official plugin sets when the program does not."""
+    is_equivalent: Callable[[Any, Any], bool] | None = None
+    """Compares the state's and the program's value, for values with several spellings."""
+    to_state: Callable[[Any], Any] | None = None
+    """Converts the program's value to the value in the state."""
 
 
 Properties = Mapping[str, Property]
 
 
 def output(kind: Kind) -> Property:
-    """A property that only the service sets."""
+    """Return a property that only the service sets."""
     return Property(kind, input=False)
 
 
 def name(*, replaces: bool = False) -> Property:
-    """The name of a resource, made up when left out."""
+    """Return the name property of a resource, generated when the program sets none."""
     return Property(STRING, auto_named=True, computed=True, replaces=replaces)
 
 
 def select(kind: Kind, value: Any) -> Any:
-    """``value`` without the engine's own keys, such as ``__defaults``."""
+    """Return ``value`` without keys of the engine, such as ``__defaults``."""
     if kind.name == "object" and isinstance(value, dict):
         return {
             key: select(kind.fields[key].kind, item)

@@ -1,4 +1,4 @@
-"""What every resource and function of a stand-in is made of."""
+"""Base classes of resources and functions, and the package that combines them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.deadline import Clock
+from rehearsal.plugins.deadline import Deadline
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.properties import Properties, State
 
 C = TypeVar("C")
-"""The client of one package's service."""
+"""Type of a package's API client."""
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds an operation has, unless the program's ``custom_timeouts`` say otherwise."""
+    """Timeouts in seconds, which the program's ``custom_timeouts`` override."""
 
     create: float = 1200.0
     update: float = 1200.0
@@ -25,22 +25,22 @@ class Timeouts:
 
 @dataclass
 class Change:
-    """One create, update or delete under way."""
+    """A create, update or delete in progress."""
 
     id: str
-    """Empty until a create has made something: from then on a failure is a partial one."""
+    """Empty until a create has created the resource; later failures are partial failures."""
     old: State
     new: State
-    """What the program asks for, defaults filled in; on a delete, empty."""
+    """Inputs with defaults; empty for a delete."""
     changed: frozenset[str]
-    """The top-level properties that differ."""
-    clock: Clock
-    learned: State = field(default_factory=dict)
-    """Outputs that only this change can tell, since no read returns them."""
+    """Names of the top-level properties that differ."""
+    deadline: Deadline
+    outputs: State = field(default_factory=dict)
+    """Outputs that no read returns."""
 
 
 class Resource(ABC, Generic[C]):
-    """One kind of resource. Its methods block; each call has a thread of its own.
+    """A resource type. Its methods block; each call runs in its own thread.
 
     Raises (all methods): PluginError with a message for the user.
     """
@@ -49,50 +49,53 @@ class Resource(ABC, Generic[C]):
     properties: ClassVar[Properties]
     timeouts: ClassVar[Timeouts] = Timeouts()
     reads_back: ClassVar[bool] = True
-    """Whether the official plugin reads the resource after it changed it."""
+    """Whether the official plugin reads the resource after a change."""
 
     def __init__(self, client: C) -> None:
         self.client = client
 
     def check(self, inputs: State) -> list[Failure]:
-        """What is wrong beyond the table; values may be unknown."""
+        """Return failures that the table cannot express. Values may be unknown."""
         return []
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
-        """The differences as the official provider sees them. ``old`` is empty for a create."""
-        return found
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Adjust the differences to the official plugin's. ``old`` is empty for a create."""
+        return differences
 
     @abstractmethod
     def create(self, change: Change) -> None:
-        """Make the resource and wait for it; sets ``change.id`` as soon as there is one."""
+        """Create the resource and wait until it is ready; set ``change.id`` once it exists."""
 
     @abstractmethod
     def read(self, resource_id: str, state: State) -> State | None:
-        """The properties that the service knows, or None when it is gone. ``state`` is empty on an import."""
+        """Return the properties that the service returns, None if the resource does not exist.
+
+        ``state`` is empty for an import.
+        """
 
     @abstractmethod
     def update(self, change: Change) -> None:
-        """Bring the resource from ``change.old`` to ``change.new``."""
+        """Update the resource from ``change.old`` to ``change.new``."""
 
     @abstractmethod
     def delete(self, change: Change) -> None:
-        """Remove the resource and wait until it is gone where the official plugin does."""
+        """Delete the resource, and wait for it if the official plugin waits."""
 
 
 @dataclass(frozen=True)
 class Function(Generic[C]):
-    """One data source."""
+    """A function (data source)."""
 
     token: str
     inputs: Properties
     call: Callable[[C, State], State]
     secrets: frozenset[str] = frozenset()
-    """The results that the official schema calls secret."""
+    """Names of the results that are secret in the official schema."""
 
 
 @dataclass(frozen=True)
 class Package(Generic[C]):
-    """All of one plugin."""
+    """The configuration, resources and functions of a provider."""
 
     name: str
     config: Properties

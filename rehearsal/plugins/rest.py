@@ -1,9 +1,9 @@
-"""HTTP with JSON, as the services' own Go clients speak it."""
+"""A JSON client for HTTP APIs that behaves like the services' Go clients."""
 
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -12,16 +12,16 @@ import urllib3
 
 from rehearsal.plugins.errors import PluginError
 
-CONNECTIONS = 64
-TIMEOUT = urllib3.Timeout(connect=30, read=600)
-"""Seconds; a Go client waits without end, but a dead peer should be told."""
+MAX_CONNECTIONS = 64
+TIMEOUT_S = urllib3.Timeout(connect=30, read=600)
+"""A Go client waits without limit; here a dead peer becomes an error."""
 
 NO_PASSWORD = ""
-"""An encrypted key is an error; without this, OpenSSL would ask at the terminal."""
+"""Makes an encrypted key an error. Without it OpenSSL prompts on the terminal."""
 
 
 class RestError(PluginError):
-    """An answer of 400 or more."""
+    """A response with status 400 or above."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str]) -> None:
         super().__init__(message)
@@ -30,28 +30,26 @@ class RestError(PluginError):
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a service said."""
-
+class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     def json(self) -> Any:
-        """The body read as JSON, None when it is empty.
+        """Return the parsed body, None if it is empty.
 
         Raises:
-            PluginError: it is not JSON.
+            PluginError: the body is not JSON.
         """
         try:
             return json.loads(self.body) if self.body else None
         except ValueError as error:
-            raise PluginError(f"cannot read the answer as JSON: {self.body[:200]!r}") from error
+            raise PluginError(f"cannot parse the response as JSON: {self.body[:200]!r}") from error
 
 
 @dataclass(frozen=True)
-class Tls:
-    """Certificates to trust and to show; paths, or the PEM text itself."""
+class TlsConfig:
+    """CA certificates and a client certificate, as paths or as PEM text."""
 
     ca_file: str = ""
     ca_path: str = ""
@@ -62,11 +60,11 @@ class Tls:
     key_pem: str = field(default="", repr=False)
     insecure: bool = False
 
-    def context(self) -> ssl.SSLContext:
-        """A context for these certificates.
+    def create_context(self) -> ssl.SSLContext:
+        """Return a TLS context with these certificates.
 
         Raises:
-            PluginError: one cannot be read, or a certificate has no key.
+            PluginError: a certificate cannot be read, or it has no key.
         """
         if bool(self.cert_file) != bool(self.key_file) or bool(self.cert_pem) != bool(self.key_pem):
             raise PluginError("both client cert and client key must be provided")
@@ -77,7 +75,7 @@ class Tls:
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file, NO_PASSWORD)
             elif self.cert_pem:
-                _load_pem(context, self.cert_pem + "\n" + self.key_pem)
+                _load_cert_chain(context, self.cert_pem + "\n" + self.key_pem)
         except OSError as error:
             raise PluginError(f"cannot read the TLS certificates: {error}") from error
         if self.insecure:
@@ -86,8 +84,8 @@ class Tls:
         return context
 
 
-def _load_pem(context: ssl.SSLContext, pem: str) -> None:
-    """Python reads a key from files only; this one is in memory and gone at once."""
+def _load_cert_chain(context: ssl.SSLContext, pem: str) -> None:
+    """Load PEM text through a memory file, because ``ssl`` reads keys from files only."""
     descriptor = os.memfd_create("certificate")
     with os.fdopen(descriptor, "w") as file:
         file.write(pem)
@@ -95,18 +93,28 @@ def _load_pem(context: ssl.SSLContext, pem: str) -> None:
         context.load_cert_chain(f"/proc/self/fd/{descriptor}", password=NO_PASSWORD)
 
 
-@dataclass
-class Rest:
-    """One service under one base URL."""
+def none_if_not_found(call: Callable[[], Any]) -> Any:
+    """Return the result of ``call``, None if it fails with status 404."""
+    try:
+        return call()
+    except RestError as error:
+        if error.status == 404:
+            return None
+        raise
 
-    base: str
+
+@dataclass
+class RestClient:
+    """Client of one service."""
+
+    base_url: str
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    tls: Tls = Tls()
+    tls: TlsConfig = TlsConfig()
 
     def __post_init__(self) -> None:
-        context = self.tls.context() if self.base.startswith("https") else None
+        context = self.tls.create_context() if self.base_url.startswith("https") else None
         self._pool = urllib3.PoolManager(
-            maxsize=CONNECTIONS, retries=False, timeout=TIMEOUT, ssl_context=context
+            maxsize=MAX_CONNECTIONS, retries=False, timeout=TIMEOUT_S, ssl_context=context
         )
 
     def call(
@@ -116,31 +124,31 @@ class Rest:
         body: Any = None,
         query: Mapping[str, str] | None = None,
         raw: bool = False,
-    ) -> Answer:
-        """One request, without retry. ``body`` goes as JSON, or as it is when ``raw``.
+    ) -> Response:
+        """Send one request without retries. ``body`` is sent as JSON, or unchanged if ``raw``.
 
         Raises:
-            PluginError: no connection.
-            RestError: the service refused.
+            PluginError: the connection failed.
+            RestError: the status is 400 or above.
         """
-        url = self.base + quote(path) + (f"?{urlencode(query)}" if query else "")
+        url = self.base_url + quote(path) + (f"?{urlencode(query)}" if query else "")
         data = body if raw or body is None else json.dumps(body).encode()
         headers = {
             **self.headers,
             **({"Content-Type": "application/json"} if body is not None and not raw else {}),
         }
         try:
-            answer = self._pool.request(method, url, body=data, headers=headers)
+            response = self._pool.request(method, url, body=data, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise PluginError(f"{method} {url}: {error}") from error
-        if answer.status >= 400:
+        if response.status >= 400:
             raise RestError(
-                answer.status,
-                f"{method} {url}: {answer.status} {self.reason(answer.data)}",
-                answer.headers,
+                response.status,
+                f"{method} {url}: {response.status} {self.error_message(response.data)}",
+                response.headers,
             )
-        return Answer(answer.status, answer.headers, answer.data)
+        return Response(response.status, response.headers, response.data)
 
-    def reason(self, body: bytes) -> str:
-        """Why the service refused, from the body of its answer."""
+    def error_message(self, body: bytes) -> str:
+        """Return the error message in the body of a response."""
         return body.decode(errors="replace").strip()

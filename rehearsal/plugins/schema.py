@@ -1,14 +1,14 @@
-"""The Pulumi schema of a stand-in, made from its tables: what `pulumi import` needs to write code."""
+"""Generation of a Pulumi schema from property tables, for ``pulumi import``."""
 
 import json
 from typing import Any
 
-from rehearsal.plugins.resource import C, Package
 from rehearsal.plugins.properties import Kind, Properties
+from rehearsal.plugins.resource import C, Package
 
 
 def render(package: Package[C], version: str) -> str:
-    """The schema as JSON; it describes only what the stand-in supports."""
+    """Return the schema as JSON. It contains only what the emulator supports."""
     types: dict[str, Any] = {}
     resources = {
         kind.token: _resource(package.name, kind.token, kind.properties, types)

@@ -1,4 +1,4 @@
-"""The gRPC service: the SDK's, with errors told as the engine wants to hear them."""
+"""The gRPC server: the SDK's provider service, with errors in the engine's format."""
 
 import asyncio
 import os
@@ -21,8 +21,8 @@ from rehearsal.plugins.errors import PartialFailureError, PluginError
 Method = Callable[[Any, Any], Awaitable[Any]]
 
 
-class Telling(grpc.aio.ServerInterceptor):  # type: ignore[misc]
-    """Errors of a stand-in become plain messages, and a partial failure keeps its resource in the state."""
+class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Reports PluginErrors as plain messages and partial failures with their state."""
 
     async def intercept_service(
         self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any
@@ -30,59 +30,59 @@ class Telling(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         handler = await continuation(handler_call_details)
         if handler is None or handler.unary_unary is None:
             return handler
-        told = _telling(handler.unary_unary)
         return grpc.unary_unary_rpc_method_handler(
-            told, handler.request_deserializer, handler.response_serializer
+            _report_errors(handler.unary_unary),
+            handler.request_deserializer,
+            handler.response_serializer,
         )
 
 
-def _telling(method: Method) -> Method:
-    async def told(request: Any, context: Any) -> Any:
+def _report_errors(method: Method) -> Method:
+    async def reporting(request: Any, context: Any) -> Any:
         try:
             return await method(request, context)
-        except PartialFailureError as failure:
+        except PartialFailureError as error:
             await context.abort(
                 grpc.StatusCode.UNKNOWN,
-                str(failure),
-                (("grpc-status-details-bin", _details(failure)),),
+                str(error),
+                (("grpc-status-details-bin", _encode_details(error)),),
             )
         except PluginError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
-    return told
+    return reporting
 
 
-def _details(failure: PartialFailureError) -> Any:
-    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(failure))
+def _encode_details(error: PartialFailureError) -> Any:
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
     status.details.add().Pack(
         provider_pb2.ErrorResourceInitFailed(
-            id=failure.resource_id,
-            properties=PropertyValue.marshal_map(values.to_engine(failure.state)),
-            reasons=[str(failure)],
-            inputs=PropertyValue.marshal_map(values.to_engine(failure.inputs)),
+            id=error.resource_id,
+            properties=PropertyValue.marshal_map(values.to_engine(error.state)),
+            reasons=[str(error)],
+            inputs=PropertyValue.marshal_map(values.to_engine(error.inputs)),
         )
     )
     return status.SerializeToString()
 
 
 def serve(provider: Provider, version: str, engine_address: str) -> NoReturn:
-    """Serve until the engine ends this process; the port goes to standard output, as plugins announce it."""
+    """Serve until the engine stops this process. The port is printed, as the engine expects."""
 
     async def run() -> None:
-        server = grpc.aio.server(interceptors=(Telling(),), options=_GRPC_CHANNEL_OPTIONS)
+        server = grpc.aio.server(interceptors=(ErrorInterceptor(),), options=_GRPC_CHANNEL_OPTIONS)
         servicer = ProviderServicer([], version, provider, engine_address)
         provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
         port = server.add_insecure_port("127.0.0.1:0")
         await server.start()
-        ended = asyncio.Event()
+        stopped = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
-        await ended.wait()
+        await stopped.wait()
         await server.stop(None)
 
     asyncio.run(run())
-    os._exit(
-        0
-    )  # A thread that still waits for a service would keep the process; the engine is through with it.
+    # A thread that still waits for a service would keep the process alive.
+    os._exit(0)

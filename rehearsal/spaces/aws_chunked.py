@@ -1,69 +1,80 @@
-"""Bodies in chunks as S3's clients send them (``aws-chunked``): each chunk may be signed, and a checksum may follow the last."""
+"""Decoding of ``aws-chunked`` request bodies, which S3 clients use for streaming uploads.
+
+Each chunk may carry a signature, and checksum headers (trailers) may follow the last chunk.
+"""
 
 import hashlib
 import hmac
 import re
 
-from rehearsal.spaces.signature import RefusedError, Request, SignatureClaims
+from rehearsal.spaces.errors import S3Error
+from rehearsal.spaces.signature import Request, SignatureClaims
 
-SIGNED = ("STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
-KINDS = (*SIGNED, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+SIGNED_PAYLOADS = (
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+    "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+)
+SUPPORTED_PAYLOADS = (*SIGNED_PAYLOADS, "STREAMING-UNSIGNED-PAYLOAD-TRAILER")
 
-_NOTHING = hashlib.sha256().hexdigest()
+EMPTY_SHA256 = hashlib.sha256().hexdigest()
 
 
-def content(request: Request, claim: SignatureClaims, key: bytes) -> tuple[bytes, dict[str, str]]:
-    """The content, and the headers that follow it; ``key`` is the one that the request was signed with.
+def decode_body(
+    request: Request, claims: SignatureClaims, key: bytes
+) -> tuple[bytes, dict[str, str]]:
+    """Return the decoded content and the trailers; ``key`` is the request's signing key.
 
     Raises:
-        RefusedError: a chunk is not signed or not whole, or they are not as long as was announced.
+        S3Error: a signature is wrong, a chunk is incomplete or the announced length is wrong.
     """
-    if claim.payload not in KINDS:
-        raise RefusedError(
+    if claims.payload not in SUPPORTED_PAYLOADS:
+        raise S3Error(
             501,
             "NotImplemented",
-            f"x-amz-content-sha256 {claim.payload[:100]} is not supported here.",
+            f"x-amz-content-sha256 {claims.payload[:100]} is not supported here.",
         )
-    signer = _Signer(claim, key) if claim.payload in SIGNED else None
+    verifier = _ChunkVerifier(claims, key) if claims.payload in SIGNED_PAYLOADS else None
     parts: list[bytes] = []
     rest = memoryview(request.body)
     while True:
-        head, rest = _line(rest)
+        head, rest = _read_line(rest)
         size, _, extension = head.partition(";")
-        length = _length(size)
+        length = _parse_size(size)
         chunk, rest = bytes(rest[:length]), rest[length:]
-        if signer:
-            signer.check(chunk, extension.removeprefix("chunk-signature="))
+        if verifier:
+            verifier.check_chunk(chunk, extension.removeprefix("chunk-signature="))
         if length == 0:
             break
         if len(chunk) < length or bytes(rest[:2]) != b"\r\n":
-            raise _incomplete()
+            raise _incomplete_body()
         parts.append(chunk)
         rest = rest[2:]
-    whole = b"".join(parts)
-    if request.headers.get("x-amz-decoded-content-length", str(len(whole))) != str(len(whole)):
-        raise _incomplete()
-    return whole, _trailers(rest, signer if claim.payload.endswith("-TRAILER") else None)
+    body = b"".join(parts)
+    if request.headers.get("x-amz-decoded-content-length", str(len(body))) != str(len(body)):
+        raise _incomplete_body()
+    return body, _parse_trailers(rest, verifier if claims.payload.endswith("-TRAILER") else None)
 
 
-class _Signer:
-    """Checks chunk after chunk: each signature signs the one before."""
+class _ChunkVerifier:
+    """Verifies chunk signatures in order: each signature covers the previous one."""
 
-    def __init__(self, claim: SignatureClaims, key: bytes) -> None:
-        self._claim, self._key, self._previous = claim, key, claim.signature
+    def __init__(self, claims: SignatureClaims, key: bytes) -> None:
+        self._claims, self._key, self._previous = claims, key, claims.signature
 
-    def check(self, chunk: bytes, made: str) -> None:
-        self._check("AWS4-HMAC-SHA256-PAYLOAD", [_NOTHING, hashlib.sha256(chunk).hexdigest()], made)
+    def check_chunk(self, chunk: bytes, signature: str) -> None:
+        hashes = [EMPTY_SHA256, hashlib.sha256(chunk).hexdigest()]
+        self._check("AWS4-HMAC-SHA256-PAYLOAD", hashes, signature)
 
-    def check_trailers(self, lines: list[str], made: str) -> None:
+    def check_trailers(self, lines: list[str], signature: str) -> None:
         text = "".join(f"{line}\n" for line in lines)
-        self._check("AWS4-HMAC-SHA256-TRAILER", [hashlib.sha256(text.encode()).hexdigest()], made)
+        hashes = [hashlib.sha256(text.encode()).hexdigest()]
+        self._check("AWS4-HMAC-SHA256-TRAILER", hashes, signature)
 
-    def _check(self, what: str, hashes: list[str], made: str) -> None:
-        text = "\n".join([what, self._claim.time, self._claim.scope, self._previous, *hashes])
-        expected = hmac.digest(self._key, text.encode(), "sha256").hex()
-        if not hmac.compare_digest(expected.encode(), made.encode()):
-            raise RefusedError(
+    def _check(self, algorithm: str, hashes: list[str], signature: str) -> None:
+        parts = [algorithm, self._claims.time, self._claims.scope, self._previous, *hashes]
+        expected = hmac.digest(self._key, "\n".join(parts).encode(), "sha256").hex()
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            raise S3Error(
                 403,
                 "SignatureDoesNotMatch",
                 "The signature of a chunk does not match the one computed from it.",
@@ -71,32 +82,31 @@ class _Signer:
         self._previous = expected
 
 
-def _trailers(rest: memoryview, signer: _Signer | None) -> dict[str, str]:
+def _parse_trailers(rest: memoryview, verifier: _ChunkVerifier | None) -> dict[str, str]:
     lines = [line.strip() for line in bytes(rest).decode("latin-1").split("\r\n") if line.strip()]
-    headers = {
+    trailers = {
         name.strip().lower(): value.strip()
         for name, _, value in (line.partition(":") for line in lines)
     }
-    made = headers.pop("x-amz-trailer-signature", "")
-    if signer:
-        signer.check_trailers([f"{name}:{value}" for name, value in headers.items()], made)
-    return headers
+    signature = trailers.pop("x-amz-trailer-signature", "")
+    if verifier:
+        verifier.check_trailers([f"{name}:{value}" for name, value in trailers.items()], signature)
+    return trailers
 
 
-def _line(rest: memoryview) -> tuple[str, memoryview]:
-    head, found, _ = bytes(rest[:200]).partition(b"\r\n")
-    if not found:
-        raise _incomplete()
+def _read_line(rest: memoryview) -> tuple[str, memoryview]:
+    head, newline, _ = bytes(rest[:200]).partition(b"\r\n")
+    if not newline:
+        raise _incomplete_body()
     return head.decode("latin-1"), rest[len(head) + 2 :]
 
 
-def _length(text: str) -> int:
+def _parse_size(text: str) -> int:
     if not re.fullmatch("[0-9a-fA-F]{1,16}", text):
-        raise _incomplete()
+        raise _incomplete_body()
     return int(text, 16)
 
 
-def _incomplete() -> RefusedError:
-    return RefusedError(
-        400, "IncompleteBody", "The body is not the chunks that its headers announce."
-    )
+def _incomplete_body() -> S3Error:
+    message = "The body does not consist of the chunks that its headers announce."
+    return S3Error(400, "IncompleteBody", message)

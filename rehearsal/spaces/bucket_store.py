@@ -1,8 +1,8 @@
-"""The store behind Spaces: moto's S3, kept on disk so that it survives its process and a power cut.
+"""The bucket store of Spaces: moto's S3 with its state on disk.
 
-moto holds everything in memory. What a request changed is in SQLite before the answer goes out: a row for each bucket,
-object and upload. Large contents lie beside it in files that are named by their hash: no name that a client chose is ever
-one of a file.
+moto keeps everything in memory. This store writes each change to SQLite before the response is
+sent: one row per bucket, object and upload. Large contents are files beside the database, named
+by their hash, so that no name chosen by a client ever becomes a file name.
 """
 
 import fcntl
@@ -22,133 +22,131 @@ from moto.moto_server.werkzeug_app import create_backend_app
 from moto.s3.models import FakeBucket, S3Backend, s3_backends
 
 from rehearsal.spaces.blob_store import BlobStore
+from rehearsal.spaces.errors import MalformedRequestError, UnavailableError
 from rehearsal.spaces.moto_pickle import dump, load
+from rehearsal.spaces.responses import Response
 
 log = logging.getLogger("rehearsal")
 
 PARTITION = "aws"
-CHANGES_NOTHING = ("GET", "HEAD", "OPTIONS")
+READ_ONLY_METHODS = ("GET", "HEAD", "OPTIONS")
 
-_ROWS = """
-CREATE TABLE IF NOT EXISTS rows (bucket TEXT, kind TEXT, name BLOB, account TEXT, body BLOB NOT NULL, PRIMARY KEY (bucket, kind, name))
+CREATE_TABLE = """
+CREATE TABLE IF NOT EXISTS rows (
+    bucket TEXT, kind TEXT, name BLOB, account TEXT, body BLOB NOT NULL,
+    PRIMARY KEY (bucket, kind, name)
+)
 """
-
-
-class UnavailableError(Exception):
-    """What was asked for could not be kept; everything is as it was before."""
-
-
-class MalformedRequestError(Exception):
-    """The store could not make sense of the request; everything is as it was before."""
-
-
-class Answer(NamedTuple):
-    status: str
-    headers: list[tuple[str, str]]
-    body: bytes
+UPSERT = "INSERT INTO rows VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body"
+DELETE = "DELETE FROM rows WHERE bucket = ? AND kind = ? AND name = ?"
+SELECT = "SELECT bucket, kind, name, account, body FROM rows ORDER BY kind, rowid"
+"""Ordered by kind, so that buckets come before their objects and uploads."""
 
 
 class Row(NamedTuple):
-    """Of kind bucket, object, upload or tags; the tags of everything stand in one row."""
+    """Key of a database row; ``kind`` is bucket, object, upload or tags."""
 
     bucket: str
     kind: str
     name: str
 
+    @property
+    def key(self) -> tuple[str, str, bytes]:
+        return self.bucket, self.kind, self.name.encode("utf-8", "surrogatepass")
+
 
 TAGS = Row("", "tags", "")
+"""The one row with the tags of all buckets and objects."""
 
 
-class Buckets:
-    """Every bucket of one cloud. A process has one of these at most: moto's memory is global.
+class BucketStore:
+    """All buckets of one cloud. A process may have only one store: moto's memory is global.
 
     Raises:
-        BlockingIOError: another process has them.
+        BlockingIOError: another process has the store open.
     """
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(
-                self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # another process would not see what this one has in memory
+            # A second process would not see the changes that this one has in memory.
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(self._lock)
             raise
-        self._contents = BlobStore(directory / "contents")
-        self._file = sqlite3.connect(
+        self._blobs = BlobStore(directory / "contents")
+        self._database = sqlite3.connect(
             directory / "spaces.db", isolation_level=None, check_same_thread=False
         )
-        self._file.execute("PRAGMA journal_mode=WAL")
-        self._file.execute("PRAGMA synchronous=FULL")
-        self._file.execute(
-            "PRAGMA wal_autocheckpoint=50"
-        )  # a small journal, which fits into what contents leave free
-        self._file.execute(_ROWS)
-        self._turn = threading.RLock()
-        self._app: Any = create_backend_app("s3")
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        # The journal must fit into the disk space that blobs leave free.
+        self._database.execute("PRAGMA wal_autocheckpoint=50")
+        self._database.execute(CREATE_TABLE)
+        self._mutex = threading.RLock()
+        self._moto: Any = create_backend_app("s3")
         self._load()
 
     def close(self) -> None:
-        """Forget everything; it is on disk."""
+        """Reset moto's memory and release the files."""
         self._backend.reset()
-        self._file.close()
+        self._database.close()
         os.close(self._lock)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """While no other request is answered: what was found out about a bucket stays true."""
-        with self._turn:
+    def exclusive(self) -> Iterator[None]:
+        """Block all other requests, so that checked facts about a bucket stay true."""
+        with self._mutex:
             yield
 
-    def handle(self, environ: WSGIEnvironment, account: str, bucket: str, key: str) -> Answer:
-        """Answer a request of ``account`` in path style; what it changed in ``bucket`` is on disk then.
+    def handle(self, environ: WSGIEnvironment, account: str, bucket: str, key: str) -> Response:
+        """Handle a path-style request of ``account``; changes to ``bucket`` are on disk on return.
 
         Raises:
             UnavailableError: the disk is full.
-            ConfusedError: the request is not one of S3's.
+            MalformedRequestError: moto cannot handle the request.
         """
-        changes = environ["REQUEST_METHOD"] not in CHANGES_NOTHING
-        with self._turn:
+        is_write = environ["REQUEST_METHOD"] not in READ_ONLY_METHODS
+        with self._mutex:
             try:
-                answer = self._ask(environ)
-                if changes:
+                response = self._call_moto(environ)
+                if is_write:
                     self._save(account, bucket, key)
-                return answer
+                return response
             except (OSError, sqlite3.Error) as error:
-                log.error("Spaces cannot keep what it was given: %s", error)
+                log.error("Spaces cannot store a change: %s", error)
                 self._load()
                 raise UnavailableError from error
             except Exception as error:
                 log.warning(
-                    "Spaces cannot make sense of %s %.200s: %r",
+                    "Spaces cannot handle %s %.200s: %r",
                     environ["REQUEST_METHOD"],
                     environ["RAW_URI"],
                     error,
                 )
-                if changes:
+                if is_write:
                     self._load()
                 raise MalformedRequestError from error
 
-    def owner(self, bucket: str) -> str | None:
-        """The account whose bucket it is; None if there is none of that name."""
+    def owner_of(self, bucket: str) -> str | None:
+        """Return the account that owns the bucket, None if it does not exist."""
         return self._owners.get(bucket)
 
-    def owned(self, account: str) -> list[FakeBucket]:
+    def buckets_of(self, account: str) -> list[FakeBucket]:
         return [
             self._backend.buckets[name]
             for name, owner in sorted(self._owners.items())
             if owner == account
         ]
 
-    def region(self, bucket: str) -> str | None:
-        """Where the bucket is; None if there is none of that name."""
+    def region_of(self, bucket: str) -> str | None:
+        """Return the bucket's region, None if the bucket does not exist."""
         found = self._backend.buckets.get(bucket)
         return found.region_name if found else None
 
     def is_public(self, bucket: str, key: str, version: str | None) -> bool:
-        """Whether anyone may read the object, or without a key list the bucket; not if it does not exist."""
+        """Whether anyone may read the object or, with an empty key, list the bucket."""
         if bucket not in self._backend.buckets:
             return False
         found = (
@@ -162,30 +160,29 @@ class Buckets:
     def _backend(self) -> S3Backend:
         return s3_backends[DEFAULT_ACCOUNT_ID][PARTITION]
 
-    def _ask(self, environ: WSGIEnvironment) -> Answer:
-        told: list[tuple[str, list[tuple[str, str]]]] = []
+    def _call_moto(self, environ: WSGIEnvironment) -> Response:
+        started: list[tuple[str, list[tuple[str, str]]]] = []
         body = b"".join(
-            self._app(environ, lambda status, headers, *_: told.append((status, headers)))
+            self._moto(environ, lambda status, headers, *_: started.append((status, headers)))
         )
-        return Answer(*told[-1], body)
+        return Response(*started[-1], body)
 
     def _load(self) -> None:
-        """Have in memory what is on disk."""
+        """Replace moto's memory by the state on disk."""
         self._backend.reset()
         s3_backends.bucket_accounts.clear()
         self._owners: dict[str, str] = {}
-        self._uses: dict[Row, set[str]] = {}
-        rows = self._file.execute(
-            "SELECT bucket, kind, name, account, body FROM rows ORDER BY kind, rowid"
-        )  # buckets come first
-        for bucket, kind, name, account, body in rows:
+        self._blobs_by_row: dict[Row, set[str]] = {}
+        for bucket, kind, name, account, body in self._database.execute(SELECT):
             row = Row(bucket, kind, name.decode("utf-8", "surrogatepass"))
-            value, self._uses[row] = load(body, self._contents)
+            value, self._blobs_by_row[row] = load(body, self._blobs)
             self._restore(row, account, value)
-        self._count = Counter(content for used in self._uses.values() for content in used)
-        self._contents.sweep(set(self._count))
-        self._kept = {name: self._rows(name) for name in ("", *self._owners)}
-        """By bucket, what each row was made of."""
+        self._reference_counts = Counter(
+            blob for blobs in self._blobs_by_row.values() for blob in blobs
+        )
+        self._blobs.delete_unreferenced(set(self._reference_counts))
+        self._saved = {name: self._snapshots(name) for name in ("", *self._owners)}
+        """By bucket, the snapshot from which each row was written."""
 
     def _restore(self, row: Row, account: str, value: Any) -> None:
         match row.kind:
@@ -200,8 +197,8 @@ class Buckets:
             case "tags":
                 self._backend.tagger = value
 
-    def _rows(self, name: str) -> dict[Row, Any]:
-        """The rows that a bucket should have, and of each what differs when it has changed."""
+    def _snapshots(self, name: str) -> dict[Row, Any]:
+        """Return the rows of a bucket, each with a snapshot that changes when the row changes."""
         if not name:
             return {TAGS: {arn: dict(tags) for arn, tags in self._backend.tagger.tags.items()}}
         bucket = self._backend.buckets.get(name)
@@ -213,9 +210,9 @@ class Buckets:
         uploads = {
             Row(name, "upload", id): dict(upload.parts) for id, upload in bucket.multiparts.items()
         }
-        return {Row(name, "bucket", ""): dump(bucket, self._contents).body, **objects, **uploads}
+        return {Row(name, "bucket", ""): dump(bucket, self._blobs).body, **objects, **uploads}
 
-    def _value(self, row: Row) -> Any:
+    def _row_value(self, row: Row) -> Any:
         match row.kind:
             case "tags":
                 return self._backend.tagger
@@ -227,61 +224,58 @@ class Buckets:
                 return self._backend.buckets[row.bucket]
 
     def _save(self, account: str, bucket: str, key: str) -> None:
-        """Write what differs from what is on disk; of the object that was asked for it may be no more than a property."""
-        now = {name: self._rows(name) for name in ("", bucket)}
-        asked_for = Row(bucket, "object", key)
+        """Write the rows that changed.
+
+        The requested object is always written: a changed property does not change its snapshot.
+        """
+        current = {name: self._snapshots(name) for name in ("", bucket)}
+        requested = Row(bucket, "object", key)
         changed: list[Row] = []
-        gone: list[Row] = []
-        for name, rows in now.items():
-            kept = self._kept.get(name, {})
+        removed: list[Row] = []
+        for name, rows in current.items():
+            saved = self._saved.get(name, {})
             changed += [
-                row for row, made_of in rows.items() if kept.get(row) != made_of or row == asked_for
+                row
+                for row, snapshot in rows.items()
+                if saved.get(row) != snapshot or row == requested
             ]
-            gone += kept.keys() - rows.keys()
-        if changed or gone:
-            self._write(account, changed, gone)
-        self._kept.update(now)
-        if now[bucket]:
+            removed += saved.keys() - rows.keys()
+        if changed or removed:
+            self._write_rows(account, changed, removed)
+        self._saved.update(current)
+        if current[bucket]:
             self._owners.setdefault(bucket, account)
         else:
-            self._kept.pop(bucket)
+            self._saved.pop(bucket)
             self._owners.pop(bucket, None)
 
-    def _write(self, account: str, changed: list[Row], gone: list[Row]) -> None:
-        bodies = {row: dump(self._value(row), self._contents) for row in changed}
-        self._file.execute("BEGIN IMMEDIATE")
+    def _write_rows(self, account: str, changed: list[Row], removed: list[Row]) -> None:
+        pickles = {row: dump(self._row_value(row), self._blobs) for row in changed}
+        self._database.execute("BEGIN IMMEDIATE")
         try:
-            self._file.executemany(
-                "INSERT INTO rows VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET body = excluded.body",
-                [(*_place(row), account, pickled.body) for row, pickled in bodies.items()],
+            self._database.executemany(
+                UPSERT, [(*row.key, account, pickled.body) for row, pickled in pickles.items()]
             )
-            self._file.executemany(
-                "DELETE FROM rows WHERE bucket = ? AND kind = ? AND name = ?",
-                [_place(row) for row in gone],
-            )
-            self._file.execute("COMMIT")
+            self._database.executemany(DELETE, [row.key for row in removed])
+            self._database.execute("COMMIT")
         except sqlite3.Error:
-            if self._file.in_transaction:
-                self._file.execute("ROLLBACK")
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise
-        self._count_uses(
-            {row: pickled.contents for row, pickled in bodies.items()}
-            | {row: set() for row in gone}
+        self._update_references(
+            {row: pickled.blobs for row, pickled in pickles.items()}
+            | {row: set() for row in removed}
         )
 
-    def _count_uses(self, uses: dict[Row, set[str]]) -> None:
-        """Drop the contents that no row needs any more."""
-        for row, contents in uses.items():
-            before = self._uses.pop(row, set())
-            self._count.update(contents)
-            self._count.subtract(before)
-            if contents:
-                self._uses[row] = contents
-            unused = {content for content in before if not self._count[content]}
-            for content in unused:
-                del self._count[content]
-            self._contents.drop(unused)
-
-
-def _place(row: Row) -> tuple[str, str, bytes]:
-    return row.bucket, row.kind, row.name.encode("utf-8", "surrogatepass")
+    def _update_references(self, blobs_by_row: dict[Row, set[str]]) -> None:
+        """Record the blobs of the given rows and delete blobs that no row refers to."""
+        for row, blobs in blobs_by_row.items():
+            before = self._blobs_by_row.pop(row, set())
+            self._reference_counts.update(blobs)
+            self._reference_counts.subtract(before)
+            if blobs:
+                self._blobs_by_row[row] = blobs
+            unused = {blob for blob in before if not self._reference_counts[blob]}
+            for blob in unused:
+                del self._reference_counts[blob]
+            self._blobs.delete(unused)

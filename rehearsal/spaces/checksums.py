@@ -1,4 +1,4 @@
-"""Digests that clients send along, so that what is kept is what they meant."""
+"""Verification of the body checksums that clients send in headers or trailers."""
 
 import base64
 import binascii
@@ -6,7 +6,7 @@ import hashlib
 import zlib
 from collections.abc import Callable, Mapping
 
-from rehearsal.spaces.signature import RefusedError
+from rehearsal.spaces.errors import S3Error
 
 
 def _md5(body: bytes) -> bytes:
@@ -25,34 +25,39 @@ def _sha256(body: bytes) -> bytes:
     return hashlib.sha256(body).digest()
 
 
-DIGESTS: dict[str, Callable[[bytes], bytes]] = {
+CHECKSUMS: dict[str, Callable[[bytes], bytes]] = {
     "content-md5": _md5,
     "x-amz-checksum-crc32": _crc32,
     "x-amz-checksum-sha1": _sha1,
     "x-amz-checksum-sha256": _sha256,
 }
-"""CRC32C and CRC64NVME are kept as they are told: to compute them takes a library that is not there."""
+"""Header name to algorithm. CRC32C and CRC64NVME are stored unverified: Python lacks them."""
 
 
 def check(headers: Mapping[str, str], body: bytes) -> None:
-    """Raises: RefusedError for a digest that is none, or of something else than the body."""
-    for name, digest in DIGESTS.items():
-        told = headers.get(name)
-        if told is None:
+    """Verify every checksum header against ``body``.
+
+    Raises:
+        S3Error: a checksum is not valid Base64 or does not match the body.
+    """
+    for name, algorithm in CHECKSUMS.items():
+        value = headers.get(name)
+        if value is None:
             continue
         try:
-            wanted = base64.b64decode(told, validate=True)
+            expected = base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise RefusedError(400, "InvalidDigest", f"{name} is not valid.") from None
-        if wanted != digest(body):
-            raise RefusedError(400, "BadDigest", f"{name} is not that of the body.")
+            raise S3Error(400, "InvalidDigest", f"{name} is not valid.") from None
+        if expected != algorithm(body):
+            raise S3Error(400, "BadDigest", f"{name} does not match the body.")
 
 
-def of_trailers(trailers: Mapping[str, str]) -> dict[str, str]:
-    """Headers for the store that tell the checksum which came behind the content."""
-    found = {name: value for name, value in trailers.items() if name.startswith("x-amz-checksum-")}
-    return (
-        {**found, "x-amz-sdk-checksum-algorithm": min(found).rpartition("-")[2].upper()}
-        if found
-        else {}
-    )
+def trailer_headers(trailers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers by which moto stores a checksum that arrived in a trailer."""
+    checksums = {
+        name: value for name, value in trailers.items() if name.startswith("x-amz-checksum-")
+    }
+    if not checksums:
+        return {}
+    algorithm = min(checksums).rpartition("-")[2].upper()
+    return {**checksums, "x-amz-sdk-checksum-algorithm": algorithm}

@@ -1,4 +1,4 @@
-"""Parts of moto's memory as bytes: what a bucket, an object's versions or an upload is, with large contents kept apart."""
+"""Serialisation of moto's buckets, objects and uploads; large contents go to the blob store."""
 
 import io
 import pickle
@@ -9,54 +9,54 @@ from moto.s3.utils import _VersionedKeyStore
 
 from rehearsal.spaces.blob_store import BlobStore
 
-LARGE = 4096
-"""Bytes from which a content has a file of its own."""
+LARGE_BYTES = 4096
+"""Size from which a content has its own file."""
 
-KEPT_AS = "rehearsal_kept_as"
-"""Where a key remembers the name of its content, so that it is not read and hashed again."""
+BLOB_NAME_ATTRIBUTE = "rehearsal_kept_as"
+"""Attribute in which a key caches its blob name, so that it is not read and hashed again."""
 
-APART = {"keys": _VersionedKeyStore, "multiparts": MultipartDict}
-"""What of a bucket has rows of its own."""
+SEPARATE_ROWS = {"keys": _VersionedKeyStore, "multiparts": MultipartDict}
+"""Attributes of a bucket that have their own database rows, with their types."""
 
 
 class Pickled(NamedTuple):
     body: bytes
-    contents: set[str]
-    """The names of the contents that it needs."""
+    blobs: set[str]
+    """Names of the blobs that the body refers to."""
 
 
-def dump(value: object, contents: BlobStore) -> Pickled:
-    """The large contents are on disk then.
+def dump(value: object, blobs: BlobStore) -> Pickled:
+    """Serialise ``value``; its large contents are on disk on return.
 
     Raises:
         OSError: the disk is full.
     """
     buffer = io.BytesIO()
-    writer = _Writer(buffer, contents)
-    writer.dump(value)
-    return Pickled(buffer.getvalue(), writer.used)
+    pickler = _Pickler(buffer, blobs)
+    pickler.dump(value)
+    return Pickled(buffer.getvalue(), pickler.used)
 
 
-def load(body: bytes, contents: BlobStore) -> tuple[Any, set[str]]:
-    """What ``dump`` was given, and the names of its contents."""
-    reader = _Reader(io.BytesIO(body), contents)
-    return reader.load(), reader.used
+def load(body: bytes, blobs: BlobStore) -> tuple[Any, set[str]]:
+    """Return the value that ``dump`` serialised and the names of its blobs."""
+    unpickler = _Unpickler(io.BytesIO(body), blobs)
+    return unpickler.load(), unpickler.used
 
 
-class _Content(NamedTuple):
-    """Stands for a large content."""
+class _BlobReference(NamedTuple):
+    """Placeholder for a large content."""
 
     name: str
 
 
-class _Writer(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, contents: BlobStore) -> None:
+class _Pickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, blobs: BlobStore) -> None:
         super().__init__(file)
-        self._contents = contents
+        self._blobs = blobs
         self.used: set[str] = set()
 
     def persistent_id(self, obj: object) -> str | None:
-        return obj.name if isinstance(obj, _Content) else None
+        return obj.name if isinstance(obj, _BlobReference) else None
 
     def reducer_override(self, obj: object) -> Any:
         if isinstance(obj, FakeKey):
@@ -65,45 +65,44 @@ class _Writer(pickle.Pickler):
                 for name, value in vars(obj).items()
                 if name not in ("_value_buffer", "lock")
             }
-            return _key, (state, self._content(obj))
+            return _restore_key, (state, self._externalize_content(obj))
         if isinstance(obj, FakeBucket):
-            return _bucket, (
-                {name: value for name, value in vars(obj).items() if name not in APART},
+            return _restore_bucket, (
+                {name: value for name, value in vars(obj).items() if name not in SEPARATE_ROWS},
             )
         return NotImplemented
 
-    def _content(self, key: FakeKey) -> bytes | _Content:
+    def _externalize_content(self, key: FakeKey) -> bytes | _BlobReference:
         if key.disposed:
             return b""
-        if key.contentsize < LARGE:
+        if key.contentsize < LARGE_BYTES:
             return key.value
-        name = vars(key).get(KEPT_AS)
+        name = vars(key).get(BLOB_NAME_ATTRIBUTE)
         if name is None:
-            name = vars(key)[KEPT_AS] = self._contents.keep(key.value)
+            name = vars(key)[BLOB_NAME_ATTRIBUTE] = self._blobs.put(key.value)
         self.used.add(name)
-        return _Content(name)
+        return _BlobReference(name)
 
 
-class _Reader(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, contents: BlobStore) -> None:
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: io.BytesIO, blobs: BlobStore) -> None:
         super().__init__(file)
-        self._contents = contents
+        self._blobs = blobs
         self.used: set[str] = set()
 
     def persistent_load(self, pid: str) -> bytes:
         self.used.add(pid)
-        return self._contents.read(pid)
+        return self._blobs.read(pid)
 
 
-def _key(state: dict[str, Any], content: bytes) -> FakeKey:
-    key = cast(
-        "FakeKey", FakeKey.__new__(FakeKey)
-    )  # which moto counts among those that it closes in the end
+def _restore_key(state: dict[str, Any], content: bytes) -> FakeKey:
+    # FakeKey.__new__ registers the instance with moto, which closes its buffer on reset.
+    key = cast("FakeKey", FakeKey.__new__(FakeKey))
     key.__setstate__({**state, "value": content})
     return key
 
 
-def _bucket(state: dict[str, Any]) -> FakeBucket:
+def _restore_bucket(state: dict[str, Any]) -> FakeBucket:
     bucket = cast("FakeBucket", FakeBucket.__new__(FakeBucket))
-    vars(bucket).update(state, **{name: kind() for name, kind in APART.items()})
+    vars(bucket).update(state, **{name: kind() for name, kind in SEPARATE_ROWS.items()})
     return bucket

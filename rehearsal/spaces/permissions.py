@@ -1,15 +1,14 @@
-"""Who may do what in Spaces: a key what its grants say in its own account's buckets, anyone what is public."""
+"""Access rules of Spaces: what a key may do in its account's buckets, and what is public."""
 
-from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import quote
 
+from rehearsal.spaces.operation import S3Operation
 from rehearsal.state.spaces_key_file import Key
 
-NOT_THE_OBJECT = {"acl", "attributes", "tagging", "uploadId"}
-"""Parameters by which a GET of an object asks for something else than its content."""
+SUBRESOURCES = {"acl", "attributes", "tagging", "uploadId"}
+"""Query parameters by which a GET of an object returns something other than its content."""
 
-LISTING = {
+LIST_PARAMETERS = {
     "continuation-token",
     "delimiter",
     "encoding-type",
@@ -26,76 +25,57 @@ LISTING = {
     "versions",
     "x-id",
 }
-"""Parameters of a GET that lists a bucket."""
+"""Query parameters of a GET that lists a bucket."""
 
-READ_OF_A_BUCKET = LISTING | {"location", "uploads"}
+BUCKET_READ_PARAMETERS = LIST_PARAMETERS | {"location", "uploads"}
 
 
 class BucketInfo(Protocol):
-    """What is to be known of the buckets."""
+    """What the rules need to know about buckets."""
 
-    def owner(self, bucket: str) -> str | None: ...
+    def owner_of(self, bucket: str) -> str | None: ...
 
     def is_public(self, bucket: str, key: str, version: str | None) -> bool: ...
 
 
-@dataclass(frozen=True)
-class S3Operation:
-    """A request, as far as it matters here. ``key`` is empty where it is about the bucket, ``bucket`` where it is about all."""
-
-    method: str
-    bucket: str
-    key: str
-    parameters: dict[str, str]
-
-    @property
-    def address(self) -> str:
-        """Bucket and key as x-amz-copy-source names them."""
-        version = self.parameters.get("versionId")
-        return f"/{self.bucket}/{quote(self.key, safe='')}" + (
-            f"?versionId={quote(version, safe='')}" if version else ""
+def is_public_read(operation: S3Operation, buckets: BucketInfo) -> bool:
+    """Whether the operation reads a public object or lists a public bucket."""
+    parameters = {
+        name
+        for name in operation.parameters
+        if not name.lower().startswith(("x-amz-", "response-"))
+    }
+    if operation.key:
+        reads_content = not parameters & SUBRESOURCES
+    else:
+        reads_content = parameters <= LIST_PARAMETERS and operation.method == "GET"
+    return (
+        operation.is_read
+        and bool(operation.bucket)
+        and reads_content
+        and buckets.is_public(
+            operation.bucket, operation.key, operation.parameters.get("versionId")
         )
+    )
 
-    @property
-    def creates(self) -> bool:
-        """Whether it is the creation of a bucket."""
-        return (
-            self.method == "PUT"
-            and bool(self.bucket)
-            and not self.key
-            and not self.parameters.keys() - {"x-id"}
-        )
 
-    @property
-    def _reads(self) -> bool:
-        return self.method in ("GET", "HEAD")
+def is_allowed(operation: S3Operation, key: Key, buckets: BucketInfo) -> bool:
+    """Whether the key's grants permit the operation.
 
-    def allowed_to_all(self, buckets: BucketInfo) -> bool:
-        """Whether it reads an object, or lists a bucket, that is public."""
-        own = {
-            name for name in self.parameters if not name.lower().startswith(("x-amz-", "response-"))
-        }
-        within = not own & NOT_THE_OBJECT if self.key else own <= LISTING and self.method == "GET"
-        return (
-            self._reads
-            and bool(self.bucket)
-            and within
-            and buckets.is_public(self.bucket, self.key, self.parameters.get("versionId"))
-        )
-
-    def allowed_to(self, key: Key, buckets: BucketInfo) -> bool:
-        """Whether the key may do it; what is not there yet is nobody's, and so for keys with full access."""
-        if key.has_full_access:
-            return not self.bucket or buckets.owner(self.bucket) in (key.account, None)
-        if not self.bucket or buckets.owner(self.bucket) != key.account:
-            return False
-        own = {name for name in self.parameters if not name.lower().startswith("x-amz-")}
-        if self.key:
-            return (
-                key.can_read(self.bucket)
-                if self._reads and "acl" not in own
-                else key.can_write(self.bucket)
-            )
-        if self.method == "POST":
-            return own <= {"delete", "x-id"} and "delete" in own and key.can_write(self.bucket)
-        return self._reads and own <= READ_OF_A_BUCKET and key.can_read(self.bucket)
+    A key with full access may also address buckets that do not exist; other keys may not.
+    """
+    if key.has_full_access:
+        return not operation.bucket or buckets.owner_of(operation.bucket) in (key.account, None)
+    if not operation.bucket or buckets.owner_of(operation.bucket) != key.account:
+        return False
+    parameters = {name for name in operation.parameters if not name.lower().startswith("x-amz-")}
+    if operation.key:
+        if operation.is_read and "acl" not in parameters:
+            return key.can_read(operation.bucket)
+        return key.can_write(operation.bucket)
+    if operation.method == "POST":
+        is_bulk_delete = parameters <= {"delete", "x-id"} and "delete" in parameters
+        return is_bulk_delete and key.can_write(operation.bucket)
+    return (
+        operation.is_read and parameters <= BUCKET_READ_PARAMETERS and key.can_read(operation.bucket)
+    )

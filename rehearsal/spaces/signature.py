@@ -1,7 +1,7 @@
-"""AWS Signature Version 4, the verifying side: does a request carry a signature made with our secret?
+"""Verification of AWS Signature Version 4, in the Authorization header or in a presigned URL.
 
-Spaces takes it in the Authorization header or, presigned, in the query. A request that carries neither is
-anonymous, which is not this module's business to judge.
+botocore's signers are not used here: they skip headers such as User-Agent and do not normalise
+the query, so they would refuse valid signatures of other clients.
 """
 
 import hashlib
@@ -12,30 +12,24 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote, unquote
 
+from rehearsal.spaces.errors import S3Error
+
 ALGORITHM = "AWS4-HMAC-SHA256"
-SKEW = timedelta(minutes=15)
-LONGEST_PRESIGNED = timedelta(days=7)
-UNHASHED = "UNSIGNED-PAYLOAD"
-"""What x-amz-content-sha256 says when the client leaves the body out of the signature."""
+MAX_SKEW = timedelta(minutes=15)
+MAX_PRESIGNED_AGE = timedelta(days=7)
+UNSIGNED_PAYLOAD = "UNSIGNED-PAYLOAD"
+"""Value of x-amz-content-sha256 when the signature does not cover the body."""
 
-IN_CHUNKS = "STREAMING-"
-"""How it begins when the body is in chunks, which chunked.py judges."""
+CHUNKED_PREFIX = "STREAMING-"
+"""Prefix of x-amz-content-sha256 for an ``aws-chunked`` body, which aws_chunked.py verifies."""
 
-NEED_NOT_BE_SIGNED = "x-amz-content-sha256"
-"""Of the x-amz headers: it is part of what is signed anyhow."""
-
-
-class RefusedError(Exception):
-    """The request is not what its signature says; ``status`` and ``code`` are S3's answer."""
-
-    def __init__(self, status: int, code: str, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code = status, code
+PAYLOAD_HASH_HEADER = "x-amz-content-sha256"
+"""The only x-amz header that need not be signed: its value is part of the signed text."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What was received, nothing decoded: ``path`` and ``query`` as on the wire, header names in lower case."""
+    """A received request: ``path`` and ``query`` are not decoded, header names are lower case."""
 
     method: str
     path: str
@@ -45,14 +39,14 @@ class Request:
 
     @property
     def parameters(self) -> list[tuple[str, str]]:
-        """Decoded names and values of the query; a plus sign is itself, as S3 has it."""
+        """Decoded names and values of the query. As in S3, a plus sign is not a space."""
         pairs = (part.partition("=") for part in self.query.split("&") if part)
         return [(unquote(name), unquote(value)) for name, _, value in pairs]
 
 
 @dataclass(frozen=True)
 class SignatureClaims:
-    """What a signature says of itself."""
+    """The fields of a signature, not yet verified."""
 
     key: str
     scope: str
@@ -61,12 +55,12 @@ class SignatureClaims:
     signature: str
     time: str
     payload: str
-    """The hash of the body, or why there is none."""
+    """SHA-256 of the body, or a constant that says why there is none."""
 
 
 def is_anonymous(request: Request) -> bool:
-    """Whether the request carries no signature at all, right or wrong."""
-    return "authorization" not in request.headers and not _presigned(request)
+    """Whether the request has no signature, valid or not."""
+    return "authorization" not in request.headers and not is_presigned(request)
 
 
 def verify(
@@ -75,64 +69,67 @@ def verify(
     regions: set[str],
     now: datetime | None = None,
 ) -> SignatureClaims:
-    """Check the signature of a request that is not anonymous; ``secret_of`` knows the secrets by access key.
+    """Verify the signature of a request that is not anonymous, except for a chunked body.
 
-    A body in chunks is still to be checked.
+    ``secret_of`` returns the secret of an access key, None if the key does not exist.
 
     Raises:
-        RefusedError: key, scope, time, signature or body is not right.
+        S3Error: the key, scope, time, signature or body hash is wrong.
     """
-    moment = now or datetime.now(UTC)
-    claim = _from_query(request, moment) if _presigned(request) else _from_header(request, moment)
-    secret = secret_of(claim.key)
+    now = now or datetime.now(UTC)
+    claims = (
+        _claims_from_query(request, now)
+        if is_presigned(request)
+        else _claims_from_header(request, now)
+    )
+    secret = secret_of(claims.key)
     if secret is None:
-        raise RefusedError(403, "InvalidAccessKeyId", "The access key is not known here.")
-    date, region, service, end = (claim.scope.split("/") + [""] * 4)[:4]
+        raise S3Error(403, "InvalidAccessKeyId", "The access key does not exist.")
+    date, region, service, terminator = (claims.scope.split("/") + [""] * 4)[:4]
     if (
-        claim.scope.count("/") != 3
+        claims.scope.count("/") != 3
         or service != "s3"
-        or end != "aws4_request"
+        or terminator != "aws4_request"
         or region not in regions
-        or not claim.time.startswith(date)
+        or not claims.time.startswith(date)
     ):
-        raise RefusedError(
+        raise S3Error(
             400,
             "AuthorizationHeaderMalformed",
-            f"The credential's scope is wrong: {claim.scope[:200]}",
+            f"The credential's scope is wrong: {claims.scope[:200]}",
         )
-    if "host" not in claim.signed_headers:
-        raise RefusedError(403, "AccessDenied", "The host header must be signed.")
+    if "host" not in claims.signed_headers:
+        raise S3Error(403, "AccessDenied", "The host header must be signed.")
     unsigned = {name for name in request.headers if name.startswith("x-amz-")} - {
-        NEED_NOT_BE_SIGNED,
-        *claim.signed_headers,
+        PAYLOAD_HASH_HEADER,
+        *claims.signed_headers,
     }
     if unsigned:
-        raise RefusedError(
+        raise S3Error(
             403,
             "AccessDenied",
-            f"There are headers that are not signed: {', '.join(sorted(unsigned))[:200]}",
+            f"These headers must be signed: {', '.join(sorted(unsigned))[:200]}",
         )
-    expected = signature(request, secret, claim)
-    if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
-        raise RefusedError(
+    expected = signature(request, secret, claims)
+    if not hmac.compare_digest(expected.encode(), claims.signature.encode()):
+        raise S3Error(
             403,
             "SignatureDoesNotMatch",
-            "The signature does not match the one computed from key and request.",
+            "The signature does not match the one computed from the secret and the request.",
         )
-    if re.fullmatch("[0-9a-f]{64}", claim.payload):
-        if hashlib.sha256(request.body).hexdigest() != claim.payload:
-            raise RefusedError(
-                400, "XAmzContentSHA256Mismatch", "The body does not have the hash that was signed."
-            )
-    elif claim.payload != UNHASHED and not claim.payload.startswith(IN_CHUNKS):
-        raise RefusedError(
-            400, "InvalidArgument", f"x-amz-content-sha256 is no hash: {claim.payload[:100]}"
+    if re.fullmatch("[0-9a-f]{64}", claims.payload):
+        if hashlib.sha256(request.body).hexdigest() != claims.payload:
+            message = "The body does not match the signed hash."
+            raise S3Error(400, "XAmzContentSHA256Mismatch", message)
+    elif claims.payload != UNSIGNED_PAYLOAD and not claims.payload.startswith(CHUNKED_PREFIX):
+        raise S3Error(
+            400, "InvalidArgument", f"x-amz-content-sha256 is not a hash: {claims.payload[:100]}"
         )
-    return claim
+    return claims
 
 
-def signature(request: Request, secret: str, claim: SignatureClaims) -> str:
-    """The signature that the holder of ``secret`` makes of the request."""
+def signature(request: Request, secret: str, claims: SignatureClaims) -> str:
+    """Return the signature of the request with ``secret``."""
     pairs = sorted(
         (_encode(name), _encode(value))
         for name, value in request.parameters
@@ -145,39 +142,40 @@ def signature(request: Request, secret: str, claim: SignatureClaims) -> str:
             "&".join(f"{name}={value}" for name, value in pairs),
             *(
                 f"{name}:{' '.join(request.headers.get(name, '').split())}"
-                for name in claim.signed_headers
+                for name in claims.signed_headers
             ),
             "",
-            ";".join(claim.signed_headers),
-            claim.payload,
+            ";".join(claims.signed_headers),
+            claims.payload,
         ]
     )
     text = "\n".join(
         [
             ALGORITHM,
-            claim.time,
-            claim.scope,
+            claims.time,
+            claims.scope,
             hashlib.sha256(canonical.encode("latin-1", "replace")).hexdigest(),
         ]
     )
-    return hmac.digest(signing_key(secret, claim.scope), text.encode(), "sha256").hex()
+    return hmac.digest(signing_key(secret, claims.scope), text.encode(), "sha256").hex()
 
 
 def signing_key(secret: str, scope: str) -> bytes:
+    """Derive the key that signs requests and chunks of one scope."""
     key = b"AWS4" + secret.encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     return key
 
 
-def _presigned(request: Request) -> bool:
+def is_presigned(request: Request) -> bool:
     return any(
         name in ("X-Amz-Signature", "X-Amz-Algorithm", "Signature")
         for name, _ in request.parameters
     )
 
 
-def _from_header(request: Request, moment: datetime) -> SignatureClaims:
+def _claims_from_header(request: Request, now: datetime) -> SignatureClaims:
     algorithm, _, rest = request.headers["authorization"].partition(" ")
     fields = dict(part.strip().partition("=")[::2] for part in rest.split(","))
     time, payload = (
@@ -187,19 +185,21 @@ def _from_header(request: Request, moment: datetime) -> SignatureClaims:
     if algorithm != ALGORITHM or not all(
         fields.get(name) for name in ("Credential", "SignedHeaders", "Signature")
     ):
-        raise RefusedError(
+        raise S3Error(
             400, "InvalidArgument", "The authorization header is not a version 4 signature."
         )
     if not payload:
-        raise RefusedError(400, "InvalidRequest", "The header x-amz-content-sha256 is missing.")
-    if abs(moment - _moment(time)) > SKEW:
-        raise RefusedError(
+        raise S3Error(400, "InvalidRequest", "The header x-amz-content-sha256 is missing.")
+    if abs(now - _parse_time(time)) > MAX_SKEW:
+        raise S3Error(
             403, "RequestTimeTooSkewed", "The request's time is too far from the server's."
         )
-    return _claim(fields["Credential"], fields["SignedHeaders"], fields["Signature"], time, payload)
+    return _build_claims(
+        fields["Credential"], fields["SignedHeaders"], fields["Signature"], time, payload
+    )
 
 
-def _from_query(request: Request, moment: datetime) -> SignatureClaims:
+def _claims_from_query(request: Request, now: datetime) -> SignatureClaims:
     fields = dict(request.parameters)
     names = (
         "X-Amz-Credential",
@@ -209,24 +209,24 @@ def _from_query(request: Request, moment: datetime) -> SignatureClaims:
         "X-Amz-Expires",
     )
     if fields.get("X-Amz-Algorithm") != ALGORITHM or not all(fields.get(name) for name in names):
-        raise RefusedError(
+        raise S3Error(
             400, "AuthorizationQueryParametersError", "The query is not a version 4 signature."
         )
     expires = fields["X-Amz-Expires"]
     if (
         not re.fullmatch("[0-9]{1,6}", expires)
-        or not 0 < int(expires) <= LONGEST_PRESIGNED.total_seconds()
+        or not 0 < int(expires) <= MAX_PRESIGNED_AGE.total_seconds()
     ):
-        raise RefusedError(
+        raise S3Error(
             400, "AuthorizationQueryParametersError", "X-Amz-Expires must be 1 to 604800 seconds."
         )
-    age = moment - _moment(fields["X-Amz-Date"])
-    if age < -SKEW:
-        raise RefusedError(403, "AccessDenied", "Request is not valid yet")
+    age = now - _parse_time(fields["X-Amz-Date"])
+    if age < -MAX_SKEW:
+        raise S3Error(403, "AccessDenied", "Request is not valid yet")
     if age > timedelta(seconds=int(expires)):
-        raise RefusedError(403, "AccessDenied", "Request has expired")
-    payload = request.headers.get("x-amz-content-sha256", UNHASHED)
-    return _claim(
+        raise S3Error(403, "AccessDenied", "Request has expired")
+    payload = request.headers.get("x-amz-content-sha256", UNSIGNED_PAYLOAD)
+    return _build_claims(
         fields["X-Amz-Credential"],
         fields["X-Amz-SignedHeaders"],
         fields["X-Amz-Signature"],
@@ -235,23 +235,25 @@ def _from_query(request: Request, moment: datetime) -> SignatureClaims:
     )
 
 
-def _claim(credential: str, signed: str, made: str, time: str, payload: str) -> SignatureClaims:
+def _build_claims(
+    credential: str, signed_headers: str, signature: str, time: str, payload: str
+) -> SignatureClaims:
     key, _, scope = credential.partition("/")
     return SignatureClaims(
         key=key,
         scope=scope,
-        signed_headers=signed.split(";"),
-        signature=made,
+        signed_headers=signed_headers.split(";"),
+        signature=signature,
         time=time,
         payload=payload,
     )
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError:
-        raise RefusedError(403, "AccessDenied", "The request has no valid X-Amz-Date.") from None
+        raise S3Error(403, "AccessDenied", "The request has no valid X-Amz-Date.") from None
 
 
 def _encode(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Requests to Spaces: as they came in, to be judged, and as they are handed to the store when they have been."""
+"""Conversion of WSGI environments: to a request for verification, and to a request for moto."""
 
 import io
 from collections.abc import Mapping
@@ -7,10 +7,12 @@ from wsgiref.types import WSGIEnvironment
 
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
 
-from rehearsal.spaces.signature import RefusedError, Request
+from rehearsal.spaces.errors import S3Error
+from rehearsal.spaces.operation import S3Operation
+from rehearsal.spaces.signature import Request
 
-VERIFIED = "AWS4-HMAC-SHA256 Credential=verified/20000101/us-east-1/s3/aws4_request"
-"""The store reads a region from the signature, in which it would refuse our location constraints: this one accepts all."""
+MOTO_AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=verified/20000101/us-east-1/s3/aws4_request"
+"""moto reads the region from the signature. For this region it accepts all our constraints."""
 
 NOT_FORWARDED = (
     "HTTP_TRANSFER_ENCODING",
@@ -18,15 +20,15 @@ NOT_FORWARDED = (
     "HTTP_X_AMZ_DECODED_CONTENT_LENGTH",
     "HTTP_X_AMZ_TRAILER",
 )
-FOR_MOTO = "HTTP_X_MOTO_"
-"""Headers by which moto itself would be told what to do, in whose name."""
+MOTO_HEADER_PREFIX = "HTTP_X_MOTO_"
+"""Headers that control moto itself, such as the account to act for. Clients must not set them."""
 
 
-def received(environ: WSGIEnvironment) -> Request:
-    """The request with its whole body.
+def read_request(environ: WSGIEnvironment) -> Request:
+    """Return the request with its complete body.
 
     Raises:
-        RefusedError: the body is not as long as the client said.
+        S3Error: the body is shorter than announced, or its length is not valid.
     """
     original: dict[str, str] = environ.get(PRESERVED_HEADER_NAMES_ENVIRON_KEY, {})
     headers = {
@@ -41,61 +43,62 @@ def received(environ: WSGIEnvironment) -> Request:
         path=path,
         query=query,
         headers=headers,
-        body=_body(environ),
+        body=_read_body(environ),
     )
 
 
-def forwarded(
+def build_moto_environ(
     environ: WSGIEnvironment,
     request: Request,
-    bucket: str,
-    key: str,
+    operation: S3Operation,
     body: bytes,
-    extra: Mapping[str, str],
+    extra_headers: Mapping[str, str],
 ) -> WSGIEnvironment:
-    """The request for the store: bucket and key in the path, the content plain, and no signature, for it has been judged.
+    """Return the environment of the request to moto.
 
-    ``extra`` are headers that are added, or stand for those of the same name.
+    Bucket and key are in the path and the body is decoded. The signature is a constant, because
+    the original one is verified already. ``extra_headers`` are added or replace existing ones.
     """
-    path = f"/{bucket}/{quote(key, safe='/-_.~')}"
+    path = f"/{operation.bucket}/{quote(operation.key, safe='/-_.~')}"
     query = "&".join(
         part for part in request.query.split("&") if not part.lower().startswith("x-amz-")
     )
     encodings = [part.strip() for part in environ.get("HTTP_CONTENT_ENCODING", "").split(",")]
-    changed = {
+    environ_for_moto = {
+        **environ,
         "HTTP_HOST": "localhost",
         "PATH_INFO": unquote(path, "latin-1"),
         "RAW_URI": f"{path}?{query}",
         "REQUEST_URI": f"{path}?{query}",
         "QUERY_STRING": query,
         "CONTENT_LENGTH": str(len(body)),
-        "HTTP_AUTHORIZATION": VERIFIED,
+        "HTTP_AUTHORIZATION": MOTO_AUTHORIZATION,
         "HTTP_CONTENT_ENCODING": ",".join(
             part for part in encodings if part not in ("", "aws-chunked")
         ),
         "wsgi.input": io.BytesIO(body),
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in extra.items()},
+        **{
+            f"HTTP_{name.upper().replace('-', '_')}": value for name, value in extra_headers.items()
+        },
     }
-    told = {**environ, **changed}
     return {
         name: value
-        for name, value in told.items()
-        if name not in NOT_FORWARDED and not name.startswith(FOR_MOTO) and value != ""
+        for name, value in environ_for_moto.items()
+        if name not in NOT_FORWARDED and not name.startswith(MOTO_HEADER_PREFIX) and value != ""
     }
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
+def _read_body(environ: WSGIEnvironment) -> bytes:
     if environ.get("wsgi.input_terminated"):
         try:
             return bytes(environ["wsgi.input"].read())
         except OSError:
-            raise RefusedError(
-                400, "IncompleteBody", "The body ended before its last chunk."
-            ) from None
-    announced = environ.get("CONTENT_LENGTH") or "0"
-    if not (announced.isascii() and announced.isdecimal()) or len(announced) > 15:
-        raise RefusedError(400, "InvalidArgument", "Content-Length is not a number of bytes.")
-    body: bytes = environ["wsgi.input"].read(int(announced))
-    if len(body) < int(announced):
-        raise RefusedError(400, "IncompleteBody", "The body is shorter than Content-Length says.")
+            message = "The body ended before its last chunk."
+            raise S3Error(400, "IncompleteBody", message) from None
+    length = environ.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdecimal()) or len(length) > 15:
+        raise S3Error(400, "InvalidArgument", "Content-Length is not a number of bytes.")
+    body: bytes = environ["wsgi.input"].read(int(length))
+    if len(body) < int(length):
+        raise S3Error(400, "IncompleteBody", "The body is shorter than Content-Length.")
     return body

@@ -1,1 +1,1 @@
-"""Stand-in for the Consul plugin."""
+"""Emulator of the Consul provider."""

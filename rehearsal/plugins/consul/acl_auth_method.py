@@ -1,23 +1,35 @@
-"""ACL auth methods: how others' tokens become Consul's."""
+"""ACL auth methods."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl
-from rehearsal.plugins.consul.config_entry_base import as_text
-from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, AclObject
+from rehearsal.plugins.consul.config_entry_base import canonical_json
+from rehearsal.plugins.durations import format_duration, is_same_duration, parse_duration
 from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.properties import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.properties import STRING, Properties, Property, State, list_of, map_of, name, object_of
 from rehearsal.plugins.values import UNKNOWN
 
-RULE: Properties = {"bindNamespace": Property(STRING, required=True), "selector": Property(STRING)}
+NAMESPACE_RULE: Properties = {
+    "bindNamespace": Property(STRING, required=True),
+    "selector": Property(STRING),
+}
 
 
-class AclAuthMethod(Acl):
-    """A method with its configuration as JSON, which the official plugin compares as text: any other writing is a change."""
+class AclAuthMethod(AclObject):
+    """An auth method. Like the official plugin, this compares ``configJson`` as text."""
 
     token = "consul:index/aclAuthMethod:AclAuthMethod"
     noun = "auth method"
@@ -29,9 +41,9 @@ class AclAuthMethod(Acl):
         "configJson": Property(STRING, computed=True),
         "description": Property(STRING),
         "displayName": Property(STRING),
-        "maxTokenTtl": Property(STRING, default="0s", same=same_duration),
+        "maxTokenTtl": Property(STRING, default="0s", is_equivalent=is_same_duration),
         "name": name(replaces=True),
-        "namespaceRules": Property(list_of(object_of(RULE)), supported=False),
+        "namespaceRules": Property(list_of(object_of(NAMESPACE_RULE)), supported=False),
         "tokenLocality": Property(STRING),
         "type": Property(STRING, required=True, replaces=True),
         **ENTERPRISE,
@@ -41,22 +53,22 @@ class AclAuthMethod(Acl):
         text, lifetime = inputs.get("configJson", UNKNOWN), inputs["maxTokenTtl"]
         failures = []
         try:
-            sound = text == UNKNOWN or isinstance(json.loads(text), dict)
+            is_valid = text == UNKNOWN or isinstance(json.loads(text), dict)
         except ValueError:
-            sound = False
-        if not sound:
+            is_valid = False
+        if not is_valid:
             failures.append(
                 Failure("configJson", "failed to read 'config_json': not a JSON object")
             )
-        if lifetime != UNKNOWN and not same_duration(lifetime, lifetime):
+        if lifetime != UNKNOWN and not is_same_duration(lifetime, lifetime):
             failures.append(Failure("maxTokenTtl", f'time: invalid duration "{lifetime}"'))
         return failures
 
-    def content(self, new: State) -> State:
+    def request_body(self, new: State) -> State:
         config = json.loads(new.get("configJson") or "{}")
         if not config:
             raise PluginError("one of 'config' or 'config_json' must be set")
-        lifetime = nanoseconds(new["maxTokenTtl"])
+        lifetime = parse_duration(new["maxTokenTtl"])
         return {
             "Name": new["name"],
             "Type": new["type"],
@@ -64,21 +76,21 @@ class AclAuthMethod(Acl):
             "Description": new.get("description", ""),
             "TokenLocality": new.get("tokenLocality", ""),
             "Config": config,
-            **({"MaxTokenTTL": go_duration(lifetime)} if lifetime else {}),
+            **({"MaxTokenTTL": format_duration(lifetime)} if lifetime else {}),
         }
 
-    def found(self, answer: Mapping[str, Any], state: State) -> State:
-        config = answer["Config"] or {}
+    def to_properties(self, response: Mapping[str, Any], state: State) -> State:
+        config = response["Config"] or {}
         return {
             "config": config if all(isinstance(value, str) for value in config.values()) else {},
-            "configJson": as_text(config),
-            "description": answer.get("Description", ""),
-            "displayName": answer.get("DisplayName", ""),
-            "maxTokenTtl": go_duration(nanoseconds(answer.get("MaxTokenTTL") or "0s")),
-            "name": answer["Name"],
+            "configJson": canonical_json(config),
+            "description": response.get("Description", ""),
+            "displayName": response.get("DisplayName", ""),
+            "maxTokenTtl": format_duration(parse_duration(response.get("MaxTokenTTL") or "0s")),
+            "name": response["Name"],
             "namespaceRules": [],
-            "tokenLocality": answer.get("TokenLocality", ""),
-            "type": answer["Type"],
+            "tokenLocality": response.get("TokenLocality", ""),
+            "type": response["Type"],
         }
 
     def read(self, resource_id: str, state: State) -> State | None:
@@ -87,6 +99,6 @@ class AclAuthMethod(Acl):
         return super().read(resource_id, state)
 
     def update(self, change: Change) -> None:
-        """A configuration left out stays as it is."""
+        """Update the auth method; without ``configJson`` keep the old configuration."""
         change.new = {"configJson": change.old.get("configJson"), **change.new}
         super().update(change)

@@ -1,14 +1,14 @@
-"""ACL binding rules: what a login through an auth method gives."""
+"""ACL binding rules."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, AclObject
 from rehearsal.plugins.properties import STRING, Properties, Property, State, object_of
 
 
-class AclBindingRule(Acl):
-    """One rule of an auth method."""
+class AclBindingRule(AclObject):
+    """A rule that binds logins through an auth method to roles or identities."""
 
     token = "consul:index/aclBindingRule:AclBindingRule"
     noun = "binding rule"
@@ -23,7 +23,7 @@ class AclBindingRule(Acl):
         **ENTERPRISE,
     }
 
-    def content(self, new: State) -> State:
+    def request_body(self, new: State) -> State:
         variables = (
             {"BindVars": {"Name": new["bindVars"].get("name", "")}} if new.get("bindVars") else {}
         )
@@ -36,18 +36,18 @@ class AclBindingRule(Acl):
             **variables,
         }
 
-    def found(self, answer: Mapping[str, Any], state: State) -> State:
-        """Without the auth method, as the official plugin: a rule cannot be imported."""
-        plain = {
+    def to_properties(self, response: Mapping[str, Any], state: State) -> State:
+        """Omit the auth method, like the official plugin, so that a rule cannot be imported."""
+        fields = {
             "bindName": "BindName",
             "bindType": "BindType",
             "description": "Description",
             "selector": "Selector",
         }
-        variables = answer.get("BindVars")
-        bound = (
+        variables = response.get("BindVars")
+        bind_vars = (
             {"bindVars": variables and {"name": variables.get("name", "")}}
             if variables or state.get("bindVars")
             else {}
         )
-        return {key: answer[field] for key, field in plain.items()} | bound
+        return {key: response[field] for key, field in fields.items()} | bind_vars

@@ -1,30 +1,38 @@
-"""The identities and templated policies that tokens and roles carry."""
+"""Identities and templated policies of tokens and roles."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.plugins.properties import STRING, Kind, Properties, Property, State, list_of, object_of
+from rehearsal.plugins.properties import (
+    STRING,
+    Kind,
+    Properties,
+    Property,
+    State,
+    list_of,
+    object_of,
+)
 
-NODE: Properties = {
+NODE_IDENTITY: Properties = {
     "datacenter": Property(STRING, required=True),
     "nodeName": Property(STRING, required=True),
 }
-TEMPLATED: Properties = {
+TEMPLATED_POLICY: Properties = {
     "datacenters": Property(list_of(STRING)),
     "templateName": Property(STRING, required=True),
     "templateVariables": Property(object_of({"name": Property(STRING)})),
 }
 
 
-def service(datacenters: Kind) -> Kind:
-    """A service identity; a token keeps its datacenters in order, a role does not."""
+def service_identity(datacenters: Kind) -> Kind:
+    """Return the type of a service identity. ``datacenters`` is a list for a token, else a set."""
     return object_of(
         {"datacenters": Property(datacenters), "serviceName": Property(STRING, required=True)}
     )
 
 
-def request(new: State) -> State:
-    """The part of a token or role that names identities; what is empty is left out."""
+def identities_body(new: State) -> State:
+    """Return the identities of a token or role in Consul's format, without empty lists."""
     body = {
         "ServiceIdentities": [
             {"ServiceName": item["serviceName"], **_datacenters(item)}
@@ -35,25 +43,25 @@ def request(new: State) -> State:
             for item in new.get("nodeIdentities") or []
         ],
         "TemplatedPolicies": [
-            _templated_request(item) for item in new.get("templatedPolicies") or []
+            _templated_policy_body(item) for item in new.get("templatedPolicies") or []
         ],
     }
     return {key: items for key, items in body.items() if items}
 
 
-def found(answer: Mapping[str, Any]) -> State:
-    """The same, from Consul's answer."""
+def identity_properties(response: Mapping[str, Any]) -> State:
+    """Return the identities of a token or role from Consul's response."""
     return {
         "serviceIdentities": [
             {"serviceName": item["ServiceName"], "datacenters": item.get("Datacenters") or []}
-            for item in answer.get("ServiceIdentities") or []
+            for item in response.get("ServiceIdentities") or []
         ],
         "nodeIdentities": [
             {"nodeName": item["NodeName"], "datacenter": item["Datacenter"]}
-            for item in answer.get("NodeIdentities") or []
+            for item in response.get("NodeIdentities") or []
         ],
         "templatedPolicies": [
-            _templated_state(item) for item in answer.get("TemplatedPolicies") or []
+            _templated_policy_properties(item) for item in response.get("TemplatedPolicies") or []
         ],
     }
 
@@ -62,7 +70,7 @@ def _datacenters(item: Mapping[str, Any]) -> State:
     return {"Datacenters": item["datacenters"]} if item.get("datacenters") else {}
 
 
-def _templated_request(item: Mapping[str, Any]) -> State:
+def _templated_policy_body(item: Mapping[str, Any]) -> State:
     name = (item.get("templateVariables") or {}).get("name")
     return {
         "TemplateName": item["templateName"],
@@ -71,11 +79,13 @@ def _templated_request(item: Mapping[str, Any]) -> State:
     }
 
 
-def _templated_state(item: Mapping[str, Any]) -> State:
+def _templated_policy_properties(item: Mapping[str, Any]) -> State:
     variables = item.get("TemplateVariables")
-    named = {"templateVariables": {"name": variables.get("name", "")}} if variables else {}
+    variables_property = (
+        {"templateVariables": {"name": variables.get("name", "")}} if variables else {}
+    )
     return {
         "templateName": item["TemplateName"],
         "datacenters": item.get("Datacenters") or [],
-        **named,
+        **variables_property,
     }

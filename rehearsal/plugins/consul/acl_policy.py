@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl, look_for_message
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, AclObject, find_by_error_message
 from rehearsal.plugins.properties import STRING, Properties, Property, State, name, set_of
 
 
-class AclPolicy(Acl):
-    """Rules under a name."""
+class AclPolicy(AclObject):
+    """An ACL policy: named rules."""
 
     token = "consul:index/aclPolicy:AclPolicy"
     noun = "ACL policy"
@@ -21,7 +21,7 @@ class AclPolicy(Acl):
         **ENTERPRISE,
     }
 
-    def content(self, new: State) -> State:
+    def request_body(self, new: State) -> State:
         datacenters = {"Datacenters": new["datacenters"]} if new.get("datacenters") else {}
         return {
             "Name": new["name"],
@@ -30,13 +30,13 @@ class AclPolicy(Acl):
             **datacenters,
         }
 
-    def found(self, answer: Mapping[str, Any], state: State) -> State:
+    def to_properties(self, response: Mapping[str, Any], state: State) -> State:
         return {
-            "datacenters": answer.get("Datacenters") or [],
-            "description": answer["Description"],
-            "name": answer["Name"],
-            "rules": answer["Rules"],
+            "datacenters": response.get("Datacenters") or [],
+            "description": response["Description"],
+            "name": response["Name"],
+            "rules": response["Rules"],
         }
 
-    def look(self, path: str) -> Any:
-        return look_for_message(self.client, path)
+    def find(self, path: str) -> Any:
+        return find_by_error_message(self.client, path)

@@ -1,4 +1,4 @@
-"""ACL tokens. Their secrets stay in Consul: only the function ``getAclTokenSecretId`` tells one."""
+"""ACL tokens. Only the function ``getAclTokenSecretId`` returns the secret of a token."""
 
 import re
 from collections.abc import Mapping
@@ -7,8 +7,17 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.consul import acl_identities
-from rehearsal.plugins.consul.acl_base import ENTERPRISE, Acl, look_for_message
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, object_of, set_of
+from rehearsal.plugins.consul.acl_base import ENTERPRISE, AclObject, find_by_error_message
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    object_of,
+    set_of,
+)
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"
@@ -16,8 +25,8 @@ PATH = "/v1/acl/token"
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
-class AclToken(Acl):
-    """A token with what it may do."""
+class AclToken(AclObject):
+    """An ACL token."""
 
     token = "consul:index/aclToken:AclToken"
     noun = "ACL token"
@@ -28,18 +37,18 @@ class AclToken(Acl):
         "description": Property(STRING),
         "expirationTime": Property(STRING, replaces=True),
         "local": Property(BOOLEAN, replaces=True),
-        "nodeIdentities": Property(list_of(object_of(acl_identities.NODE))),
+        "nodeIdentities": Property(list_of(object_of(acl_identities.NODE_IDENTITY))),
         "policies": Property(set_of(STRING)),
         "roles": Property(set_of(STRING)),
-        # In order, as with the official plugin, although Consul returns several in any: then each update may find a change.
-        "serviceIdentities": Property(list_of(acl_identities.service(list_of(STRING)))),
-        "templatedPolicies": Property(list_of(object_of(acl_identities.TEMPLATED))),
+        # Ordered, as in the official plugin. Consul may reorder them, which is then a change.
+        "serviceIdentities": Property(list_of(acl_identities.service_identity(list_of(STRING)))),
+        "templatedPolicies": Property(list_of(object_of(acl_identities.TEMPLATED_POLICY))),
         **ENTERPRISE,
     }
 
     def check(self, inputs: State) -> list[Failure]:
         text = inputs.get("expirationTime") or UNKNOWN
-        if text == UNKNOWN or _is_time(text):
+        if text == UNKNOWN or _is_rfc3339(text):
             return []
         return [
             Failure(
@@ -48,41 +57,41 @@ class AclToken(Acl):
             )
         ]
 
-    def content(self, new: State) -> State:
+    def request_body(self, new: State) -> State:
         links = {
             field: [{"Name": item} for item in new.get(key) or []]
             for key, field in (("policies", "Policies"), ("roles", "Roles"))
         }
-        plain = {
+        fields = {
             "AccessorID": new.get("accessorId", ""),
             "Description": new.get("description", ""),
             "ExpirationTime": new.get("expirationTime"),
             "Local": bool(new.get("local")),
         }
-        return plain | links | acl_identities.request(new)
+        return fields | links | acl_identities.identities_body(new)
 
-    def found(self, answer: Mapping[str, Any], state: State) -> State:
-        return described(answer) | {
-            "policies": [link["Name"] for link in answer.get("Policies") or []],
-            "roles": [link["Name"] for link in answer.get("Roles") or []],
+    def to_properties(self, response: Mapping[str, Any], state: State) -> State:
+        return token_properties(response) | {
+            "policies": [link["Name"] for link in response.get("Policies") or []],
+            "roles": [link["Name"] for link in response.get("Roles") or []],
         }
 
-    def look(self, path: str) -> Any:
-        return look_for_message(self.client, path)
+    def find(self, path: str) -> Any:
+        return find_by_error_message(self.client, path)
 
 
-def described(answer: Mapping[str, Any]) -> State:
-    """What a token's resource and its function tell alike."""
+def token_properties(response: Mapping[str, Any]) -> State:
+    """Return the properties that the resource and the function getAclToken share."""
     return {
-        "accessorId": answer["AccessorID"],
-        "description": answer["Description"],
-        "expirationTime": re.sub(r"\.\d+", "", answer.get("ExpirationTime") or ""),
-        "local": answer["Local"],
-        **acl_identities.found(answer),
+        "accessorId": response["AccessorID"],
+        "description": response["Description"],
+        "expirationTime": re.sub(r"\.\d+", "", response.get("ExpirationTime") or ""),
+        "local": response["Local"],
+        **acl_identities.identity_properties(response),
     }
 
 
-def _is_time(text: str) -> bool:
+def _is_rfc3339(text: str) -> bool:
     try:
         return bool(RFC3339.fullmatch(text) and datetime.fromisoformat(text))
     except ValueError:

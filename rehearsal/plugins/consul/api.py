@@ -1,13 +1,22 @@
-"""Consul's HTTP API, as the official plugin uses it."""
+"""A client of Consul's HTTP API, configured like the official plugin."""
 
 import base64
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.plugins.config import setting
+from rehearsal.plugins.config import read_setting
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.rest import Answer, Rest, RestError, Tls
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    object_of,
+)
+from rehearsal.plugins.rest import Response, RestClient, TlsConfig, none_if_not_found
 
 CONFIG: Properties = {
     "address": Property(STRING),
@@ -38,14 +47,17 @@ CONFIG: Properties = {
 
 
 class Consul:
-    """One agent."""
+    """A client of one agent."""
 
-    def __init__(self, rest: Rest, datacenter: str) -> None:
+    def __init__(self, rest: RestClient, datacenter: str) -> None:
         self._rest = rest
         self._datacenter = datacenter
 
     def datacenter(self, state: State) -> str:
-        """The resource's datacenter, else the provider's, else the agent's own, which is asked for each time."""
+        """Return the datacenter of the resource, else of the provider, else of the agent.
+
+        Like the official plugin, this requests the agent's datacenter each time.
+        """
         chosen = state.get("datacenter") or self._datacenter
         return str(
             chosen or self._rest.call("GET", "/v1/agent/self").json()["Config"]["Datacenter"]
@@ -59,52 +71,52 @@ class Consul:
         body: Any = None,
         query: Mapping[str, str] | None = None,
         raw: bool = False,
-    ) -> Answer:
-        """One request in a datacenter; ``raw`` sends the body as it is.
+    ) -> Response:
+        """Send a request to a datacenter; ``raw`` sends the body unchanged.
 
         Raises:
-            RestError: refused, with the status and Consul's message.
-            PluginError: no connection.
+            RestError: Consul returned an error.
+            PluginError: the connection failed.
         """
         return self._rest.call(method, path, body, {"dc": datacenter, **(query or {})}, raw)
 
     def find(self, path: str, datacenter: str, query: Mapping[str, str] | None = None) -> Any:
-        """One GET, None for a 404."""
-        try:
-            return self.call("GET", path, datacenter, query=query).json()
-        except RestError as error:
-            if error.status == 404:
-                return None
-            raise
+        """Send a GET request and return the response, None for a 404."""
+        return none_if_not_found(lambda: self.call("GET", path, datacenter, query=query).json())
 
 
 def connect(config: Mapping[str, Any]) -> Consul:
-    """The agent that the provider's configuration or the environment names."""
+    """Return a client configured by the provider configuration or the environment."""
     settings = dict(config)
-    ssl = setting({}, "", ("CONSUL_HTTP_SSL",)).lower() in ("1", "true")
-    address = setting(settings, "address", ("CONSUL_ADDRESS", "CONSUL_HTTP_ADDR"), "localhost:8500")
+    ssl = read_setting({}, "", ("CONSUL_HTTP_SSL",)).lower() in ("1", "true")
+    address = read_setting(
+        settings, "address", ("CONSUL_ADDRESS", "CONSUL_HTTP_ADDR"), "localhost:8500"
+    )
     scheme, _, host = address.rpartition("://")
-    named = setting(settings, "scheme", ("CONSUL_SCHEME",), "https" if ssl else "http")
-    scheme = scheme or named
-    if settings.get("insecureHttps") and named != "https":
+    default_scheme = read_setting(
+        settings, "scheme", ("CONSUL_SCHEME",), "https" if ssl else "http"
+    )
+    scheme = scheme or default_scheme
+    if settings.get("insecureHttps") and default_scheme != "https":
         raise PluginError("insecure_https is meant to be used when scheme is https")
-    tls = Tls(
-        ca_file=setting(settings, "caFile", ("CONSUL_CA_FILE", "CONSUL_CACERT")),
-        ca_path=setting(settings, "caPath", ("CONSUL_CAPATH",)),
-        ca_pem=setting(settings, "caPem", ()),
-        cert_file=setting(settings, "certFile", ("CONSUL_CERT_FILE", "CONSUL_CLIENT_CERT")),
-        cert_pem=setting(settings, "certPem", ()),
-        key_file=setting(settings, "keyFile", ("CONSUL_KEY_FILE", "CONSUL_CLIENT_KEY")),
-        key_pem=setting(settings, "keyPem", ()),
+    tls = TlsConfig(
+        ca_file=read_setting(settings, "caFile", ("CONSUL_CA_FILE", "CONSUL_CACERT")),
+        ca_path=read_setting(settings, "caPath", ("CONSUL_CAPATH",)),
+        ca_pem=read_setting(settings, "caPem", ()),
+        cert_file=read_setting(settings, "certFile", ("CONSUL_CERT_FILE", "CONSUL_CLIENT_CERT")),
+        cert_pem=read_setting(settings, "certPem", ()),
+        key_file=read_setting(settings, "keyFile", ("CONSUL_KEY_FILE", "CONSUL_CLIENT_KEY")),
+        key_pem=read_setting(settings, "keyPem", ()),
         insecure=bool(settings.get("insecureHttps")),
     )
     headers = {item["name"]: item["value"] for item in settings.get("headers", [])}
-    if token := setting(settings, "token", ("CONSUL_TOKEN", "CONSUL_HTTP_TOKEN")):
+    if token := read_setting(settings, "token", ("CONSUL_TOKEN", "CONSUL_HTTP_TOKEN")):
         headers["X-Consul-Token"] = token
-    if user := setting(settings, "httpAuth", ("CONSUL_HTTP_AUTH",)):
+    if user := read_setting(settings, "httpAuth", ("CONSUL_HTTP_AUTH",)):
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     if scheme not in ("http", "https"):
-        raise PluginError(f"cannot speak {scheme} to Consul")
+        raise PluginError(f"unsupported scheme {scheme} in Consul's address: use http or https")
     return Consul(
-        Rest(f"{scheme}://{host.rstrip('/')}", headers, tls), setting(settings, "datacenter", ())
+        RestClient(f"{scheme}://{host.rstrip('/')}", headers, tls),
+        read_setting(settings, "datacenter", ()),
     )

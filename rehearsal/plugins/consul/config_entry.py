@@ -1,11 +1,15 @@
-"""Configuration entries of any kind, as JSON."""
+"""Configuration entries of any kind in JSON."""
 
 import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.consul.config_entry_base import SERVERS_OWN, Entry, as_text
+from rehearsal.plugins.consul.config_entry_base import (
+    SERVER_FIELDS,
+    ConfigEntryBase,
+    canonical_json,
+)
 from rehearsal.plugins.properties import STRING, Properties, Property, State, name
 from rehearsal.plugins.values import UNKNOWN
 
@@ -29,20 +33,20 @@ KINDS = (
 )
 
 
-def _same(old: str, new: str) -> bool:
-    """Equal as JSON. A block that Consul stored and the program lacks differs: so it does with the official plugin."""
+def _is_same_json(old: str, new: str) -> bool:
+    """Compare as JSON. Like the official plugin, report blocks that only Consul has."""
     try:
         return bool(json.loads(old) == json.loads(new))
     except ValueError:
         return False
 
 
-class ConfigEntry(Entry):
-    """An entry whose content is JSON text."""
+class ConfigEntry(ConfigEntryBase):
+    """A configuration entry whose content is JSON text."""
 
     token = "consul:index/configEntry:ConfigEntry"
     properties: ClassVar[Properties] = {
-        "configJson": Property(STRING, same=_same),
+        "configJson": Property(STRING, is_equivalent=_is_same_json),
         "kind": Property(STRING, required=True, replaces=True),
         "name": name(replaces=True),
         "namespace": Property(STRING, replaces=True, supported=False),
@@ -55,31 +59,27 @@ class ConfigEntry(Entry):
             failures.append(Failure("kind", f"invalid config entry kind: {inputs['kind']}"))
         text = inputs.get("configJson", "{}")
         try:
-            sound = text == UNKNOWN or isinstance(json.loads(text), dict)
+            is_valid = text == UNKNOWN or isinstance(json.loads(text), dict)
         except ValueError:
-            sound = False
-        return (
-            failures
-            if sound
-            else [
-                *failures,
-                Failure("configJson", "Failed to unmarshal configMap: not a JSON object"),
-            ]
-        )
+            is_valid = False
+        if not is_valid:
+            reason = "Failed to unmarshal configMap: not a JSON object"
+            failures.append(Failure("configJson", reason))
+        return failures
 
-    def content(self, new: State) -> State:
-        content: State = json.loads(new.get("configJson") or "{}")
-        return content
+    def request_body(self, new: State) -> State:
+        request_body: State = json.loads(new.get("configJson") or "{}")
+        return request_body
 
-    def found(self, entry: Mapping[str, Any], kind: str) -> State:
-        content = {key: value for key, value in entry.items() if key not in SERVERS_OWN}
-        return {"kind": kind, "configJson": as_text(content)}
+    def to_properties(self, entry: Mapping[str, Any], kind: str) -> State:
+        request_body = {key: value for key, value in entry.items() if key not in SERVER_FIELDS}
+        return {"kind": kind, "configJson": canonical_json(request_body)}
 
-    def identity(self, new: State) -> str:
+    def resource_id(self, new: State) -> str:
         return f"{new['kind']}-{new['name']}"
 
-    def key(self, resource_id: str, state: State) -> tuple[str, str]:
-        """On an import the id tells both."""
+    def kind_and_name(self, resource_id: str, state: State) -> tuple[str, str]:
+        """Return kind and name. The id of an import is ``KIND-NAME``."""
         if state:
             return state["kind"], state["name"]
         kind = next((kind for kind in KINDS if resource_id.startswith(f"{kind}-")), "")

@@ -1,4 +1,4 @@
-"""What all configuration entries share: how they are written, read and removed."""
+"""Base class of the resources for configuration entries."""
 
 import json
 import re
@@ -7,71 +7,74 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.api import Consul
-from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.properties import State
+from rehearsal.plugins.resource import Change, Resource
 
-SERVERS_OWN = frozenset(
+SERVER_FIELDS = frozenset(
     {"Kind", "Name", "CreateIndex", "ModifyIndex", "Hash", "Namespace", "Partition"}
 )
-"""Fields that are not part of an entry's content."""
+"""Fields of a response that are not part of an entry's content."""
 
-BLOCKS: Mapping[str, State] = {
+DEFAULT_BLOCKS: Mapping[str, State] = {
     "service-defaults": {"Expose": {}, "MeshGateway": {}},
     "proxy-defaults": {"Expose": {}, "MeshGateway": {}},
 }
-"""What the official plugin sends for a kind even when the program names none."""
+"""Blocks that the official plugin sends for a kind even if the program does not set them."""
 
 
-class Entry(Resource[Consul]):
-    """One entry of a kind."""
+class ConfigEntryBase(Resource[Consul]):
+    """A configuration entry."""
 
     kind: ClassVar[str]
 
     @abstractmethod
-    def content(self, new: State) -> State:
-        """The entry's content as Consul wants it."""
+    def request_body(self, new: State) -> State:
+        """Return the entry's content in Consul's format."""
 
     @abstractmethod
-    def found(self, entry: Mapping[str, Any], kind: str) -> State:
-        """The properties of an entry that Consul has."""
+    def to_properties(self, entry: Mapping[str, Any], kind: str) -> State:
+        """Return the properties of an entry in Consul's format."""
 
     def create(self, change: Change) -> None:
-        self._set(change)
-        change.id = self.identity(change.new)
+        self._write(change)
+        change.id = self.resource_id(change.new)
 
     def read(self, resource_id: str, state: State) -> State | None:
-        kind, name = self.key(resource_id, state)
-        found = self.client.find(f"/v1/config/{kind}/{name}", self.client.datacenter({}))
-        return None if found is None else {"name": name, **self.found(found, kind)}
+        kind, name = self.kind_and_name(resource_id, state)
+        entry = self.client.find(f"/v1/config/{kind}/{name}", self.client.datacenter({}))
+        return None if entry is None else {"name": name, **self.to_properties(entry, kind)}
 
     def update(self, change: Change) -> None:
-        self._set(change)
+        self._write(change)
 
     def delete(self, change: Change) -> None:
-        kind, name = self.key(change.id, change.old)
+        kind, name = self.kind_and_name(change.id, change.old)
         self.client.call("DELETE", f"/v1/config/{kind}/{name}", self.client.datacenter({}))
 
-    def identity(self, new: State) -> str:
-        """The resource's id."""
+    def resource_id(self, new: State) -> str:
+        """Return the resource id."""
         return str(new["name"])
 
-    def key(self, resource_id: str, state: State) -> tuple[str, str]:
-        """Kind and name of the entry."""
+    def kind_and_name(self, resource_id: str, state: State) -> tuple[str, str]:
+        """Return kind and name of the entry."""
         return self.kind, state.get("name", resource_id)
 
-    def _set(self, change: Change) -> None:
-        kind, name = self.key("", change.new)
-        body = {**BLOCKS.get(kind, {}), **self.content(change.new), "Kind": kind, "Name": name}
-        try:
+    def _write(self, change: Change) -> None:
+        kind, name = self.kind_and_name("", change.new)
+        body = {
+            **DEFAULT_BLOCKS.get(kind, {}),
+            **self.request_body(change.new),
+            "Kind": kind,
+            "Name": name,
+        }
+        with error_context(f"Failed to set '{name}' config entry"):
             datacenter = self.client.datacenter({})
             self.client.call("PUT", "/v1/config", datacenter, body)
             self.client.call("GET", f"/v1/config/{kind}/{name}", datacenter)
-        except PluginError as error:
-            raise PluginError(f"Failed to set '{name}' config entry: {error}") from error
 
 
-def as_text(content: Mapping[str, Any]) -> str:
-    """JSON as the official plugin keeps it: keys sorted, no spaces, and what means something in HTML escaped."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return re.sub("[&<>\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)
+def canonical_json(request_body: Mapping[str, Any]) -> str:
+    """Format JSON like the official plugin: sorted keys, no spaces, HTML characters escaped."""
+    text = json.dumps(request_body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return re.sub("[&<>\u2028\u2029]", lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -1,11 +1,22 @@
-"""Single keys."""
+"""Single keys of the key-value store."""
 
 import base64
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.api import Consul
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    map_of,
+    object_of,
+    output,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of, object_of, output, set_of
 
 KEY: Properties = {
     "default": Property(STRING),
@@ -18,7 +29,7 @@ KEY: Properties = {
 
 
 class Keys(Resource[Consul]):
-    """Some keys, written, or read when they have a name and no value."""
+    """Keys that are written, or read if they have a name and no value."""
 
     token = "consul:index/keys:Keys"
     properties: ClassVar[Properties] = {
@@ -39,19 +50,19 @@ class Keys(Resource[Consul]):
         datacenter = self.client.datacenter(state)
         keys, named = [], {}
         for key in state.get("keys") or []:
-            found = self.client.find(f"/v1/kv/{key['path']}", datacenter)
+            entries = self.client.find(f"/v1/kv/{key['path']}", datacenter)
             value = (
-                base64.b64decode(found[0]["Value"] or "").decode()
-                if found
+                base64.b64decode(entries[0]["Value"] or "").decode()
+                if entries
                 else key.get("default", "")
             )
-            blank = {
+            defaults = {
                 "default": "",
                 "delete": False,
                 "name": "",
-                "flags": found[0]["Flags"] if found else 0,
+                "flags": entries[0]["Flags"] if entries else 0,
             }
-            keys.append({**blank, **key, "value": value})
+            keys.append({**defaults, **key, "value": value})
             if key.get("name"):
                 named[key["name"]] = value
         return {"datacenter": datacenter, "keys": keys, "var": named}
@@ -60,13 +71,14 @@ class Keys(Resource[Consul]):
         datacenter = change.old["datacenter"]
         wanted = change.new.get("keys") or []
         self._write(datacenter, wanted)
-        kept = {key["path"] for key in wanted}
-        self._remove(
-            datacenter, [key for key in change.old.get("keys") or [] if key["path"] not in kept]
+        wanted_paths = {key["path"] for key in wanted}
+        self._delete(
+            datacenter,
+            [key for key in change.old.get("keys") or [] if key["path"] not in wanted_paths],
         )
 
     def delete(self, change: Change) -> None:
-        self._remove(change.old["datacenter"], change.old.get("keys") or [])
+        self._delete(change.old["datacenter"], change.old.get("keys") or [])
 
     def _write(self, datacenter: str, keys: list[Any]) -> None:
         for key in keys:
@@ -81,8 +93,8 @@ class Keys(Resource[Consul]):
                     raw=True,
                 )
 
-    def _remove(self, datacenter: str, keys: list[Any]) -> None:
-        """Only the keys that the program gave into this resource's hands."""
+    def _delete(self, datacenter: str, keys: list[Any]) -> None:
+        """Delete the keys that have ``delete`` set."""
         for key in keys:
             if key.get("delete"):
                 self.client.call("DELETE", f"/v1/kv/{key['path']}", datacenter)

@@ -1,15 +1,15 @@
-"""Nodes of the catalog."""
+"""Catalog nodes."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.consul.api import Consul
-from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.properties import STRING, Properties, Property, State, map_of, name
+from rehearsal.plugins.resource import Change, Resource
 
 
 class Node(Resource[Consul]):
-    """A machine that has no agent of its own."""
+    """An external node: a machine without a Consul agent."""
 
     token = "consul:index/node:Node"
     properties: ClassVar[Properties] = {
@@ -26,13 +26,13 @@ class Node(Resource[Consul]):
         change.id = f"{change.new['name']}-{change.new['address']}"
 
     def read(self, resource_id: str, state: State) -> State | None:
-        """Without a state (an import) the id is a node's name."""
+        """Read the node. The id of an import is the node's name."""
         node_name = state.get("name", resource_id)
         datacenter = self.client.datacenter(state)
-        found = self.client.find(f"/v1/catalog/node/{node_name}", datacenter)
-        if found is None:
+        response = self.client.find(f"/v1/catalog/node/{node_name}", datacenter)
+        if response is None:
             return None
-        node = found["Node"]
+        node = response["Node"]
         return {
             "name": node["Node"],
             "address": node["Address"],
@@ -53,12 +53,9 @@ class Node(Resource[Consul]):
             "ServiceID": "",
             "CheckID": "",
         }
-        try:
+        context = f"Failed to remove Consul node with name '{old['name']}' at {old['datacenter']}"
+        with error_context(context):
             self.client.call("PUT", "/v1/catalog/deregister", old["datacenter"], body)
-        except PluginError as error:
-            raise PluginError(
-                f"Failed to remove Consul node with name '{old['name']}' at {old['datacenter']}: {error}"
-            ) from error
 
     def _register(self, change: Change) -> None:
         new = change.new
@@ -69,13 +66,8 @@ class Node(Resource[Consul]):
             "ID": "",
             "Node": new["name"],
             "NodeMeta": new.get("meta") or {},
+            "SkipNodeUpdate": False,
         }
-        try:
-            self.client.call(
-                "PUT", "/v1/catalog/register", datacenter, body | {"SkipNodeUpdate": False}
-            )
-        except PluginError as error:
-            raise PluginError(
-                f"Failed to register Consul catalog node with name '{new['name']}': {error}"
-            ) from error
-        change.learned["datacenter"] = datacenter
+        with error_context(f"Failed to register Consul catalog node with name '{new['name']}'"):
+            self.client.call("PUT", "/v1/catalog/register", datacenter, body)
+        change.outputs["datacenter"] = datacenter

@@ -1,4 +1,4 @@
-"""All that the stand-in for the Consul plugin knows."""
+"""Resources and functions of the Consul provider emulator."""
 
 from rehearsal.plugins.consul.acl_auth_method import AclAuthMethod
 from rehearsal.plugins.consul.acl_binding_rule import AclBindingRule

@@ -1,16 +1,28 @@
-"""Services of the catalog, with their checks."""
+"""Catalog services and their checks."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.consul.api import Consul
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
 
-SOURCE_KEY = "external-source"
-SOURCE = {SOURCE_KEY: "terraform"}
-"""How the official plugin marks its services."""
+SOURCE_META_KEY = "external-source"
+SOURCE_META = {SOURCE_META_KEY: "terraform"}
+"""Metadata that the official plugin adds to its services."""
 
 HEADER: Properties = {
     "name": Property(STRING, required=True),
@@ -32,12 +44,12 @@ CHECK: Properties = {
 }
 
 
-NO_TIME = "0s"
-"""How Go writes a duration that Consul left out."""
+ZERO_DURATION = "0s"
+"""Value in the state of a duration that Consul omits."""
 
 
 class Service(Resource[Consul]):
-    """A service on a node that has no agent of its own."""
+    """A service on an external node."""
 
     token = "consul:index/service:Service"
     properties: ClassVar[Properties] = {
@@ -64,19 +76,19 @@ class Service(Resource[Consul]):
         if node is None:
             raise PluginError(f"Node does not exist: '{new['node']}'")
         self._register(new, datacenter, new.get("address") or node["Node"]["Address"])
-        ident = new.get("serviceId") or new["name"]
-        if self._find(new["name"], ident, new["node"], datacenter) is None:
-            raise PluginError(f"Failed to retrieve service '{ident}' after registration")
-        change.id = ident
+        service_id = new.get("serviceId") or new["name"]
+        if self._find(new["name"], service_id, new["node"], datacenter) is None:
+            raise PluginError(f"Failed to retrieve service '{service_id}' after registration")
+        change.id = service_id
 
     def read(self, resource_id: str, state: State) -> State | None:
         if not state:
             raise PluginError("a Consul service cannot be imported")
         datacenter = self.client.datacenter(state)
-        found = self._find(state["name"], resource_id, state["node"], datacenter)
-        if found is None:
+        instance = self._find(state["name"], resource_id, state["node"], datacenter)
+        if instance is None:
             return None
-        service, checks = found
+        service, checks = instance
         return {
             "address": service["ServiceAddress"],
             "datacenter": datacenter,
@@ -84,7 +96,7 @@ class Service(Resource[Consul]):
             "meta": {
                 key: value
                 for key, value in (service["ServiceMeta"] or {}).items()
-                if key != SOURCE_KEY
+                if key != SOURCE_META_KEY
             },
             "name": service["ServiceName"],
             "namespace": "",
@@ -94,11 +106,11 @@ class Service(Resource[Consul]):
             "serviceId": service["ServiceID"],
             "tags": service["ServiceTags"] or [],
             "weights": {},
-            "checks": [_check_state(check) for check in checks],
+            "checks": [_check_properties(check) for check in checks],
         }
 
     def update(self, change: Change) -> None:
-        """The address stays when the program names none; the service id is the one that it has."""
+        """Update the service; keep address and service id if the program sets none."""
         new = {**change.new, "serviceId": change.new.get("serviceId") or change.old["serviceId"]}
         self._register(new, change.old["datacenter"], new.get("address") or change.old["address"])
 
@@ -110,19 +122,16 @@ class Service(Resource[Consul]):
             "Datacenter": old["datacenter"],
             "CheckID": "",
         }
-        try:
+        context = f"Failed to deregister Consul service with id '{body['ServiceID']}'"
+        with error_context(context):
             self.client.call("PUT", "/v1/catalog/deregister", old["datacenter"], body)
-        except PluginError as error:
-            raise PluginError(
-                f"Failed to deregister Consul service with id '{body['ServiceID']}': {error}"
-            ) from error
 
     def _register(self, new: State, datacenter: str, address: str) -> None:
         service = {
             "Address": address,
             "EnableTagOverride": new["enableTagOverride"],
             "ID": new.get("serviceId", ""),
-            "Meta": {**SOURCE, **(new.get("meta") or {})},
+            "Meta": {**SOURCE_META, **(new.get("meta") or {})},
             "Port": new.get("port", 0),
             "Service": new["name"],
             "Tags": new.get("tags") or [],
@@ -130,36 +139,36 @@ class Service(Resource[Consul]):
         }
         body = {
             "Address": address,
-            "Checks": [_check_request(check, new) for check in new.get("checks") or []],
+            "Checks": [_check_body(check, new) for check in new.get("checks") or []],
             "Datacenter": datacenter,
             "Node": new["node"],
             "Service": service,
             "SkipNodeUpdate": True,
         }
-        try:
+        with error_context(f"Failed to register service (dc: '{datacenter}')"):
             self.client.call("PUT", "/v1/catalog/register", datacenter, body)
-        except PluginError as error:
-            raise PluginError(
-                f"Failed to register service (dc: '{datacenter}'): {error}"
-            ) from error
 
     def _find(
-        self, service: str, ident: str, node: str, datacenter: str
+        self, service: str, service_id: str, node: str, datacenter: str
     ) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]] | None:
         instances = self.client.call("GET", f"/v1/catalog/service/{service}", datacenter).json()
         instance = next(
-            (item for item in instances if item["ServiceID"] == ident and item["Node"] == node),
+            (
+                item
+                for item in instances
+                if item["ServiceID"] == service_id and item["Node"] == node
+            ),
             None,
         )
         if instance is None:
             return None
         checks = self.client.call("GET", f"/v1/health/checks/{service}", datacenter).json()
         return instance, [
-            check for check in checks if check["Node"] == node and check["ServiceID"] == ident
+            check for check in checks if check["Node"] == node and check["ServiceID"] == service_id
         ]
 
 
-def _check_request(check: Mapping[str, Any], new: State) -> dict[str, Any]:
+def _check_body(check: Mapping[str, Any], new: State) -> dict[str, Any]:
     definition = {
         "DeregisterCriticalServiceAfter": check["deregisterCriticalServiceAfter"],
         "HTTP": check.get("http", ""),
@@ -181,7 +190,7 @@ def _check_request(check: Mapping[str, Any], new: State) -> dict[str, Any]:
     }
 
 
-def _check_state(check: Mapping[str, Any]) -> State:
+def _check_properties(check: Mapping[str, Any]) -> State:
     definition = check["Definition"]
     return {
         "checkId": check["CheckID"],
@@ -192,10 +201,10 @@ def _check_state(check: Mapping[str, Any]) -> State:
         "http": definition.get("HTTP", ""),
         "tlsSkipVerify": definition.get("TLSSkipVerify", False),
         "method": definition.get("Method", ""),
-        "interval": definition.get("Interval") or NO_TIME,
-        "timeout": definition.get("Timeout") or NO_TIME,
+        "interval": definition.get("Interval") or ZERO_DURATION,
+        "timeout": definition.get("Timeout") or ZERO_DURATION,
         "deregisterCriticalServiceAfter": definition.get("DeregisterCriticalServiceAfter")
-        or NO_TIME,
+        or ZERO_DURATION,
         "headers": [
             {"name": key, "values": value}
             for key, value in (definition.get("Header") or {}).items()

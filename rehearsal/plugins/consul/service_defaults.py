@@ -3,10 +3,21 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.config_entry_base import Entry
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of
+from rehearsal.plugins.consul.config_entry_base import ConfigEntryBase
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 
-PLAIN = {
+FIELDS = {
     "balanceInboundConnections": "BalanceInboundConnections",
     "externalSni": "ExternalSNI",
     "localConnectTimeoutMs": "LocalConnectTimeoutMs",
@@ -18,13 +29,13 @@ PLAIN = {
     "protocol": "Protocol",
 }
 
-PATH: Properties = {
+EXPOSED_PATH: Properties = {
     "listenerPort": Property(INTEGER),
     "localPathPort": Property(INTEGER),
     "path": Property(STRING),
     "protocol": Property(STRING),
 }
-PATH_FIELDS = {
+EXPOSED_PATH_FIELDS = {
     "listenerPort": "ListenerPort",
     "localPathPort": "LocalPathPort",
     "path": "Path",
@@ -32,17 +43,17 @@ PATH_FIELDS = {
 }
 EXPOSE: Properties = {
     "checks": Property(BOOLEAN, replaces=True),
-    "paths": Property(list_of(object_of(PATH)), replaces=True),
+    "paths": Property(list_of(object_of(EXPOSED_PATH)), replaces=True),
 }
 MESH_GATEWAY: Properties = {"mode": Property(STRING, required=True)}
-TRANSPARENT: Properties = {
+TRANSPARENT_PROXY: Properties = {
     "dialedDirectly": Property(BOOLEAN, required=True),
     "outboundListenerPort": Property(INTEGER, required=True),
 }
 
 
-class ServiceDefaults(Entry):
-    """What holds for every instance of a service."""
+class ServiceDefaults(ConfigEntryBase):
+    """A service-defaults entry: settings for all instances of a service."""
 
     kind = "service-defaults"
     token = "consul:index/configEntryServiceDefaults:ConfigEntryServiceDefaults"
@@ -63,40 +74,40 @@ class ServiceDefaults(Entry):
         "namespace": Property(STRING, replaces=True, supported=False),
         "partition": Property(STRING, replaces=True, supported=False),
         "protocol": Property(STRING, required=True),
-        "transparentProxies": Property(list_of(object_of(TRANSPARENT))),
+        "transparentProxies": Property(list_of(object_of(TRANSPARENT_PROXY))),
         "upstreamConfigs": Property(list_of(map_of(STRING)), supported=False),
     }
 
-    def content(self, new: State) -> State:
-        content = {field: new[key] for key, field in PLAIN.items() if new.get(key)}
+    def request_body(self, new: State) -> State:
+        request_body = {field: new[key] for key, field in FIELDS.items() if new.get(key)}
         for expose in new["exposes"][:1]:
             paths = [
-                {field: path[key] for key, field in PATH_FIELDS.items() if path.get(key)}
+                {field: path[key] for key, field in EXPOSED_PATH_FIELDS.items() if path.get(key)}
                 for path in expose.get("paths") or []
             ]
-            content["Expose"] = ({"Checks": True} if expose.get("checks") else {}) | (
+            request_body["Expose"] = ({"Checks": True} if expose.get("checks") else {}) | (
                 {"Paths": paths} if paths else {}
             )
         for gateway in (new.get("meshGateways") or [])[:1]:
-            content["MeshGateway"] = {"Mode": gateway["mode"]} if gateway["mode"] else {}
+            request_body["MeshGateway"] = {"Mode": gateway["mode"]} if gateway["mode"] else {}
         for proxy in (new.get("transparentProxies") or [])[:1]:
-            content["TransparentProxy"] = {
+            request_body["TransparentProxy"] = {
                 "DialedDirectly": proxy["dialedDirectly"],
                 "OutboundListenerPort": proxy["outboundListenerPort"],
             }
-        return content
+        return request_body
 
-    def found(self, entry: Mapping[str, Any], kind: str) -> State:
-        """Blocks always come back with one member, empty or not."""
+    def to_properties(self, entry: Mapping[str, Any], kind: str) -> State:
+        """Return the properties. Every block is a list with one member."""
         zero: dict[str, Any] = {"boolean": False, "integer": 0, "string": "", "map": {}}
         plain = {
             key: entry.get(field, zero[self.properties[key].kind.name])
-            for key, field in PLAIN.items()
+            for key, field in FIELDS.items()
         }
         expose = entry.get("Expose") or {}
         proxy = entry.get("TransparentProxy") or {}
         paths = [
-            {key: path.get(field) for key, field in PATH_FIELDS.items()}
+            {key: path.get(field) for key, field in EXPOSED_PATH_FIELDS.items()}
             for path in expose.get("Paths") or []
         ]
         return plain | {

@@ -1,12 +1,24 @@
-"""Intentions: which service may speak to which."""
+"""Service intentions: which services may connect to a service."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.consul.config_entry_base import Entry
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, set_of
+from rehearsal.plugins.consul.config_entry_base import ConfigEntryBase
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+    set_of,
+)
 
-PLAIN = {
+SOURCE_FIELDS = {
     "action": "Action",
     "description": "Description",
     "name": "Name",
@@ -49,13 +61,13 @@ PERMISSION: Properties = {
     "https": Property(set_of(object_of(HTTP)), required=True),
 }
 SOURCE: Properties = {
-    **{key: Property(INTEGER if key == "precedence" else STRING) for key in PLAIN},
+    **{key: Property(INTEGER if key == "precedence" else STRING) for key in SOURCE_FIELDS},
     "permissions": Property(list_of(object_of(PERMISSION))),
 }
 
 
-class ServiceIntentions(Entry):
-    """Who may speak to one service."""
+class ServiceIntentions(ConfigEntryBase):
+    """A service-intentions entry: the allowed and denied sources of one destination."""
 
     kind = "service-intentions"
     token = "consul:index/configEntryServiceIntentions:ConfigEntryServiceIntentions"
@@ -68,12 +80,12 @@ class ServiceIntentions(Entry):
         "sources": Property(list_of(object_of(SOURCE))),
     }
 
-    def content(self, new: State) -> State:
+    def request_body(self, new: State) -> State:
         meta = {"Meta": new["meta"]} if new.get("meta") else {}
-        return meta | {"Sources": [_source_request(source) for source in new.get("sources") or []]}
+        return meta | {"Sources": [_source_body(source) for source in new.get("sources") or []]}
 
-    def found(self, entry: Mapping[str, Any], kind: str) -> State:
-        sources = [_source_state(source) for source in entry.get("Sources") or []]
+    def to_properties(self, entry: Mapping[str, Any], kind: str) -> State:
+        sources = [_source_properties(source) for source in entry.get("Sources") or []]
         return {
             "meta": entry.get("Meta") or {},
             "namespace": "",
@@ -82,15 +94,13 @@ class ServiceIntentions(Entry):
         }
 
 
-def _source_request(source: Mapping[str, Any]) -> State:
-    permissions = [
-        _permission_request(permission) for permission in source.get("permissions") or []
-    ]
-    plain = {field: source[key] for key, field in PLAIN.items() if source.get(key)}
+def _source_body(source: Mapping[str, Any]) -> State:
+    permissions = [_permission_body(permission) for permission in source.get("permissions") or []]
+    plain = {field: source[key] for key, field in SOURCE_FIELDS.items() if source.get(key)}
     return plain | ({"Permissions": permissions} if permissions else {})
 
 
-def _permission_request(permission: Mapping[str, Any]) -> State:
+def _permission_body(permission: Mapping[str, Any]) -> State:
     http: State = {}
     for rule in permission["https"][:1]:
         http = {field: rule[key] for key, field in HTTP_FIELDS.items() if rule.get(key)}
@@ -102,18 +112,19 @@ def _permission_request(permission: Mapping[str, Any]) -> State:
     return {"Action": permission["action"], "HTTP": http}
 
 
-def _source_state(source: Mapping[str, Any]) -> State:
+def _source_properties(source: Mapping[str, Any]) -> State:
     plain = {
-        key: source.get(field, 0 if key == "precedence" else "") for key, field in PLAIN.items()
+        key: source.get(field, 0 if key == "precedence" else "")
+        for key, field in SOURCE_FIELDS.items()
     }
     return plain | {
         "permissions": [
-            _permission_state(permission) for permission in source.get("Permissions") or []
+            _permission_properties(permission) for permission in source.get("Permissions") or []
         ]
     }
 
 
-def _permission_state(permission: Mapping[str, Any]) -> State:
+def _permission_properties(permission: Mapping[str, Any]) -> State:
     http = permission.get("HTTP") or {}
     rule = {key: http.get(field) for key, field in HTTP_FIELDS.items()}
     headers = [

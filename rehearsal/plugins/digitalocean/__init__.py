@@ -1,1 +1,1 @@
-"""Stand-in for the DigitalOcean plugin."""
+"""Emulator of the DigitalOcean provider."""

@@ -1,4 +1,4 @@
-"""Certificates. Their id is their name: that stays when a certificate is renewed, and its UUID does not."""
+"""Certificates. The resource id is the name, because a renewal changes the UUID."""
 
 import hashlib
 from typing import Any, ClassVar
@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.properties import STRING, Properties, Property, State, name, output, set_of
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.properties import STRING, Properties, Property, State, name, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 TYPES = ("custom", "lets_encrypt")
-UPLOADED = ("privateKey", "leafCertificate", "certificateChain")
-NEEDED = {"custom": ("privateKey", "leafCertificate"), "lets_encrypt": ("domains",)}
+UPLOAD_KEYS = ("privateKey", "leafCertificate", "certificateChain")
+REQUIRED_BY_TYPE = {"custom": ("privateKey", "leafCertificate"), "lets_encrypt": ("domains",)}
 FIELDS = {
     "name": "name",
     "type": "type",
@@ -25,31 +25,31 @@ FIELDS = {
 }
 
 IN_USE = "being used by one or more load balancers"
-LETTING_GO_SECONDS = 30.0
-"""How long a load balancer may still use a certificate that goes."""
+RELEASE_TIMEOUT_S = 30.0
+"""Time for load balancers to release a certificate before its deletion fails."""
 
 
-def _hashed(pem: str) -> str:
-    """The state keeps only this of what was uploaded; SHA-1 as in the official plugin."""
+def _sha1(pem: str) -> str:
+    """Return the hash that the state stores instead of the PEM, as in the official plugin."""
     return hashlib.sha1(pem.encode(), usedforsecurity=False).hexdigest()
 
 
-def named(client: DigitalOcean, name: str) -> dict[str, Any] | None:
-    """The certificate of that name."""
-    found = client.every("/v2/certificates", "certificates", {"name": name})
-    return next((certificate for certificate in found if certificate["name"] == name), None)
+def find_certificate(client: DigitalOcean, name: str) -> dict[str, Any] | None:
+    """Return the certificate with this name, None if there is none."""
+    certificates = client.list_all("/v2/certificates", "certificates", {"name": name})
+    return next((certificate for certificate in certificates if certificate["name"] == name), None)
 
 
 class Certificate(Resource[DigitalOcean]):
-    """A certificate for load balancers: uploaded, or signed by Let's Encrypt for domains of the account."""
+    """A certificate for load balancers: uploaded, or issued by Let's Encrypt."""
 
     token = "digitalocean:index/certificate:Certificate"
     properties: ClassVar[Properties] = {
-        "certificateChain": Property(STRING, replaces=True, stored=_hashed),
+        "certificateChain": Property(STRING, replaces=True, to_state=_sha1),
         "domains": Property(set_of(STRING), replaces=True),
-        "leafCertificate": Property(STRING, replaces=True, stored=_hashed),
+        "leafCertificate": Property(STRING, replaces=True, to_state=_sha1),
         "name": name(replaces=True),
-        "privateKey": Property(STRING, replaces=True, secret=True, stored=_hashed),
+        "privateKey": Property(STRING, replaces=True, secret=True, to_state=_sha1),
         "type": Property(STRING, replaces=True, default="custom"),
         "notAfter": output(STRING),
         "sha1Fingerprint": output(STRING),
@@ -68,40 +68,43 @@ class Certificate(Resource[DigitalOcean]):
         if inputs.get("domains"):
             failures += [
                 Failure("domains", f'"domains": conflicts with {FIELDS[key]}')
-                for key in UPLOADED
+                for key in UPLOAD_KEYS
                 if inputs.get(key)
             ]
         return failures
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
-        """The names of an uploaded one are what it holds, not what was asked for."""
-        return [item for item in found if item.key != "domains" or new["type"] != "custom"]
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Ignore the domains of an uploaded certificate: they are part of its content."""
+        if new["type"] != "custom":
+            return differences
+        return [item for item in differences if item.key != "domains"]
 
     def create(self, change: Change) -> None:
         new = change.new
-        for key in NEEDED[new["type"]]:
+        for key in REQUIRED_BY_TYPE[new["type"]]:
             if not new.get(key):
                 field = "domains" if key == "domains" else FIELDS[key]
                 suffix = " or empty" if new["type"] == "custom" else ""
                 raise PluginError(f"`{field}` is required for when type is `{new['type']}`{suffix}")
-        with telling("Error creating Certificate"):
-            made = self.client.call(
+        with error_context("Error creating Certificate"):
+            certificate = self.client.call(
                 "POST",
                 "/v2/certificates",
                 {FIELDS[key]: new[key] for key in FIELDS if new.get(key)},
             )["certificate"]
-        change.id = made["name"]
-        change.learned["uuid"] = made["id"]
+        change.id = certificate["name"]
+        change.outputs["uuid"] = certificate["id"]
 
-        def look() -> tuple[str, None]:
-            return self.client.call("GET", f"/v2/certificates/{made['id']}")["certificate"][
-                "state"
-            ], None
-
-        change.clock.until(look, ("pending",), "verified", f"certificate ({made['name']})")
+        path = f"/v2/certificates/{certificate['id']}"
+        change.deadline.wait_for_state(
+            lambda: self.client.call("GET", path)["certificate"]["state"],
+            ("pending",),
+            "verified",
+            f"certificate ({certificate['name']})",
+        )
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = named(self.client, resource_id)
+        found = find_certificate(self.client, resource_id)
         if found is None:
             return None
         return {
@@ -115,18 +118,19 @@ class Certificate(Resource[DigitalOcean]):
         }
 
     def update(self, change: Change) -> None:
-        """Never asked for: every property replaces."""
+        """Do nothing: a change of any property replaces the certificate."""
 
     def delete(self, change: Change) -> None:
-        found = named(self.client, change.id)
-        clock = change.clock.limited(LETTING_GO_SECONDS)
-        while found:
-            try:
-                self.client.call("DELETE", f"/v2/certificates/{found['id']}")
-                return
-            except RestError as error:
-                if error.status == 404:
-                    return
-                if error.status != 403 or IN_USE not in str(error):
-                    raise PluginError(f"Error deleting Certificate: {error}") from error
-                clock.pause(f"certificate {change.id} to be let go of: {error}")
+        certificate = find_certificate(self.client, change.id)
+        if certificate is None:
+            return
+        with error_context("Error deleting Certificate"):
+            change.deadline.capped(RELEASE_TIMEOUT_S).retry(
+                lambda: self.client.delete(f"/v2/certificates/{certificate['id']}"),
+                _is_in_use,
+                f"load balancers to release certificate {change.id}",
+            )
+
+
+def _is_in_use(error: PluginError) -> bool:
+    return isinstance(error, RestError) and error.status == 403 and IN_USE in str(error)

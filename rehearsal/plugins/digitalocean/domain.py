@@ -3,13 +3,13 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import telling
-from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, output
+from rehearsal.plugins.resource import Change, Resource
 
 
 class Domain(Resource[DigitalOcean]):
-    """A domain whose records DigitalOcean answers."""
+    """A domain whose DNS DigitalOcean serves."""
 
     token = "digitalocean:index/domain:Domain"
     properties: ClassVar[Properties] = {
@@ -23,15 +23,15 @@ class Domain(Resource[DigitalOcean]):
         body = {"name": change.new["name"]}
         if change.new.get("ipAddress"):
             body["ip_address"] = change.new["ipAddress"]
-        with telling("Error creating Domain"):
+        with error_context("Error creating Domain"):
             change.id = self.client.call("POST", "/v2/domains", body)["domain"]["name"]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        """The address is not told: it is but the first record's."""
-        found = self.client.find(f"/v2/domains/{resource_id}")
-        if found is None:
+        """Read the domain. ``ipAddress`` is not returned: it only creates the first record."""
+        response = self.client.find(f"/v2/domains/{resource_id}")
+        if response is None:
             return None
-        domain = found["domain"]
+        domain = response["domain"]
         return {
             "name": domain["name"],
             "ttl": domain["ttl"],
@@ -39,8 +39,8 @@ class Domain(Resource[DigitalOcean]):
         }
 
     def update(self, change: Change) -> None:
-        """Never asked for: every property replaces."""
+        """Do nothing: a change of any property replaces the domain."""
 
     def delete(self, change: Change) -> None:
-        with telling("Error deleting Domain"):
+        with error_context("Error deleting Domain"):
             self.client.call("DELETE", f"/v2/domains/{change.id}")

@@ -5,16 +5,28 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.digitalocean.certificate import named
-from rehearsal.plugins.errors import PluginError, telling
-from rehearsal.plugins.naming import fields
+from rehearsal.plugins.digitalocean.certificate import find_certificate
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.naming import snake_case_fields
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+    output,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, map_of, name, object_of, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
-ACTIVE_SECONDS = 600.0
-"""How long a new balancer may take, whatever the timeout."""
+ACTIVE_TIMEOUT_S = 600.0
+"""Time until a new load balancer is active. The timeout cannot extend it."""
 
 RULE: Properties = {
     "certificateId": Property(STRING, computed=True),
@@ -25,7 +37,7 @@ RULE: Properties = {
     "targetProtocol": Property(STRING, required=True),
     "tlsPassthrough": Property(BOOLEAN, default=False),
 }
-RULE_FIELDS = fields(key for key in RULE if not key.startswith("certificate"))
+RULE_FIELDS = snake_case_fields(key for key in RULE if not key.startswith("certificate"))
 
 HEALTHCHECK: Properties = {
     "checkIntervalSeconds": Property(INTEGER, default=10),
@@ -36,14 +48,14 @@ HEALTHCHECK: Properties = {
     "responseTimeoutSeconds": Property(INTEGER, default=5),
     "unhealthyThreshold": Property(INTEGER, default=3),
 }
-HEALTHCHECK_FIELDS = fields(HEALTHCHECK)
+HEALTHCHECK_FIELDS = snake_case_fields(HEALTHCHECK)
 
-STICKY: Properties = {
+STICKY_SESSIONS: Properties = {
     "cookieName": Property(STRING),
     "cookieTtlSeconds": Property(INTEGER),
     "type": Property(STRING, default="none"),
 }
-STICKY_FIELDS = fields(STICKY)
+STICKY_SESSIONS_FIELDS = snake_case_fields(STICKY_SESSIONS)
 
 FIREWALL: Properties = {"allows": Property(list_of(STRING)), "denies": Property(list_of(STRING))}
 FIREWALL_FIELDS = {"allows": "allow", "denies": "deny"}
@@ -56,7 +68,7 @@ DOMAIN: Properties = {
     "sslValidationErrorReasons": output(list_of(STRING)),
     "verificationErrorReasons": output(list_of(STRING)),
 }
-GLOBAL: Properties = {
+GLOBAL_SETTINGS: Properties = {
     "cdn": Property(object_of({"isEnabled": Property(BOOLEAN, default=False)})),
     "failoverThreshold": Property(INTEGER),
     "regionPriorities": Property(map_of(INTEGER)),
@@ -64,7 +76,7 @@ GLOBAL: Properties = {
     "targetProtocol": Property(STRING, required=True),
 }
 
-PLAIN_FIELDS = fields(
+REQUIRED_FIELDS = snake_case_fields(
     (
         "name",
         "algorithm",
@@ -74,9 +86,9 @@ PLAIN_FIELDS = fields(
         "disableLetsEncryptDnsRecords",
     )
 )
-"""Sent always, zero or not."""
+"""Fields that are always sent, even if they have no value."""
 
-OPTIONAL_FIELDS = fields(
+OPTIONAL_FIELDS = snake_case_fields(
     (
         "projectId",
         "httpIdleTimeoutSeconds",
@@ -90,7 +102,7 @@ OPTIONAL_FIELDS = fields(
 
 
 class LoadBalancer(Resource[DigitalOcean]):
-    """One public address in front of many droplets."""
+    """A load balancer."""
 
     token = "digitalocean:index/loadBalancer:LoadBalancer"
     properties: ClassVar[Properties] = {
@@ -103,7 +115,7 @@ class LoadBalancer(Resource[DigitalOcean]):
         "enableProxyProtocol": Property(BOOLEAN, default=False),
         "firewall": Property(object_of(FIREWALL), computed=True),
         "forwardingRules": Property(set_of(object_of(RULE))),
-        "glbSettings": Property(object_of(GLOBAL), computed=True, supported=False),
+        "glbSettings": Property(object_of(GLOBAL_SETTINGS), computed=True, supported=False),
         "healthcheck": Property(object_of(HEALTHCHECK), computed=True),
         "httpIdleTimeoutSeconds": Property(INTEGER, computed=True),
         "name": name(),
@@ -111,14 +123,17 @@ class LoadBalancer(Resource[DigitalOcean]):
         "networkStack": Property(STRING, replaces=True),
         "projectId": Property(STRING, computed=True),
         "redirectHttpToHttps": Property(BOOLEAN, default=False),
-        "region": Property(STRING, replaces=True, stored=str.lower),
+        "region": Property(STRING, replaces=True, to_state=str.lower),
         "size": Property(STRING),
         "sizeUnit": Property(INTEGER, computed=True),
-        "stickySessions": Property(object_of(STICKY), computed=True),
+        "stickySessions": Property(object_of(STICKY_SESSIONS), computed=True),
         "targetLoadBalancerIds": Property(set_of(STRING), computed=True, supported=False),
         "tlsCipherPolicy": Property(STRING),
         "type": Property(
-            STRING, computed=True, replaces=True, same=lambda old, new: old.upper() == new.upper()
+            STRING,
+            computed=True,
+            replaces=True,
+            is_equivalent=lambda old, new: old.upper() == new.upper(),
         ),
         "vpcUuid": Property(STRING, computed=True, replaces=True),
         "ip": output(STRING),
@@ -129,17 +144,21 @@ class LoadBalancer(Resource[DigitalOcean]):
 
     def check(self, inputs: State) -> list[Failure]:
         failures = []
-        probe = inputs.get("healthcheck")
-        if isinstance(probe, dict) and UNKNOWN not in (probe.get("protocol"), probe.get("path")):
-            over_http = probe.get("protocol") in ("http", "https")
-            if over_http and not probe.get("path"):
+        health_check = inputs.get("healthcheck")
+        if isinstance(health_check, dict) and UNKNOWN not in (
+            health_check.get("protocol"),
+            health_check.get("path"),
+        ):
+            is_http = health_check.get("protocol") in ("http", "https")
+            if is_http and not health_check.get("path"):
                 failures.append(
                     Failure(
                         "healthcheck",
-                        f"health check `path` is required for when protocol is `{probe['protocol']}`",
+                        "health check `path` is required for when protocol is "
+                        f"`{health_check['protocol']}`",
                     )
                 )
-            if not over_http and probe.get("path"):
+            if not is_http and health_check.get("path"):
                 failures.append(
                     Failure(
                         "healthcheck",
@@ -153,43 +172,40 @@ class LoadBalancer(Resource[DigitalOcean]):
         return failures
 
     def create(self, change: Change) -> None:
-        with telling("Error creating Load Balancer"):
-            change.id = self.client.call("POST", "/v2/load_balancers", self._request(change.new))[
-                "load_balancer"
-            ]["id"]
+        with error_context("Error creating Load Balancer"):
+            change.id = self.client.call(
+                "POST", "/v2/load_balancers", self._request_body(change.new)
+            )["load_balancer"]["id"]
 
-        def look() -> tuple[str, None]:
-            return self.client.call("GET", f"/v2/load_balancers/{change.id}")["load_balancer"][
-                "status"
-            ], None
-
-        change.clock.limited(ACTIVE_SECONDS).until(
-            look, ("new",), "active", f"Load Balancer ({change.new['name']})"
+        path = f"/v2/load_balancers/{change.id}"
+        change.deadline.capped(ACTIVE_TIMEOUT_S).wait_for_state(
+            lambda: self.client.call("GET", path)["load_balancer"]["status"],
+            ("new",),
+            "active",
+            f"Load Balancer ({change.new['name']})",
         )
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v2/load_balancers/{resource_id}")
-        if found is None:
+        response = self.client.find(f"/v2/load_balancers/{resource_id}")
+        if response is None:
             return None
-        return _state(found["load_balancer"]) | {
-            "forwardingRules": self._rules(found["load_balancer"])
-        }
+        balancer = response["load_balancer"]
+        return _properties(balancer) | {"forwardingRules": self._rules(balancer)}
 
     def update(self, change: Change) -> None:
-        with telling("Error updating Load Balancer"):
+        with error_context("Error updating Load Balancer"):
             self.client.call(
-                "PUT", f"/v2/load_balancers/{change.id}", self._request(change.old | change.new)
+                "PUT",
+                f"/v2/load_balancers/{change.id}",
+                self._request_body(change.old | change.new),
             )
 
     def delete(self, change: Change) -> None:
-        try:
-            self.client.call("DELETE", f"/v2/load_balancers/{change.id}")
-        except RestError as error:
-            if error.status != 404:
-                raise PluginError(f"Error deleting Load Balancer: {error}") from error
+        with error_context("Error deleting Load Balancer"):
+            self.client.delete(f"/v2/load_balancers/{change.id}")
 
     def _rules(self, balancer: Mapping[str, Any]) -> list[State]:
-        """A certificate is its name in the state, in both properties."""
+        """Return the forwarding rules. Both certificate properties contain the name."""
         rules = []
         for rule in balancer["forwarding_rules"]:
             id = rule.get("certificate_id") or ""
@@ -202,26 +218,27 @@ class LoadBalancer(Resource[DigitalOcean]):
             rules.append(plain | {"certificateId": certificate, "certificateName": certificate})
         return rules
 
-    def _request(self, new: State) -> dict[str, Any]:
-        return _body(new) | {
-            "forwarding_rules": [self._rule(rule) for rule in new.get("forwardingRules") or []]
+    def _request_body(self, new: State) -> dict[str, Any]:
+        return _balancer_body(new) | {
+            "forwarding_rules": [self._rule_body(rule) for rule in new.get("forwardingRules") or []]
         }
 
-    def _rule(self, rule: Mapping[str, Any]) -> dict[str, Any]:
+    def _rule_body(self, rule: Mapping[str, Any]) -> dict[str, Any]:
         body = {field: rule.get(key, False) for key, field in RULE_FIELDS.items()}
         by_name, by_id = rule.get("certificateName"), rule.get("certificateId")
         if not (by_name or by_id):
             return body
-        found = named(self.client, by_name or by_id or "")
-        if found is None and by_name:
+        certificate = find_certificate(self.client, by_name or by_id or "")
+        if certificate is None and by_name:
             raise PluginError(f"Certificate {by_name} not found")
-        # A certificate's id in a program is its name; an id of the API is understood, too.
-        found = found or self.client.call("GET", f"/v2/certificates/{by_id}")["certificate"]
-        return body | {"certificate_id": found["id"]}
+        if certificate is None:
+            # The id of a Certificate resource is its name, but an id of the API works too.
+            certificate = self.client.call("GET", f"/v2/certificates/{by_id}")["certificate"]
+        return body | {"certificate_id": certificate["id"]}
 
 
-def _body(new: State) -> dict[str, Any]:
-    body = {field: new[key] for key, field in PLAIN_FIELDS.items()}
+def _balancer_body(new: State) -> dict[str, Any]:
+    body = {field: new[key] for key, field in REQUIRED_FIELDS.items()}
     body |= {field: new[key] for key, field in OPTIONAL_FIELDS.items() if new.get(key)}
     body["region"] = new.get("region", "")
     if new.get("sizeUnit"):
@@ -232,23 +249,23 @@ def _body(new: State) -> dict[str, Any]:
         body["tag"] = new["dropletTag"]
     elif new.get("dropletIds"):
         body["droplet_ids"] = new["dropletIds"]
-    for key, field, inner in (
+    for key, field, members in (
         ("healthcheck", "health_check", HEALTHCHECK_FIELDS),
-        ("stickySessions", "sticky_sessions", STICKY_FIELDS),
+        ("stickySessions", "sticky_sessions", STICKY_SESSIONS_FIELDS),
         ("firewall", "firewall", FIREWALL_FIELDS),
     ):
         if new.get(key):
             body[field] = {
-                theirs: new[key][ours]
-                for ours, theirs in inner.items()
-                if new[key].get(ours) is not None
+                api_field: new[key][member]
+                for member, api_field in members.items()
+                if new[key].get(member) is not None
             }
     return body
 
 
-def _state(balancer: Mapping[str, Any]) -> State:
-    state = {key: balancer.get(field) for key, field in PLAIN_FIELDS.items()}
-    state |= {
+def _properties(balancer: Mapping[str, Any]) -> State:
+    properties = {key: balancer.get(field) for key, field in REQUIRED_FIELDS.items()}
+    properties |= {
         "loadBalancerUrn": f"do:loadbalancer:{balancer['id']}",
         "ip": balancer.get("ip", ""),
         "ipv6": balancer.get("ipv6", ""),
@@ -263,14 +280,14 @@ def _state(balancer: Mapping[str, Any]) -> State:
         "domains": [],
         "glbSettings": None,
         "targetLoadBalancerIds": [],
-        "healthcheck": _fields(balancer.get("health_check"), HEALTHCHECK_FIELDS),
-        "stickySessions": _fields(balancer.get("sticky_sessions"), STICKY_FIELDS),
-        "firewall": _fields(balancer.get("firewall"), FIREWALL_FIELDS),
+        "healthcheck": _block(balancer.get("health_check"), HEALTHCHECK_FIELDS),
+        "stickySessions": _block(balancer.get("sticky_sessions"), STICKY_SESSIONS_FIELDS),
+        "firewall": _block(balancer.get("firewall"), FIREWALL_FIELDS),
     }
     if balancer.get("size_unit"):
-        return state | {"sizeUnit": balancer["size_unit"]}
-    return state | {"size": balancer.get("size", "")}
+        return properties | {"sizeUnit": balancer["size_unit"]}
+    return properties | {"size": balancer.get("size", "")}
 
 
-def _fields(found: Mapping[str, Any] | None, fields: Mapping[str, str]) -> State | None:
-    return {key: found.get(field) for key, field in fields.items()} if found else None
+def _block(block: Mapping[str, Any] | None, fields: Mapping[str, str]) -> State | None:
+    return {key: block.get(field) for key, field in fields.items()} if block else None

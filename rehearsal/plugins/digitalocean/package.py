@@ -1,4 +1,4 @@
-"""All that the stand-in for the DigitalOcean plugin knows."""
+"""Resources and functions of the DigitalOcean provider emulator."""
 
 from rehearsal.plugins.digitalocean.api import CONFIG, connect
 from rehearsal.plugins.digitalocean.certificate import Certificate

@@ -1,16 +1,26 @@
-"""Projects, and what belongs to them."""
+"""Projects and the assignment of resources to them."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    output,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, name, output, set_of
 
-OTHER = "Other: "
-"""The API's prefix of a purpose that is not one of its own."""
+OTHER_PREFIX = "Other: "
+"""Prefix that the API adds to a purpose that it does not know."""
 
 
 class Project(Resource[DigitalOcean]):
@@ -20,7 +30,7 @@ class Project(Resource[DigitalOcean]):
     timeouts = Timeouts(delete=180)
     properties: ClassVar[Properties] = {
         "description": Property(STRING),
-        "environment": Property(STRING, same=lambda old, new: old.lower() == new.lower()),
+        "environment": Property(STRING, is_equivalent=lambda old, new: old.lower() == new.lower()),
         "isDefault": Property(BOOLEAN, default=False),
         "name": name(),
         "purpose": Property(STRING, default="Web Application"),
@@ -34,7 +44,7 @@ class Project(Resource[DigitalOcean]):
     def create(self, change: Change) -> None:
         new = change.new
         optional = {key: new[key] for key in ("description", "environment") if new.get(key)}
-        with telling("Error creating Project"):
+        with error_context("Error creating Project"):
             project = self.client.call(
                 "POST", "/v2/projects", {"name": new["name"], "purpose": new["purpose"], **optional}
             )["project"]
@@ -45,13 +55,13 @@ class Project(Resource[DigitalOcean]):
             self._patch(change.id, project | {"is_default": True})
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v2/projects/{resource_id}")
-        if found is None:
+        response = self.client.find(f"/v2/projects/{resource_id}")
+        if response is None:
             return None
-        project = found["project"]
+        project = response["project"]
         return {
             "name": project["name"],
-            "purpose": project["purpose"].removeprefix(OTHER),
+            "purpose": project["purpose"].removeprefix(OTHER_PREFIX),
             "description": project.get("description", ""),
             "environment": project.get("environment", ""),
             "isDefault": project["is_default"],
@@ -59,7 +69,7 @@ class Project(Resource[DigitalOcean]):
             "ownerId": project["owner_id"],
             "createdAt": project["created_at"],
             "updatedAt": project["updated_at"],
-            "resources": members(self.client, resource_id),
+            "resources": resource_urns(self.client, resource_id),
         }
 
     def update(self, change: Change) -> None:
@@ -67,7 +77,7 @@ class Project(Resource[DigitalOcean]):
         body = {key: new.get(key, "") for key in ("name", "description", "purpose", "environment")}
         self._patch(change.id, body | {"is_default": new["isDefault"]})
         if "resources" in change.changed:
-            move(
+            reassign(
                 self.client,
                 change.id,
                 change.old.get("resources") or [],
@@ -75,31 +85,27 @@ class Project(Resource[DigitalOcean]):
             )
 
     def delete(self, change: Change) -> None:
-        """A project must be empty first, and its resources leave it slowly."""
+        """Move the resources to the default project, then delete the empty project."""
         if change.old.get("resources"):
-            assign(self.client, default_project(self.client), change.old["resources"])
-        while True:
-            try:
-                self.client.call("DELETE", f"/v2/projects/{change.id}")
-                return
-            except RestError as error:
-                if error.status != 412 or "cannot delete a project with resources" not in str(
-                    error
-                ):
-                    raise PluginError(f"Error deleting project ({change.id}): {error}") from error
-                change.clock.pause(f"project {change.id} to lose its resources")
+            assign(self.client, default_project_id(self.client), change.old["resources"])
+        with error_context(f"Error deleting project ({change.id})"):
+            change.deadline.retry(
+                lambda: self.client.call("DELETE", f"/v2/projects/{change.id}"),
+                _has_resources,
+                f"project {change.id} to become empty",
+            )
 
     def _patch(self, project_id: str, project: State) -> None:
         body = {
             key: project[key]
             for key in ("name", "description", "purpose", "environment", "is_default")
         }
-        with telling("Error updating Project"):
+        with error_context("Error updating Project"):
             self.client.call("PATCH", f"/v2/projects/{project_id}", body)
 
 
 class ProjectResources(Resource[DigitalOcean]):
-    """Some resources of a project that is managed elsewhere."""
+    """Resources assigned to a project that another program or a person manages."""
 
     token = "digitalocean:index/projectResources:ProjectResources"
     properties: ClassVar[Properties] = {
@@ -115,43 +121,53 @@ class ProjectResources(Resource[DigitalOcean]):
         change.id = project
 
     def read(self, resource_id: str, state: State) -> State | None:
-        """Of the project's resources, only those that this one manages; all of them on an import."""
+        """Read the managed resources of the project; an import manages all of them."""
         if self.client.find(f"/v2/projects/{resource_id}") is None:
             return None
-        found = members(self.client, resource_id)
+        current = resource_urns(self.client, resource_id)
         managed = state.get("resources")
         return {
             "project": resource_id,
-            "resources": found if managed is None else [urn for urn in managed if urn in found],
+            "resources": current if managed is None else [urn for urn in managed if urn in current],
         }
 
     def update(self, change: Change) -> None:
-        move(self.client, change.id, change.old["resources"], change.new["resources"])
+        reassign(self.client, change.id, change.old["resources"], change.new["resources"])
 
     def delete(self, change: Change) -> None:
         if change.old.get("resources"):
-            assign(self.client, default_project(self.client), change.old["resources"])
+            assign(self.client, default_project_id(self.client), change.old["resources"])
 
 
-def default_project(client: DigitalOcean) -> str:
-    """Id of the project that takes what no other has."""
+def _has_resources(error: PluginError) -> bool:
+    return (
+        isinstance(error, RestError)
+        and error.status == 412
+        and "cannot delete a project with resources" in str(error)
+    )
+
+
+def default_project_id(client: DigitalOcean) -> str:
+    """Return the id of the account's default project."""
     return str(client.call("GET", "/v2/projects/default")["project"]["id"])
 
 
-def members(client: DigitalOcean, project: str) -> list[str]:
-    """URNs of a project's resources."""
-    return [item["urn"] for item in client.every(f"/v2/projects/{project}/resources", "resources")]
+def resource_urns(client: DigitalOcean, project: str) -> list[str]:
+    """Return the URNs of a project's resources."""
+    return [
+        item["urn"] for item in client.list_all(f"/v2/projects/{project}/resources", "resources")
+    ]
 
 
 def assign(client: DigitalOcean, project: str, urns: Iterable[Any]) -> None:
     """Move resources into a project."""
-    with telling("Error assigning resources"):
+    with error_context("Error assigning resources"):
         client.call("POST", f"/v2/projects/{project}/resources", {"resources": list(urns)})
 
 
-def move(client: DigitalOcean, project: str, old: list[str], new: list[str]) -> None:
-    """What is no longer listed goes to the default project, what is new comes here."""
+def reassign(client: DigitalOcean, project: str, old: list[str], new: list[str]) -> None:
+    """Assign new resources to the project and removed ones to the default project."""
     if removed := sorted(set(old) - set(new)):
-        assign(client, default_project(client), removed)
+        assign(client, default_project_id(client), removed)
     if added := sorted(set(new) - set(old)):
         assign(client, project, added)

@@ -1,4 +1,4 @@
-"""Spaces: S3 requests as the official plugin signs and addresses them."""
+"""An S3 client for Spaces that signs and addresses requests like the official plugin."""
 
 import re
 import socket
@@ -10,19 +10,19 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
 from rehearsal.plugins.errors import PluginError
-from rehearsal.plugins.rest import TIMEOUT, Answer
+from rehearsal.plugins.rest import TIMEOUT_S, Response
 
 if TYPE_CHECKING:
     import urllib3
 
 REGIONS = ("ams3", "atl1", "blr1", "fra1", "lon1", "nyc3", "sfo2", "sfo3", "sgp1", "syd1", "tor1")
-"""Where the official plugin accepts buckets."""
+"""Regions in which the official plugin accepts buckets."""
 
 SIGNING_REGION = "us-east-1"
 
 
 class SpacesError(PluginError):
-    """Spaces refused; ``code`` is S3's, such as BucketNotEmpty."""
+    """An error response of Spaces; ``code`` is the S3 error code, such as BucketNotEmpty."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -32,10 +32,10 @@ class SpacesError(PluginError):
 
 @dataclass
 class Spaces:
-    """Spaces in every region, by one key."""
+    """Client of all regions with one access key."""
 
     endpoint: str
-    """URL with ``{{.Region}}`` in it."""
+    """URL that contains ``{{.Region}}``."""
     access_key: str
     secret_key: str
 
@@ -43,7 +43,7 @@ class Spaces:
     def _pool(self) -> "urllib3.PoolManager":
         import urllib3
 
-        return urllib3.PoolManager(maxsize=16, retries=False, timeout=TIMEOUT)
+        return urllib3.PoolManager(maxsize=16, retries=False, timeout=TIMEOUT_S)
 
     def call(
         self,
@@ -56,47 +56,47 @@ class Spaces:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         path_style: bool = False,
-    ) -> Answer:
-        """One signed request about ``bucket``, named in the host unless ``path_style``.
+    ) -> Response:
+        """Send a signed request. The host name contains the bucket unless ``path_style``.
 
         Raises:
-            PluginError: no key, or no connection.
-            SpacesError: refused.
+            PluginError: the credentials are missing or the connection failed.
+            SpacesError: Spaces returned an error.
         """
         if not (self.access_key and self.secret_key):
             raise PluginError(
-                "Spaces credentials not configured: set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY, "
-                "or digitalocean:spacesAccessId and digitalocean:spacesSecretKey"
+                "Spaces credentials not configured: set SPACES_ACCESS_KEY_ID and "
+                "SPACES_SECRET_ACCESS_KEY, or digitalocean:spacesAccessId and digitalocean:spacesSecretKey"
             )
         endpoint = urlsplit(re.sub(r"\{\{\s*\.Region\s*\}\}", region.lower(), self.endpoint))
         host = endpoint.netloc if path_style else f"{bucket}.{endpoint.netloc}"
         target = quote(f"/{bucket}" if path_style else path) + (
             f"?{urlencode(query)}" if query else ""
         )
-        signed = self._signed(method, f"{endpoint.scheme}://{host}{target}", headers or {}, body)
-        url = f"{endpoint.scheme}://{_reachable(host, endpoint.netloc)}{target}"
+        signed = self._sign(method, f"{endpoint.scheme}://{host}{target}", headers or {}, body)
+        url = f"{endpoint.scheme}://{_connect_host(host, endpoint.netloc)}{target}"
         return self._send(method, url, {**signed, "Host": host}, body)
 
-    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
         import urllib3
 
         try:
-            answer = self._pool.request(method, url, body=body or None, headers=headers)
+            response = self._pool.request(method, url, body=body or None, headers=headers)
         except urllib3.exceptions.HTTPError as error:
             raise PluginError(f"{method} {url}: {error}") from error
-        if answer.status >= 400:
-            code, text = _refusal(answer.data)
+        if response.status >= 400:
+            code, text = _parse_error(response.data)
             raise SpacesError(
-                answer.status,
+                response.status,
                 code,
-                f"{method} {url} (host {headers['Host']}): {answer.status} {code} {text}".rstrip(),
+                f"{method} {url} (host {headers['Host']}): {response.status} {code} {text}".rstrip(),
             )
-        return Answer(answer.status, answer.headers, answer.data)
+        return Response(response.status, response.headers, response.data)
 
-    def _signed(
+    def _sign(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes
     ) -> dict[str, str]:
-        """The headers with a version 4 signature over them and the body."""
+        """Return the headers with an AWS version 4 signature of headers and body."""
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
@@ -109,8 +109,11 @@ class Spaces:
 
 
 @cache
-def _reachable(host: str, endpoint: str) -> str:
-    """Where to connect for ``host``: the endpoint itself when only that has a name here, as behind a hosts file."""
+def _connect_host(host: str, endpoint: str) -> str:
+    """Return the host to connect to: ``host``, or ``endpoint`` if ``host`` does not resolve.
+
+    A hosts file has no wildcard entries, so it may lack the names of buckets.
+    """
     try:
         socket.getaddrinfo(host.partition(":")[0], None)
     except OSError:
@@ -118,8 +121,8 @@ def _reachable(host: str, endpoint: str) -> str:
     return host
 
 
-def _refusal(body: bytes) -> tuple[str, str]:
-    """Code and message of an S3 error; a HEAD has none."""
+def _parse_error(body: bytes) -> tuple[str, str]:
+    """Return code and message of an S3 error. The response to a HEAD request has none."""
     try:
         error = ElementTree.fromstring(body)
     except ElementTree.ParseError:

@@ -8,18 +8,29 @@ from xml.etree import ElementTree
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import REGIONS, SpacesError
-from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    name,
+    object_of,
+    output,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, name, object_of, output
 from rehearsal.plugins.values import UNKNOWN
 
-APPEARING_SECONDS = 300.0
-"""How long a new bucket may not be seen yet."""
+VISIBLE_TIMEOUT_S = 300.0
+"""Time until a new bucket is visible."""
 
 REAL_DOMAIN = "digitaloceanspaces.com"
-"""In the outputs whatever the endpoint, as with the official plugin."""
+"""Domain in the outputs, for every endpoint, as in the official plugin."""
 
-S3 = "{http://s3.amazonaws.com/doc/2006-03-01/}"
+S3_NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 
 CORS: Properties = {
     "allowedHeaders": Property(list_of(STRING)),
@@ -46,7 +57,7 @@ LIFECYCLE: Properties = {
 
 
 class SpacesBucket(Resource[DigitalOcean]):
-    """A bucket of objects."""
+    """A Spaces bucket."""
 
     token = "digitalocean:index/spacesBucket:SpacesBucket"
     properties: ClassVar[Properties] = {
@@ -55,7 +66,7 @@ class SpacesBucket(Resource[DigitalOcean]):
         "forceDestroy": Property(BOOLEAN, default=False),
         "lifecycleRules": Property(list_of(object_of(LIFECYCLE)), supported=False),
         "name": name(),
-        "region": Property(STRING, default="nyc3", replaces=True, stored=str.lower),
+        "region": Property(STRING, default="nyc3", replaces=True, to_state=str.lower),
         "versioning": Property(
             object_of({"enabled": Property(BOOLEAN, default=False)}), computed=True
         ),
@@ -75,12 +86,12 @@ class SpacesBucket(Resource[DigitalOcean]):
     def create(self, change: Change) -> None:
         new = change.new
         bucket, region, acl = new["name"], new["region"], {"x-amz-acl": new["acl"]}
-        with telling("Error creating Spaces bucket"):
+        with error_context("Error creating Spaces bucket"):
             self.client.spaces.call("PUT", region, bucket, headers=acl)
         change.id = bucket
-        clock = change.clock.limited(APPEARING_SECONDS)
-        while not self._exists(region, bucket):
-            clock.pause(f"Spaces bucket {bucket} to appear")
+        change.deadline.capped(VISIBLE_TIMEOUT_S).wait_until(
+            lambda: self._exists(region, bucket), f"Spaces bucket {bucket} to appear"
+        )
         self.client.spaces.call("PUT", region, bucket, query={"acl": ""}, headers=acl)
         if new.get("versioning"):
             self._set_versioning(region, bucket, new["versioning"])
@@ -91,8 +102,8 @@ class SpacesBucket(Resource[DigitalOcean]):
             return None
         location = self._get(region, resource_id, "location", path_style=True)
         region = (location.text or region).lower()
-        status = self._get(region, resource_id, "versioning").findtext(f"{S3}Status", "")
-        self._lifecycle(region, resource_id)
+        status = self._get(region, resource_id, "versioning").findtext(f"{S3_NAMESPACE}Status", "")
+        self._read_lifecycle(region, resource_id)
         imported = {} if state else {"acl": "private", "forceDestroy": False}
         return imported | {
             "name": state.get("name") or resource_id,
@@ -138,13 +149,13 @@ class SpacesBucket(Resource[DigitalOcean]):
         return True
 
     def _get(self, region: str, bucket: str, query: str, path_style: bool = False) -> Any:
-        answer = self.client.spaces.call(
+        response = self.client.spaces.call(
             "GET", region, bucket, query={query: ""}, path_style=path_style
         )
-        return ElementTree.fromstring(answer.body)
+        return ElementTree.fromstring(response.body)
 
-    def _lifecycle(self, region: str, bucket: str) -> None:
-        """The official plugin asks for the rules at each read; here no bucket has any."""
+    def _read_lifecycle(self, region: str, bucket: str) -> None:
+        """Request the lifecycle rules, as the official plugin does; the rules are not used."""
         try:
             self._get(region, bucket, "lifecycle")
         except SpacesError as error:
@@ -153,25 +164,25 @@ class SpacesBucket(Resource[DigitalOcean]):
 
     def _set_versioning(self, region: str, bucket: str, versioning: State) -> None:
         status = "Enabled" if versioning.get("enabled") else "Suspended"
-        xml = f'<VersioningConfiguration xmlns="{S3[1:-1]}"><Status>{status}</Status></VersioningConfiguration>'
+        xml = (
+            f'<VersioningConfiguration xmlns="{S3_NAMESPACE[1:-1]}">'
+            f"<Status>{status}</Status></VersioningConfiguration>"
+        )
         self.client.spaces.call("PUT", region, bucket, query={"versioning": ""}, body=xml.encode())
 
     def _empty(self, region: str, bucket: str) -> None:
-        """Remove every version of every object, a thousand at a time."""
+        """Delete all versions of all objects, one page of the listing (1,000) at a time."""
         while True:
-            listing = self._get(region, bucket, "versions")
-            found = [
-                item
-                for kind in ("Version", "DeleteMarker")
-                for item in listing.findall(f"{S3}{kind}")
-            ]
-            if not found:
+            versions = list_versions(self._get(region, bucket, "versions"))
+            if not versions:
                 return
-            delete = ElementTree.Element("Delete", xmlns=S3[1:-1])
-            for item in found:
+            delete = ElementTree.Element("Delete", xmlns=S3_NAMESPACE[1:-1])
+            for item in versions:
                 entry = ElementTree.SubElement(delete, "Object")
                 for field in ("Key", "VersionId"):
-                    ElementTree.SubElement(entry, field).text = item.findtext(f"{S3}{field}")
+                    ElementTree.SubElement(entry, field).text = item.findtext(
+                        f"{S3_NAMESPACE}{field}"
+                    )
             xml = ElementTree.tostring(delete)
             digest = base64.b64encode(hashlib.md5(xml, usedforsecurity=False).digest()).decode()
             self.client.spaces.call(
@@ -182,3 +193,12 @@ class SpacesBucket(Resource[DigitalOcean]):
                 headers={"Content-MD5": digest},
                 body=xml,
             )
+
+
+def list_versions(listing: ElementTree.Element) -> list[ElementTree.Element]:
+    """Return the versions and delete markers in a listing of object versions."""
+    return [
+        item
+        for kind in ("Version", "DeleteMarker")
+        for item in listing.findall(f"{S3_NAMESPACE}{kind}")
+    ]

@@ -10,10 +10,18 @@ from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.spaces import SpacesError
-from rehearsal.plugins.digitalocean.spaces_bucket import S3
-from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.digitalocean.spaces_bucket import S3_NAMESPACE, list_versions
+from rehearsal.plugins.errors import PluginError, error_context
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    map_of,
+    output,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, map_of, output
 
 HEADERS = {
     "cacheControl": "Cache-Control",
@@ -23,14 +31,14 @@ HEADERS = {
     "contentType": "Content-Type",
     "websiteRedirect": "x-amz-website-redirect-location",
 }
-BODIES = ("source", "content", "contentBase64")
-META = "x-amz-meta-"
-REWRITTEN = frozenset({*HEADERS, *BODIES, "etag", "metadata"})
-"""A change of these puts the object again."""
+CONTENT_KEYS = ("source", "content", "contentBase64")
+METADATA_PREFIX = "x-amz-meta-"
+UPLOAD_KEYS = frozenset({*HEADERS, *CONTENT_KEYS, "etag", "metadata"})
+"""Properties whose change uploads the object again."""
 
 
 class SpacesBucketObject(Resource[DigitalOcean]):
-    """One object."""
+    """An object in a Spaces bucket."""
 
     token = "digitalocean:index/spacesBucketObject:SpacesBucketObject"
     properties: ClassVar[Properties] = {
@@ -55,10 +63,12 @@ class SpacesBucketObject(Resource[DigitalOcean]):
 
     def check(self, inputs: State) -> list[Failure]:
         failures = []
-        given = [key for key in BODIES if inputs.get(key)]
-        if len(given) > 1:
+        given_keys = [key for key in CONTENT_KEYS if inputs.get(key)]
+        if len(given_keys) > 1:
             failures.append(
-                Failure(given[0], f'"{given[0]}": conflicts with {", ".join(given[1:])}')
+                Failure(
+                    given_keys[0], f'"{given_keys[0]}": conflicts with {", ".join(given_keys[1:])}'
+                )
             )
         for key in inputs.get("metadata") or {}:
             if key != key.lower():
@@ -67,13 +77,11 @@ class SpacesBucketObject(Resource[DigitalOcean]):
                 )
         return failures
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
-        """A new ETag makes a new version."""
-        return (
-            [*found, Difference("versionId")]
-            if old and any(item.key == "etag" for item in found)
-            else found
-        )
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Add a change of the version if the ETag changes."""
+        if old and any(item.key == "etag" for item in differences):
+            return [*differences, Difference("versionId")]
+        return differences
 
     def create(self, change: Change) -> None:
         self._put(change.new)
@@ -83,20 +91,20 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         if not state:
             raise PluginError("a Spaces object cannot be imported")
         try:
-            answer = self.client.spaces.call(
+            response = self.client.spaces.call(
                 "HEAD", state["region"], state["bucket"], f"/{state['key']}"
             )
         except SpacesError as error:
             if error.status == 404:
                 return None
             raise
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        found = {key: headers.get(name.lower(), "") for key, name in HEADERS.items()}
-        return found | {
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        properties = {key: headers.get(name.lower(), "") for key, name in HEADERS.items()}
+        return properties | {
             "metadata": {
-                name.removeprefix(META): value
+                name.removeprefix(METADATA_PREFIX): value
                 for name, value in headers.items()
-                if name.startswith(META)
+                if name.startswith(METADATA_PREFIX)
             },
             "etag": headers.get("etag", "").strip('"'),
             "versionId": headers.get("x-amz-version-id", ""),
@@ -104,7 +112,7 @@ class SpacesBucketObject(Resource[DigitalOcean]):
 
     def update(self, change: Change) -> None:
         new = change.new
-        if change.changed & REWRITTEN:
+        if change.changed & UPLOAD_KEYS:
             self._put(new)
         elif "acl" in change.changed:
             headers = {"x-amz-acl": new["acl"]}
@@ -128,18 +136,21 @@ class SpacesBucketObject(Resource[DigitalOcean]):
             except SpacesError as error:
                 if error.code not in ("NoSuchBucket", "NoSuchKey"):
                     raise PluginError(
-                        f"error deleting Spaces Bucket ({old['bucket']}) Object ({old['key']}): {error}"
+                        f"error deleting Spaces Bucket ({old['bucket']}) "
+                        f"Object ({old['key']}): {error}"
                     ) from error
 
     def _put(self, new: State) -> None:
-        body = _body(new)
+        body = _read_content(new)
         headers = {name: new[key] for key, name in HEADERS.items() if new.get(key)}
-        headers |= {META + key: value for key, value in (new.get("metadata") or {}).items()}
+        headers |= {
+            METADATA_PREFIX + key: value for key, value in (new.get("metadata") or {}).items()
+        }
         headers["x-amz-acl"] = new["acl"]
         headers["Content-MD5"] = base64.b64encode(
             hashlib.md5(body, usedforsecurity=False).digest()
         ).decode()
-        with telling(f"Error putting object in Spaces bucket ({new['bucket']})"):
+        with error_context(f"Error putting object in Spaces bucket ({new['bucket']})"):
             self.client.spaces.call(
                 "PUT", new["region"], new["bucket"], f"/{new['key']}", headers=headers, body=body
             )
@@ -149,17 +160,14 @@ class SpacesBucketObject(Resource[DigitalOcean]):
         listing = ElementTree.fromstring(
             self.client.spaces.call("GET", old["region"], old["bucket"], query=query).body
         )
-        found = [
-            item for kind in ("Version", "DeleteMarker") for item in listing.findall(f"{S3}{kind}")
-        ]
         return [
-            item.findtext(f"{S3}VersionId", "")
-            for item in found
-            if item.findtext(f"{S3}Key") == old["key"]
+            item.findtext(f"{S3_NAMESPACE}VersionId", "")
+            for item in list_versions(listing)
+            if item.findtext(f"{S3_NAMESPACE}Key") == old["key"]
         ]
 
 
-def _body(new: State) -> bytes:
+def _read_content(new: State) -> bytes:
     if new.get("source"):
         try:
             return Path(new["source"]).expanduser().read_bytes()

@@ -1,41 +1,45 @@
-"""SSH keys of the account."""
+"""SSH keys of an account."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import telling
-from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.properties import STRING, Properties, Property, State, name, output
+from rehearsal.plugins.resource import Change, Resource
 
-APPEARING_SECONDS = 120.0
-"""How long a new key may not be found yet."""
+VISIBLE_TIMEOUT_S = 120.0
+"""Time until a new key is visible."""
 
 
 class SshKey(Resource[DigitalOcean]):
-    """A public key that droplets can be made with."""
+    """A public key for the root user of new droplets."""
 
     token = "digitalocean:index/sshKey:SshKey"
     properties: ClassVar[Properties] = {
         "name": name(),
         "publicKey": Property(
-            STRING, required=True, replaces=True, same=lambda old, new: old.strip() == new.strip()
+            STRING,
+            required=True,
+            replaces=True,
+            is_equivalent=lambda old, new: old.strip() == new.strip(),
         ),
         "fingerprint": output(STRING),
     }
 
     def create(self, change: Change) -> None:
         body = {"name": change.new["name"], "public_key": change.new["publicKey"]}
-        with telling("Error creating SSH Key"):
+        with error_context("Error creating SSH Key"):
             change.id = str(self.client.call("POST", "/v2/account/keys", body)["ssh_key"]["id"])
-        clock = change.clock.limited(APPEARING_SECONDS)
-        while self.client.find(f"/v2/account/keys/{change.id}") is None:
-            clock.pause(f"SSH key {change.id} to appear")
+        path = f"/v2/account/keys/{change.id}"
+        change.deadline.capped(VISIBLE_TIMEOUT_S).wait_until(
+            lambda: self.client.find(path) is not None, f"SSH key {change.id} to appear"
+        )
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v2/account/keys/{resource_id}")
-        if found is None:
+        response = self.client.find(f"/v2/account/keys/{resource_id}")
+        if response is None:
             return None
-        key = found["ssh_key"]
+        key = response["ssh_key"]
         return {
             "name": key["name"],
             "fingerprint": key["fingerprint"],
@@ -46,5 +50,5 @@ class SshKey(Resource[DigitalOcean]):
         self.client.call("PUT", f"/v2/account/keys/{change.id}", {"name": change.new["name"]})
 
     def delete(self, change: Change) -> None:
-        with telling("Error deleting SSH key"):
+        with error_context("Error deleting SSH key"):
             self.client.call("DELETE", f"/v2/account/keys/{change.id}")

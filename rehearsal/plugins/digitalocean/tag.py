@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import telling
-from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.properties import INTEGER, Properties, State, name, output
+from rehearsal.plugins.resource import Change, Resource
 
 COUNTS = {
     "dropletsCount": "droplets",
@@ -17,7 +17,7 @@ COUNTS = {
 
 
 class Tag(Resource[DigitalOcean]):
-    """A label, and how many things bear it."""
+    """A tag and the number of resources that have it."""
 
     token = "digitalocean:index/tag:Tag"
     properties: ClassVar[Properties] = {
@@ -27,22 +27,22 @@ class Tag(Resource[DigitalOcean]):
     }
 
     def create(self, change: Change) -> None:
-        with telling("Error creating tag"):
+        with error_context("Error creating tag"):
             change.id = self.client.call("POST", "/v2/tags", {"name": change.new["name"]})["tag"][
                 "name"
             ]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v2/tags/{resource_id}")
-        if found is None:
+        response = self.client.find(f"/v2/tags/{resource_id}")
+        if response is None:
             return None
-        resources = found["tag"]["resources"]
+        resources = response["tag"]["resources"]
         counts = {key: resources[kind]["count"] for key, kind in COUNTS.items()}
-        return {"name": found["tag"]["name"], "totalResourceCount": resources["count"], **counts}
+        return {"name": response["tag"]["name"], "totalResourceCount": resources["count"], **counts}
 
     def update(self, change: Change) -> None:
-        """Never asked for: the name is all there is, and it replaces."""
+        """Do nothing: the name is the only property, and its change replaces the tag."""
 
     def delete(self, change: Change) -> None:
-        with telling("Error deleting tag"):
+        with error_context("Error deleting tag"):
             self.client.call("DELETE", f"/v2/tags/{change.id}")

@@ -1,4 +1,4 @@
-"""Tags on a thing."""
+"""Tags of existing resources."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 def retag(
     client: DigitalOcean, kind: str, resource_id: str, old: Iterable[str], new: Iterable[str]
 ) -> None:
-    """Take off the tags that are no longer wanted and put on the new ones, making them where needed."""
+    """Remove the tags that are only in ``old`` and add those only in ``new``."""
     resources = {"resources": [{"resource_id": resource_id, "resource_type": kind}]}
     for tag in sorted(set(old) - set(new)):
         client.call("DELETE", f"/v2/tags/{tag}/resources", resources)

@@ -1,19 +1,19 @@
-"""Private networks."""
+"""VPC networks."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import PluginError, telling
+from rehearsal.plugins.errors import error_context
+from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, name, output
 from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, name, output
 
-EMPTYING_SECONDS = 120.0
-"""How long a network may still hold members that are being deleted."""
+EMPTY_TIMEOUT_S = 120.0
+"""Time for members that are being deleted to leave the network."""
 
 
 class Vpc(Resource[DigitalOcean]):
-    """A private network."""
+    """A VPC network."""
 
     token = "digitalocean:index/vpc:Vpc"
     properties: ClassVar[Properties] = {
@@ -32,14 +32,14 @@ class Vpc(Resource[DigitalOcean]):
         body = {"name": new["name"], "region": new["region"]} | {
             key: value for key, value in optional.items() if value
         }
-        with telling("Error creating VPC"):
+        with error_context("Error creating VPC"):
             change.id = self.client.call("POST", "/v2/vpcs", body)["vpc"]["id"]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v2/vpcs/{resource_id}")
-        if found is None:
+        response = self.client.find(f"/v2/vpcs/{resource_id}")
+        if response is None:
             return None
-        vpc = found["vpc"]
+        vpc = response["vpc"]
         return {
             "name": vpc["name"],
             "region": vpc["region"],
@@ -56,16 +56,13 @@ class Vpc(Resource[DigitalOcean]):
             "description": change.new.get("description", ""),
             "default": change.old.get("default", False),
         }
-        with telling("Error updating VPC"):
+        with error_context("Error updating VPC"):
             self.client.call("PUT", f"/v2/vpcs/{change.id}", body)
 
     def delete(self, change: Change) -> None:
-        clock = change.clock.limited(EMPTYING_SECONDS)
-        while True:
-            try:
-                self.client.call("DELETE", f"/v2/vpcs/{change.id}")
-                return
-            except RestError as error:
-                if error.status not in (403, 409):
-                    raise PluginError(f"Error deleting VPC: {error}") from error
-                clock.pause(f"VPC {change.id} to lose its members: {error}")
+        with error_context("Error deleting VPC"):
+            change.deadline.capped(EMPTY_TIMEOUT_S).retry(
+                lambda: self.client.call("DELETE", f"/v2/vpcs/{change.id}"),
+                lambda error: isinstance(error, RestError) and error.status in (403, 409),
+                f"VPC {change.id} to become empty",
+            )

@@ -1,1 +1,1 @@
-"""Stand-in for the Nomad plugin."""
+"""Emulator of the Nomad provider."""

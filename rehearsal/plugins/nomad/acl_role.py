@@ -1,17 +1,25 @@
 """ACL roles."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.nomad.api import Nomad
+from rehearsal.plugins.properties import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    object_of,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import STRING, Properties, Property, State, name, object_of, set_of
 
 PATH = "/v1/acl/role"
 
 
 class AclRole(Resource[Nomad]):
-    """Policies under a name."""
+    """An ACL role: a named set of policies."""
 
     token = "nomad:index/aclRole:AclRole"
     properties: ClassVar[Properties] = {
@@ -23,39 +31,30 @@ class AclRole(Resource[Nomad]):
     }
 
     def create(self, change: Change) -> None:
-        change.id = self._put("creating ACL role", PATH, self._content("", change.new))["ID"]
+        with error_context("error creating ACL role"):
+            change.id = self.client.call("PUT", PATH, self._request_body("", change.new))["ID"]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"{PATH}/{resource_id}")
-        if found is None:
+        role = self.client.find(f"{PATH}/{resource_id}")
+        if role is None:
             return None
-        policies = [{"name": policy["Name"]} for policy in found["Policies"] or []]
-        return {"name": found["Name"], "description": found["Description"], "policies": policies}
+        policies = [{"name": policy["Name"]} for policy in role["Policies"] or []]
+        return {"name": role["Name"], "description": role["Description"], "policies": policies}
 
     def update(self, change: Change) -> None:
-        self._put(
-            f'updating ACL Role "{change.id}"',
-            f"{PATH}/{change.id}",
-            self._content(change.id, change.new),
-        )
+        with error_context(f'error updating ACL Role "{change.id}"'):
+            body = self._request_body(change.id, change.new)
+            self.client.call("PUT", f"{PATH}/{change.id}", body)
 
     def delete(self, change: Change) -> None:
-        try:
+        with error_context(f'error deleting ACL Role "{change.id}"'):
             self.client.call("DELETE", f"{PATH}/{change.id}")
-        except PluginError as error:
-            raise PluginError(f'error deleting ACL Role "{change.id}": {error}') from error
 
-    def _content(self, role: str, new: State) -> State:
+    def _request_body(self, role_id: str, new: State) -> State:
         policies = [{"Name": policy["name"]} for policy in new["policies"]]
         return {
-            "ID": role,
+            "ID": role_id,
             "Name": new["name"],
             "Description": new.get("description", ""),
             "Policies": policies,
         }
-
-    def _put(self, doing: str, path: str, body: State) -> Any:
-        try:
-            return self.client.call("PUT", path, body)
-        except PluginError as error:
-            raise PluginError(f"error {doing}: {error}") from error

@@ -1,14 +1,24 @@
-"""ACL tokens. Unlike Consul's, a token's secret is an output, kept in the state as a secret."""
+"""ACL tokens. Unlike with Consul, the secret id is an output, a secret in the state."""
 
 import re
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.durations import format_duration, is_same_duration, parse_duration
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.nomad.api import Nomad
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    name,
+    object_of,
+    output,
+    set_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, name, object_of, output, set_of
 from rehearsal.plugins.values import UNKNOWN
 
 PATH = "/v1/acl/token"
@@ -23,7 +33,8 @@ class AclToken(Resource[Nomad]):
         "accessorId": output(STRING),
         "createTime": output(STRING),
         "expirationTime": output(STRING),
-        # Compared as text: Nomad says 1h0m0s of 1h, which then replaces the token at each update.
+        # Compared as text, like the official plugin: Nomad returns 1h0m0s for 1h, so every update
+        # replaces a token with 1h.
         "expirationTtl": Property(STRING, default="0s", replaces=True),
         "global": Property(BOOLEAN, default=False, replaces=True),
         "name": name(),
@@ -35,7 +46,7 @@ class AclToken(Resource[Nomad]):
 
     def check(self, inputs: State) -> list[Failure]:
         lifetime = inputs["expirationTtl"]
-        if lifetime == UNKNOWN or same_duration(lifetime, lifetime):
+        if lifetime == UNKNOWN or is_same_duration(lifetime, lifetime):
             return []
         return [
             Failure(
@@ -45,51 +56,43 @@ class AclToken(Resource[Nomad]):
         ]
 
     def create(self, change: Change) -> None:
-        change.id = self._put("creating ACL token", PATH, self._content(change.new))["AccessorID"]
+        with error_context("error creating ACL token"):
+            token = self.client.call("PUT", PATH, self._request_body(change.new))
+        change.id = token["AccessorID"]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"{PATH}/{resource_id}")
-        if found is None:
+        token = self.client.find(f"{PATH}/{resource_id}")
+        if token is None:
             return None
         return {
-            "accessorId": found["AccessorID"],
-            "createTime": found["CreateTime"].replace("T", " ").replace("Z", " +0000 UTC"),
-            "expirationTime": re.sub(r"\.\d+", "", found.get("ExpirationTime") or ""),
-            "expirationTtl": go_duration(nanoseconds(found.get("ExpirationTTL") or "0s")),
-            "global": found["Global"],
-            "name": found["Name"],
-            "policies": found["Policies"] or [],
-            "roles": [{"id": role["ID"], "name": role["Name"]} for role in found["Roles"] or []],
-            "secretId": found["SecretID"],
-            "type": found["Type"],
+            "accessorId": token["AccessorID"],
+            "createTime": token["CreateTime"].replace("T", " ").replace("Z", " +0000 UTC"),
+            "expirationTime": re.sub(r"\.\d+", "", token.get("ExpirationTime") or ""),
+            "expirationTtl": format_duration(parse_duration(token.get("ExpirationTTL") or "0s")),
+            "global": token["Global"],
+            "name": token["Name"],
+            "policies": token["Policies"] or [],
+            "roles": [{"id": role["ID"], "name": role["Name"]} for role in token["Roles"] or []],
+            "secretId": token["SecretID"],
+            "type": token["Type"],
         }
 
     def update(self, change: Change) -> None:
-        self._put(
-            f'updating ACL token "{change.id}"',
-            f"{PATH}/{change.id}",
-            {**self._content(change.new), "AccessorID": change.id},
-        )
+        with error_context(f'error updating ACL token "{change.id}"'):
+            body = {**self._request_body(change.new), "AccessorID": change.id}
+            self.client.call("PUT", f"{PATH}/{change.id}", body)
 
     def delete(self, change: Change) -> None:
-        try:
+        with error_context(f'error deleting ACL token "{change.id}"'):
             self.client.call("DELETE", f"{PATH}/{change.id}")
-        except PluginError as error:
-            raise PluginError(f'error deleting ACL token "{change.id}": {error}') from error
 
-    def _content(self, new: State) -> State:
-        lifetime = nanoseconds(new["expirationTtl"])
+    def _request_body(self, new: State) -> State:
+        lifetime = parse_duration(new["expirationTtl"])
         return {
             "Name": new["name"],
             "Type": new["type"],
             "Policies": new.get("policies") or [],
             "Roles": [{"ID": role["id"]} for role in new.get("roles") or []],
             "Global": new["global"],
-            "ExpirationTTL": go_duration(lifetime) if lifetime else "",
+            "ExpirationTTL": format_duration(lifetime) if lifetime else "",
         }
-
-    def _put(self, doing: str, path: str, body: State) -> Any:
-        try:
-            return self.client.call("PUT", path, body)
-        except PluginError as error:
-            raise PluginError(f"error {doing}: {error}") from error

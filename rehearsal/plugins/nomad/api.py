@@ -1,12 +1,20 @@
-"""Nomad's HTTP API, as the official plugin uses it."""
+"""A client of Nomad's HTTP API, configured like the official plugin."""
 
 import base64
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.plugins.config import setting
-from rehearsal.plugins.rest import Rest, RestError, Tls
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, list_of, map_of, object_of
+from rehearsal.plugins.config import read_setting
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    list_of,
+    map_of,
+    object_of,
+)
+from rehearsal.plugins.rest import RestClient, TlsConfig, none_if_not_found
 
 CONFIG: Properties = {
     "address": Property(STRING),
@@ -34,42 +42,37 @@ CONFIG: Properties = {
 
 
 class Nomad:
-    """One region's servers, through one agent."""
+    """A client of one region."""
 
-    def __init__(self, rest: Rest, region: str) -> None:
+    def __init__(self, rest: RestClient, region: str) -> None:
         self._rest = rest
         self._region = {"region": region} if region else {}
 
     def call(
         self, method: str, path: str, body: Any = None, query: Mapping[str, str] | None = None
     ) -> Any:
-        """One request; the answer read as JSON.
+        """Send a request and return the parsed JSON response.
 
         Raises:
-            RestError: refused, with the status and Nomad's message.
-            PluginError: no connection.
+            RestError: Nomad returned an error.
+            PluginError: the connection failed.
         """
         return self._rest.call(method, path, body, {**(query or {}), **self._region}).json()
 
     def find(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """One GET, None for a 404."""
-        try:
-            return self.call("GET", path, query=query)
-        except RestError as error:
-            if error.status == 404:
-                return None
-            raise
+        """Send a GET request and return the response, None for a 404."""
+        return none_if_not_found(lambda: self.call("GET", path, query=query))
 
 
 def connect(config: Mapping[str, Any]) -> Nomad:
-    """The agent that the provider's configuration or the environment names."""
+    """Return a client configured by the provider configuration or the environment."""
     settings = dict(config)
     ignored = {name for name, ignore in settings.get("ignoreEnvVars", {}).items() if ignore}
 
     def value(key: str, *variables: str) -> str:
-        return setting(settings, key, [name for name in variables if name not in ignored])
+        return read_setting(settings, key, [name for name in variables if name not in ignored])
 
-    tls = Tls(
+    tls = TlsConfig(
         ca_file=value("caFile", "NOMAD_CACERT"),
         ca_pem=value("caPem"),
         cert_file=value("certFile", "NOMAD_CLIENT_CERT"),
@@ -84,4 +87,4 @@ def connect(config: Mapping[str, Any]) -> Nomad:
     if user := value("httpAuth", "NOMAD_HTTP_AUTH"):
         headers["Authorization"] = "Basic " + base64.b64encode(user.encode()).decode()
     address = value("address", "NOMAD_ADDR") or "http://127.0.0.1:4646"
-    return Nomad(Rest(address.rstrip("/"), headers, tls), value("region", "NOMAD_REGION"))
+    return Nomad(RestClient(address.rstrip("/"), headers, tls), value("region", "NOMAD_REGION"))

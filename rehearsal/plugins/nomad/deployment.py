@@ -1,13 +1,13 @@
-"""Following a registered job until its deployment ends, and why it failed."""
+"""Waiting for the deployment of a registered job, with the reasons of a failure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rehearsal.plugins.deadline import Clock
+from rehearsal.plugins.deadline import Deadline
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.api import Nomad
 
-TELLING = frozenset(
+FAILURE_EVENT_TYPES = frozenset(
     {
         "Alloc Unhealthy",
         "Driver Failure",
@@ -20,96 +20,98 @@ TELLING = frozenset(
         "Terminated",
     }
 )
-"""Task events that say why an allocation is not healthy."""
+"""Types of task events that explain why an allocation is unhealthy."""
 
-MOST_EVENTS = 8
+MAX_EVENTS = 8
 
-ENDED = ("failed", "cancelled")
+FAILED_STATUSES = ("failed", "cancelled")
 
 
-def follow(
-    client: Nomad, evaluation_id: str, namespace: str, clock: Clock
+def wait_for_deployment(
+    client: Nomad, evaluation_id: str, namespace: str, deadline: Deadline
 ) -> Mapping[str, Any] | None:
-    """Wait for the evaluation, the ones that follow it, and the deployment; None when the job has no deployment.
+    """Wait for the evaluation, its follow-ups and the deployment.
+
+    Returns the deployment, None if the job has none.
 
     Raises:
-        PluginError: the deployment failed (one that was reverted has failed too) or the time is over; with the reason.
+        PluginError: the deployment failed or was reverted, or the time is over. The message has
+            the reasons.
     """
-    evaluation = _evaluated(client, evaluation_id, namespace, clock)
-    if not evaluation.get("DeploymentID"):
+    evaluation = _wait_for_evaluation(client, evaluation_id, namespace, deadline)
+    deployment_id = evaluation.get("DeploymentID")
+    if not deployment_id:
         return None
-    path = f"/v1/deployment/{evaluation['DeploymentID']}"
+
+    def failure(reason: str) -> PluginError:
+        reasons = _failure_reasons(client, evaluation, deployment_id, namespace)
+        return PluginError("\n  ".join([reason, *reasons]))
+
+    path, query = f"/v1/deployment/{deployment_id}", {"namespace": namespace}
     while True:
-        deployment: Mapping[str, Any] = client.call("GET", path, query={"namespace": namespace})
-        status = deployment["Status"]
+        deployment: Mapping[str, Any] = client.call("GET", path, query=query)
+        status, description = deployment["Status"], deployment["StatusDescription"]
         if status == "successful":
             return deployment
-        if status in ENDED:
-            reason = f"deployment '{deployment['ID']}' terminated with status '{status}': '{deployment['StatusDescription']}'"
-            raise PluginError(_explained(client, reason, evaluation, deployment, namespace))
+        if status in FAILED_STATUSES:
+            raise failure(
+                f"deployment '{deployment_id}' terminated with status '{status}': '{description}'"
+            )
         try:
-            clock.pause(
-                f"deployment '{deployment['ID']}' (last state: '{status}': '{deployment['StatusDescription']}')"
+            deadline.sleep(
+                f"deployment '{deployment_id}' (last state: '{status}': '{description}')"
             )
         except PluginError as error:
-            raise PluginError(
-                _explained(client, str(error), evaluation, deployment, namespace)
-            ) from error
+            raise failure(str(error)) from error
 
 
-def _evaluated(
-    client: Nomad, evaluation_id: str, namespace: str, clock: Clock
+def _wait_for_evaluation(
+    client: Nomad, evaluation_id: str, namespace: str, deadline: Deadline
 ) -> Mapping[str, Any]:
+    query = {"namespace": namespace, "related": "true"}
     while True:
         evaluation: Mapping[str, Any] = client.call(
-            "GET",
-            f"/v1/evaluation/{evaluation_id}",
-            query={"namespace": namespace, "related": "true"},
+            "GET", f"/v1/evaluation/{evaluation_id}", query=query
         )
         status = evaluation["Status"]
-        if status in ENDED:
+        if status in FAILED_STATUSES:
             raise PluginError(f"evaluation failed: {evaluation.get('StatusDescription', '')}")
         if status == "complete" and not evaluation.get("NextEval"):
             return evaluation
         if status == "complete":
             evaluation_id = evaluation["NextEval"]
-        clock.pause(f"evaluation '{evaluation_id}' (last state: '{status}')")
+        deadline.sleep(f"evaluation '{evaluation_id}' (last state: '{status}')")
 
 
-def _explained(
-    client: Nomad,
-    reason: str,
-    evaluation: Mapping[str, Any],
-    deployment: Mapping[str, Any],
-    namespace: str,
-) -> str:
-    """The reason with what Nomad knows of the allocations that could not be placed or did not turn healthy."""
-    lines = [reason, *placement_failures(evaluation.get("FailedTGAllocs") or {})]
-    query = {"namespace": namespace}
+def _failure_reasons(
+    client: Nomad, evaluation: Mapping[str, Any], deployment_id: str, namespace: str
+) -> list[str]:
+    """Return why allocations were not placed or are not healthy, one line per reason."""
+    reasons = placement_failures(evaluation.get("FailedTGAllocs") or {})
     try:
         allocations = client.call(
-            "GET", f"/v1/deployment/allocations/{deployment['ID']}", query=query
+            "GET", f"/v1/deployment/allocations/{deployment_id}", query={"namespace": namespace}
         )
     except PluginError:
         allocations = []
     for allocation in allocations:
         if not (allocation.get("DeploymentStatus") or {}).get("Healthy"):
-            lines += _troubles(allocation)
-    return "\n  ".join(lines)
+            reasons += _failure_events(allocation)
+    return reasons
 
 
 def placement_failures(groups: Mapping[str, Any]) -> list[str]:
-    """Why allocations found no node, a line a task group and reason."""
+    """Return why allocations were not placed, one line per task group."""
     lines = []
     for group, metric in groups.items():
-        missing = metric.get("CoalescedFailures", 0) + 1
-        lines.append(
-            f"task group '{group}': failed to place {missing} allocation{'s' if missing > 1 else ''}: {'; '.join(_why(metric))}"
-        )
+        count = metric.get("CoalescedFailures", 0) + 1
+        allocations = "allocations" if count > 1 else "allocation"
+        reasons = "; ".join(_placement_reasons(metric))
+        lines.append(f"task group '{group}': failed to place {count} {allocations}: {reasons}")
     return lines
 
 
-def _why(metric: Mapping[str, Any]) -> Iterator[str]:
+def _placement_reasons(metric: Mapping[str, Any]) -> Iterator[str]:
     if not metric.get("NodesEvaluated"):
         yield "No nodes were eligible for evaluation"
     for datacenter, count in (metric.get("NodesAvailable") or {}).items():
@@ -125,13 +127,12 @@ def _why(metric: Mapping[str, Any]) -> Iterator[str]:
         yield f"Dimension '{dimension}' exhausted on {count} nodes"
 
 
-def _troubles(allocation: Mapping[str, Any]) -> list[str]:
-    """The last telling events of an allocation's tasks, each said once."""
-    seen: dict[str, None] = {}
+def _failure_events(allocation: Mapping[str, Any]) -> list[str]:
+    """Return the last failure events of an allocation's tasks, without repetitions."""
+    events: dict[str, None] = {}
     for task, state in (allocation.get("TaskStates") or {}).items():
         for event in state.get("Events") or []:
-            if event["Type"] in TELLING:
-                seen[
-                    f"allocation {allocation['ID'][:8]}, task '{task}': {event['Type']}: {event['DisplayMessage']}"
-                ] = None
-    return list(seen)[-MOST_EVENTS:]
+            if event["Type"] in FAILURE_EVENT_TYPES:
+                message = f"{event['Type']}: {event['DisplayMessage']}"
+                events[f"allocation {allocation['ID'][:8]}, task '{task}': {message}"] = None
+    return list(events)[-MAX_EVENTS:]

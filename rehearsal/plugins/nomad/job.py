@@ -5,22 +5,32 @@ from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import PluginError, error_context
 from rehearsal.plugins.nomad import job_state, jobspec
 from rehearsal.plugins.nomad.api import Nomad
-from rehearsal.plugins.nomad.deployment import follow
+from rehearsal.plugins.nomad.deployment import wait_for_deployment
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    object_of,
+    output,
+)
 from rehearsal.plugins.resource import Change, Resource, Timeouts
-from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, list_of, map_of, object_of, output
 from rehearsal.plugins.values import UNKNOWN
 
 RECOMPUTED = ("allocationIds", "modifyIndex", "region", "status")
-"""What the official plugin says will change with any job."""
+"""Outputs that the official plugin marks as changing with every update of a job."""
 
 HCL2: Properties = {"allowFs": Property(BOOLEAN), "vars": Property(map_of(STRING))}
 
 
 class Job(Resource[Nomad]):
-    """A job, registered and, unless detached, followed until its deployment ends."""
+    """A job. Unless ``detach`` is set, the resource waits for the deployment."""
 
     token = "nomad:index/job:Job"
     timeouts = Timeouts(create=300, update=300)
@@ -29,7 +39,7 @@ class Job(Resource[Nomad]):
         "deregisterOnIdChange": Property(BOOLEAN, default=True),
         "detach": Property(BOOLEAN, default=True),
         "hcl2": Property(object_of(HCL2), supported=False),
-        "jobspec": Property(STRING, required=True, same=jobspec.same),
+        "jobspec": Property(STRING, required=True, is_equivalent=jobspec.is_same_job),
         "json": Property(BOOLEAN),
         "policyOverride": Property(BOOLEAN),
         "preserveCounts": Property(BOOLEAN, default=False),
@@ -47,7 +57,8 @@ class Job(Resource[Nomad]):
             return [
                 Failure(
                     "jobspec",
-                    "this stand-in plugin reads jobs as JSON only: set json=True; HCL needs the official plugin",
+                    "the provider emulator supports JSON jobs only: set json=True; "
+                    "HCL needs the official plugin",
                 )
             ]
         text = inputs.get("jobspec", UNKNOWN)
@@ -58,65 +69,50 @@ class Job(Resource[Nomad]):
             return [Failure("jobspec", str(error))]
         return []
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
-        """Asks Nomad to plan a job that changes, which also validates it, and says what the change will touch."""
-        rerun = bool(new["rerunIfDead"]) and old.get("status") == "dead"
-        if old and not rerun and not any(item.key == "jobspec" for item in found):
-            return found
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Validate a changed job with Nomad's plan and add the outputs that will change."""
+        is_rerun = bool(new["rerunIfDead"]) and old.get("status") == "dead"
+        if old and not is_rerun and not any(item.key == "jobspec" for item in differences):
+            return differences
         if new["jobspec"] == UNKNOWN:
-            return (
-                [
-                    *found,
-                    *(Difference(key) for key, item in self.properties.items() if not item.input),
-                ]
-                if old
-                else found
-            )
+            outputs = [key for key, item in self.properties.items() if old and not item.input]
+            return [*differences, *map(Difference, outputs)]
         job = jobspec.parse(new["jobspec"])
         self._plan(job, new)
         if not old:
-            return found
+            return differences
         if old["namespace"] != job["Namespace"]:
-            found = [*found, Difference("namespace", replaces=True)]
+            differences = [*differences, Difference("namespace", replaces=True)]
         elif old["name"] != job["ID"]:
-            found = [*found, Difference("name", replaces=bool(new["deregisterOnIdChange"]))]
-        return [*found, *(Difference(key) for key in RECOMPUTED)]
+            replaces = bool(new["deregisterOnIdChange"])
+            differences = [*differences, Difference("name", replaces=replaces)]
+        return [*differences, *map(Difference, RECOMPUTED)]
 
     def create(self, change: Change) -> None:
         self._register(change)
 
     def read(self, resource_id: str, state: State) -> State | None:
-        """On an import the id may name the namespace: ``job@namespace``."""
-        job_id, _, named = resource_id.partition("@")
-        query = {"namespace": state.get("namespace") or named or jobspec.NAMESPACE}
+        """Read the job. The id of an import may be ``JOB@NAMESPACE``."""
+        job_id, _, namespace = resource_id.partition("@")
+        query = {"namespace": state.get("namespace") or namespace or jobspec.DEFAULT_NAMESPACE}
         job = self.client.find(f"/v1/job/{job_id}", query)
         if job is None:
             return None
-        found = job_state.shape(job)
+        properties = job_state.job_properties(job)
         submission = self.client.find(
             f"/v1/job/{job_id}/submission", {**query, "version": str(job["Version"])}
         )
         if submission and submission["Format"] == "json":
-            found["jobspec"] = submission["Source"]
-        imported = (
-            {}
-            if state
-            else {
-                key: item.default
-                for key, item in self.properties.items()
-                if item.default is not None
-            }
-            | {"json": True}
+            properties["jobspec"] = submission["Source"]
+        properties["allocationIds"] = (
+            self._allocation_ids(job_id, query) if state.get("readAllocationIds") else []
         )
-        return (
-            imported
-            | found
-            | {
-                "allocationIds": self._allocations(job_id, query)
-                if state.get("readAllocationIds")
-                else []
-            }
-        )
+        if state:
+            return properties
+        defaults = {
+            key: item.default for key, item in self.properties.items() if item.default is not None
+        }
+        return defaults | {"json": True} | properties
 
     def update(self, change: Change) -> None:
         self._register(change)
@@ -126,22 +122,17 @@ class Job(Resource[Nomad]):
         if not old.get("deregisterOnDestroy", True):
             return
         query = {
-            "namespace": old.get("namespace") or jobspec.NAMESPACE,
+            "namespace": old.get("namespace") or jobspec.DEFAULT_NAMESPACE,
             "purge": str(bool(old.get("purgeOnDestroy"))).lower(),
         }
-        try:
+        with error_context("error deregistering job"):
             self.client.call("DELETE", f"/v1/job/{change.id}", query=query)
-        except PluginError as error:
-            raise PluginError(f"error deregistering job: {error}") from error
 
     def _plan(self, job: Mapping[str, Any], new: State) -> None:
         body = {"Job": job, "Diff": False, "PolicyOverride": bool(new.get("policyOverride"))}
-        try:
-            self.client.call(
-                "PUT", f"/v1/job/{job['ID']}/plan", body, {"namespace": job["Namespace"]}
-            )
-        except PluginError as error:
-            raise PluginError(f"error validating the job with Nomad's plan: {error}") from error
+        query = {"namespace": job["Namespace"]}
+        with error_context("error validating the job with Nomad's plan"):
+            self.client.call("PUT", f"/v1/job/{job['ID']}/plan", body, query)
 
     def _register(self, change: Change) -> None:
         new = change.new
@@ -157,29 +148,25 @@ class Job(Resource[Nomad]):
             "PreserveCounts": new.get("preserveCounts"),
         }
         body = {"Job": job, "Submission": submission} | {
-            key: True for key, wanted in flags.items() if wanted
+            key: True for key, enabled in flags.items() if enabled
         }
         query = {"namespace": job["Namespace"]}
-        try:
-            answer = self.client.call("PUT", "/v1/jobs", body, query)
-        except PluginError as error:
-            raise PluginError(f"error applying jobspec: {error}") from error
+        with error_context("error applying jobspec"):
+            evaluation_id = self.client.call("PUT", "/v1/jobs", body, query)["EvalID"]
         change.id = job["ID"]
-        change.learned.update(namespace=job["Namespace"], deploymentId=None, deploymentStatus=None)
-        if new["detach"] or not answer["EvalID"]:
+        change.outputs.update(namespace=job["Namespace"], deploymentId=None, deploymentStatus=None)
+        if new["detach"] or not evaluation_id:
             return
-        try:
-            deployment = follow(self.client, answer["EvalID"], job["Namespace"], change.clock)
-        except PluginError as error:
-            raise PluginError(
-                f"error waiting for job '{job['ID']}' to schedule/deploy successfully: {error}"
-            ) from error
+        with error_context(f"error waiting for job '{job['ID']}' to schedule/deploy successfully"):
+            deployment = wait_for_deployment(
+                self.client, evaluation_id, job["Namespace"], change.deadline
+            )
         if deployment:
-            change.learned.update(
+            change.outputs.update(
                 deploymentId=deployment["ID"], deploymentStatus=deployment["Status"]
             )
 
-    def _allocations(self, job_id: str, query: Mapping[str, str]) -> list[str]:
+    def _allocation_ids(self, job_id: str, query: Mapping[str, str]) -> list[str]:
         return [
             item["ID"]
             for item in self.client.call("GET", f"/v1/job/{job_id}/allocations", query=query)

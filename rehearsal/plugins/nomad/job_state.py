@@ -1,12 +1,22 @@
-"""What the state keeps of a job that Nomad has."""
+"""Output properties of a job."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from rehearsal.plugins.durations import go_duration
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, State, list_of, map_of, object_of, output
+from rehearsal.plugins.durations import format_duration
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    State,
+    list_of,
+    map_of,
+    object_of,
+    output,
+)
 
-UPDATE = {
+UPDATE_FIELDS = {
     "autoRevert": "AutoRevert",
     "canary": "Canary",
     "healthCheck": "HealthCheck",
@@ -15,7 +25,7 @@ UPDATE = {
     "minHealthyTime": "MinHealthyTime",
     "stagger": "Stagger",
 }
-DURATIONS = frozenset({"healthyDeadline", "minHealthyTime", "stagger"})
+DURATION_KEYS = frozenset({"healthyDeadline", "minHealthyTime", "stagger"})
 
 _UPDATES = output(
     list_of(
@@ -91,8 +101,8 @@ OUTPUTS: Properties = {
 }
 
 
-def shape(job: Mapping[str, Any]) -> State:
-    """The properties of ``OUTPUTS``, from Nomad's answer."""
+def job_properties(job: Mapping[str, Any]) -> State:
+    """Convert a job of Nomad's API to the properties in ``OUTPUTS``."""
     return {
         "allAtOnce": job["AllAtOnce"],
         "constraints": [
@@ -125,8 +135,8 @@ def _updates(update: Mapping[str, Any] | None) -> list[State]:
         return []
     return [
         {
-            key: go_duration(update[field]) if key in DURATIONS else update[field]
-            for key, field in UPDATE.items()
+            key: format_duration(update[field]) if key in DURATION_KEYS else update[field]
+            for key, field in UPDATE_FIELDS.items()
         }
     ]
 

@@ -1,19 +1,19 @@
-"""Job specifications, as JSON."""
+"""Job specifications in JSON."""
 
 import json
 from typing import Any
 
 from rehearsal.plugins.errors import PluginError
 
-NAMESPACE = "default"
-"""Where a job goes that names no namespace."""
+DEFAULT_NAMESPACE = "default"
+"""Namespace of a job that names none."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The job of a specification, with or without the ``Job`` around it.
+    """Return the job of a specification, which may be wrapped in ``{"Job": ...}``.
 
     Raises:
-        PluginError: it is not a job.
+        PluginError: the text is not a job specification.
     """
     try:
         root = json.loads(text)
@@ -24,19 +24,19 @@ def parse(text: str) -> dict[str, Any]:
         raise PluginError(
             "error parsing jobspec: input JSON is not a valid Nomad jobspec (a job needs an ID)"
         )
-    return {**job, "Namespace": job.get("Namespace") or NAMESPACE}
+    return {**job, "Namespace": job.get("Namespace") or DEFAULT_NAMESPACE}
 
 
-def same(old: str, new: str) -> bool:
-    """Whether two specifications describe one job, however they are written."""
+def is_same_job(old: str, new: str) -> bool:
+    """Whether two specifications describe the same job."""
     try:
-        return bool(_present(parse(old)) == _present(parse(new)))
+        return bool(_without_nulls(parse(old)) == _without_nulls(parse(new)))
     except PluginError:
         return False
 
 
-def _present(value: Any) -> Any:
-    """A null is the same as nothing."""
+def _without_nulls(value: Any) -> Any:
+    """Remove nulls, which Nomad treats like missing fields."""
     if isinstance(value, dict):
-        return {key: _present(item) for key, item in value.items() if item is not None}
-    return [_present(item) for item in value] if isinstance(value, list) else value
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value

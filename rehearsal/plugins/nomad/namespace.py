@@ -3,24 +3,32 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rehearsal.plugins.errors import PluginError
+from rehearsal.plugins.errors import error_context
 from rehearsal.plugins.nomad.api import Nomad
+from rehearsal.plugins.properties import (
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    map_of,
+    name,
+    object_of,
+)
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.rest import RestError
-from rehearsal.plugins.properties import STRING, Properties, Property, State, list_of, map_of, name, object_of
 
-CAPABILITIES = {
+CAPABILITY_FIELDS = {
     "disabledNetworkModes": "DisabledNetworkModes",
     "disabledTaskDrivers": "DisabledTaskDrivers",
     "enabledNetworkModes": "EnabledNetworkModes",
     "enabledTaskDrivers": "EnabledTaskDrivers",
 }
-POOL = {"default": "Default", "alloweds": "Allowed", "denieds": "Denied"}
+ALLOW_LIST_FIELDS = {"default": "Default", "alloweds": "Allowed", "denieds": "Denied"}
 BLOCKS = {
-    "capabilities": ("Capabilities", CAPABILITIES),
-    "consulConfig": ("ConsulConfiguration", POOL),
-    "nodePoolConfig": ("NodePoolConfiguration", POOL),
-    "vaultConfig": ("VaultConfiguration", POOL),
+    "capabilities": ("Capabilities", CAPABILITY_FIELDS),
+    "consulConfig": ("ConsulConfiguration", ALLOW_LIST_FIELDS),
+    "nodePoolConfig": ("NodePoolConfiguration", ALLOW_LIST_FIELDS),
+    "vaultConfig": ("VaultConfiguration", ALLOW_LIST_FIELDS),
 }
 
 
@@ -30,18 +38,18 @@ def _block(fields: Mapping[str, str], computed: bool = False) -> Property:
 
 
 class Namespace(Resource[Nomad]):
-    """A room for jobs."""
+    """A Nomad namespace."""
 
     token = "nomad:index/namespace:Namespace"
     properties: ClassVar[Properties] = {
-        "capabilities": _block(CAPABILITIES),
-        "consulConfig": _block(POOL, computed=True),
+        "capabilities": _block(CAPABILITY_FIELDS),
+        "consulConfig": _block(ALLOW_LIST_FIELDS, computed=True),
         "description": Property(STRING),
         "meta": Property(map_of(STRING)),
         "name": name(replaces=True),
-        "nodePoolConfig": _block(POOL, computed=True),
+        "nodePoolConfig": _block(ALLOW_LIST_FIELDS, computed=True),
         "quota": Property(STRING),
-        "vaultConfig": _block(POOL, computed=True),
+        "vaultConfig": _block(ALLOW_LIST_FIELDS, computed=True),
     }
 
     def create(self, change: Change) -> None:
@@ -49,19 +57,19 @@ class Namespace(Resource[Nomad]):
         change.id = change.new["name"]
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = self.client.find(f"/v1/namespace/{resource_id}")
-        if found is None:
+        namespace = self.client.find(f"/v1/namespace/{resource_id}")
+        if namespace is None:
             return None
         blocks = {
-            key: found[field]
-            and {ours: found[field].get(theirs) for ours, theirs in fields.items()}
+            key: namespace[field]
+            and {member: namespace[field].get(name) for member, name in fields.items()}
             for key, (field, fields) in BLOCKS.items()
         }
         plain = {
-            "name": found["Name"],
-            "description": found["Description"],
-            "meta": found["Meta"] or {},
-            "quota": found["Quota"],
+            "name": namespace["Name"],
+            "description": namespace["Description"],
+            "meta": namespace["Meta"] or {},
+            "quota": namespace["Quota"],
         }
         return plain | blocks
 
@@ -69,10 +77,8 @@ class Namespace(Resource[Nomad]):
         self._put(change)
 
     def delete(self, change: Change) -> None:
-        try:
+        with error_context(f'error deleting namespace "{change.id}"'):
             self.client.call("DELETE", f"/v1/namespace/{change.id}")
-        except RestError as error:
-            raise PluginError(f'error deleting namespace "{change.id}": {error}') from error
 
     def _put(self, change: Change) -> None:
         new = change.new
@@ -84,8 +90,6 @@ class Namespace(Resource[Nomad]):
         }
         for key, (field, fields) in BLOCKS.items():
             block = new.get(key)
-            body[field] = block and {theirs: block.get(ours) for ours, theirs in fields.items()}
-        try:
+            body[field] = block and {name: block.get(member) for member, name in fields.items()}
+        with error_context(f'error inserting namespace "{new["name"]}"'):
             self.client.call("PUT", "/v1/namespace", body)
-        except PluginError as error:
-            raise PluginError(f'error inserting namespace "{new["name"]}": {error}') from error

@@ -1,4 +1,4 @@
-"""All that the stand-in for the Nomad plugin knows."""
+"""Resources and functions of the Nomad provider emulator."""
 
 from rehearsal.plugins.nomad.acl_policy import AclPolicy
 from rehearsal.plugins.nomad.acl_role import AclRole

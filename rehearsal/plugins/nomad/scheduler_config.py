@@ -1,13 +1,13 @@
-"""The scheduler's configuration, one a cluster."""
+"""The scheduler configuration of a cluster."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.nomad.api import Nomad
-from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, State, map_of
+from rehearsal.plugins.resource import Change, Resource
 
 PATH = "/v1/operator/scheduler/configuration"
-PREEMPTION = {
+PREEMPTION_FIELDS = {
     "batch_scheduler_enabled": "BatchSchedulerEnabled",
     "service_scheduler_enabled": "ServiceSchedulerEnabled",
     "sysbatch_scheduler_enabled": "SysBatchSchedulerEnabled",
@@ -16,7 +16,7 @@ PREEMPTION = {
 
 
 class SchedulerConfig(Resource[Nomad]):
-    """How the cluster places allocations; deleting the resource leaves it as it is."""
+    """The scheduler configuration. Deleting the resource does not change it."""
 
     token = "nomad:index/schedulerConfig:SchedulerConfig"
     properties: ClassVar[Properties] = {
@@ -35,7 +35,7 @@ class SchedulerConfig(Resource[Nomad]):
             "memoryOversubscriptionEnabled": config["MemoryOversubscriptionEnabled"],
             "schedulerAlgorithm": config["SchedulerAlgorithm"],
             "preemptionConfig": {
-                key: config["PreemptionConfig"][field] for key, field in PREEMPTION.items()
+                key: config["PreemptionConfig"][field] for key, field in PREEMPTION_FIELDS.items()
             },
         }
 
@@ -43,7 +43,7 @@ class SchedulerConfig(Resource[Nomad]):
         self._put(change.new)
 
     def delete(self, change: Change) -> None:
-        """There is no cluster without one."""
+        """Do nothing: every cluster has a scheduler configuration."""
 
     def _put(self, new: State) -> None:
         preemption = new.get("preemptionConfig") or {}
@@ -51,7 +51,7 @@ class SchedulerConfig(Resource[Nomad]):
             "SchedulerAlgorithm": new["schedulerAlgorithm"],
             "MemoryOversubscriptionEnabled": new["memoryOversubscriptionEnabled"],
             "PreemptionConfig": {
-                field: preemption.get(key, False) for key, field in PREEMPTION.items()
+                field: preemption.get(key, False) for key, field in PREEMPTION_FIELDS.items()
             },
         }
         self.client.call("PUT", PATH, body)

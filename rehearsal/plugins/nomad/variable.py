@@ -1,14 +1,14 @@
-"""Variables: what jobs read as secrets."""
+"""Nomad variables."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.nomad.api import Nomad
-from rehearsal.plugins.resource import Change, Resource
 from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, map_of
+from rehearsal.plugins.resource import Change, Resource
 
 
 class Variable(Resource[Nomad]):
-    """Some named values under one path."""
+    """The items of a variable at a path."""
 
     token = "nomad:index/variable:Variable"
     properties: ClassVar[Properties] = {
@@ -25,12 +25,10 @@ class Variable(Resource[Nomad]):
 
     def read(self, resource_id: str, state: State) -> State | None:
         path, _, namespace = resource_id.rpartition("@")
-        found = self.client.find(f"/v1/var/{path}", {"namespace": namespace})
-        return (
-            None
-            if found is None
-            else {"path": path, "namespace": namespace, "items": found["Items"]}
-        )
+        variable = self.client.find(f"/v1/var/{path}", {"namespace": namespace})
+        if variable is None:
+            return None
+        return {"path": path, "namespace": namespace, "items": variable["Items"]}
 
     def update(self, change: Change) -> None:
         self._put(change.new)

@@ -1,1 +1,1 @@
-"""The stand-in for pulumi-resource-random."""
+"""Emulator of the random provider."""

@@ -1,4 +1,4 @@
-"""All that the stand-in for the random plugin knows."""
+"""Resources and functions of the random provider emulator."""
 
 import random
 

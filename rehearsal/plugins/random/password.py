@@ -1,4 +1,4 @@
-"""Passwords."""
+"""Random passwords."""
 
 import random
 import string
@@ -9,39 +9,47 @@ import bcrypt
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.local import LocalResource
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    map_of,
+)
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, map_of
 from rehearsal.plugins.values import UNKNOWN
 
 SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 BCRYPT_COST = 10
 BCRYPT_BYTES = 72
-"""More than that bcrypt cannot tell apart, so the official plugin leaves it out."""
+"""Bcrypt ignores further bytes, so the official plugin cuts them off."""
 
-ALLOWED = Property(BOOLEAN, default=True, replaces=True)
-AT_LEAST = Property(INTEGER, default=0, replaces=True)
-LEASTS = ("minLower", "minUpper", "minNumeric", "minSpecial")
+CHARACTERS_ALLOWED = Property(BOOLEAN, default=True, replaces=True)
+MINIMUM = Property(INTEGER, default=0, replaces=True)
+MINIMUM_KEYS = ("minLower", "minUpper", "minNumeric", "minSpecial")
 DIGITS = Property(BOOLEAN, computed=True, replaces=True)
-"""``number`` is the old name of ``numeric``: each follows the other."""
+"""``number`` is the deprecated name of ``numeric``; setting one sets the other."""
 
 
 class RandomPassword(LocalResource[random.SystemRandom]):
-    """Characters from the system's source of randomness."""
+    """A password of characters from the system's random source."""
 
     token = "random:index/randomPassword:RandomPassword"
     properties: ClassVar[Properties] = {
         "keepers": Property(map_of(STRING), replaces=True),
         "length": Property(INTEGER, required=True, replaces=True),
-        "lower": ALLOWED,
-        "minLower": AT_LEAST,
-        "minNumeric": AT_LEAST,
-        "minSpecial": AT_LEAST,
-        "minUpper": AT_LEAST,
+        "lower": CHARACTERS_ALLOWED,
+        "minLower": MINIMUM,
+        "minNumeric": MINIMUM,
+        "minSpecial": MINIMUM,
+        "minUpper": MINIMUM,
         "number": DIGITS,
         "numeric": DIGITS,
         "overrideSpecial": Property(STRING, replaces=True),
-        "special": ALLOWED,
-        "upper": ALLOWED,
+        "special": CHARACTERS_ALLOWED,
+        "upper": CHARACTERS_ALLOWED,
         "bcryptHash": Property(STRING, input=False, secret=True),
         "result": Property(STRING, input=False, secret=True),
     }
@@ -56,56 +64,67 @@ class RandomPassword(LocalResource[random.SystemRandom]):
             return [
                 Failure("numeric", "at least one of special, upper, lower or numeric must be true")
             ]
-        leasts = [inputs.get(key) or 0 for key in LEASTS]
-        if UNKNOWN in (inputs["length"], *leasts):
+        minimums = [inputs.get(key) or 0 for key in MINIMUM_KEYS]
+        if UNKNOWN in (inputs["length"], *minimums):
             return []
-        least = max(1, sum(leasts))
+        minimum = max(1, sum(minimums))
         return (
             []
-            if inputs["length"] >= least
-            else [Failure("length", f"must be at least {least}, got: {inputs['length']}")]
+            if inputs["length"] >= minimum
+            else [Failure("length", f"must be at least {minimum}, got: {inputs['length']}")]
         )
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
-        """Digits that are no longer forbidden are allowed."""
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Replace the password when digits become allowed again."""
         if (
             old.get("numeric") is False
             and _digits(new) is True
-            and not any(item.key in ("number", "numeric") for item in found)
+            and not any(item.key in ("number", "numeric") for item in differences)
         ):
-            return [*found, Difference("numeric", replaces=True)]
-        return found
+            return [*differences, Difference("numeric", replaces=True)]
+        return differences
 
     def create(self, change: Change) -> None:
         new, source = change.new, self.client
-        kinds = (
+        classes = (
             (string.ascii_lowercase, new["lower"], new["minLower"]),
             (string.ascii_uppercase, new["upper"], new["minUpper"]),
             (string.digits, _digits(new), new["minNumeric"]),
             (new.get("overrideSpecial") or SPECIAL, new["special"], new["minSpecial"]),
         )
-        picked = [source.choice(characters) for characters, _, least in kinds for _ in range(least)]
-        every = "".join(characters for characters, allowed, _ in kinds if allowed)
-        picked += [source.choice(every) for _ in range(new["length"] - len(picked))]
-        source.shuffle(picked)
+        password = [
+            source.choice(characters) for characters, _, minimum in classes for _ in range(minimum)
+        ]
+        allowed_characters = "".join(characters for characters, allowed, _ in classes if allowed)
+        password += [
+            source.choice(allowed_characters) for _ in range(new["length"] - len(password))
+        ]
+        source.shuffle(password)
         change.id = "none"
-        change.learned.update(_results("".join(picked)), number=_digits(new), numeric=_digits(new))
+        change.outputs.update(
+            _results("".join(password)), number=_digits(new), numeric=_digits(new)
+        )
 
     def read(self, resource_id: str, state: State) -> State | None:
-        """On an import the id is the password itself; kept is the id of them all."""
+        """Read the password. The id of an import is the password; the stored id is ``none``."""
         if state:
             return {}
         defaults = {
             key: item.default for key, item in self.properties.items() if item.default is not None
         }
-        found = {"id": "none", "length": len(resource_id.encode()), "number": True, "numeric": True}
-        return defaults | found | _results(resource_id)
+        imported = {
+            "id": "none",
+            "length": len(resource_id.encode()),
+            "number": True,
+            "numeric": True,
+        }
+        return defaults | imported | _results(resource_id)
 
 
 def _digits(inputs: State) -> bool | str:
-    """Whether there may be digits; unknown when the program does not know it yet."""
-    given = [inputs[key] for key in ("numeric", "number") if inputs.get(key) is not None]
-    return given[0] if given else True
+    """Return whether digits are allowed, UNKNOWN if the program does not know it yet."""
+    values = [inputs[key] for key in ("numeric", "number") if inputs.get(key) is not None]
+    return values[0] if values else True
 
 
 def _results(password: str) -> State:

@@ -1,1 +1,1 @@
-"""The stand-in for pulumi-resource-tls."""
+"""Emulator of the TLS provider."""

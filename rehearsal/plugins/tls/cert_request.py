@@ -1,32 +1,32 @@
-"""Requests for certificates."""
+"""Certificate requests."""
 
 from typing import ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.local import LocalResource
-from rehearsal.plugins.resource import Change
 from rehearsal.plugins.properties import STRING, Properties, State, output
-from rehearsal.plugins.tls.certificate import Now
-from rehearsal.plugins.tls.subject_properties import HOLDER, missing_key
+from rehearsal.plugins.resource import Change
+from rehearsal.plugins.tls.certificate import CurrentTime
+from rehearsal.plugins.tls.subject_properties import SUBJECT_PROPERTIES, check_private_key
 
 
-class CertRequest(LocalResource[Now]):
-    """What an authority needs to sign a certificate: names, and the public key with a proof that its owner asks."""
+class CertRequest(LocalResource[CurrentTime]):
+    """A certificate signing request (CSR)."""
 
     token = "tls:index/certRequest:CertRequest"
     properties: ClassVar[Properties] = {
-        **HOLDER,
+        **SUBJECT_PROPERTIES,
         "certRequestPem": output(STRING),
         "keyAlgorithm": output(STRING),
     }
 
     def check(self, inputs: State) -> list[Failure]:
-        return missing_key(inputs, "privateKeyPem")
+        return check_private_key(inputs, "privateKeyPem")
 
     def create(self, change: Change) -> None:
-        # Imported late: most runs of a plugin make no request.
-        from rehearsal.plugins.tls import subject, keys
+        # Imported late: most runs of a plugin need no cryptography.
+        from rehearsal.plugins.tls import keys, subject
 
         key = keys.load(change.new["privateKeyPem"], "private key")
-        change.id, pem = subject.request(subject.written(change.new, key), key)
-        change.learned.update(certRequestPem=pem, keyAlgorithm=keys.algorithm(key))
+        change.id, pem = subject.create_request(subject.subject_from_inputs(change.new, key), key)
+        change.outputs.update(certRequestPem=pem, keyAlgorithm=keys.algorithm(key))

@@ -1,4 +1,4 @@
-"""What both kinds of certificate share: their uses, their time and their renewal."""
+"""Base class of certificate resources: uses, validity and renewal."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -7,18 +7,27 @@ from typing import ClassVar
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.local import LocalResource
+from rehearsal.plugins.properties import (
+    BOOLEAN,
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    output,
+)
 from rehearsal.plugins.resource import Change
-from rehearsal.plugins.properties import BOOLEAN, INTEGER, STRING, Properties, Property, State, list_of, output
-from rehearsal.plugins.tls.subject_properties import missing_key
-from rehearsal.plugins.tls.key_usages import unknown_uses
+from rehearsal.plugins.tls.key_usages import check_allowed_uses
+from rehearsal.plugins.tls.subject_properties import check_private_key
 from rehearsal.plugins.values import UNKNOWN
 
-Now = Callable[[], datetime]
-"""The time, in UTC: all that there is to ask."""
+CurrentTime = Callable[[], datetime]
+"""Client of the package: returns the current time in UTC."""
 
-LEAST = {"earlyRenewalHours": 0, "maxPathLength": -1, "validityPeriodHours": 0}
+MINIMUMS = {"earlyRenewalHours": 0, "maxPathLength": -1, "validityPeriodHours": 0}
 
-CERTIFICATE: Properties = {
+CERTIFICATE_PROPERTIES: Properties = {
     "allowedUses": Property(list_of(STRING), required=True, replaces=True),
     "earlyRenewalHours": Property(INTEGER, default=0),
     "isCaCertificate": Property(BOOLEAN, default=False, replaces=True),
@@ -32,41 +41,47 @@ CERTIFICATE: Properties = {
 }
 
 
-class Certificate(LocalResource[Now]):
-    """A certificate that is replaced when its time, less its early renewal, is over: by a plain update, without a refresh."""
+class Certificate(LocalResource[CurrentTime]):
+    """A certificate that an update replaces once its early renewal time has come.
+
+    The update needs no refresh for this.
+    """
 
     signs_with: ClassVar[str]
-    """The property with the key that signs."""
+    """Name of the property with the signing key."""
 
     def check(self, inputs: State) -> list[Failure]:
-        small = [
-            Failure(key, f"value must be at least {least}, got: {inputs[key]}")
-            for key, least in LEAST.items()
-            if inputs.get(key, UNKNOWN) != UNKNOWN and inputs[key] < least
+        too_small = [
+            Failure(key, f"value must be at least {minimum}, got: {inputs[key]}")
+            for key, minimum in MINIMUMS.items()
+            if inputs.get(key, UNKNOWN) != UNKNOWN and inputs[key] < minimum
         ]
-        return [*missing_key(inputs, self.signs_with), *unknown_uses(inputs), *small]
+        return [
+            *check_private_key(inputs, self.signs_with),
+            *check_allowed_uses(inputs),
+            *too_small,
+        ]
 
-    def plan(self, old: State, new: State, found: list[Difference]) -> list[Difference]:
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
         if not old:
-            return found
-        if self._is_due(old, new["earlyRenewalHours"]):
-            return [*found, Difference("readyForRenewal", replaces=True)]
-        return [*found, Difference("readyForRenewal")] if old.get("readyForRenewal") else found
+            return differences
+        is_due = self._is_due(old, new["earlyRenewalHours"])
+        if is_due or old.get("readyForRenewal"):
+            return [*differences, Difference("readyForRenewal", replaces=is_due)]
+        return differences
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = super().read(resource_id, state)
-        return (
-            {"readyForRenewal": True} if self._is_due(state, state["earlyRenewalHours"]) else found
-        )
+        properties = super().read(resource_id, state)
+        if self._is_due(state, state["earlyRenewalHours"]):
+            return {"readyForRenewal": True}
+        return properties
 
     def update(self, change: Change) -> None:
-        """Only the renewal moves; the certificate stays."""
-        change.learned["readyForRenewal"] = False
+        """Update the renewal time in the state; the certificate does not change."""
+        change.outputs["readyForRenewal"] = False
 
-    def _is_due(self, state: State, early: int | str) -> bool:
-        if isinstance(early, str) or not state.get("validityEndTime"):
+    def _is_due(self, state: State, early_renewal_hours: int | str) -> bool:
+        if isinstance(early_renewal_hours, str) or not state.get("validityEndTime"):
             return False
-        return (
-            datetime.fromisoformat(state["validityEndTime"]) - timedelta(hours=early)
-            <= self.client()
-        )
+        end = datetime.fromisoformat(state["validityEndTime"])
+        return end - timedelta(hours=early_renewal_hours) <= self.client()

@@ -1,4 +1,4 @@
-"""Certificates, issued as Go does for the official plugin."""
+"""Issuing of certificates with the same content as Go's crypto/x509."""
 
 import hashlib
 import secrets
@@ -13,50 +13,54 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.properties import State
 from rehearsal.plugins.tls import keys
-from rehearsal.plugins.tls.subject import Holder
 from rehearsal.plugins.tls.key_usages import EXTENDED_KEY_USAGES, KEY_USAGES
+from rehearsal.plugins.tls.subject import Subject
 
 SERIAL_BITS = 128
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """Who signs."""
+    """The issuer of a certificate."""
 
     name: x509.Name
     key: keys.PrivateKey
     key_id: x509.SubjectKeyIdentifier | None
-    """What the certificate names as its authority's key, when it does."""
+    """Value of the authority key identifier extension, None to omit the extension."""
 
 
-def self_signed(
-    new: State, holder: Holder, key: keys.PrivateKey, now: datetime
+def issue_self_signed(
+    new: State, subject: Subject, key: keys.PrivateKey, now: datetime
 ) -> tuple[str, State]:
-    """The id and the outputs of a certificate that its own key signs.
+    """Return id and outputs of a certificate that its own key signs.
 
     Raises:
-        PluginError: there can be no such certificate.
+        PluginError: the inputs do not make a valid certificate.
     """
-    own_id = _key_id(new, holder)
+    own_id = _key_id(new, subject)
     if new["setAuthorityKeyId"] and own_id is None:
         raise PluginError(
             "Invalid Certificate Authority: Could not determine Authority Key Identifier"
         )
     return _issue(
-        new, holder, Issuer(holder.subject, key, own_id if new["setAuthorityKeyId"] else None), now
+        new,
+        subject,
+        Issuer(subject.name, key, own_id if new["setAuthorityKeyId"] else None),
+        now,
     )
 
 
-def signed(
-    new: State, holder: Holder, authority: str, key: keys.PrivateKey, now: datetime
+def issue_signed(
+    new: State, subject: Subject, ca_certificate: str, key: keys.PrivateKey, now: datetime
 ) -> tuple[str, State]:
-    """The id and the outputs of a certificate that ``authority``, a certificate in PEM, issues with its ``key``.
+    """Return id and outputs of a certificate that a CA signs with its ``key``.
 
     Raises:
-        PluginError: the two do not belong together, or there can be no such certificate.
+        PluginError: the key does not belong to the CA certificate (PEM), or the inputs do not
+            make a valid certificate.
     """
     try:
-        certificate = x509.load_pem_x509_certificate(authority.encode())
+        certificate = x509.load_pem_x509_certificate(ca_certificate.encode())
         public_key = certificate.public_key()
         key_ids = [
             item.value
@@ -65,16 +69,18 @@ def signed(
         ]
     except ValueError as error:
         raise PluginError(f"Failed to parse CA certificate PEM: {error}") from error
-    if not isinstance(public_key, keys.PublicKey) or not keys.same(public_key, key.public_key()):
+    if not isinstance(public_key, keys.PublicKey) or not keys.is_same_key(
+        public_key, key.public_key()
+    ):
         raise PluginError(
             "Failed to create certificate: provided PrivateKey doesn't match parent's PublicKey"
         )
-    told = key_ids[0] if key_ids and certificate.subject != holder.subject else None
-    return _issue(new, holder, Issuer(certificate.subject, key, told), now)
+    key_id = key_ids[0] if key_ids and certificate.subject != subject.name else None
+    return _issue(new, subject, Issuer(certificate.subject, key, key_id), now)
 
 
-def _issue(new: State, holder: Holder, issuer: Issuer, now: datetime) -> tuple[str, State]:
-    if new["isCaCertificate"] and not holder.subject.rdns:
+def _issue(new: State, subject: Subject, issuer: Issuer, now: datetime) -> tuple[str, State]:
+    if new["isCaCertificate"] and not subject.name.rdns:
         raise PluginError(
             "Must contain at least one Distinguished Name when creating Certificate Authority (CA)"
         )
@@ -83,25 +89,25 @@ def _issue(new: State, holder: Holder, issuer: Issuer, now: datetime) -> tuple[s
     try:
         end = now + timedelta(hours=hours)
         builder = x509.CertificateBuilder(
-            issuer.name, holder.subject, holder.public_key, serial, now, end
+            issuer.name, subject.name, subject.public_key, serial, now, end
         )
-        for extension, critical in _extensions(new, holder, issuer):
+        for extension, critical in _extensions(new, subject, issuer):
             builder = builder.add_extension(extension, critical=critical)
-        certificate = builder.sign(issuer.key, keys.digest(issuer.key))
+        certificate = builder.sign(issuer.key, keys.signature_hash(issuer.key))
     except (ValueError, OverflowError) as error:
         raise PluginError(f"Failed to create certificate: {error}") from error
     return str(serial), {
         "certPem": certificate.public_bytes(Encoding.PEM).decode(),
-        "validityStartTime": _written(now),
-        "validityEndTime": _written(end),
+        "validityStartTime": _format_time(now),
+        "validityEndTime": _format_time(end),
         "readyForRenewal": early >= hours,
     }
 
 
 def _extensions(
-    new: State, holder: Holder, issuer: Issuer
+    new: State, subject: Subject, issuer: Issuer
 ) -> Iterator[tuple[x509.ExtensionType, bool]]:
-    """Each with whether it is critical."""
+    """Yield the extensions, each with whether it is critical."""
     uses = set(new["allowedUses"])
     if uses & set(KEY_USAGES):
         yield x509.KeyUsage(**{bit: use in uses for use, bit in KEY_USAGES.items()}), True
@@ -109,31 +115,31 @@ def _extensions(
         EXTENDED_KEY_USAGES[use] for use in new["allowedUses"] if use in EXTENDED_KEY_USAGES
     ]:
         yield x509.ExtendedKeyUsage([x509.ObjectIdentifier(use) for use in extended]), False
-    is_ca, longest = new["isCaCertificate"], new["maxPathLength"]
-    if longest > 0 and not is_ca:
+    is_ca, max_path_length = new["isCaCertificate"], new["maxPathLength"]
+    if max_path_length > 0 and not is_ca:
         raise PluginError(
             "Failed to create certificate: only CAs are allowed to specify MaxPathLen"
         )
-    # Go takes a longest path of 0 for one that was never set.
-    yield x509.BasicConstraints(is_ca, longest if longest > 0 else None), True
-    if own_id := _key_id(new, holder):
+    # Go treats a maximum path length of 0 like one that is not set.
+    yield x509.BasicConstraints(is_ca, max_path_length if max_path_length > 0 else None), True
+    if own_id := _key_id(new, subject):
         yield own_id, False
     if issuer.key_id:
         yield x509.AuthorityKeyIdentifier(issuer.key_id.digest, None, None), False
-    if holder.names:
-        yield x509.SubjectAlternativeName(holder.names), not holder.subject.rdns
+    if subject.alternative_names:
+        yield x509.SubjectAlternativeName(subject.alternative_names), not subject.name.rdns
 
 
-def _key_id(new: State, holder: Holder) -> x509.SubjectKeyIdentifier | None:
+def _key_id(new: State, subject: Subject) -> x509.SubjectKeyIdentifier | None:
     if not (new["isCaCertificate"] or new["setSubjectKeyId"]):
         return None
-    if isinstance(holder.public_key, ed25519.Ed25519PublicKey):
-        # The official plugin hashes the key with its ASN.1 header.
+    if isinstance(subject.public_key, ed25519.Ed25519PublicKey):
+        # Like the official plugin, hash the key with its ASN.1 header.
         return x509.SubjectKeyIdentifier(
-            hashlib.sha1(b"\x04\x20" + holder.public_key.public_bytes_raw()).digest()
+            hashlib.sha1(b"\x04\x20" + subject.public_key.public_bytes_raw()).digest()
         )
-    return x509.SubjectKeyIdentifier.from_public_key(holder.public_key)
+    return x509.SubjectKeyIdentifier.from_public_key(subject.public_key)
 
 
-def _written(moment: datetime) -> str:
-    return moment.isoformat().replace("+00:00", "Z")
+def _format_time(time: datetime) -> str:
+    return time.isoformat().replace("+00:00", "Z")

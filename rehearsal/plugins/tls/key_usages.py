@@ -1,4 +1,4 @@
-"""What a certificate may be used for, by the official plugin's names."""
+"""Key usages of certificates, by the official plugin's names."""
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.properties import State
@@ -15,7 +15,7 @@ KEY_USAGES = {
     "encipher_only": "encipher_only",
     "decipher_only": "decipher_only",
 }
-"""Bits of the key usage extension."""
+"""Names to bits of the key usage extension."""
 
 EXTENDED_KEY_USAGES = {
     "any_extended": "2.5.29.37.0",
@@ -33,18 +33,18 @@ EXTENDED_KEY_USAGES = {
     "microsoft_commercial_code_signing": "1.3.6.1.4.1.311.2.1.22",
     "microsoft_kernel_code_signing": "1.3.6.1.4.1.311.61.1.1",
 }
-"""Object identifiers of the extended key usage extension."""
+"""Names to object identifiers of the extended key usage extension."""
 
 
-def unknown_uses(inputs: State) -> list[Failure]:
-    """A failure for each allowed use that there is not."""
+def check_allowed_uses(inputs: State) -> list[Failure]:
+    """Return a failure for each unknown use in ``allowedUses``."""
     uses = inputs["allowedUses"]
     if uses == UNKNOWN:
         return []
-    known = {UNKNOWN, *KEY_USAGES, *EXTENDED_KEY_USAGES}
-    accepted = ", ".join(sorted(known - {UNKNOWN}))
+    valid = {*KEY_USAGES, *EXTENDED_KEY_USAGES}
+    accepted = ", ".join(sorted(valid))
     return [
         Failure(f"allowedUses[{index}]", f"value must be one of: {accepted}")
         for index, use in enumerate(uses)
-        if use not in known
+        if use not in {UNKNOWN, *valid}
     ]

@@ -1,4 +1,4 @@
-"""Keys, made, read and written."""
+"""Private and public keys: generation, parsing and encoding."""
 
 import base64
 import hashlib
@@ -26,7 +26,7 @@ CURVES = {
     "P384": ec.SECP384R1(),
     "P521": ec.SECP521R1(),
 }
-SSH_FORMS = (
+OPENSSH_OUTPUTS = (
     "privateKeyOpenssh",
     "publicKeyOpenssh",
     "publicKeyFingerprintMd5",
@@ -35,10 +35,10 @@ SSH_FORMS = (
 
 
 def generate(algorithm: str, curve: str, bits: int) -> PrivateKey:
-    """A new key; ``curve`` counts for ECDSA and ``bits`` for RSA.
+    """Generate a key. ``curve`` is used for ECDSA, ``bits`` for RSA.
 
     Raises:
-        PluginError: no RSA key is made of so few bits.
+        PluginError: the number of bits is too small.
     """
     if algorithm == "ED25519":
         return ed25519.Ed25519PrivateKey.generate()
@@ -51,29 +51,30 @@ def generate(algorithm: str, curve: str, bits: int) -> PrivateKey:
 
 
 def load(pem: str, what: str) -> PrivateKey:
-    """The private key in ``pem``.
+    """Return the private key in ``pem``.
 
     Raises:
-        PluginError: it is none of the three kinds; the message does not quote it.
+        PluginError: the key cannot be parsed or has another type. The message has no key material.
     """
     try:
         key = serialization.load_pem_private_key(pem.encode(), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise PluginError(f"Failed to parse {what} PEM") from None  # the cause may tell of the key
+        # The cause may contain key material.
+        raise PluginError(f"Failed to parse {what} PEM") from None
     if not isinstance(key, PrivateKey):
         raise PluginError(f"Failed to parse {what} PEM: unsupported private key type")
     return key
 
 
 def algorithm(key: PrivateKey) -> str:
-    """As the official plugin names it."""
+    """Return the official plugin's name of the key's algorithm."""
     if isinstance(key, rsa.RSAPrivateKey):
         return "RSA"
     return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey) else "ED25519"
 
 
-def digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
-    """What Go signs certificates with: a digest as strong as the key."""
+def signature_hash(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
+    """Return the hash with which Go signs certificates for this key."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey) and key.curve.key_size > 256:
@@ -81,43 +82,46 @@ def digest(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | N
     return hashes.SHA256()
 
 
-def identity(public_key: PublicKey) -> str:
-    """The id of a key pair."""
-    return checksum(_der(public_key))
+def key_pair_id(public_key: PublicKey) -> str:
+    """Return the resource id of a key pair."""
+    return resource_id(_der(public_key))
 
 
-def checksum(der: bytes) -> str:
-    """The official plugin's ids: it takes the bytes for text and trims them."""
+def resource_id(der: bytes) -> str:
+    """Return the id like the official plugin, which trims the bytes like text."""
     return hashlib.sha1(der.strip()).hexdigest()
 
 
-def same(one: PublicKey, other: PublicKey) -> bool:
-    """Whether both are one key."""
-    return _der(one) == _der(other)
+def is_same_key(first: PublicKey, second: PublicKey) -> bool:
+    return _der(first) == _der(second)
 
 
-def forms(key: PrivateKey) -> State:
-    """All outputs of a private key. OpenSSH has no P224, so those are empty then."""
+def encode_outputs(key: PrivateKey) -> State:
+    """Return the outputs of a private key. OpenSSH outputs are empty for P224 keys."""
     public_key = key.public_key()
-    plain = NoEncryption()
+    unencrypted = NoEncryption()
     traditional = (
         PrivateFormat.PKCS8
         if isinstance(key, ed25519.Ed25519PrivateKey)
         else PrivateFormat.TraditionalOpenSSL
     )
-    found = {
-        "privateKeyPem": key.private_bytes(Encoding.PEM, traditional, plain).decode(),
-        "privateKeyPemPkcs8": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, plain).decode(),
+    outputs = {
+        "privateKeyPem": key.private_bytes(Encoding.PEM, traditional, unencrypted).decode(),
+        "privateKeyPemPkcs8": key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, unencrypted
+        ).decode(),
         "publicKeyPem": public_key.public_bytes(
             Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
         ).decode(),
     }
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP224R1):
-        return found | dict.fromkeys(SSH_FORMS, "")
+        return outputs | dict.fromkeys(OPENSSH_OUTPUTS, "")
     line = public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
     blob = base64.b64decode(line.split()[1])
-    return found | {
-        "privateKeyOpenssh": key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, plain).decode(),
+    return outputs | {
+        "privateKeyOpenssh": key.private_bytes(
+            Encoding.PEM, PrivateFormat.OpenSSH, unencrypted
+        ).decode(),
         "publicKeyOpenssh": f"{line.decode()}\n",
         "publicKeyFingerprintMd5": hashlib.md5(blob).digest().hex(":"),
         "publicKeyFingerprintSha256": "SHA256:"

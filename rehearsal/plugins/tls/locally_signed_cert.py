@@ -1,19 +1,19 @@
-"""Certificates that an authority signs on request."""
+"""Certificates that a CA signs."""
 
 from typing import ClassVar
 
-from rehearsal.plugins.resource import Change
 from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, output
-from rehearsal.plugins.tls.certificate import CERTIFICATE, Certificate
+from rehearsal.plugins.resource import Change
+from rehearsal.plugins.tls.certificate import CERTIFICATE_PROPERTIES, Certificate
 
 
 class LocallySignedCert(Certificate):
-    """A certificate for a request, signed with the key of an authority."""
+    """A certificate for a certificate request, signed by a CA."""
 
     token = "tls:index/locallySignedCert:LocallySignedCert"
     signs_with = "caPrivateKeyPem"
     properties: ClassVar[Properties] = {
-        **CERTIFICATE,
+        **CERTIFICATE_PROPERTIES,
         "caCertPem": Property(STRING, required=True, replaces=True),
         "caPrivateKeyPem": Property(STRING, replaces=True, secret=True),
         "caPrivateKeyPemWo": Property(STRING, secret=True, supported=False),
@@ -23,11 +23,14 @@ class LocallySignedCert(Certificate):
     }
 
     def create(self, change: Change) -> None:
-        # Imported late: most runs of a plugin sign nothing.
-        from rehearsal.plugins.tls import subject, issuing, keys
+        # Imported late: most runs of a plugin need no cryptography.
+        from rehearsal.plugins.tls import issuing, keys
+        from rehearsal.plugins.tls.subject import subject_from_request
 
         new = change.new
-        holder = subject.requested(new["certRequestPem"])
+        subject = subject_from_request(new["certRequestPem"])
         key = keys.load(new["caPrivateKeyPem"], "CA private key")
-        change.id, learned = issuing.signed(new, holder, new["caCertPem"], key, self.client())
-        change.learned.update(learned, caKeyAlgorithm=keys.algorithm(key))
+        change.id, outputs = issuing.issue_signed(
+            new, subject, new["caCertPem"], key, self.client()
+        )
+        change.outputs.update(outputs, caKeyAlgorithm=keys.algorithm(key))

@@ -1,9 +1,9 @@
-"""All that the stand-in for the tls plugin knows."""
+"""Resources and functions of the TLS provider emulator."""
 
 from datetime import UTC, datetime
 
-from rehearsal.plugins.resource import Package
 from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, object_of
+from rehearsal.plugins.resource import Package
 from rehearsal.plugins.tls.cert_request import CertRequest
 from rehearsal.plugins.tls.locally_signed_cert import LocallySignedCert
 from rehearsal.plugins.tls.private_key import PrivateKey

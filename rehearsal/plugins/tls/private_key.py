@@ -5,29 +5,29 @@ from typing import ClassVar
 
 from rehearsal.plugins.check import Failure
 from rehearsal.plugins.local import LocalResource
-from rehearsal.plugins.resource import Change
 from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, output
-from rehearsal.plugins.tls.certificate import Now
+from rehearsal.plugins.resource import Change
+from rehearsal.plugins.tls.certificate import CurrentTime
 from rehearsal.plugins.values import UNKNOWN
 
 CHOICES: dict[str, Sequence[str]] = {
     "algorithm": ("RSA", "ECDSA", "ED25519"),
     "ecdsaCurve": ("P224", "P256", "P384", "P521"),
 }
-SECRET = Property(STRING, input=False, secret=True)
+SECRET_OUTPUT = Property(STRING, input=False, secret=True)
 
 
-class PrivateKey(LocalResource[Now]):
-    """A key pair in every form that there is for it."""
+class PrivateKey(LocalResource[CurrentTime]):
+    """A key pair in all encodings."""
 
     token = "tls:index/privateKey:PrivateKey"
     properties: ClassVar[Properties] = {
         "algorithm": Property(STRING, required=True, replaces=True),
         "ecdsaCurve": Property(STRING, default="P224", replaces=True),
         "rsaBits": Property(INTEGER, default=2048, replaces=True),
-        "privateKeyOpenssh": SECRET,
-        "privateKeyPem": SECRET,
-        "privateKeyPemPkcs8": SECRET,
+        "privateKeyOpenssh": SECRET_OUTPUT,
+        "privateKeyPem": SECRET_OUTPUT,
+        "privateKeyPemPkcs8": SECRET_OUTPUT,
         "publicKeyFingerprintMd5": output(STRING),
         "publicKeyFingerprintSha256": output(STRING),
         "publicKeyOpenssh": output(STRING),
@@ -42,10 +42,10 @@ class PrivateKey(LocalResource[Now]):
         ]
 
     def create(self, change: Change) -> None:
-        # Imported late: most runs of a plugin make no key.
+        # Imported late: most runs of a plugin need no cryptography.
         from rehearsal.plugins.tls import keys
 
         new = change.new
         key = keys.generate(new["algorithm"], new["ecdsaCurve"], new["rsaBits"])
-        change.id = keys.identity(key.public_key())
-        change.learned.update(keys.forms(key))
+        change.id = keys.key_pair_id(key.public_key())
+        change.outputs.update(keys.encode_outputs(key))

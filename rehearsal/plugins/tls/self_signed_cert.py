@@ -1,30 +1,31 @@
-"""Certificates that their own key signs: above all, of an authority."""
+"""Self-signed certificates, such as CA certificates."""
 
 from typing import ClassVar
 
-from rehearsal.plugins.resource import Change
 from rehearsal.plugins.properties import BOOLEAN, STRING, Properties, Property, output
-from rehearsal.plugins.tls.certificate import CERTIFICATE, Certificate
-from rehearsal.plugins.tls.subject_properties import HOLDER
+from rehearsal.plugins.resource import Change
+from rehearsal.plugins.tls.certificate import CERTIFICATE_PROPERTIES, Certificate
+from rehearsal.plugins.tls.subject_properties import SUBJECT_PROPERTIES
 
 
 class SelfSignedCert(Certificate):
-    """A certificate whose issuer is its subject."""
+    """A self-signed certificate."""
 
     token = "tls:index/selfSignedCert:SelfSignedCert"
     signs_with = "privateKeyPem"
     properties: ClassVar[Properties] = {
-        **CERTIFICATE,
-        **HOLDER,
+        **CERTIFICATE_PROPERTIES,
+        **SUBJECT_PROPERTIES,
         "setAuthorityKeyId": Property(BOOLEAN, default=False, replaces=True),
         "keyAlgorithm": output(STRING),
     }
 
     def create(self, change: Change) -> None:
-        # Imported late: most runs of a plugin sign nothing.
-        from rehearsal.plugins.tls import subject, issuing, keys
+        # Imported late: most runs of a plugin need no cryptography.
+        from rehearsal.plugins.tls import issuing, keys
+        from rehearsal.plugins.tls.subject import subject_from_inputs
 
         key = keys.load(change.new["privateKeyPem"], "private key")
-        holder = subject.written(change.new, key)
-        change.id, learned = issuing.self_signed(change.new, holder, key, self.client())
-        change.learned.update(learned, keyAlgorithm=keys.algorithm(key))
+        subject = subject_from_inputs(change.new, key)
+        change.id, outputs = issuing.issue_self_signed(change.new, subject, key, self.client())
+        change.outputs.update(outputs, keyAlgorithm=keys.algorithm(key))

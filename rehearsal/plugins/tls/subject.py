@@ -1,4 +1,4 @@
-"""Whom a certificate is for, read from a program or from a request."""
+"""The subject of a certificate, from program inputs or from a certificate request."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.properties import State
 from rehearsal.plugins.tls import keys
 
-RDNS = {
+NAME_ATTRIBUTES = {
     "country": NameOID.COUNTRY_NAME,
     "province": NameOID.STATE_OR_PROVINCE_NAME,
     "locality": NameOID.LOCALITY_NAME,
@@ -24,26 +24,26 @@ RDNS = {
     "serialNumber": NameOID.SERIAL_NUMBER,
     "emailAddress": NameOID.EMAIL_ADDRESS,
 }
-"""In the order in which Go writes them."""
+"""Attributes of a distinguished name, in the order of Go's crypto/x509."""
 
-NAME_KINDS = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier)
-"""The alternative names that the official plugin takes over, in Go's order."""
+ALTERNATIVE_NAME_TYPES = (x509.DNSName, x509.IPAddress, x509.UniformResourceIdentifier)
+"""Types of alternative names that the official plugin copies, in Go's order."""
 
 
 @dataclass(frozen=True)
-class Holder:
-    """A subject, its other names and its key."""
+class Subject:
+    """Distinguished name, alternative names and public key of a certificate's subject."""
 
-    subject: x509.Name
-    names: Sequence[x509.GeneralName]
+    name: x509.Name
+    alternative_names: Sequence[x509.GeneralName]
     public_key: keys.PublicKey
 
 
-def written(inputs: State, key: keys.PrivateKey) -> Holder:
-    """The holder that a program describes.
+def subject_from_inputs(inputs: State, key: keys.PrivateKey) -> Subject:
+    """Return the subject that a program describes.
 
     Raises:
-        PluginError: a name or an address cannot be in a certificate.
+        PluginError: a certificate cannot contain a name or an address.
     """
     try:
         names: list[x509.GeneralName] = [
@@ -54,21 +54,21 @@ def written(inputs: State, key: keys.PrivateKey) -> Holder:
             for address in inputs.get("ipAddresses") or []
         ]
         names += [x509.UniformResourceIdentifier(uri) for uri in inputs.get("uris") or []]
-        return Holder(_subject(inputs.get("subject") or {}), names, key.public_key())
+        return Subject(_distinguished_name(inputs.get("subject") or {}), names, key.public_key())
     except ValueError as error:
         raise PluginError(f"Invalid name of a certificate: {error}") from error
 
 
-def requested(pem: str) -> Holder:
-    """The holder that a request names.
+def subject_from_request(pem: str) -> Subject:
+    """Return the subject of a certificate request.
 
     Raises:
-        PluginError: it is no request, or its key is of no known kind.
+        PluginError: the text is not a request, or its key type is not supported.
     """
     try:
         request = x509.load_pem_x509_csr(pem.encode())
         public_key = request.public_key()
-        asked = [
+        extensions = [
             item.value
             for item in request.extensions
             if isinstance(item.value, x509.SubjectAlternativeName)
@@ -79,31 +79,33 @@ def requested(pem: str) -> Holder:
         raise PluginError("Failed to parse certificate request PEM: unsupported public key type")
     names = [
         name
-        for kind in NAME_KINDS
-        for extension in asked
+        for kind in ALTERNATIVE_NAME_TYPES
+        for extension in extensions
         for name in extension
         if isinstance(name, kind)
     ]
-    return Holder(request.subject, names, public_key)
+    return Subject(request.subject, names, public_key)
 
 
-def request(holder: Holder, key: keys.PrivateKey) -> tuple[str, str]:
-    """The id and the PEM of a request, signed with the holder's key."""
-    builder = x509.CertificateSigningRequestBuilder(holder.subject)
-    if holder.names:
-        builder = builder.add_extension(x509.SubjectAlternativeName(holder.names), critical=False)
-    signed = builder.sign(key, keys.digest(key))
-    return keys.checksum(signed.public_bytes(Encoding.DER)), signed.public_bytes(
+def create_request(subject: Subject, key: keys.PrivateKey) -> tuple[str, str]:
+    """Return id and PEM of a certificate request that the subject's key signs."""
+    builder = x509.CertificateSigningRequestBuilder(subject.name)
+    if subject.alternative_names:
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName(subject.alternative_names), critical=False
+        )
+    signed = builder.sign(key, keys.signature_hash(key))
+    return keys.resource_id(signed.public_bytes(Encoding.DER)), signed.public_bytes(
         Encoding.PEM
     ).decode()
 
 
-def _subject(subject: State) -> x509.Name:
-    attributes = []
-    for field, oid in RDNS.items():
-        value = subject.get(field) or []
-        attributes += [
+def _distinguished_name(attributes: State) -> x509.Name:
+    name_attributes = []
+    for field, oid in NAME_ATTRIBUTES.items():
+        value = attributes.get(field) or []
+        name_attributes += [
             x509.NameAttribute(oid, item)
             for item in (value if isinstance(value, list) else [value])
         ]
-    return x509.Name(attributes)
+    return x509.Name(name_attributes)

@@ -1,9 +1,17 @@
-"""Whom a certificate is for: the part that a program writes, the same for a request and a self-signed certificate."""
+"""Input properties that certificate requests and self-signed certificates share."""
 
 from rehearsal.plugins.check import Failure
-from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, list_of, object_of
+from rehearsal.plugins.properties import (
+    INTEGER,
+    STRING,
+    Properties,
+    Property,
+    State,
+    list_of,
+    object_of,
+)
 
-SUBJECT: Properties = {
+DISTINGUISHED_NAME: Properties = {
     "commonName": Property(STRING),
     "country": Property(STRING),
     "emailAddress": Property(STRING),
@@ -16,17 +24,17 @@ SUBJECT: Properties = {
     "streetAddresses": Property(list_of(STRING)),
 }
 
-HOLDER: Properties = {
+SUBJECT_PROPERTIES: Properties = {
     "dnsNames": Property(list_of(STRING), replaces=True),
     "ipAddresses": Property(list_of(STRING), replaces=True),
     "privateKeyPem": Property(STRING, replaces=True, secret=True),
     "privateKeyPemWo": Property(STRING, secret=True, supported=False),
     "privateKeyPemWoVersion": Property(INTEGER, replaces=True, supported=False),
-    "subject": Property(object_of(SUBJECT), replaces=True),
+    "subject": Property(object_of(DISTINGUISHED_NAME), replaces=True),
     "uris": Property(list_of(STRING), replaces=True),
 }
 
 
-def missing_key(inputs: State, key: str) -> list[Failure]:
-    """A failure when there is no private key; the write-only form of it is refused as a property already."""
+def check_private_key(inputs: State, key: str) -> list[Failure]:
+    """Return a failure if there is no private key. The write-only key is not supported."""
     return [] if key in inputs else [Failure(key, f"exactly one of {key} and {key}Wo must be set")]

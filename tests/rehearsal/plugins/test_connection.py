@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives import serialization
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
-from rehearsal.plugins.provider import StandIn
 from rehearsal.plugins.consul.package import PACKAGE as CONSUL
 from rehearsal.plugins.errors import PluginError
 from rehearsal.plugins.nomad.package import PACKAGE as NOMAD
+from rehearsal.plugins.provider import ProviderEmulator
 from rehearsal.plugins.resource import Package
-from rehearsal.plugins.rest import Rest, Tls
+from rehearsal.plugins.rest import RestClient, TlsConfig
 from tests.rehearsal.plugins.support.certificates import Authority, driver, key
 from tests.rehearsal.plugins.support.driver import Driver, State
 from tests.rehearsal.plugins.support.service import Reply, Service
@@ -201,14 +201,16 @@ def test_a_change_of_configuration_replaces_nothing(package: Package[Any], chang
     request = engine.DiffRequest(
         "urn:pulumi:dev::slipway::pulumi:providers:x::x", "1", old, new, []
     )
-    answer = asyncio.run(StandIn(package, "1.0.0").diff_config(request))
+    answer = asyncio.run(ProviderEmulator(package, "1.0.0").diff_config(request))
     assert not answer.replaces
     assert answer.changes is None
 
 
 def test_nothing_printed_shows_a_secret() -> None:
     shown = repr(
-        Rest("http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, Tls(key_pem="the-key"))
+        RestClient(
+            "http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, TlsConfig(key_pem="the-key")
+        )
     )
     assert "the-token" not in shown
     assert "the-key" not in shown

@@ -33,7 +33,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         "DIGITALOCEAN_HTTP_RETRY_MAX",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.POLL_INTERVAL_S", 0.01)
 
 
 @contextmanager

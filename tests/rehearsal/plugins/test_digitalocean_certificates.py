@@ -30,7 +30,7 @@ EDGE: State = {"name": "edge", "region": "nyc3", "dropletTag": "web"}
 @pytest.fixture
 def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.POLL_INTERVAL_S", 0.01)
     times = Times(certificate=CertificateTimes(create=0.5))
     config = CloudConfig(
         name="certified",
@@ -191,7 +191,7 @@ def test_a_certificate_in_use_is_waited_for_and_then_named(
     id, _ = plugin.create(
         BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateName": "web"}]}
     )
-    monkeypatch.setattr(certificate, "LETTING_GO_SECONDS", 0.1)
+    monkeypatch.setattr(certificate, "RELEASE_TIMEOUT_S", 0.1)
     with pytest.raises(PluginError, match="being used by one or more load balancers"):
         plugin.delete(CERTIFICATE, one, state)
     api("DELETE", f"/v2/load_balancers/{id}", expect=204)

@@ -8,8 +8,8 @@ import pytest
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.digitalocean.spaces_bucket import SpacesBucket
 from rehearsal.plugins.digitalocean.spaces_bucket_object import SpacesBucketObject
-from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.properties import State
+from rehearsal.plugins.resource import Resource
 from tests.rehearsal.plugins.support.account import Account, account
 from tests.rehearsal.plugins.support.live_samples import LIVE
 from tests.rehearsal.plugins.support.samples import SETTABLE, name_of
@@ -28,7 +28,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL"):
             patch.delenv(name, raising=False)
-        patch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
+        patch.setattr("rehearsal.plugins.deadline.POLL_INTERVAL_S", 0.01)
         directory = tmp_path_factory.mktemp("walked")
         patch.setenv("SLIPWAY_STATE", str(directory))
         with account(directory) as found:

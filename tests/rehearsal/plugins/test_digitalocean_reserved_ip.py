@@ -29,7 +29,7 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
         "DIGITALOCEAN_HTTP_RETRY_MAX",
     ):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.POLL_INTERVAL_S", 0.01)
     config = CloudConfig(
         name="plugintest",
         index=15,

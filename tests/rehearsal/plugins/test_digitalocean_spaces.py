@@ -11,7 +11,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.plugins.digitalocean import spaces as client
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from rehearsal.spaces import server as spaces_server
+from rehearsal.spaces.server import create_server
 from tests.rehearsal.plugins.support.driver import Driver
 
 BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
@@ -42,9 +42,9 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         )
 
     monkeypatch.setattr(socket, "getaddrinfo", only_the_endpoint)
-    client._reachable.cache_clear()
+    client._connect_host.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = spaces_server.server(config, listener)
+        server = create_server(config, listener)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         yield f"http://{config.spaces_host}:{listener.getsockname()[1]}"

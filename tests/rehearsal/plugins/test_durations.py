@@ -2,7 +2,7 @@
 
 import pytest
 
-from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
+from rehearsal.plugins.durations import format_duration, is_same_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from rehearsal.plugins.durations import go_duration, nanoseconds, same_duration
     ],
 )
 def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) -> None:
-    assert go_duration(nanoseconds) == text
+    assert format_duration(nanoseconds) == text
 
 
 @pytest.mark.parametrize(
@@ -26,16 +26,16 @@ def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) ->
     [("0", 0), ("0s", 0), ("1h30m", 5_400_000_000_000), ("1.5s", 1_500_000_000), ("2µs", 2_000)],
 )
 def test_durations_are_read(text: str, length: int) -> None:
-    assert nanoseconds(text) == length
+    assert parse_duration(text) == length
 
 
 @pytest.mark.parametrize("text", ["", "5", "h", "1 h", "-1s", "soon"])
 def test_other_text_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="invalid duration"):
-        nanoseconds(text)
+        parse_duration(text)
 
 
 def test_one_length_may_be_written_in_several_ways() -> None:
-    assert same_duration("1h", "60m0s")
-    assert not same_duration("1h", "61m")
-    assert not same_duration("soon", "soon")
+    assert is_same_duration("1h", "60m0s")
+    assert not is_same_duration("1h", "61m")
+    assert not is_same_duration("soon", "soon")

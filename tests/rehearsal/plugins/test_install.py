@@ -16,7 +16,7 @@ from google.protobuf import empty_pb2, struct_pb2  # type: ignore[import-untyped
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from rehearsal.plugins import VERSIONS
-from rehearsal.plugins.install import install, is_stand_in
+from rehearsal.plugins.install import install, is_emulator
 from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 
@@ -54,7 +54,7 @@ def urn(token: str) -> str:
     return f"urn:pulumi:dev::slipway::{token}::thing"
 
 
-def test_every_stand_in_starts_and_ends_at_once(tmp_path: Path) -> None:
+def test_every_emulator_starts_and_stops(tmp_path: Path) -> None:
     assert install(tmp_path, Path(sys.executable)) == [
         "digitalocean",
         "nomad",
@@ -70,7 +70,7 @@ def test_every_stand_in_starts_and_ends_at_once(tmp_path: Path) -> None:
         "tls",
     ]
     for name, version in VERSIONS.items():
-        assert is_stand_in(tmp_path, name)
+        assert is_emulator(tmp_path, name)
         with running(tmp_path, name, {}) as stub:
             assert stub.GetPluginInfo(empty_pb2.Empty()).version == version
 
@@ -81,7 +81,7 @@ def test_an_official_plugin_stays(tmp_path: Path) -> None:
     official.write_bytes(b"\x7fELF official")
     assert install(tmp_path, Path(sys.executable)) == ["digitalocean", "consul", "random", "tls"]
     assert official.read_bytes() == b"\x7fELF official"
-    assert not is_stand_in(tmp_path, "nomad")
+    assert not is_emulator(tmp_path, "nomad")
 
 
 def test_a_partial_failure_brings_the_resource_along(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_plain_failure_is_a_plain_message(tmp_path: Path) -> None:
             )
         assert (
             failure.value.details()
-            == "resource consul:index/intention:Intention is not supported by this stand-in plugin"
+            == "resource consul:index/intention:Intention is not supported by the provider emulator"
         )
         checked = stub.CheckConfig(provider_pb2.CheckRequest(news=struct({"adress": "x"})))
         assert [(item.property, item.reason) for item in checked.failures] == [

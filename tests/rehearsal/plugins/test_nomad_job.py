@@ -45,7 +45,7 @@ EVENTS = [
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rehearsal.plugins.deadline.PAUSE", 0.01)
+    monkeypatch.setattr("rehearsal.plugins.deadline.POLL_INTERVAL_S", 0.01)
 
 
 def nomad(deployment: dict[str, Any] | None, evaluation: dict[str, Any] | None = None) -> Service:

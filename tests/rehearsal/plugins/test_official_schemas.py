@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rehearsal.plugins.resource import Function, Package, Resource
 from rehearsal.plugins.properties import Kind, Properties
+from rehearsal.plugins.resource import Function, Package, Resource
 from tests.rehearsal.plugins.support.packages import FUNCTIONS, PACKAGES, RESOURCES
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"

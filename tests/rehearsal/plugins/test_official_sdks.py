@@ -11,8 +11,8 @@ import pulumi_random
 import pulumi_tls
 import pytest
 
-from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.properties import Kind
+from rehearsal.plugins.resource import Resource
 from tests.rehearsal.plugins.support.packages import RESOURCES
 
 SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}

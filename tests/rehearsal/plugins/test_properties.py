@@ -6,10 +6,10 @@ import pytest
 
 from rehearsal.plugins import values
 from rehearsal.plugins.check import DEFAULTS, check
-from rehearsal.plugins.diff import differences
-from rehearsal.plugins.refresh import inputs_after_read
-from rehearsal.plugins.resource import Resource
+from rehearsal.plugins.diff import find_differences
 from rehearsal.plugins.properties import Kind
+from rehearsal.plugins.refresh import refresh_inputs
+from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.packages import RESOURCES
 from tests.rehearsal.plugins.support.samples import (
@@ -30,25 +30,25 @@ def test_a_change_is_seen_and_replaces_as_the_table_says(
     item = kind.properties[key]
     state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
     inputs = checked(kind, required(kind) | {key: sample(item.kind, 2, key)})
-    found = differences(kind.properties, state, inputs)
+    found = find_differences(kind.properties, state, inputs)
     assert {difference.key for difference in found} == {key}
     assert any(difference.replaces for difference in found) == (
         item.replaces or some_field_replaces(item.kind)
     )
-    assert differences(kind.properties, state, inputs, [key]) == []
+    assert find_differences(kind.properties, state, inputs, [key]) == []
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
 def test_the_same_value_is_no_change(kind: type[Resource[Any]], key: str) -> None:
     inputs = checked(kind, required(kind) | {key: sample(kind.properties[key].kind, 1, key)})
-    assert differences(kind.properties, state_of(kind, inputs), inputs) == []
+    assert find_differences(kind.properties, state_of(kind, inputs), inputs) == []
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
 def test_an_unknown_value_is_a_change(kind: type[Resource[Any]], key: str) -> None:
     item = kind.properties[key]
     state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
-    found = differences(kind.properties, state, checked(kind, required(kind) | {key: UNKNOWN}))
+    found = find_differences(kind.properties, state, checked(kind, required(kind) | {key: UNKNOWN}))
     assert [(difference.path, difference.replaces) for difference in found] == [
         (key, item.replaces)
     ]
@@ -65,7 +65,7 @@ def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(
         return
     state = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 1, key)}))
     inputs = checked(kind, required(kind))
-    found = differences(kind.properties, state, inputs)
+    found = find_differences(kind.properties, state, inputs)
     if item.auto_named:
         assert inputs[key].startswith("thing-")
         assert key in inputs[DEFAULTS]
@@ -80,11 +80,11 @@ def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(
 def test_drift_reaches_the_inputs(kind: type[Resource[Any]], key: str) -> None:
     item = kind.properties[key]
     inputs = checked(kind, required(kind) | {key: sample(item.kind, 1, key)})
-    assert inputs_after_read(kind.properties, inputs, state_of(kind, inputs)) == inputs
+    assert refresh_inputs(kind.properties, inputs, state_of(kind, inputs)) == inputs
 
     drifted = state_of(kind, checked(kind, required(kind) | {key: sample(item.kind, 2, key)}))
-    refreshed = inputs_after_read(kind.properties, inputs, drifted)
-    assert differences(kind.properties, drifted, refreshed) == [] or item.stored
+    refreshed = refresh_inputs(kind.properties, inputs, drifted)
+    assert find_differences(kind.properties, drifted, refreshed) == [] or item.to_state
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)

@@ -11,8 +11,8 @@ import pytest
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
-from rehearsal.plugins.resource import Package, Resource
 from rehearsal.plugins.properties import State
+from rehearsal.plugins.resource import Package, Resource
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.driver import Driver, urn
 from tests.rehearsal.plugins.support.packages import PACKAGES, RESOURCES

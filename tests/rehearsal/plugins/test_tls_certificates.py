@@ -249,7 +249,7 @@ def test_an_authority_signs_with_its_own_key_only(authority: Authority, plugin: 
         ),
         (
             {"privateKeyPemWo": "x"},
-            "privateKeyPemWo: thing: 'privateKeyPemWo' is in the official schema, but this stand-in",
+            "privateKeyPemWo: thing: 'privateKeyPemWo' is in the official schema, but the provider",
         ),
         (
             {"nameConstraintPermittedDnsNames": ["x"]},

@@ -16,17 +16,18 @@ import pytest
 from botocore.config import Config
 
 from rehearsal.config import CloudConfig
-from rehearsal.spaces.signature import RefusedError, Request, signing_key, verify
+from rehearsal.spaces.errors import S3Error
+from rehearsal.spaces.signature import Request, signing_key, verify
 from tests.rehearsal.support.small_spaces import (
     KEY,
     LARGE,
     SECRET,
-    Raw,
+    RawClient,
     Style,
-    client,
-    code,
-    made,
-    serving,
+    error_code,
+    make_cloud,
+    s3_client,
+    serve_spaces,
 )
 
 NAMES = [
@@ -37,13 +38,13 @@ NAMES = [
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    return made(tmp_path, monkeypatch)
+    return make_cloud(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
-    with serving(config) as port:
-        client(port).create_bucket(Bucket="artifacts")
+    with serve_spaces(config) as port:
+        s3_client(port).create_bucket(Bucket="artifacts")
         yield port
 
 
@@ -55,7 +56,7 @@ def files(directory: Path) -> set[str]:
 def test_any_name_is_a_name_and_never_one_of_a_file(
     config: CloudConfig, port: int, tmp_path: Path, style: Style
 ) -> None:
-    s3 = client(port, style=style)
+    s3 = s3_client(port, style=style)
     before = files(tmp_path)
     for name in NAMES:
         body = name.encode() + bytes(5000)
@@ -83,13 +84,13 @@ def test_any_name_is_a_name_and_never_one_of_a_file(
 @pytest.mark.parametrize("name", ["x" * 1025, "x" * 5000, "ü" * 600])
 def test_a_name_that_is_too_long_is_refused(port: int, name: str) -> None:
     assert (
-        code(lambda: client(port).put_object(Bucket="artifacts", Key=name, Body=b""))
+        error_code(s3_client(port).put_object, Bucket="artifacts", Key=name, Body=b"")
         == "KeyTooLongError"
     )
 
 
 def test_what_is_no_bucket_name_is_refused(port: int) -> None:
-    raw = Raw(port)
+    raw = RawClient(port)
     for name in (
         "..",
         "%2e%2e",
@@ -115,7 +116,7 @@ def test_what_is_no_bucket_name_is_refused(port: int) -> None:
 
 def test_nothing_that_can_be_asked_is_a_failure_of_ours(port: int) -> None:
     """Seeded combinations of what S3 knows with values that it does not; 501 says that Spaces lacks the operation."""
-    s3, raw, random_ = client(port), Raw(port), random.Random(5)
+    s3, raw, random_ = s3_client(port), RawClient(port), random.Random(5)
     s3.put_object(Bucket="artifacts", Key="one", Body=b"1")
     upload = s3.create_multipart_upload(Bucket="artifacts", Key="parts")["UploadId"]
     methods = ["GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"]
@@ -171,7 +172,7 @@ def test_nothing_that_can_be_asked_is_a_failure_of_ours(port: int) -> None:
 
 
 def test_broken_signatures_are_refused(port: int) -> None:
-    raw = Raw(port)
+    raw = RawClient(port)
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     good = f"AWS4-HMAC-SHA256 Credential={KEY}/{now[:8]}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
     host = {
@@ -211,12 +212,12 @@ def test_a_clock_that_is_wrong_is_told_so(
     monkeypatch.setattr(
         "botocore.auth.get_current_datetime", lambda *_, **__: moment.replace(tzinfo=None)
     )
-    assert code(lambda: client(port).list_objects_v2(Bucket="artifacts")) == "RequestTimeTooSkewed"
+    assert error_code(s3_client(port).list_objects_v2, Bucket="artifacts") == "RequestTimeTooSkewed"
 
 
 def test_a_header_that_was_not_signed_changes_nothing(port: int) -> None:
     """Who holds an address to put an object with must not copy another one into it."""
-    s3, raw = client(port), Raw(port)
+    s3, raw = s3_client(port), RawClient(port)
     s3.put_object(Bucket="artifacts", Key="secret", Body=b"secret")
     address = s3.generate_presigned_url(
         "put_object", Params={"Bucket": "artifacts", "Key": "given"}
@@ -230,7 +231,7 @@ def test_a_header_that_was_not_signed_changes_nothing(port: int) -> None:
 
 
 def test_a_body_that_breaks_off_changes_nothing(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.put_object(Bucket="artifacts", Key="one", Body=b"whole")
     target = s3.generate_presigned_url(
         "put_object", Params={"Bucket": "artifacts", "Key": "one"}
@@ -249,7 +250,7 @@ def test_a_body_that_breaks_off_changes_nothing(port: int) -> None:
             answer.begin()
             assert answer.status == 400, framing
     for length in ("-1", "x", "1" * 30):
-        status, _ = Raw(port).unsigned(
+        status, _ = RawClient(port).unsigned(
             "PUT",
             target,
             {"Host": f"artifacts.nyc3.spaces.test.internal:{port}", "Content-Length": length},
@@ -259,27 +260,27 @@ def test_a_body_that_breaks_off_changes_nothing(port: int) -> None:
 
 
 def test_a_digest_of_something_else_is_refused(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     wrong = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     assert (
-        code(lambda: s3.put_object(Bucket="artifacts", Key="one", Body=b"1", ContentMD5=wrong))
+        error_code(s3.put_object, Bucket="artifacts", Key="one", Body=b"1", ContentMD5=wrong)
         == "BadDigest"
     )
     crc = base64.b64encode(zlib.crc32(b"other").to_bytes(4, "big")).decode()
     assert (
-        code(lambda: s3.put_object(Bucket="artifacts", Key="one", Body=b"1", ChecksumCRC32=crc))
+        error_code(s3.put_object, Bucket="artifacts", Key="one", Body=b"1", ChecksumCRC32=crc)
         == "BadDigest"
     )
     assert (
-        code(lambda: s3.put_object(Bucket="artifacts", Key="one", Body=b"1", ChecksumSHA256="!"))
+        error_code(s3.put_object, Bucket="artifacts", Key="one", Body=b"1", ChecksumSHA256="!")
         == "InvalidDigest"
     )
-    assert code(lambda: s3.head_object(Bucket="artifacts", Key="one")) == "404"
+    assert error_code(s3.head_object, Bucket="artifacts", Key="one") == "404"
 
 
 def test_a_trailing_checksum_as_over_tls_is_taken(port: int) -> None:
     """boto3 sends it where it believes to speak TLS; then the connection is made without."""
-    s3 = client(port)
+    s3 = s3_client(port)
     options = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     endpoint = f"https://nyc3.spaces.test.internal:{port}"
     over_tls = boto3.client(
@@ -308,7 +309,7 @@ class Chunks:
     """A request in signed chunks, as the SDKs for Java and Rust send them without TLS."""
 
     def __init__(self, port: int, trailer: bool = False) -> None:
-        self._raw, self._host = Raw(port), f"nyc3.spaces.test.internal:{port}"
+        self._raw, self._host = RawClient(port), f"nyc3.spaces.test.internal:{port}"
         self._payload = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" + ("-TRAILER" if trailer else "")
         self._trailer = trailer
         self._time = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -380,7 +381,7 @@ class Chunks:
 
 @pytest.mark.parametrize("trailer", [False, True])
 def test_signed_chunks_are_put_together_and_forged_ones_refused(port: int, trailer: bool) -> None:
-    chunks, s3 = Chunks(port, trailer), client(port)
+    chunks, s3 = Chunks(port, trailer), s3_client(port)
     assert chunks.put("/artifacts/one", b"a" * 70_000, b"b")[0] == 200
     assert s3.get_object(Bucket="artifacts", Key="one")["Body"].read() == b"a" * 70_000 + b"b"
     assert chunks.put("/artifacts/empty")[0] == 200
@@ -413,7 +414,7 @@ def test_signed_chunks_are_put_together_and_forged_ones_refused(port: int, trail
     ],
 )
 def test_chunks_that_are_none_are_refused(port: int, body: bytes) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     request = {
         "Host": f"artifacts.nyc3.spaces.test.internal:{port}",
         "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
@@ -421,16 +422,16 @@ def test_chunks_that_are_none_are_refused(port: int, body: bytes) -> None:
     target = s3.generate_presigned_url(
         "put_object", Params={"Bucket": "artifacts", "Key": "one"}
     ).partition(f":{port}")[2]
-    status, answer = Raw(port).unsigned("PUT", target, request, body)
+    status, answer = RawClient(port).unsigned("PUT", target, request, body)
     assert status in (400, 403), answer
-    assert code(lambda: s3.head_object(Bucket="artifacts", Key="one")) == "404"
+    assert error_code(s3.head_object, Bucket="artifacts", Key="one") == "404"
 
 
 def test_an_address_that_is_not_valid_yet() -> None:
     later = (datetime.now(UTC) + timedelta(minutes=20)).strftime("%Y%m%dT%H%M%SZ")
     scope = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-SignedHeaders=host&X-Amz-Expires=60"
     query = f"{scope}&X-Amz-Date={later}&X-Amz-Signature=x"
-    with pytest.raises(RefusedError, match="not valid yet"):
+    with pytest.raises(S3Error, match="not valid yet"):
         verify(
             Request(method="GET", path="/", query=query, headers={}, body=b""),
             lambda _: None,

@@ -3,6 +3,7 @@
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,14 @@ from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
 from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.support.client import running
-from tests.rehearsal.support.small_spaces import by, client, code, grant, made, serving
+from tests.rehearsal.support.small_spaces import (
+    client_of,
+    error_code,
+    make_cloud,
+    publish_keys,
+    s3_client,
+    serve_spaces,
+)
 
 Act = Callable[[S3Client], Any]
 
@@ -54,13 +62,13 @@ ALL = {**READS, **WRITES, **RULES}
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    return made(tmp_path, monkeypatch)
+    return make_cloud(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
     """With the buckets ``own``, ``empty`` and ``other`` of the default account, and an object in two of them."""
-    grant(
+    publish_keys(
         config,
         reader=("default", [("own", "read"), ("empty", "read")]),
         writer=("default", [("own", "readwrite")]),
@@ -71,8 +79,8 @@ def port(config: CloudConfig) -> Iterator[int]:
         stranger=("acme", [("", "fullaccess")]),
         pretender=("acme", [("own", "readwrite")]),
     )
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         for bucket in ("own", "empty", "other"):
             s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket="own", Key="one", Body=b"1")
@@ -85,55 +93,62 @@ def test_a_key_does_what_its_grants_say(port: int, act: str) -> None:
     may = {"reader": READS, "writer": {**READS, **WRITES}, "full": ALL}
     for key in ("nothing", "revoked", "elsewhere", "reader", "writer", "full"):
         if act in may.get(key, {}):
-            ALL[act](by(port, key))
+            ALL[act](client_of(port, key))
         else:
-            assert code(lambda key=key: ALL[act](by(port, key))) in ("AccessDenied", "403"), key  # type: ignore[misc]
+            assert error_code(ALL[act], client_of(port, key)) in (
+                "AccessDenied",
+                "403",
+            ), key
 
 
 @pytest.mark.parametrize("act", [act for act in ALL if act not in ("list buckets", "create")])
 def test_another_accounts_bucket_is_denied(port: int, act: str) -> None:
     for key in ("stranger", "pretender"):
-        assert code(lambda key=key: ALL[act](by(port, key))) in ("AccessDenied", "403"), key  # type: ignore[misc]
+        assert error_code(ALL[act], client_of(port, key)) in (
+            "AccessDenied",
+            "403",
+        ), key
 
 
 def test_names_are_global_and_lists_are_not(port: int) -> None:
-    stranger = by(port, "stranger")
-    assert code(lambda: stranger.create_bucket(Bucket="own")) == "BucketAlreadyExists"
-    assert code(lambda: by(port, "full").create_bucket(Bucket="own")) == "BucketAlreadyOwnedByYou"
-    assert code(lambda: by(port, "writer").create_bucket(Bucket="own")) == "AccessDenied"
-    assert code(lambda: stranger.list_objects_v2(Bucket="nowhere")) == "NoSuchBucket"
+    stranger = client_of(port, "stranger")
+    assert error_code(stranger.create_bucket, Bucket="own") == "BucketAlreadyExists"
+    assert (
+        error_code(client_of(port, "full").create_bucket, Bucket="own") == "BucketAlreadyOwnedByYou"
+    )
+    assert error_code(client_of(port, "writer").create_bucket, Bucket="own") == "AccessDenied"
+    assert error_code(stranger.list_objects_v2, Bucket="nowhere") == "NoSuchBucket"
     stranger.create_bucket(Bucket="theirs")
-    by(port, "stranger", region="ams3").create_bucket(Bucket="theirs-elsewhere")
+    client_of(port, "stranger", region="ams3").create_bucket(Bucket="theirs-elsewhere")
     assert [bucket["Name"] for bucket in stranger.list_buckets()["Buckets"]] == ["theirs"]
-    assert [bucket["Name"] for bucket in client(port).list_buckets()["Buckets"]] == [
+    assert [bucket["Name"] for bucket in s3_client(port).list_buckets()["Buckets"]] == [
         "empty",
         "other",
         "own",
     ]
-    assert code(lambda: client(port).delete_bucket(Bucket="theirs")) == "AccessDenied"
+    assert error_code(s3_client(port).delete_bucket, Bucket="theirs") == "AccessDenied"
 
 
 def test_a_bucket_that_changed_hands_keeps_the_former_owner_out(port: int) -> None:
-    client(port).delete_bucket(Bucket="empty")
-    by(port, "stranger").create_bucket(Bucket="empty")
-    by(port, "stranger").put_object(Bucket="empty", Key="one", Body=b"1")
+    s3_client(port).delete_bucket(Bucket="empty")
+    client_of(port, "stranger").create_bucket(Bucket="empty")
+    client_of(port, "stranger").put_object(Bucket="empty", Key="one", Body=b"1")
     for key in ("reader", "full"):
         assert (
-            code(lambda key=key: by(port, key).get_object(Bucket="empty", Key="one"))  # type: ignore[misc]
-            == "AccessDenied"
+            error_code(client_of(port, key).get_object, Bucket="empty", Key="one") == "AccessDenied"
         )
 
 
 def test_an_owner_is_known_after_a_restart(config: CloudConfig) -> None:
-    grant(config, stranger=("acme", [("", "fullaccess")]))
-    with serving(config) as port:
-        by(port, "stranger").create_bucket(Bucket="theirs")
-    with serving(config) as port:
-        assert [bucket["Name"] for bucket in by(port, "stranger").list_buckets()["Buckets"]] == [
-            "theirs"
-        ]
-        assert code(lambda: client(port).list_objects_v2(Bucket="theirs")) == "AccessDenied"
-        assert code(lambda: client(port).create_bucket(Bucket="theirs")) == "BucketAlreadyExists"
+    publish_keys(config, stranger=("acme", [("", "fullaccess")]))
+    with serve_spaces(config) as port:
+        client_of(port, "stranger").create_bucket(Bucket="theirs")
+    with serve_spaces(config) as port:
+        assert [
+            bucket["Name"] for bucket in client_of(port, "stranger").list_buckets()["Buckets"]
+        ] == ["theirs"]
+        assert error_code(s3_client(port).list_objects_v2, Bucket="theirs") == "AccessDenied"
+        assert error_code(s3_client(port).create_bucket, Bucket="theirs") == "BucketAlreadyExists"
 
 
 def _spelling(source: str) -> Callable[..., None]:
@@ -148,7 +163,7 @@ def _spelling(source: str) -> Callable[..., None]:
 
 def test_only_what_may_be_read_is_copied(port: int) -> None:
     grants = {"stranger": "own/one", "writer": "other/secret", "elsewhere": "own/one"}
-    by(port, "stranger").create_bucket(Bucket="theirs")
+    client_of(port, "stranger").create_bucket(Bucket="theirs")
     own = {"stranger": "theirs", "writer": "own", "elsewhere": "other"}
     for key, source in grants.items():
         for spelled in (
@@ -157,14 +172,16 @@ def test_only_what_may_be_read_is_copied(port: int) -> None:
             source.replace("/", "%2F"),
             f"{source}?versionId=null",
         ):
-            s3 = by(port, key)
+            s3 = client_of(port, key)
             s3.meta.events.register("before-sign.s3", _spelling(spelled))
-            copy = lambda s3=s3, key=key: s3.copy_object(  # noqa: E731
-                Bucket=own[key], Key="stolen", CopySource="x/y"
-            )
-            assert code(copy) == "AccessDenied", (key, spelled)
-        assert "Contents" not in by(port, key).list_objects_v2(Bucket=own[key], Prefix="stolen")
-    upload = by(port, "stranger").create_multipart_upload(Bucket="theirs", Key="parts")["UploadId"]
+            copy = partial(s3.copy_object, Bucket=own[key], Key="stolen", CopySource="x/y")
+            assert error_code(copy) == "AccessDenied", (key, spelled)
+        assert "Contents" not in client_of(port, key).list_objects_v2(
+            Bucket=own[key], Prefix="stolen"
+        )
+    upload = client_of(port, "stranger").create_multipart_upload(Bucket="theirs", Key="parts")[
+        "UploadId"
+    ]
     part = {
         "Bucket": "theirs",
         "Key": "parts",
@@ -172,24 +189,26 @@ def test_only_what_may_be_read_is_copied(port: int) -> None:
         "PartNumber": 1,
         "CopySource": "own/one",
     }
-    assert code(lambda: by(port, "stranger").upload_part_copy(**part)) == "AccessDenied"  # type: ignore[arg-type]
-    client(port).put_object_acl(Bucket="own", Key="one", ACL="public-read")
-    by(port, "stranger").copy_object(Bucket="theirs", Key="taken", CopySource="own/one")
-    assert by(port, "stranger").get_object(Bucket="theirs", Key="taken")["Body"].read() == b"1"
+    assert error_code(client_of(port, "stranger").upload_part_copy, **part) == "AccessDenied"
+    s3_client(port).put_object_acl(Bucket="own", Key="one", ACL="public-read")
+    client_of(port, "stranger").copy_object(Bucket="theirs", Key="taken", CopySource="own/one")
+    assert (
+        client_of(port, "stranger").get_object(Bucket="theirs", Key="taken")["Body"].read() == b"1"
+    )
 
 
 def test_what_is_public_is_read_by_strangers_too(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.put_object_acl(Bucket="own", Key="one", ACL="public-read")
     for key in ("stranger", "nothing"):
-        assert by(port, key).get_object(Bucket="own", Key="one")["Body"].read() == b"1"
+        assert client_of(port, key).get_object(Bucket="own", Key="one")["Body"].read() == b"1"
         assert (
-            code(lambda key=key: by(port, key).put_object(Bucket="own", Key="one", Body=b""))  # type: ignore[misc]
+            error_code(client_of(port, key).put_object, Bucket="own", Key="one", Body=b"")
             == "AccessDenied"
         )
-        assert code(lambda key=key: by(port, key).list_objects_v2(Bucket="own")) == "AccessDenied"  # type: ignore[misc]
+        assert error_code(client_of(port, key).list_objects_v2, Bucket="own") == "AccessDenied"
     s3.put_bucket_acl(Bucket="own", ACL="public-read")
-    assert by(port, "stranger").list_objects_v2(Bucket="own")["KeyCount"] == 1
+    assert client_of(port, "stranger").list_objects_v2(Bucket="own")["KeyCount"] == 1
     listing = f"http://own.nyc3.spaces.test.internal:{port}/"
     with urllib.request.urlopen(f"{listing}?list-type=2&prefix=o") as answer:
         assert b"<Key>one</Key>" in answer.read()
@@ -209,12 +228,9 @@ def test_a_deleted_key_is_refused_from_the_moment_it_is_deleted(
                 {"name": "k", "grants": [{"bucket": "own", "permission": "read"}]},
                 201,
             )["key"]
-            s3 = client(port, key=key["access_key"], secret=key["secret_key"])
+            s3 = s3_client(port, key=key["access_key"], secret=key["secret_key"])
             assert s3.get_object(Bucket="own", Key="one")["Body"].read() == b"1"
-            assert (
-                code(lambda s3=s3: s3.put_object(Bucket="own", Key="two", Body=b"2"))  # type: ignore[misc]
-                == "AccessDenied"
-            )
+            assert error_code(s3.put_object, Bucket="own", Key="two", Body=b"2") == "AccessDenied"
             path = f"/v2/spaces/keys/{key['access_key']}"
             api("PATCH", path, {"grants": [{"bucket": "own", "permission": "readwrite"}]})
             s3.put_object(Bucket="own", Key="two", Body=b"2")
@@ -224,19 +240,17 @@ def test_a_deleted_key_is_refused_from_the_moment_it_is_deleted(
             with urllib.request.urlopen(address) as answer:
                 assert answer.read() == b"1"
             api("DELETE", path, expect=204)
-            assert (
-                code(lambda s3=s3: s3.get_object(Bucket="own", Key="one")) == "InvalidAccessKeyId"  # type: ignore[misc]
-            )
+            assert error_code(s3.get_object, Bucket="own", Key="one") == "InvalidAccessKeyId"
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 urllib.request.urlopen(address)
 
 
 def test_an_account_made_later_has_buckets_of_its_own(config: CloudConfig, port: int) -> None:
     acme = accounts.create_or_update(config, "acme", {})
-    s3 = client(port, key=acme.spaces_key, secret=acme.spaces_secret)
+    s3 = s3_client(port, key=acme.spaces_key, secret=acme.spaces_secret)
     s3.create_bucket(Bucket="theirs")
     assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["theirs"]
-    assert code(lambda: s3.get_object(Bucket="own", Key="one")) == "AccessDenied"
+    assert error_code(s3.get_object, Bucket="own", Key="one") == "AccessDenied"
 
 
 def test_secrets_are_for_root_alone(config: CloudConfig, port: int) -> None:

@@ -14,7 +14,14 @@ from mypy_boto3_s3 import S3Client
 
 from rehearsal.config import CloudConfig
 from rehearsal.spaces import bucket_store
-from tests.rehearsal.support.small_spaces import LARGE, client, code, made, process, serving
+from tests.rehearsal.support.small_spaces import (
+    LARGE,
+    error_code,
+    make_cloud,
+    s3_client,
+    serve_spaces,
+    spaces_process,
+)
 
 PIECE = 200_000
 """Bytes of each object that fills the small disk."""
@@ -22,7 +29,7 @@ PIECE = 200_000
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    return made(tmp_path, monkeypatch)
+    return make_cloud(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -44,19 +51,19 @@ def body(number: int) -> bytes:
 def test_a_full_disk_loses_nothing_that_was_acknowledged(
     config: CloudConfig, small_disk: Path
 ) -> None:
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         s3.put_object(Bucket="artifacts", Key="first", Body=b"as it was")
         kept = _fill(s3)
         assert 5 < kept < 20
         assert (
-            code(lambda: s3.put_object(Bucket="artifacts", Key="first", Body=LARGE))
+            error_code(s3.put_object, Bucket="artifacts", Key="first", Body=LARGE)
             == "ServiceUnavailable"
         )
         _look(s3, kept)
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         _look(s3, kept)
         for number in range(kept):
             s3.delete_object(Bucket="artifacts", Key=f"{number}")
@@ -90,10 +97,10 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
     """Killed five times while four clients put, replace and delete."""
     random_ = random.Random(5)
     acknowledged: dict[str, bytes | None] = {}
-    with serving(config) as port:
-        client(port).create_bucket(Bucket="artifacts")
+    with serve_spaces(config) as port:
+        s3_client(port).create_bucket(Bucket="artifacts")
     for round_ in range(5):
-        with process(config) as (served, port):
+        with spaces_process(config) as (served, port):
             clients = [
                 threading.Thread(target=_change, args=(port, f"{round_}-{number}", acknowledged))
                 for number in range(4)
@@ -107,8 +114,8 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
             served.wait()
             for thread in clients:
                 thread.join()
-        with serving(config) as port:
-            s3 = client(port)
+        with serve_spaces(config) as port:
+            s3 = s3_client(port)
             there = {
                 found["Key"] for found in s3.list_objects_v2(Bucket="artifacts").get("Contents", [])
             }
@@ -125,7 +132,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
 
 def _change(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> None:
     """Put objects, each twice, and delete every third, until the process is gone; what is in doubt is not noted."""
-    s3 = client(port)
+    s3 = s3_client(port)
     for number in range(1000):
         key = f"{prefix}-{number}"
         try:
@@ -152,8 +159,8 @@ def test_a_content_is_on_disk_before_it_is_acknowledged(
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         sync(descriptor)
 
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", noted)
@@ -166,21 +173,24 @@ def test_a_change_writes_what_changed_and_no_more(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many objects there are: else a bucket of thousands would take longer with each."""
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         for number in range(30):
             s3.put_object(Bucket="artifacts", Key=f"{number}", Body=b"x" * 5000)
         written: list[list[bucket_store.Row]] = []
-        write = bucket_store.Buckets._write
+        write = bucket_store.BucketStore._write_rows
 
         def noted(
-            self: bucket_store.Buckets, account: str, changed: list[bucket_store.Row], gone: list[bucket_store.Row]
+            self: bucket_store.BucketStore,
+            account: str,
+            changed: list[bucket_store.Row],
+            gone: list[bucket_store.Row],
         ) -> None:
             written.append([*changed, *gone])
             write(self, account, changed, gone)
 
-        monkeypatch.setattr(bucket_store.Buckets, "_write", noted)
+        monkeypatch.setattr(bucket_store.BucketStore, "_write_rows", noted)
         s3.put_object(Bucket="artifacts", Key="7", Body=b"y")
         s3.put_object_acl(Bucket="artifacts", Key="8", ACL="public-read")
         s3.delete_object(Bucket="artifacts", Key="9")

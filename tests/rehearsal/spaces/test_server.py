@@ -10,27 +10,28 @@ from pathlib import Path
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.spaces.signature import RefusedError, Request, verify
+from rehearsal.spaces.errors import S3Error
+from rehearsal.spaces.signature import Request, verify
 from tests.rehearsal.support.small_spaces import (
     KEY,
     LARGE,
     SECRET,
     Style,
-    client,
-    code,
-    made,
-    serving,
+    error_code,
+    make_cloud,
+    s3_client,
+    serve_spaces,
 )
 
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    return made(tmp_path, monkeypatch)
+    return make_cloud(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
-    with serving(config) as found:
+    with serve_spaces(config) as found:
         yield found
 
 
@@ -57,7 +58,7 @@ def status(
 @pytest.mark.parametrize("style", ["virtual", "path"])
 @pytest.mark.parametrize("signing", ["us-east-1", "nyc3"])
 def test_an_object_comes_back_as_it_was_put(port: int, style: Style, signing: str) -> None:
-    s3 = client(port, style=style, signing=signing)
+    s3 = s3_client(port, style=style, signing=signing)
     s3.create_bucket(Bucket="artifacts")
     for key, body in (("backserve/a b+c%d/ü.pyz", b"content"), ("large", LARGE), ("empty", b"")):
         put = s3.put_object(
@@ -73,21 +74,21 @@ def test_an_object_comes_back_as_it_was_put(port: int, style: Style, signing: st
         assert got["ETag"].startswith('"')
     assert s3.list_objects_v2(Bucket="artifacts", Prefix="l")["KeyCount"] == 1
     s3.delete_object(Bucket="artifacts", Key="large")
-    assert code(lambda: s3.head_object(Bucket="artifacts", Key="large")) == "404"
+    assert error_code(s3.head_object, Bucket="artifacts", Key="large") == "404"
 
 
 def test_both_styles_reach_the_same_bucket(port: int) -> None:
-    client(port, style="virtual").create_bucket(Bucket="artifacts")
-    client(port, style="path").put_object(Bucket="artifacts", Key="one", Body=b"1")
+    s3_client(port, style="virtual").create_bucket(Bucket="artifacts")
+    s3_client(port, style="path").put_object(Bucket="artifacts", Key="one", Body=b"1")
     assert (
-        client(port, style="virtual").get_object(Bucket="artifacts", Key="one")["Body"].read()
+        s3_client(port, style="virtual").get_object(Bucket="artifacts", Key="one")["Body"].read()
         == b"1"
     )
 
 
 @pytest.mark.parametrize("constraint", [None, "nyc3"])
 def test_a_bucket_is_in_the_region_of_its_endpoint_only(port: int, constraint: str | None) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     if constraint:
         s3.create_bucket(
             Bucket="artifacts",
@@ -96,35 +97,35 @@ def test_a_bucket_is_in_the_region_of_its_endpoint_only(port: int, constraint: s
     else:
         s3.create_bucket(Bucket="artifacts")
     assert s3.get_bucket_location(Bucket="artifacts")["LocationConstraint"] == "nyc3"  # type: ignore[comparison-overlap]
-    elsewhere = client(port, region="ams3")
-    assert code(lambda: elsewhere.list_objects_v2(Bucket="artifacts")) == "NoSuchBucket"
-    assert code(lambda: elsewhere.create_bucket(Bucket="artifacts")) == "BucketAlreadyOwnedByYou"
+    elsewhere = s3_client(port, region="ams3")
+    assert error_code(elsewhere.list_objects_v2, Bucket="artifacts") == "NoSuchBucket"
+    assert error_code(elsewhere.create_bucket, Bucket="artifacts") == "BucketAlreadyOwnedByYou"
     wrong = {"LocationConstraint": "sfo3"}
     assert (
-        code(lambda: s3.create_bucket(Bucket="other", CreateBucketConfiguration=wrong))  # type: ignore[arg-type]
+        error_code(s3.create_bucket, Bucket="other", CreateBucketConfiguration=wrong)
         == "InvalidLocationConstraint"
     )
 
 
 def test_a_wrong_key_and_a_wrong_secret_are_told_apart(port: int) -> None:
-    client(port).create_bucket(Bucket="artifacts")
-    client(port).put_object(Bucket="artifacts", Key="one", Body=b"1", ACL="public-read")
+    s3_client(port).create_bucket(Bucket="artifacts")
+    s3_client(port).put_object(Bucket="artifacts", Key="one", Body=b"1", ACL="public-read")
     assert (
-        code(lambda: client(port, key="SOMEONE").get_object(Bucket="artifacts", Key="one"))
+        error_code(s3_client(port, key="SOMEONE").get_object, Bucket="artifacts", Key="one")
         == "InvalidAccessKeyId"
     )
     assert (
-        code(lambda: client(port, secret="wrong").get_object(Bucket="artifacts", Key="one"))
+        error_code(s3_client(port, secret="wrong").get_object, Bucket="artifacts", Key="one")
         == "SignatureDoesNotMatch"
     )
     assert (
-        code(lambda: client(port, signing="eu-west-1").get_object(Bucket="artifacts", Key="one"))
+        error_code(s3_client(port, signing="eu-west-1").get_object, Bucket="artifacts", Key="one")
         == "AuthorizationHeaderMalformed"
     )
 
 
 def test_anyone_reads_public_objects_and_nothing_else(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="public", Body=b"1", ACL="public-read")
     s3.put_object(Bucket="artifacts", Key="private", Body=b"2")
@@ -142,7 +143,7 @@ def test_anyone_reads_public_objects_and_nothing_else(port: int) -> None:
 
 
 def test_a_presigned_address_serves_until_it_expires_or_is_touched(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="a b", Body=b"1")
     good = s3.generate_presigned_url(
@@ -161,14 +162,14 @@ def test_a_presigned_address_serves_until_it_expires_or_is_touched(port: int) ->
         body=b"",
     )
     verify(request, {KEY: SECRET}.get, {"us-east-1"})
-    with pytest.raises(RefusedError, match="expired"):
+    with pytest.raises(S3Error, match="expired"):
         verify(
             request, {KEY: SECRET}.get, {"us-east-1"}, now=datetime.now(UTC) + timedelta(seconds=61)
         )
 
 
 def test_a_body_that_was_not_signed_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
 
     def swap(request: object, **_: object) -> None:
@@ -176,14 +177,14 @@ def test_a_body_that_was_not_signed_is_refused(port: int, monkeypatch: pytest.Mo
 
     s3.meta.events.register("before-send.s3.PutObject", swap)
     assert (
-        code(lambda: s3.put_object(Bucket="artifacts", Key="one", Body=b"honest"))
+        error_code(s3.put_object, Bucket="artifacts", Key="one", Body=b"honest")
         == "XAmzContentSHA256Mismatch"
     )
 
 
 def test_everything_is_there_after_a_restart(config: CloudConfig) -> None:
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts", ACL="private")
         s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
         first = s3.put_object(
@@ -200,8 +201,8 @@ def test_everything_is_there_after_a_restart(config: CloudConfig) -> None:
         part = s3.upload_part(
             Bucket="artifacts", Key="parts", UploadId=upload, PartNumber=1, Body=LARGE
         )["ETag"]
-    with serving(config) as port:
-        s3 = client(port)
+    with serve_spaces(config) as port:
+        s3 = s3_client(port)
         old = s3.get_object(Bucket="artifacts", Key="one", VersionId=first["VersionId"])
         assert (old["Body"].read(), old["ContentType"], old["Metadata"]) == (
             LARGE,
@@ -223,11 +224,11 @@ def test_everything_is_there_after_a_restart(config: CloudConfig) -> None:
             MultipartUpload=parts,  # type: ignore[arg-type]
         )
         assert s3.get_object(Bucket="artifacts", Key="parts")["Body"].read() == LARGE
-        assert code(lambda: s3.create_bucket(Bucket="artifacts")) == "BucketAlreadyOwnedByYou"
+        assert error_code(s3.create_bucket, Bucket="artifacts") == "BucketAlreadyOwnedByYou"
 
 
 def test_a_deleted_content_leaves_the_disk(config: CloudConfig, port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="one", Body=LARGE)
     contents = config.directory / "spaces/contents"
@@ -238,7 +239,7 @@ def test_a_deleted_content_leaves_the_disk(config: CloudConfig, port: int) -> No
 
 
 def test_what_would_mislead_is_not_served(port: int) -> None:
-    s3 = client(port)
+    s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     everyone = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::artifacts/*"}]}'
     for asked in (
@@ -254,7 +255,7 @@ def test_what_would_mislead_is_not_served(port: int) -> None:
             Bucket="artifacts", Key="cold", StorageClass="DEEP_ARCHIVE"
         ),
     ):
-        assert code(asked) == "NotImplemented"
+        assert error_code(asked) == "NotImplemented"
     assert s3.list_objects_v2(Bucket="artifacts")["KeyCount"] == 0
 
 
@@ -291,4 +292,4 @@ def test_curl_signs_and_waits_for_continue(port: int, tmp_path: Path) -> None:
         check=True,
         capture_output=True,
     )
-    assert client(port).get_object(Bucket="artifacts", Key="large")["Body"].read() == LARGE
+    assert s3_client(port).get_object(Bucket="artifacts", Key="large")["Body"].read() == LARGE

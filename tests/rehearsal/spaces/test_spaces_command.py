@@ -14,7 +14,7 @@ from botocore.config import Config
 from mypy_boto3_s3 import S3Client
 
 from rehearsal.config import CloudConfig
-from tests.rehearsal.support.small_spaces import KEY, SECRET, code, made
+from tests.rehearsal.support.small_spaces import KEY, SECRET, error_code, make_cloud
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "rehearsal", "spaces", "--cloud", "test"]
@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-m", "rehearsal", "spaces", "--cloud", "test"]
 
 @pytest.fixture
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    return made(tmp_path, monkeypatch)
+    return make_cloud(tmp_path, monkeypatch)
 
 
 @contextlib.contextmanager
@@ -56,9 +56,7 @@ def test_all_regions_are_under_one_address(config: CloudConfig) -> None:
         s3.create_bucket(Bucket="here")
         s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "ams3"})  # type: ignore[typeddict-item]
         nowhere = {"LocationConstraint": "mars1"}
-        refused = code(
-            lambda: s3.create_bucket(Bucket="nowhere", CreateBucketConfiguration=nowhere)  # type: ignore[arg-type]
-        )
+        refused = error_code(s3.create_bucket, Bucket="nowhere", CreateBucketConfiguration=nowhere)
         assert refused == "InvalidLocationConstraint"
         for bucket, region in (("here", "nyc3"), ("there", "ams3")):
             assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == region

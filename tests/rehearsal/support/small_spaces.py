@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
 
 from rehearsal.config import CloudConfig
-from rehearsal.spaces import server as spaces_server
+from rehearsal.spaces.server import create_server
 from rehearsal.state import spaces_key_file
 from rehearsal.state.records import Grant
 
@@ -32,7 +32,7 @@ LARGE = bytes(range(256)) * 12_000
 """Three megabytes: clients announce it with Expect before they send it."""
 
 
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
+def make_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     """A cloud's facts, with its names and nothing else of the machine's settings known to this process."""
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     for name in ("AWS_CA_BUNDLE", "AWS_PROFILE", "HTTP_PROXY", "http_proxy"):
@@ -61,7 +61,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     return config
 
 
-def grant(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]]]) -> None:
+def publish_keys(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]]]) -> None:
     """Have these keys, each of an account and with (bucket, permission) pairs; the secret of each is ``secret-`` and its name."""
     made_of = {
         name: spaces_key_file.Key(
@@ -78,10 +78,10 @@ def grant(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]]]) -> 
 
 
 @contextlib.contextmanager
-def serving(config: CloudConfig) -> Iterator[int]:
+def serve_spaces(config: CloudConfig) -> Iterator[int]:
     """Spaces in this process; every entry is a new start from what is on disk."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = spaces_server.server(config, listener)
+        server = create_server(config, listener)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
@@ -93,7 +93,7 @@ def serving(config: CloudConfig) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def spaces_process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Spaces in a process of its own."""
     environment = {**os.environ, "SLIPWAY_STATE": os.environ["SLIPWAY_STATE"]}
     command = [sys.executable, "-m", "tests.rehearsal.support.small_spaces", config.name]
@@ -115,7 +115,7 @@ def process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[str], int]]:
             served.kill()
 
 
-def client(
+def s3_client(
     port: int,
     key: str = KEY,
     secret: str = SECRET,
@@ -141,19 +141,22 @@ def client(
     )
 
 
-def by(port: int, name: str, **more: str) -> S3Client:
+def client_of(port: int, name: str, **more: str) -> S3Client:
     """The client of a key of ``grant``."""
-    return client(port, key=name, secret=f"secret-{name}", **more)  # type: ignore[arg-type]
+    return s3_client(port, key=name, secret=f"secret-{name}", **more)  # type: ignore[arg-type]
 
 
-def code(refused: Callable[[], object]) -> str:
-    """S3's code of a refusal; for a HEAD, which has none, the status."""
+def error_code(operation: Callable[..., object], *args: object, **kwargs: object) -> str:
+    """Call ``operation``, which must fail, and return the S3 error code.
+
+    The error of a HEAD request has no code; its code is the HTTP status.
+    """
     with pytest.raises(ClientError) as caught:
-        refused()
+        operation(*args, **kwargs)
     return str(caught.value.response["Error"]["Code"])
 
 
-class Raw:
+class RawClient:
     """Sends requests as they are written, signed by hand, to see what a client would not let pass."""
 
     def __init__(self, port: int, key: str = KEY, secret: str = SECRET) -> None:
@@ -196,7 +199,7 @@ class Raw:
 def _main() -> None:
     config = CloudConfig.load(sys.argv[1])
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = spaces_server.server(config, listener)
+        server = create_server(config, listener)
         print(listener.getsockname()[1], flush=True)
         server.serve_forever()
 

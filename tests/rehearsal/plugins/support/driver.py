@@ -8,7 +8,7 @@ from typing import Any
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
-from rehearsal.plugins.provider import StandIn
+from rehearsal.plugins.provider import ProviderEmulator
 from rehearsal.plugins.resource import Package
 
 State = dict[str, Any]
@@ -30,7 +30,7 @@ class Driver:
     """One configured stand-in."""
 
     def __init__(self, package: Package[Any], config: Mapping[str, Any]) -> None:
-        self.plugin = StandIn(package, "1.0.0")
+        self.plugin = ProviderEmulator(package, "1.0.0")
         asyncio.run(
             self.plugin.configure(engine.ConfigureRequest({}, values.to_engine(config), True, True))
         )

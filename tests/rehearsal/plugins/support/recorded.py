@@ -10,7 +10,7 @@ import pytest
 
 from tests.rehearsal.plugins.support.service import Call, Reply
 
-REFERENCE = Path(__file__).parents[4] / "shared/reference"
+REFERENCE = Path(__file__).parents[5] / "shared/reference"
 DATACENTER = {"Config": {"Datacenter": "dc1"}}
 NO_TIME = "0001-01-01T00:00:00Z"
 KEPT = ("Expose", "MeshGateway", "SkipNodeUpdate")

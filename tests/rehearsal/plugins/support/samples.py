@@ -3,8 +3,8 @@
 from typing import Any
 
 from rehearsal.plugins.check import check
-from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.properties import Kind, State
+from rehearsal.plugins.resource import Resource
 from tests.rehearsal.plugins.support.packages import RESOURCES
 
 Case = tuple[type[Resource[Any]], str]
@@ -63,5 +63,5 @@ def checked(kind: type[Resource[Any]], news: State) -> State:
 def state_of(kind: type[Resource[Any]], inputs: State) -> State:
     """What the state keeps of the inputs."""
     items = kind.properties
-    stored = {key: items[key].stored for key in inputs if key in items}
-    return {key: keep(inputs[key]) if keep else inputs[key] for key, keep in stored.items()}
+    to_state = {key: items[key].to_state for key in inputs if key in items}
+    return {key: keep(inputs[key]) if keep else inputs[key] for key, keep in to_state.items()}
