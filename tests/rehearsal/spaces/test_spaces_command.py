@@ -1,4 +1,4 @@
-"""Spaces of a cloud without a network: on a port of the loopback, for clients in path style."""
+"""The command ``spaces``: Spaces of a cloud without a network, on a loopback port, by path only."""
 
 import contextlib
 import selectors
@@ -26,7 +26,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[tuple[subprocess.Popen[str], S3Client]]:
+def running_command() -> Iterator[tuple[subprocess.Popen[str], S3Client]]:
     with subprocess.Popen(COMMAND, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -35,7 +35,9 @@ def served() -> Iterator[tuple[subprocess.Popen[str], S3Client]]:
                 assert selector.select(60), "Spaces does not start"
             name, _, address = process.stdout.readline().strip().partition("=")
             assert name == "export SPACES_ENDPOINT_URL"
-            options = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
+            client_config = Config(
+                s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}
+            )
             yield (
                 process,
                 boto3.client(
@@ -44,20 +46,20 @@ def served() -> Iterator[tuple[subprocess.Popen[str], S3Client]]:
                     region_name="nyc3",
                     aws_access_key_id=KEY,
                     aws_secret_access_key=SECRET,
-                    config=options,
+                    config=client_config,
                 ),
             )
         finally:
             process.kill()
 
 
-def test_all_regions_are_under_one_address(config: CloudConfig) -> None:
-    with served() as (process, s3):
+def test_one_address_serves_all_regions(config: CloudConfig) -> None:
+    with running_command() as (process, s3):
         s3.create_bucket(Bucket="here")
         s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "ams3"})  # type: ignore[typeddict-item]
         nowhere = {"LocationConstraint": "mars1"}
-        refused = error_code(s3.create_bucket, Bucket="nowhere", CreateBucketConfiguration=nowhere)
-        assert refused == "InvalidLocationConstraint"
+        result = error_code(s3.create_bucket, Bucket="nowhere", CreateBucketConfiguration=nowhere)
+        assert result == "InvalidLocationConstraint"
         for bucket, region in (("here", "nyc3"), ("there", "ams3")):
             assert s3.get_bucket_location(Bucket=bucket)["LocationConstraint"] == region
             s3.put_object(Bucket=bucket, Key="one", Body=region.encode())
@@ -65,20 +67,24 @@ def test_all_regions_are_under_one_address(config: CloudConfig) -> None:
         assert [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] == ["here", "there"]
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
-    with served() as (_, s3):
+    with running_command() as (_, s3):
         assert s3.get_object(Bucket="there", Key="one")["Body"].read() == b"ams3"
 
 
-def test_it_is_served_once(config: CloudConfig) -> None:
-    with served():
-        again = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (again.returncode, again.stderr) == (1, "The Spaces of cloud test are served already.\n")
-
-
-def test_a_cloud_with_a_network_serves_its_own(config: CloudConfig) -> None:
-    config.model_copy(update={"machines": "nspawn"}).save()
-    refused = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (refused.returncode, refused.stderr) == (
+def test_a_second_process_cannot_serve_the_same_spaces(config: CloudConfig) -> None:
+    with running_command():
+        second = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (second.returncode, second.stderr) == (
         1,
-        "Cloud test serves its Spaces itself: see SPACES_ENDPOINT_URL.\n",
+        "Another process serves the Spaces of cloud test already.\n",
+    )
+
+
+def test_a_cloud_with_a_network_is_result(config: CloudConfig) -> None:
+    config.model_copy(update={"machines": "nspawn"}).save()
+    result = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (
+        2,
+        "Cloud test serves its Spaces itself: see SPACES_ENDPOINT_URL "
+        "in `python -m rehearsal env --cloud test`.\n",
     )
