@@ -77,5 +77,7 @@ def is_allowed(operation: S3Operation, key: Key, buckets: BucketInfo) -> bool:
         is_bulk_delete = parameters <= {"delete", "x-id"} and "delete" in parameters
         return is_bulk_delete and key.can_write(operation.bucket)
     return (
-        operation.is_read and parameters <= BUCKET_READ_PARAMETERS and key.can_read(operation.bucket)
+        operation.is_read
+        and parameters <= BUCKET_READ_PARAMETERS
+        and key.can_read(operation.bucket)
     )
