@@ -23,8 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from infra.cluster import enrolment
 from infra.cluster.bootstrap import BootstrapProvider
-from infra.cluster_api import members
-from infra.cluster_api.members import Member
+from infra.cluster_api.members import Member, wait_for_members
 from infra.mtls import Access, Credentials
 from infra.settings import Settings
 from infra.user_data import cloud_config
@@ -103,7 +102,7 @@ class Floor:
             self._enrolled(prime, "", prime, None)
             cluster, access = self._begun(prime)
             list(pool.map(lambda worker: self._enrolled(worker, cluster, prime, access), workers))
-            members.wait(access, [prime], workers, PATIENCE_SECONDS)
+            wait_for_members(access, [prime], workers, PATIENCE_SECONDS)
 
     def clear(self) -> None:
         """Remove the machines and their network."""

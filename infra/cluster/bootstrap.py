@@ -1,9 +1,11 @@
-"""The cluster's own beginning: leaders are found, access control is begun, and the first policies and tokens are made.
+"""The ACL bootstrap of a cluster: leaders, management tokens, and the first policies and tokens.
 
-Its id is the cluster's identity. A cluster is another one when none of its primes is left, for then its memory is gone;
-a worker that comes or goes, or a prime among several, leaves it the same.
+The resource's id is the cluster's identity: the droplet ids of the primes at the bootstrap. If all
+primes are new, the cluster's data is lost and the cluster is a new one. If some primes or workers
+change, it stays the same.
 
-A dynamic provider runs in a process of its own and is kept in the state by name; it uses the declared inputs only.
+A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
+but its declared inputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +19,13 @@ from infra.cluster_api import consul as consul_api
 from infra.cluster_api import consul_acl
 from infra.cluster_api import nomad as nomad_api
 from infra.cluster_api.client import AgentError, Retrier
-from infra.cluster_api.consul import MANAGEMENT, Consul, accessor
-from infra.cluster_api.keyring import CONNECT_TIMEOUT_S, change_key
-from infra.cluster_api.members import Member, droplets, wait
+from infra.cluster_api.consul import MANAGEMENT_POLICY, Consul, accessor_id
+from infra.cluster_api.keyring import KEYRING_TIMEOUT_S, rotate_key
+from infra.cluster_api.members import Member, droplet_ids, wait_for_members
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access, Credentials
 
-COMPARED = (
+COMPARED_INPUTS = (
     "primes",
     "address",
     "credentials",
@@ -34,167 +36,183 @@ COMPARED = (
     "services",
     "datacenter",
 )
-"""What makes a difference; a changed timeout makes none."""
+"""A change of one of them causes an update; a change of the timeout does not."""
 
-CONSUL, NOMAD = 8501, 4646
-"""Ports of the primes' HTTPS."""
+CONSUL_HTTPS_PORT = 8501
+NOMAD_HTTPS_PORT = 4646
 
 
 class BootstrapError(Exception):
-    """Access control was begun by somebody else, or nobody knows its managers; the message says what to do."""
+    """The ACLs have another management token than the stack's; the message names the remedy."""
 
 
 def access_for(props: Mapping[str, Any], consul_token: str, nomad_token: str) -> Access:
-    """How the cluster is asked with these tokens."""
-    address, shown = props["address"], props["credentials"]
+    """Return the access to the cluster with these tokens."""
+    address, credentials = props["address"], props["credentials"]
     return Access(
-        consul=f"https://{address}:{CONSUL}",
-        nomad=f"https://{address}:{NOMAD}",
-        authority=shown["authority"],
-        certificate=shown["certificate"],
-        key=shown["key"],
+        consul=f"https://{address}:{CONSUL_HTTPS_PORT}",
+        nomad=f"https://{address}:{NOMAD_HTTPS_PORT}",
+        authority=credentials["authority"],
+        certificate=credentials["certificate"],
+        key=credentials["key"],
         consul_token=consul_token,
         nomad_token=nomad_token,
     )
 
 
-def bootstrap_acl(api: Consul | Nomad, reset: str, patience: Retrier) -> None:
-    """Make the token that ``api`` asks with the first manager's, unless it is that already.
+def bootstrap_acl(api: Consul | Nomad, reset_file: str, retrier: Retrier) -> None:
+    """Bootstrap the ACLs with the client's token, unless it is already a management token.
 
     Args:
-        reset: the file in which a leader looks for leave to begin again.
+        reset_file: the file on a server that permits a second bootstrap.
 
     Raises:
-        BootstrapError: the manager is another one.
-        AgentError: there is no answer in time.
+        BootstrapError: the management token is another one.
+        AgentError: the agent does not answer in time.
     """
 
-    def first() -> None:
+    def attempt() -> None:
         try:
-            api.bootstrap()
-        except AgentError as refused:
-            if refused.is_transient:
+            api.bootstrap_acl()
+        except AgentError as error:
+            if error.is_transient:
                 raise
-            if not api.manages():
+            if not api.has_management_token():
                 raise BootstrapError(
-                    f"{refused}, and this stack's management token is unknown there: somebody else began, or the stack's state is of "
-                    "another time. Who began has a management token: to be rid of it, replace the primes. If nobody else could have "
-                    f"been there, write the index that is named above into {reset} on the leader, and run the update again"
-                ) from refused
+                    f"{error}, and the cluster does not know this stack's management token: "
+                    "another party bootstrapped the ACLs, or the stack's state is out of date. "
+                    "Replace the primes to remove that party's management token. If no other "
+                    "party can have reached the cluster, write the reset index above into "
+                    f"{reset_file} on the leader, and run the update again"
+                ) from error
 
-    patience.until(f"{api.kind}'s access control", first)
+    retrier.run(f"{api.kind}'s ACL bootstrap", attempt)
 
 
 def ensure_acl(consul: Consul, props: Mapping[str, Any]) -> None:
-    """Policies, and the tokens of the primes and of DNS; what is there stays."""
-    consul_acl.make_policies(consul, props["services"])
+    """Create the policies, the tokens of the primes and the DNS token, unless they exist."""
+    consul_acl.ensure_policies(consul, props["services"])
     for name, tokens in props["tokens"].items():
-        consul_acl.make_tokens(consul, name, props["datacenter"], tokens, consul_acl.SERVER)
-    consul_acl.make_dns_token(consul, props["dns"])
+        consul_acl.ensure_node_tokens(
+            consul, name, props["datacenter"], tokens, consul_acl.NOMAD_SERVER_POLICY
+        )
+    consul_acl.ensure_dns_token(consul, props["dns"])
 
 
-def issued(props: Mapping[str, Any]) -> set[str]:
-    """Accessors of the tokens that ``ensure_acl`` makes."""
-    return {accessor(props["dns"])}.union(
-        *(consul_acl.accessors(tokens) for tokens in props["tokens"].values())
+def issued_accessor_ids(props: Mapping[str, Any]) -> set[str]:
+    """Return the accessor ids of the tokens that ``ensure_acl`` creates."""
+    return {accessor_id(props["dns"])}.union(
+        *(consul_acl.node_accessor_ids(tokens) for tokens in props["tokens"].values())
     )
 
 
 def rotate_management_tokens(
-    news: Mapping[str, Any], olds: Mapping[str, Any], patience: Retrier
+    news: Mapping[str, Any], olds: Mapping[str, Any], retrier: Retrier
 ) -> tuple[Access, dict[str, list[str]]]:
-    """Other managers where other secrets are declared, proven before the former are given up; gives them, and the former's accessors.
+    """Create new management tokens where ``secrets`` changed, and verify them.
 
-    Consul takes the secret that it is told. Nomad does so for its first token only: for a later one it makes a secret
-    of its own, under a name that the declared one gives, so that a second try finds the same token.
+    Consul accepts a given secret. Nomad accepts one only at the bootstrap: for a later token it
+    generates the secret. The token's name contains a hash of the declared secret, so a repeated
+    rotation finds the token again.
+
+    Returns:
+        The access with the new tokens, and the accessor ids of the old ones by agent.
 
     Raises:
-        AgentError: an agent refuses or does not answer in time.
+        BootstrapError: a token is no management token.
+        AgentError: an agent refuses, or does not answer in time.
     """
-    former = olds["access"]
-    access = access_for(news, former["consul_token"], former["nomad_token"])
-    gone: dict[str, list[str]] = {"consul": [], "nomad": []}
+    old_access = olds["access"]
+    access = access_for(news, old_access["consul_token"], old_access["nomad_token"])
+    retired: dict[str, list[str]] = {"consul": [], "nomad": []}
     if (secret := news["secrets"]["consul"]) != olds["secrets"]["consul"]:
         consul = Consul(access)
-        gone["consul"] = [patience.until("Consul's former manager", consul.own_accessor)]
-        patience.until(
-            "Consul's manager",
-            lambda: consul.ensure_token(secret, "Manager", policies=[MANAGEMENT]),
+        retired["consul"] = [retrier.run("Consul's old management token", consul.own_accessor_id)]
+        retrier.run(
+            "Consul's management token",
+            lambda: consul.ensure_token(secret, "Manager", policies=[MANAGEMENT_POLICY]),
         )
         access["consul_token"] = secret
     if (secret := news["secrets"]["nomad"]) != olds["secrets"]["nomad"]:
         nomad = Nomad(access)
-        gone["nomad"] = [patience.until("Nomad's former manager", nomad.own_accessor)]
-        access["nomad_token"] = patience.until(
-            "Nomad's manager", lambda: nomad.another_manager(f"manager {accessor(secret)}")
+        retired["nomad"] = [retrier.run("Nomad's old management token", nomad.own_accessor_id)]
+        access["nomad_token"] = retrier.run(
+            "Nomad's management token",
+            lambda: nomad.ensure_management_token(f"manager {accessor_id(secret)}"),
         )
     for api in (Consul(access), Nomad(access)):
-        if not patience.until(f"{api.kind}'s manager", api.manages):
+        if not retrier.run(f"{api.kind}'s management token", api.has_management_token):
             raise BootstrapError(
-                f"{api.where} does not know this stack's management token; replacing this resource begins again"
+                f"{api.location} does not know this stack's management token; "
+                "replace this resource to bootstrap the ACLs again"
             )
-    return access, gone
+    return access, retired
 
 
 class BootstrapProvider(dynamic.ResourceProvider):
-    """Begins access control on creation, changes keys and tokens on update; there is nothing to delete.
+    """Bootstraps the ACLs on creation, and rotates keys and tokens on update.
 
-    What an update replaces is not revoked here but handed on as ``retired``: workers use it until they are given the new,
-    and a manager's secret must be in the state before the one that it follows is gone.
+    A deletion does nothing. An update does not revoke the tokens that it replaces: workers use them
+    until their enrolment, and the state must contain a new management token before the old one is
+    revoked. It returns their accessor ids as ``retired``, and ``Readiness`` revokes them.
     """
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         access = access_for(props, props["secrets"]["consul"], props["secrets"]["nomad"])
-        wait(access, [], [], props["timeout"])
-        patience, consul = Retrier(props["timeout"]), Consul(access)
-        bootstrap_acl(consul, consul_api.RESET, patience)
-        bootstrap_acl(Nomad(access), nomad_api.RESET, patience)
-        patience.until("Consul's policies and tokens", partial(ensure_acl, consul, props))
+        wait_for_members(access, [], [], props["timeout"])
+        retrier, consul = Retrier(props["timeout"]), Consul(access)
+        bootstrap_acl(consul, consul_api.ACL_RESET_FILE, retrier)
+        bootstrap_acl(Nomad(access), nomad_api.ACL_RESET_FILE, retrier)
+        retrier.run("Consul's policies and tokens", partial(ensure_acl, consul, props))
         return dynamic.CreateResult(
-            "-".join(sorted(droplets(props["primes"]))),
+            "-".join(sorted(droplet_ids(props["primes"]))),
             _outputs(props, access, {"consul": [], "nomad": []}),
         )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        changed = any(olds.get(name) != news.get(name) for name in COMPARED)
-        another = not droplets(olds.get("primes")) & droplets(news.get("primes"))
+        is_new_cluster = not droplet_ids(olds.get("primes")) & droplet_ids(news.get("primes"))
         return dynamic.DiffResult(
-            changes=changed, replaces=["primes"] if another else [], delete_before_replace=False
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS),
+            replaces=["primes"] if is_new_cluster else [],
+            delete_before_replace=False,
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        wait(access_for(news, "", ""), [], [], news["timeout"])
-        patience = Retrier(news["timeout"])
-        access, gone = rotate_management_tokens(news, olds, patience)
-        patience.until("Consul's policies and tokens", partial(ensure_acl, Consul(access), news))
-        for keys in (Consul(access, CONNECT_TIMEOUT_S), Nomad(access, CONNECT_TIMEOUT_S)):
-            if (key := news["gossip"][keys.kind.lower()]) != olds["gossip"][keys.kind.lower()]:
-                change_key(keys, key, patience)
-        gone["consul"] += sorted(issued(olds) - issued(news))
+        wait_for_members(access_for(news, "", ""), [], [], news["timeout"])
+        retrier = Retrier(news["timeout"])
+        access, retired = rotate_management_tokens(news, olds, retrier)
+        retrier.run("Consul's policies and tokens", partial(ensure_acl, Consul(access), news))
+        for keyring in (Consul(access, KEYRING_TIMEOUT_S), Nomad(access, KEYRING_TIMEOUT_S)):
+            agent = keyring.kind.lower()
+            if (key := news["gossip"][agent]) != olds["gossip"][agent]:
+                rotate_key(keyring, key, retrier)
+        issued = issued_accessor_ids(news)
+        retired["consul"] += sorted(issued_accessor_ids(olds) - issued)
         for api in (Consul(access), Nomad(access)):
-            kind = api.kind.lower()
-            for token in set(olds["retired"][kind]) - {*gone[kind], *issued(news)}:
-                if patience.until(f"{api.kind}'s retired tokens", partial(api.knows, token)):
-                    gone[kind].append(token)
-        return dynamic.UpdateResult(_outputs(news, access, gone))
+            agent = api.kind.lower()
+            for accessor in set(olds["retired"][agent]) - {*retired[agent], *issued}:
+                if retrier.run(f"{api.kind}'s retired tokens", partial(api.has_token, accessor)):
+                    retired[agent].append(accessor)
+        return dynamic.UpdateResult(_outputs(news, access, retired))
 
 
 def _outputs(
     props: dict[str, Any], access: Access, retired: dict[str, list[str]]
 ) -> dict[str, Any]:
-    return {**{name: props[name] for name in COMPARED}, "access": access, "retired": retired}
+    return {**{name: props[name] for name in COMPARED_INPUTS}, "access": access, "retired": retired}
 
 
 class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
-    """There when the cluster has leaders and knows its managers. Its id is the cluster's identity."""
+    """A cluster with leaders, management tokens and policies. Its id is the cluster's identity."""
 
-    if TYPE_CHECKING:  # where it runs, the SDK would hold the value against the type, and show it if it did not like it
+    # At run time, the SDK would compare the values with the types and print a value that differs.
+    if TYPE_CHECKING:
         access: pulumi.Output[Access]
-        """With both management tokens; secret."""
+        """Access with both management tokens; secret."""
         retired: pulumi.Output[Mapping[str, Sequence[str]]]
-        """Accessors of tokens of consul and nomad that some node may still use; ``Readiness`` revokes them when none does."""
+        """Accessor ids of replaced tokens of ``consul`` and ``nomad``, which ``Readiness`` revokes."""
 
     def __init__(
         self,
@@ -212,15 +230,19 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
         timeout: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Args:
-        address: public address of the prime that is asked.
-        credentials: the operator's; secret.
-        secrets: the management tokens that consul and nomad begin with, UUIDs; secret.
-        gossip: the keys of consul and nomad, base64; secret.
-        dns: the token of every agent's DNS, UUID; secret.
-        tokens: agent and nomad of each prime by its name, UUIDs; secret.
-        services: names that Nomad's clients register in Consul for their jobs.
-        timeout: seconds that the leaders have.
+        """Declare the bootstrap.
+
+        Args:
+            primes: the servers.
+            address: public address of the server that receives the requests.
+            credentials: the operator's certificate; secret.
+            secrets: initial management tokens of ``consul`` and ``nomad``, UUIDs; secret.
+            gossip: gossip keys of ``consul`` and ``nomad``, base64; secret.
+            dns: DNS token, UUID; secret.
+            tokens: ``agent`` and ``nomad`` of each prime by its name, UUIDs; secret.
+            services: Consul names of the services that Nomad's clients register.
+            datacenter: Consul's datacenter.
+            timeout: seconds for the election of leaders, and for all requests together.
         """
         props = {
             "primes": primes,
@@ -236,7 +258,7 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
             "access": None,
             "retired": None,
         }
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["access"])
+        secret_outputs = pulumi.ResourceOptions(additional_secret_outputs=["access"])
         super().__init__(
-            BootstrapProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret)
+            BootstrapProvider(), name, props, pulumi.ResourceOptions.merge(opts, secret_outputs)
         )

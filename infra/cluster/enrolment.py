@@ -1,6 +1,7 @@
-"""A machine becomes a node of the cluster: it is given, over SSH, all that it must know and keep to itself.
+"""The enrolment of a machine: over SSH it receives all that makes it a node of the cluster.
 
-A dynamic provider runs in a process of its own and is kept in the state by name; it uses the declared inputs only.
+A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
+but its declared inputs.
 """
 
 import contextlib
@@ -14,13 +15,17 @@ import pulumi
 from pulumi import dynamic
 
 from infra import ssh
-from infra.cluster_api.client import POLL_INTERVAL_S, AgentError, Retrier
+from infra.cluster_api.client import POLL_INTERVAL_S, AgentError, Retrier, Timeout
 from infra.cluster_api.consul import Consul
-from infra.cluster_api.consul_acl import CLIENT, accessors, make_tokens
+from infra.cluster_api.consul_acl import (
+    NOMAD_CLIENT_POLICY,
+    ensure_node_tokens,
+    node_accessor_ids,
+)
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access, Credentials
 
-DELIVERED = (
+DELIVERED_INPUTS = (
     "node",
     "cluster",
     "primes",
@@ -30,179 +35,184 @@ DELIVERED = (
     "tokens",
     "operator_key",
 )
-"""What a node is given as it is declared."""
+"""The inputs that are delivered to the machine."""
 
-COMPARED = (*DELIVERED, "droplet", "address", "host_keys", "access")
-"""What makes a difference. ``access`` changes nothing on the node, but is what taking the node away needs."""
+COMPARED_INPUTS = (*DELIVERED_INPUTS, "droplet", "address", "host_keys", "access")
+"""A change of one of them causes an update.
 
-NEW_TO_CLUSTER = ("droplet", "cluster")
-"""What, when it changes, has Nomad's client begin anew, for which it must be introduced."""
+``access`` is not delivered. A deletion needs its current value.
+"""
 
-INTRODUCED = 5 * 60
-"""Seconds in which the client has to use its introduction, which is made when the machine listens already."""
+INTRODUCTION_INPUTS = ("droplet", "cluster")
+"""A change of one of them makes Nomad's client register as a new node.
 
-UNSET: dict[str, Any] = {"access": None, "operator_key": None}
-"""What the engine leaves out where it is none."""
+A new client needs an introduction token.
+"""
 
-DRAINING = 45
-"""Seconds in which the tasks of a worker that is taken away have to move."""
+INTRODUCTION_TTL_S = 5 * 60
+"""The token is created when SSH already answers."""
 
-LEAVE_TIMEOUT_S = (2.0, 5.0)
-"""Seconds for a connection and an answer where a node is taken away: perhaps there is nobody left to tell."""
+DEFAULTS: dict[str, Any] = {"access": None, "operator_key": None}
+"""The engine omits inputs that are None."""
+
+DRAIN_DEADLINE_S = 45
+"""How long the allocations of a deleted worker may take to move."""
+
+DELETE_TIMEOUT_S: Timeout = (2.0, 5.0)
+"""Shorter than for other requests, because the cluster may be lost."""
 
 
 class EnrolmentError(Exception):
-    """The node could not be given what it needs; the message names it and the cause."""
+    """A machine could not be enrolled; the message names the machine and the cause."""
 
 
 def bundle(props: Mapping[str, Any], introduction: str) -> dict[str, Any]:
-    """What the node is given, as its ``tool-enrol`` reads it."""
-    whole = {name: props[name] for name in DELIVERED}
-    # The engine knows one kind of number only.
-    whole |= {
+    """Return what the image's ``tool-enrol`` reads from its standard input."""
+    return {
+        **{name: props[name] for name in DELIVERED_INPUTS},
+        # The engine converts every number to a float.
         "bootstrap_expect": int(props["bootstrap_expect"]),
         "host_key": props["host_keys"]["private"],
         "introduction": introduction,
     }
-    return whole
 
 
 def deliver(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
-    """Make the node's tokens, and give it everything.
+    """Create the tokens of the machine, and deliver the bundle.
 
-    A host key of the first boot is as good as public once the machine was enrolled, and believed no longer.
+    The first host key is in ``user_data``, which the machine's users can read. So it is accepted
+    only until the machine is enrolled.
 
     Raises:
-        EnrolmentError: the machine cannot be reached, is another one, or refuses.
-        AgentError: there are no tokens to be had.
+        EnrolmentError: the machine cannot be reached, has another host key, or refuses the bundle.
+        AgentError: the cluster refuses to create tokens.
     """
     name, start = props["node"]["name"], time.monotonic()
-    patience = Retrier(props["timeout"])
-    begins = any(olds.get(part) != props[part] for part in NEW_TO_CLUSTER)
-    first = (
-        props["host_keys"]["first"]
-        if olds.get("droplet") != props["droplet"]
-        else olds["host_keys"]["lasting"]
-    )
+    retrier = Retrier(props["timeout"])
+    is_new_client = any(olds.get(part) != props[part] for part in INTRODUCTION_INPUTS)
+    is_new_machine = olds.get("droplet") != props["droplet"]
+    old_host_key = props["host_keys"]["first"] if is_new_machine else olds["host_keys"]["lasting"]
     if props["access"]:
-        consul = Consul(props["access"])
-        patience.until(
-            f"{name}: tokens",
-            partial(
-                make_tokens, consul, name, props["node"]["datacenter"], props["tokens"], CLIENT
-            ),
+        create_tokens = partial(
+            ensure_node_tokens,
+            Consul(props["access"]),
+            name,
+            props["node"]["datacenter"],
+            props["tokens"],
+            NOMAD_CLIENT_POLICY,
         )
+        retrier.run(f"{name}: tokens", create_tokens)
 
     def content() -> bytes:
         introduction = ""
-        if props["access"] and begins:
+        if props["access"] and is_new_client:
             nomad = Nomad(props["access"])
-            patience.until(f"{name}: eligibility", lambda: nomad.set_eligible(name))
-            introduction = patience.until(
-                f"{name}: introduction", lambda: nomad.introduction(name, INTRODUCED)
+            retrier.run(f"{name}: eligibility", partial(nomad.set_eligible, name))
+            introduction = retrier.run(
+                f"{name}: introduction token",
+                partial(nomad.create_introduction_token, name, INTRODUCTION_TTL_S),
             )
         return json.dumps(bundle(props, introduction)).encode()
 
-    def tell(why: str) -> None:
-        print(f"{name}: waiting for SSH ({why})", flush=True)
+    def report(reason: str) -> None:
+        print(f"{name}: waiting for SSH ({reason})", flush=True)
 
     try:
-        told = ssh.deliver(
+        stdout = ssh.deliver(
             props["address"],
             props["enrol_key"],
-            (first, props["host_keys"]["lasting"]),
+            (old_host_key, props["host_keys"]["lasting"]),
             content,
             props["timeout"],
-            tell,
+            report,
         )
     except ssh.DeliveryError as error:
         raise EnrolmentError(f"{name}: {error}") from error
-    print(f"{name}: {_outcome(name, told)} in {time.monotonic() - start:.1f} s", flush=True)
+    print(f"{name}: {_outcome(name, stdout)} in {time.monotonic() - start:.1f} s", flush=True)
 
 
-def _outcome(name: str, told: str) -> str:
-    for line in reversed(told.strip().splitlines()):
+def _outcome(name: str, stdout: str) -> str:
+    for line in reversed(stdout.strip().splitlines()):
         with contextlib.suppress(ValueError, TypeError, KeyError):
             return str(json.loads(line)["outcome"])
-    raise EnrolmentError(f"{name}: the machine did not tell the outcome")
+    raise EnrolmentError(f"{name}: the machine reported no outcome")
 
 
 class EnrolmentProvider(dynamic.ResourceProvider):
-    """Delivers what a node must have; takes its tokens back on deletion.
+    """Delivers the bundle; on deletion, drains the node and revokes its tokens.
 
-    Never replaced by itself: another machine is enrolled anew. Who wants it replaced has it leave before it joins again,
-    because what it joins with is the same.
+    A changed input never replaces the resource: a new machine is enrolled by an update. A forced
+    replacement (``--replace``) deletes first, because both nodes would use the same tokens.
     """
 
     serialize_as_secret_always = False
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        props = UNSET | props
+        props = DEFAULTS | props
         deliver(props, {})
-        return dynamic.CreateResult(props["node"]["name"], _declared(props))
+        return dynamic.CreateResult(props["node"]["name"], _outputs(props))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         return dynamic.DiffResult(
-            changes=any(olds.get(name) != news.get(name) for name in COMPARED),
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS),
             delete_before_replace=True,
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        """New tokens are made before, old ones revoked after the node was given the new."""
-        olds, news = UNSET | olds, UNSET | news
+        """Create new tokens before the delivery; revoke the old ones after it."""
+        olds, news = DEFAULTS | olds, DEFAULTS | news
         if olds["droplet"] != news["droplet"] or bundle(olds, "") != bundle(news, ""):
             deliver(news, olds)
             if news["access"]:
-                consul, patience = Consul(news["access"]), Retrier(news["timeout"])
-                for token in sorted(accessors(olds["tokens"]) - accessors(news["tokens"])):
-                    patience.until(f"{_id}: old token", partial(consul.revoke, token))
-        return dynamic.UpdateResult(_declared(news))
+                consul, retrier = Consul(news["access"]), Retrier(news["timeout"])
+                old_accessors = node_accessor_ids(olds["tokens"])
+                for accessor in sorted(old_accessors - node_accessor_ids(news["tokens"])):
+                    retrier.run(f"{_id}: old token", partial(consul.revoke_token, accessor))
+        return dynamic.UpdateResult(_outputs(news))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Move a worker's tasks elsewhere and make its tokens useless. A cluster that does not answer is not waited for."""
+        """Drain a worker and revoke its tokens; a cluster that does not answer is skipped."""
         if not props.get("access"):
             return
-        for leave in (drain, revoke):
+        for description, step in (("drain", drain), ("token revocation", revoke_tokens)):
             try:
-                leave(props)
+                step(props)
             except AgentError as error:
-                print(f"{_id} goes without leave: {error}", flush=True)
+                print(f"{_id}: skipped the {description}: {error}", flush=True)
 
 
 def drain(props: Mapping[str, Any]) -> None:
-    """Move everything off a node and wait until that is done.
+    """Drain the node, and wait until no allocation is left or the deadline has passed.
 
     Raises:
         AgentError: Nomad does not answer.
     """
-    nomad, deadline = (
-        Nomad(props["access"], LEAVE_TIMEOUT_S),
-        time.monotonic() + DRAINING + LEAVE_TIMEOUT_S[1],
-    )
-    draining = nomad.drain(props["node"]["name"], DRAINING)
+    nomad = Nomad(props["access"], DELETE_TIMEOUT_S)
+    deadline = time.monotonic() + DRAIN_DEADLINE_S + DELETE_TIMEOUT_S[1]
+    node_ids = nomad.start_drain(props["node"]["name"], DRAIN_DEADLINE_S)
     while (
-        draining := [one for one in draining if nomad.is_draining(one)]
+        node_ids := [node_id for node_id in node_ids if nomad.is_draining(node_id)]
     ) and time.monotonic() < deadline:
         time.sleep(POLL_INTERVAL_S)
 
 
-def revoke(props: Mapping[str, Any]) -> None:
-    """Make the node's own tokens useless.
+def revoke_tokens(props: Mapping[str, Any]) -> None:
+    """Revoke the node's own tokens.
 
     Raises:
         AgentError: Consul does not answer.
     """
-    consul = Consul(props["access"], LEAVE_TIMEOUT_S)
-    for token in sorted(accessors(props["tokens"])):
-        consul.revoke(token)
+    consul = Consul(props["access"], DELETE_TIMEOUT_S)
+    for accessor in sorted(node_accessor_ids(props["tokens"])):
+        consul.revoke_token(accessor)
 
 
-def _declared(props: dict[str, Any]) -> dict[str, Any]:
-    return {name: props[name] for name in COMPARED}
+def _outputs(props: dict[str, Any]) -> dict[str, Any]:
+    return {name: props[name] for name in COMPARED_INPUTS}
 
 
 class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
-    """There when the node has what it needs and its agents were started."""
+    """A machine that has its credentials and whose agents are started."""
 
     def __init__(
         self,
@@ -224,21 +234,23 @@ class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
         timeout: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Args:
-        node: name, role, datacenter, vpc_cidr and task_driver.
-        droplet: the machine's id, which tells it from one that had its name before.
-        address: the public address at which it is reached.
-        cluster: the cluster's identity; empty for a prime, which makes it.
-        primes: private addresses of all primes.
-        bootstrap_expect: how many primes begin the cluster.
-        identity: authority, certificate and key of the node, PEM; secret.
-        gossip: the keys of consul and nomad, base64; secret.
-        tokens: agent, nomad and dns, UUIDs; secret.
-        host_keys: the public halves ``first`` (of the first boot) and ``lasting``, and ``private`` of the latter; secret.
-        enrol_key: the stack's private key for the user ``enrol``, OpenSSH; secret.
-        operator_key: the administrator's public key.
-        access: the cluster, for a worker; None for a prime, before which there is none.
-        timeout: seconds that the machine has to take what it is given.
+        """Declare the enrolment.
+
+        Args:
+            node: name, role, datacenter, vpc_cidr and task_driver.
+            droplet: id of the droplet, which distinguishes it from an earlier one of its name.
+            address: public address.
+            cluster: the cluster's identity; empty for a prime.
+            primes: private addresses of all primes.
+            bootstrap_expect: number of servers that elect the first leader.
+            identity: the node's certificate; secret.
+            gossip: gossip keys of ``consul`` and ``nomad``, base64; secret.
+            tokens: ``agent``, ``nomad`` and ``dns``, UUIDs; secret.
+            host_keys: public keys ``first`` and ``lasting``, and ``private`` of the latter; secret.
+            enrol_key: private key of the user ``enrol``, OpenSSH; secret.
+            operator_key: public SSH key of the administrator.
+            access: access to the cluster for a worker; None for a prime.
+            timeout: seconds for the delivery.
         """
         props: dict[str, Any] = {
             "node": node,

@@ -1,9 +1,10 @@
-"""The cluster as one thing that is there or not: made when all agents have found each other.
+"""The complete cluster: a resource that exists when all agents have joined.
 
-Whatever lives in the cluster (Nomad jobs, Consul entries) hangs on ``Readiness``: nothing of it starts before. By then
-every node has its present tokens, so the retired ones are revoked here.
+Nomad jobs depend on it. At that point every node has its current tokens, so the retired tokens are
+revoked.
 
-A dynamic provider runs in a process of its own and is kept in the state by name; it uses the declared inputs only.
+A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
+but its declared inputs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,31 +16,31 @@ from pulumi import dynamic
 
 from infra.cluster_api.client import Retrier
 from infra.cluster_api.consul import Consul
-from infra.cluster_api.members import Member, wait
+from infra.cluster_api.members import Member, wait_for_members
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
 
-COMPARED = ("primes", "workers", "access", "cluster", "retired")
-"""What makes a difference; a changed timeout makes none."""
+COMPARED_INPUTS = ("primes", "workers", "access", "cluster", "retired")
+"""A change of one of them causes an update; a change of the timeout does not."""
 
 
 def wait_and_revoke(props: dict[str, Any]) -> dict[str, Any]:
-    """Wait for every member, and revoke what no member uses any more; gives what is declared.
+    """Wait for all members, revoke the retired tokens, and return the outputs.
 
     Raises:
-        NotReadyError: someone is still missing after ``timeout`` seconds.
+        NotReadyError: a member is missing after ``timeout`` seconds.
         AgentError: a token cannot be revoked.
     """
-    wait(props["access"], props["primes"], props["workers"], props["timeout"])
-    patience = Retrier(props["timeout"])
+    wait_for_members(props["access"], props["primes"], props["workers"], props["timeout"])
+    retrier = Retrier(props["timeout"])
     for api in (Consul(props["access"]), Nomad(props["access"])):
-        for token in props["retired"].get(api.kind.lower(), ()):
-            patience.until(f"{token} is revoked", partial(api.revoke, token))
-    return {name: props[name] for name in COMPARED}
+        for accessor in props["retired"].get(api.kind.lower(), ()):
+            retrier.run(f"revoke {accessor}", partial(api.revoke_token, accessor))
+    return {name: props[name] for name in COMPARED_INPUTS}
 
 
 class ReadinessProvider(dynamic.ResourceProvider):
-    """Waits on creation and on changes; never replaced; there is nothing to delete."""
+    """Waits on creation and on update. It is never replaced; a deletion does nothing."""
 
     serialize_as_secret_always = False
 
@@ -48,7 +49,7 @@ class ReadinessProvider(dynamic.ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         return dynamic.DiffResult(
-            changes=any(olds.get(name) != news.get(name) for name in COMPARED)
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS)
         )
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
@@ -56,11 +57,12 @@ class ReadinessProvider(dynamic.ResourceProvider):
 
 
 class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
-    """There when every agent of the cluster is."""
+    """A cluster in which every member is enrolled and alive."""
 
-    if TYPE_CHECKING:  # where it runs, the SDK would hold the value against the type, and show it if it did not like it
+    # At run time, the SDK would compare the value with the type and print a value that differs.
+    if TYPE_CHECKING:
         access: pulumi.Output[Access]
-        """As it was given; who takes it from here waits until the cluster is whole. Secret."""
+        """The input. A resource that uses it waits for the complete cluster. Secret."""
 
     def __init__(
         self,
@@ -74,11 +76,15 @@ class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
         retired: pulumi.Input[Mapping[str, Sequence[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Args:
-        access: a manager's, to a prime; secret.
-        cluster: the cluster's identity; another one is waited for again.
-        timeout: seconds that the agents have.
-        retired: accessors of the tokens of consul and nomad that are revoked when all are there (``Bootstrap.retired``).
+        """Declare the complete cluster.
+
+        Args:
+            primes: the servers.
+            workers: the client agents.
+            access: access with management tokens; secret.
+            cluster: the cluster's identity.
+            timeout: seconds for all members to join.
+            retired: ``Bootstrap.retired``, the accessor ids of the tokens to revoke.
         """
         props = {
             "primes": primes,

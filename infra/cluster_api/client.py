@@ -1,4 +1,4 @@
-"""HTTPS towards one agent: what it answers, and whether what it refuses is worth another try."""
+"""HTTPS requests to a Consul or Nomad server, and their repetition until a deadline."""
 
 import ssl
 import time
@@ -10,37 +10,42 @@ import requests
 
 from infra.mtls import Access, session
 
-REQUEST_TIMEOUT_S = (1.0, 10.0)
-"""Seconds that a connection and then an answer may take; a machine that still boots takes no connection."""
+Timeout = tuple[float, float]
+"""Seconds for the connection, and then for the response."""
+
+REQUEST_TIMEOUT_S: Timeout = (1.0, 10.0)
+"""The connection timeout is short, because a machine that still boots drops packets."""
 
 POLL_INTERVAL_S = 0.5
-"""Seconds between two tries."""
 
 T = TypeVar("T")
 
 
 class AgentError(Exception):
-    """An agent refused, or does not answer; the message names agent and cause, and holds no secret."""
+    """A request failed. The message names the agent and the cause, and contains no secret."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
-        """Of HTTP; 0 where there was no answer."""
+        """HTTP status; 0 without a response."""
 
     @property
     def is_transient(self) -> bool:
-        """Whether it may be otherwise soon: there is no leader yet, or the agent only starts."""
+        """Whether a later request may succeed: there is no leader yet, or the agent starts."""
         return self.status == 0 or self.status == 429 or self.status >= 500
 
     @property
     def is_not_found(self) -> bool:
-        """Whether there is nothing of that name. Consul forbids to look at a token that is not there, and Nomad to delete it."""
-        said = {403: "does not exist", 400: "nonexistent"}.get(self.status)
-        return self.status == 404 or (said is not None and said in str(self))
+        """Whether the object does not exist.
+
+        For a missing token, Consul responds with 403 to a read, and Nomad with 400 to a deletion.
+        """
+        reason = {403: "does not exist", 400: "nonexistent"}.get(self.status)
+        return self.status == 404 or (reason is not None and reason in str(self))
 
 
 class AgentApi:
-    """What Consul's API and Nomad's have in common. Every call raises ``AgentError``."""
+    """What the clients of Consul and Nomad have in common. Every request raises ``AgentError``."""
 
     def __init__(
         self,
@@ -48,52 +53,55 @@ class AgentApi:
         url: str,
         access: Access,
         headers: Mapping[str, str],
-        asking: tuple[float, float],
+        timeout_s: Timeout,
     ) -> None:
         self.kind = kind
-        self.where = f"{kind} at {url}"
+        self.location = f"{kind} at {url}"
         self._url = url
         self._session = session(access, headers)
-        self._asking = asking
+        self._timeout_s = timeout_s
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """The answer's JSON; None where it has no content."""
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """Return the JSON of the response; None if it has no content."""
         try:
-            answer = self._session.request(
-                method, self._url + path, json=body, timeout=self._asking
+            response = self._session.request(
+                method, self._url + path, json=body, timeout=self._timeout_s
             )
-        except requests.RequestException as silent:
-            raise AgentError(f"{self.where} ({_cause(silent)})") from silent
-        if not answer.ok:
+        except requests.RequestException as error:
+            raise AgentError(f"{self.location} ({_cause(error)})") from error
+        if not response.ok:
             raise AgentError(
-                f"{self.where} ({answer.status_code}: {answer.text.strip()[:200]})",
-                answer.status_code,
+                f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
+                response.status_code,
             )
-        return answer.json() if answer.content.strip() else None
+        return response.json() if response.content.strip() else None
 
-    def found(self, path: str) -> Any:
-        """The answer's JSON; None where there is nothing of that name."""
+    def find(self, path: str) -> Any:
+        """Return the JSON of an object; None if it does not exist."""
         try:
-            return self.ask("GET", path)
-        except AgentError as refused:
-            if refused.is_not_found:
+            return self.request("GET", path)
+        except AgentError as error:
+            if error.is_not_found:
                 return None
             raise
 
-    def remove(self, path: str) -> None:
-        """Remove what may be gone already."""
+    def delete(self, path: str) -> None:
+        """Delete an object, unless it is already deleted."""
         try:
-            self.ask("DELETE", path)
-        except AgentError as refused:
-            if not refused.is_not_found:
+            self.request("DELETE", path)
+        except AgentError as error:
+            if not error.is_not_found:
                 raise
 
 
-def _cause(silent: BaseException) -> str:
-    """The kind of failure; of TLS also what was wrong, which tells a wrong name from a wrong authority."""
+def _cause(error: BaseException) -> str:
+    """Return the type of an error.
+
+    For a TLS error, return its text, which tells a wrong name from a wrong authority.
+    """
     return next(
-        (str(link) for link in _chain(silent) if isinstance(link, ssl.SSLError)),
-        type(silent).__name__,
+        (str(link) for link in _chain(error) if isinstance(link, ssl.SSLError)),
+        type(error).__name__,
     )
 
 
@@ -105,29 +113,29 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 @dataclass
 class Retrier:
-    """Tries again until a common deadline what an agent cannot do yet, and tells on standard output why it waits."""
+    """Repeats actions that fail with a transient ``AgentError``, until one common deadline."""
 
-    seconds: float
+    timeout_s: float
     start: float = field(default_factory=time.monotonic)
 
-    def until(self, what: str, action: Callable[[], T]) -> T:
-        """The result of ``action`` when it has one.
+    def run(self, description: str, action: Callable[[], T]) -> T:
+        """Return the result of ``action``; print every new reason to wait.
 
         Args:
-            what: is going on, in words, for who looks on.
+            description: names the action in progress lines and errors.
 
         Raises:
-            AgentError: refused for good, or still not possible when the time is over.
+            AgentError: the error is not transient, or the time is over.
         """
-        told = ""
+        last_reason = ""
         while True:
             try:
                 return action()
             except AgentError as error:
-                passed = time.monotonic() - self.start
-                if not error.is_transient or passed > self.seconds:
-                    raise AgentError(f"{what}: {error}", error.status) from error
-                if str(error) != told:
-                    told = str(error)
-                    print(f"{passed:.0f} s: {what}: {told}", flush=True)
+                elapsed = time.monotonic() - self.start
+                if not error.is_transient or elapsed > self.timeout_s:
+                    raise AgentError(f"{description}: {error}", error.status) from error
+                if str(error) != last_reason:
+                    last_reason = str(error)
+                    print(f"{elapsed:.0f} s: {description}: {last_reason}", flush=True)
             time.sleep(POLL_INTERVAL_S)

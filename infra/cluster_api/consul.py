@@ -1,74 +1,77 @@
-"""Consul's API as far as a cluster's beginning, its nodes and its keys take it."""
+"""The requests to Consul that bootstrap, enrolment and key rotation need."""
 
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError
-from infra.cluster_api.keyring import Pool
+from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError, Timeout
+from infra.cluster_api.keyring import GossipPool
 from infra.mtls import Access
 
-NAMESPACE = uuid.UUID("3a1f0f5e-6a5c-4b0e-9d51-7c9a54d2f0b7")
-MANAGEMENT = "global-management"
-"""The policy that Consul has from the start."""
-RESET = "/var/lib/consul/acl-bootstrap-reset"
-ALIVE = 1
+ACCESSOR_NAMESPACE = uuid.UUID("3a1f0f5e-6a5c-4b0e-9d51-7c9a54d2f0b7")
+MANAGEMENT_POLICY = "global-management"
+"""A built-in policy of Consul."""
+ACL_RESET_FILE = "/var/lib/consul/acl-bootstrap-reset"
+SERF_ALIVE = 1
 
 
-def accessor(secret: str) -> str:
-    """The id under which a token is known to who must not know its secret; what revokes it has to keep nothing else."""
-    return str(uuid.uuid5(NAMESPACE, secret))
+def accessor_id(secret: str) -> str:
+    """Return the accessor id of the token with this secret id.
+
+    It is a hash, so the token can be revoked without its secret.
+    """
+    return str(uuid.uuid5(ACCESSOR_NAMESPACE, secret))
 
 
 class Consul(AgentApi):
-    """A Consul server, asked with a token; with none where ``consul_token`` is empty."""
+    """A Consul server. Requests carry ``consul_token``, unless it is empty."""
 
-    def __init__(self, access: Access, asking: tuple[float, float] = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S) -> None:
         self._token = access["consul_token"]
         super().__init__(
             "Consul",
             access["consul"],
             access,
             {"X-Consul-Token": self._token} if self._token else {},
-            asking,
+            timeout_s,
         )
 
-    def leader(self) -> bool:
-        return bool(self.ask("GET", "/v1/status/leader"))
+    def has_leader(self) -> bool:
+        return bool(self.request("GET", "/v1/status/leader"))
 
-    def members(self) -> set[tuple[str, str]]:
-        """Names and addresses of the members that are alive."""
+    def alive_members(self) -> set[tuple[str, str]]:
+        """Return name and address of each member that is alive."""
         return {
             (member["Name"], member["Addr"])
-            for member in self.ask("GET", "/v1/agent/members")
-            if member["Status"] == ALIVE
+            for member in self.request("GET", "/v1/agent/members")
+            if member["Status"] == SERF_ALIVE
         }
 
-    def bootstrap(self) -> None:
-        """Begin access control; the token becomes the first manager's."""
-        self.ask("PUT", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
+    def bootstrap_acl(self) -> None:
+        """Bootstrap the ACLs; the client's token becomes the first management token."""
+        self.request("PUT", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
 
-    def manages(self) -> bool:
-        """Whether the token is a manager's."""
+    def has_management_token(self) -> bool:
+        """Whether the client's token is a management token."""
         try:
-            own = self.ask("GET", "/v1/acl/token/self")
-        except AgentError as refused:
-            if refused.status in (403, 404):
+            token = self.request("GET", "/v1/acl/token/self")
+        except AgentError as error:
+            if error.status in (403, 404):
                 return False
             raise
-        return any(policy["Name"] == MANAGEMENT for policy in own.get("Policies") or ())
+        return any(policy["Name"] == MANAGEMENT_POLICY for policy in token.get("Policies") or ())
 
-    def own_accessor(self) -> str:
-        return str(self.ask("GET", "/v1/acl/token/self")["AccessorID"])
+    def own_accessor_id(self) -> str:
+        return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
 
     def ensure_policy(self, name: str, rules: str) -> None:
-        """There under its name with these rules."""
-        there = self.found(f"/v1/acl/policy/name/{name}")
-        wanted = {"Name": name, "Description": "Made by Pulumi", "Rules": rules}
-        if there is None:
-            self.ask("PUT", "/v1/acl/policy", wanted)
-        elif there["Rules"] != rules:
-            self.ask("PUT", f"/v1/acl/policy/{there['ID']}", wanted)
+        """Create the policy, or set its rules."""
+        existing = self.find(f"/v1/acl/policy/name/{name}")
+        policy = {"Name": name, "Description": "Made by Pulumi", "Rules": rules}
+        if existing is None:
+            self.request("PUT", "/v1/acl/policy", policy)
+        elif existing["Rules"] != rules:
+            self.request("PUT", f"/v1/acl/policy/{existing['ID']}", policy)
 
     def ensure_token(
         self,
@@ -78,41 +81,38 @@ class Consul(AgentApi):
         policies: Sequence[str] = (),
         node: tuple[str, str] | None = None,
     ) -> None:
-        """There with these rights, and no others.
+        """Create the token, or set its rights to exactly these.
 
         Args:
-            node: name and datacenter of the node whose agent it is for.
+            node: name and datacenter of the node whose agent uses the token.
         """
-        wanted: dict[str, Any] = {
-            "AccessorID": accessor(secret),
+        token: dict[str, Any] = {
+            "AccessorID": accessor_id(secret),
             "SecretID": secret,
             "Description": description,
             "Policies": [{"Name": name} for name in policies],
             "NodeIdentities": [{"NodeName": node[0], "Datacenter": node[1]}] if node else [],
         }
-        one = f"/v1/acl/token/{accessor(secret)}"
-        self.ask("PUT", "/v1/acl/token" if self.found(one) is None else one, wanted)
+        path = f"/v1/acl/token/{accessor_id(secret)}"
+        self.request("PUT", "/v1/acl/token" if self.find(path) is None else path, token)
 
-    def knows(self, token: str) -> bool:
-        """Whether there is a token of this accessor."""
-        return self.found(f"/v1/acl/token/{token}") is not None
+    def has_token(self, accessor: str) -> bool:
+        return self.find(f"/v1/acl/token/{accessor}") is not None
 
-    def revoke(self, token: str) -> None:
-        """Make a token, named by its accessor, of no use."""
-        self.remove(f"/v1/acl/token/{token}")
+    def revoke_token(self, accessor: str) -> None:
+        self.delete(f"/v1/acl/token/{accessor}")
 
-    def pools(self) -> list[Pool]:
-        listed = self.ask("GET", "/v1/operator/keyring")
+    def gossip_pools(self) -> list[GossipPool]:
         return [
-            Pool("WAN" if pool["WAN"] else "LAN", pool["NumNodes"], pool["Keys"] or {})
-            for pool in listed
+            GossipPool("WAN" if pool["WAN"] else "LAN", pool["NumNodes"], pool["Keys"] or {})
+            for pool in self.request("GET", "/v1/operator/keyring")
         ]
 
     def install_key(self, key: str) -> None:
-        self.ask("POST", "/v1/operator/keyring", {"Key": key})
+        self.request("POST", "/v1/operator/keyring", {"Key": key})
 
     def use_key(self, key: str) -> None:
-        self.ask("PUT", "/v1/operator/keyring", {"Key": key})
+        self.request("PUT", "/v1/operator/keyring", {"Key": key})
 
     def remove_key(self, key: str) -> None:
-        self.ask("DELETE", "/v1/operator/keyring", {"Key": key})
+        self.request("DELETE", "/v1/operator/keyring", {"Key": key})

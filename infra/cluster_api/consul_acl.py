@@ -1,51 +1,57 @@
-"""What the nodes themselves may do in Consul, and no more: what their jobs may do comes with each job's identity."""
+"""The Consul ACL policies and tokens of the nodes. Each job has a workload identity of its own."""
 
 from collections.abc import Iterable, Mapping
 
-from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.consul import Consul, accessor_id
 
-SERVER, CLIENT, DNS = "slipway-nomad-server", "slipway-nomad-client", "slipway-dns"
+NOMAD_SERVER_POLICY = "slipway-nomad-server"
+NOMAD_CLIENT_POLICY = "slipway-nomad-client"
+DNS_POLICY = "slipway-dns"
 
-_READ = 'agent_prefix "" {\n  policy = "read"\n}\nnode_prefix "" {\n  policy = "read"\n}\n'
-_SERVICES = 'service_prefix "" {\n  policy = "read"\n}\n'
 
+def policy_rules(services: Iterable[str]) -> dict[str, str]:
+    """Return the rules of each policy by its name.
 
-def policies(services: Iterable[str]) -> dict[str, str]:
-    """Rules of each policy by its name.
-
-    Nomad's client judges the health of ``services`` and deregisters them with its own token, not with the workload's.
+    Nomad's client agent updates the checks of ``services`` and deregisters them. It uses its own
+    token for both, not the token of the workload.
     """
+    read_nodes = _prefix_rule("agent") + _prefix_rule("node")
+    client_services = ("nomad-client", *sorted(services))
     return {
-        SERVER: _READ + _write("nomad"),
-        CLIENT: _READ + _SERVICES + "".join(map(_write, ("nomad-client", *sorted(services)))),
-        DNS: "".join(
-            f'{kind}_prefix "" {{\n  policy = "read"\n}}\n' for kind in ("node", "service", "query")
-        ),
+        NOMAD_SERVER_POLICY: read_nodes + _write_rule("nomad"),
+        NOMAD_CLIENT_POLICY: read_nodes
+        + _prefix_rule("service")
+        + "".join(map(_write_rule, client_services)),
+        DNS_POLICY: "".join(map(_prefix_rule, ("node", "service", "query"))),
     }
 
 
-def _write(service: str) -> str:
+def _prefix_rule(resource: str) -> str:
+    return f'{resource}_prefix "" {{\n  policy = "read"\n}}\n'
+
+
+def _write_rule(service: str) -> str:
     return f'service "{service}" {{\n  policy = "write"\n}}\n'
 
 
-def make_policies(consul: Consul, services: Iterable[str]) -> None:
-    for name, rules in policies(services).items():
+def ensure_policies(consul: Consul, services: Iterable[str]) -> None:
+    for name, rules in policy_rules(services).items():
         consul.ensure_policy(name, rules)
 
 
-def make_tokens(
+def ensure_node_tokens(
     consul: Consul, name: str, datacenter: str, tokens: Mapping[str, str], policy: str
 ) -> None:
-    """The two tokens that are a node's alone: Consul's agent's, and Nomad's with the rights of ``policy``."""
+    """Create the two tokens of a node: Consul's agent token, and Nomad's token with ``policy``."""
     consul.ensure_token(tokens["agent"], f"Consul on {name}", node=(name, datacenter))
     consul.ensure_token(tokens["nomad"], f"Nomad on {name}", policies=[policy])
 
 
-def make_dns_token(consul: Consul, secret: str) -> None:
-    """The token with which every agent answers DNS."""
-    consul.ensure_token(secret, "DNS", policies=[DNS])
+def ensure_dns_token(consul: Consul, secret: str) -> None:
+    """Create the token with which every Consul agent answers DNS queries."""
+    consul.ensure_token(secret, "DNS", policies=[DNS_POLICY])
 
 
-def accessors(tokens: Mapping[str, str]) -> set[str]:
-    """Of the two tokens that are a node's alone."""
-    return {accessor(tokens["agent"]), accessor(tokens["nomad"])}
+def node_accessor_ids(tokens: Mapping[str, str]) -> set[str]:
+    """Return the accessor ids of the two tokens of a node."""
+    return {accessor_id(tokens["agent"]), accessor_id(tokens["nomad"])}

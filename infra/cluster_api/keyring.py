@@ -1,33 +1,34 @@
-"""Another key for gossip, while the members go on talking: all know it before one uses it, all use it before the old one goes.
+"""Rotation of a gossip key without interruption.
 
-Each step looks first and is of no consequence where it is done already, so that a change that broke off anywhere is
-finished by the next try.
+Every member installs the new key, then every member uses it, and then the old key is removed. Each
+step first reads the keyring, so a rotation that failed can be repeated.
 """
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
-from infra.cluster_api.client import AgentError, Retrier
+from infra.cluster_api.client import AgentError, Retrier, Timeout
 
-CONNECT_TIMEOUT_S = (1.0, 60.0)
-"""Seconds for a connection and an answer: an agent waits for the answers of all members, of which one may just have gone."""
+KEYRING_TIMEOUT_S: Timeout = (1.0, 60.0)
+"""The agent waits for the responses of all members, one of which may have just left."""
 
 
-class Pool(NamedTuple):
+class GossipPool(NamedTuple):
     """Members that gossip with each other."""
 
     name: str
-    nodes: int
+    size: int
+    """Number of members."""
     keys: Mapping[str, int]
-    """Each key, and how many members have it."""
+    """Number of members that have each key."""
 
 
 class Keyring(Protocol):
-    """One program's keys. A change raises ``AgentError`` unless every member did it."""
+    """The gossip keys of Consul or Nomad. A change fails unless every member confirms it."""
 
     kind: str
 
-    def pools(self) -> list[Pool]: ...
+    def gossip_pools(self) -> list[GossipPool]: ...
 
     def install_key(self, key: str) -> None: ...
 
@@ -36,41 +37,38 @@ class Keyring(Protocol):
     def remove_key(self, key: str) -> None: ...
 
 
-def change_key(keyring: Keyring, key: str, patience: Retrier) -> None:
-    """Have every member use ``key`` and forget all others.
+def rotate_key(keyring: Keyring, key: str, retrier: Retrier) -> None:
+    """Replace all gossip keys by ``key``.
 
     Raises:
-        AgentError: some member did not acknowledge in time.
+        AgentError: some member did not confirm in time.
     """
-    what = f"{keyring.kind}'s gossip key"
-    patience.until(f"{what} is made known", lambda: _known(keyring, key))
-    patience.until(f"{what} is taken into use", lambda: keyring.use_key(key))
-    patience.until(f"{what} is the only one", lambda: _alone(keyring, key))
-    print(f"{what} is another one", flush=True)
+    description = f"{keyring.kind}'s gossip key"
+    retrier.run(f"{description}: install", lambda: _install(keyring, key))
+    retrier.run(f"{description}: use", lambda: keyring.use_key(key))
+    retrier.run(f"{description}: remove the old key", lambda: _remove_other_keys(keyring, key))
+    print(f"{description} is rotated", flush=True)
 
 
-def _known(keyring: Keyring, key: str) -> None:
-    if _lacking(keyring, key):
+def _install(keyring: Keyring, key: str) -> None:
+    if _members_without(keyring, key):
         keyring.install_key(key)
-        if lacking := _lacking(keyring, key):
-            raise AgentError(f"{lacking} lack it")
+        if missing := _members_without(keyring, key):
+            raise AgentError(f"{missing} do not have the new key")
 
 
-def _lacking(keyring: Keyring, key: str) -> str:
-    short = [
-        (pool.name, pool.nodes - pool.keys.get(key, 0))
-        for pool in keyring.pools()
-        if pool.keys.get(key, 0) < pool.nodes
-    ]
-    return ", ".join(f"{count} of {name}" for name, count in short)
+def _members_without(keyring: Keyring, key: str) -> str:
+    """Return how many members of each pool lack the key: ``2 of LAN``; empty if none does."""
+    missing = {pool.name: pool.size - pool.keys.get(key, 0) for pool in keyring.gossip_pools()}
+    return ", ".join(f"{count} of {name}" for name, count in missing.items() if count > 0)
 
 
-def _alone(keyring: Keyring, key: str) -> None:
-    for other in _others(keyring, key):
+def _remove_other_keys(keyring: Keyring, key: str) -> None:
+    for other in _other_keys(keyring, key):
         keyring.remove_key(other)
-    if left := _others(keyring, key):
-        raise AgentError(f"{len(left)} others are left")
+    if left := _other_keys(keyring, key):
+        raise AgentError(f"{len(left)} old keys are left")
 
 
-def _others(keyring: Keyring, key: str) -> set[str]:
-    return {other for pool in keyring.pools() for other in pool.keys} - {key}
+def _other_keys(keyring: Keyring, key: str) -> set[str]:
+    return {other for pool in keyring.gossip_pools() for other in pool.keys} - {key}

@@ -1,7 +1,7 @@
-"""Who has to be in a cluster, and who is still missing in it."""
+"""The members that a cluster must have, and the wait for them."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypedDict
 
 from infra.cluster_api.client import POLL_INTERVAL_S, AgentError
@@ -11,81 +11,88 @@ from infra.mtls import Access
 
 
 class Member(TypedDict):
-    """A machine that has to be in the cluster. The droplet's id counts, because an address may be given again."""
+    """A machine of the cluster."""
 
     name: str
     droplet: str
+    """Id. It identifies the machine: an address may be reused."""
     created: str
-    """RFC 3339, so that it sorts."""
+    """RFC 3339."""
     address: str
-    """The private address that the agents bind to."""
+    """The private address, on which the agents listen."""
     public: str
+    """The public address."""
 
 
 class NotReadyError(Exception):
-    """The cluster is not whole in time; the message names who is missing."""
+    """The cluster is not complete in time; the message names what is missing."""
 
 
-def droplets(members: Any) -> set[str]:
-    """Ids of the members' droplets; none where they are not known yet."""
+def droplet_ids(members: Any) -> set[str]:
+    """Return the droplet ids of the members; none while the members are unknown."""
     return {member["droplet"] for member in members} if isinstance(members, list) else set()
 
 
-def wait(
-    access: Access, primes: Sequence[Member], workers: Sequence[Member], timeout: float
+def wait_for_members(
+    access: Access, primes: Sequence[Member], workers: Sequence[Member], timeout_s: float
 ) -> None:
-    """Wait until there are leaders and every member is there, telling on standard output what is still missing.
+    """Wait until there are leaders and all members are in the cluster; print what is missing.
 
     Raises:
-        NotReadyError: after ``timeout`` seconds.
+        NotReadyError: something is still missing after ``timeout_s``.
     """
     start = time.monotonic()
-    told: list[str] = []
+    reported: list[str] = []
     consul, nomad = Consul(access), Nomad(access)
-    while lacking := missing(consul, nomad, primes, workers):
-        passed = time.monotonic() - start
-        if passed > timeout:
-            hint = "If no agent answers, is this machine in admin_cidrs? Else the journal of consul and nomad on the machine tells why."
+    while missing := find_missing(consul, nomad, primes, workers):
+        elapsed = time.monotonic() - start
+        if elapsed > timeout_s:
             raise NotReadyError(
-                f"after {timeout:.0f} s the cluster lacks {', '.join(lacking)}. {hint}"
+                f"after {timeout_s:.0f} s the cluster lacks {', '.join(missing)}. "
+                "If no agent answers, add this machine's network to admin_cidrs. "
+                "Otherwise read the journals of consul and nomad on the machine"
             )
-        if lacking != told:
-            print(f"{passed:.0f} s: waiting for {', '.join(lacking)}", flush=True)
-            told = lacking
+        if missing != reported:
+            print(f"{elapsed:.0f} s: waiting for {', '.join(missing)}", flush=True)
+            reported = missing
         time.sleep(POLL_INTERVAL_S)
-    whole = (
+    result = (
         f"{len(primes)} primes and {len(workers)} workers are ready"
         if primes or workers
         else "there are leaders"
     )
-    print(f"{time.monotonic() - start:.0f} s: {whole}", flush=True)
+    print(f"{time.monotonic() - start:.0f} s: {result}", flush=True)
 
 
-def missing(
-    consul: Consul, nomad: Nomad, primes: Iterable[Member], workers: Iterable[Member]
+def find_missing(
+    consul: Consul, nomad: Nomad, primes: Sequence[Member], workers: Sequence[Member]
 ) -> list[str]:
-    """What the cluster still lacks, in words; empty when it is whole. Members, unlike leaders, are told to nobody without a token."""
-    primes, workers = list(primes), list(workers)
-    lacking = []
+    """Return what the cluster lacks, in words.
+
+    The lists of members need a token, and the leaders do not. So without members, only the leaders
+    are requested.
+    """
+    missing = []
     try:
-        lacking += [] if consul.leader() else ["a Consul leader"]
-        alive = consul.members() if primes or workers else set()
-        lacking += [
-            f"{m['name']} in Consul"
-            for m in (*primes, *workers)
-            if (m["name"], m["address"]) not in alive
+        if not consul.has_leader():
+            missing.append("a Consul leader")
+        alive = consul.alive_members() if primes or workers else set()
+        missing += [
+            f"{member['name']} in Consul"
+            for member in (*primes, *workers)
+            if (member["name"], member["address"]) not in alive
         ]
     except AgentError as error:
-        lacking.append(str(error))
+        missing.append(str(error))
     try:
-        lacking += [] if nomad.leader() else ["a Nomad leader"]
-        servers, clients = (
-            (nomad.servers(), nomad.clients()) if primes or workers else (set(), set())
-        )
-        lacking += [f"{m['name']} in Nomad" for m in primes if m["address"] not in servers]
-        lacking += [
+        if not nomad.has_leader():
+            missing.append("a Nomad leader")
+        servers = nomad.alive_servers() if primes or workers else set()
+        clients = nomad.ready_clients() if primes or workers else set()
+        missing += [f"{m['name']} in Nomad" for m in primes if m["address"] not in servers]
+        missing += [
             f"{m['name']} in Nomad" for m in workers if (m["name"], m["address"]) not in clients
         ]
     except AgentError as error:
-        lacking.append(str(error))
-    return lacking
+        missing.append(str(error))
+    return missing

@@ -1,125 +1,135 @@
-"""Nomad's API as far as a cluster's beginning, its nodes and its keys take it."""
+"""The requests to Nomad that bootstrap, enrolment and key rotation need."""
 
 from typing import Any
 
-from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError
-from infra.cluster_api.keyring import Pool
+from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError, Timeout
+from infra.cluster_api.keyring import GossipPool
 from infra.mtls import Access
 
-RESET = "/var/lib/nomad/server/acl-bootstrap-reset"
-SECOND = 1_000_000_000
-"""Nanoseconds, in which Nomad counts."""
+ACL_RESET_FILE = "/var/lib/nomad/server/acl-bootstrap-reset"
+NANOSECONDS = 1_000_000_000
+"""In a second. Nomad's durations are in nanoseconds."""
 
 
 class Nomad(AgentApi):
-    """A Nomad server, asked with a token; with none where ``nomad_token`` is empty."""
+    """A Nomad server. Requests carry ``nomad_token``, unless it is empty."""
 
-    def __init__(self, access: Access, asking: tuple[float, float] = REQUEST_TIMEOUT_S) -> None:
+    def __init__(self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S) -> None:
         self._token = access["nomad_token"]
         super().__init__(
             "Nomad",
             access["nomad"],
             access,
             {"X-Nomad-Token": self._token} if self._token else {},
-            asking,
+            timeout_s,
         )
 
-    def leader(self) -> bool:
-        return bool(self.ask("GET", "/v1/status/leader"))
+    def has_leader(self) -> bool:
+        return bool(self.request("GET", "/v1/status/leader"))
 
-    def servers(self) -> set[str]:
-        """Addresses of the servers that are alive."""
+    def alive_servers(self) -> set[str]:
+        """Return the address of each server that is alive."""
         return {
             member["Addr"]
-            for member in self.ask("GET", "/v1/agent/members")["Members"]
+            for member in self.request("GET", "/v1/agent/members")["Members"]
             if member["Status"] == "alive"
         }
 
-    def clients(self) -> set[tuple[str, str]]:
-        """Nodes that take jobs. By address too: a machine that is gone stays in the list for a while under the same name."""
-        nodes = self.ask("GET", "/v1/nodes")
+    def ready_clients(self) -> set[tuple[str, str]]:
+        """Return name and address of each client that accepts allocations.
+
+        A deleted machine stays in Nomad's list for a while, with the name of its replacement.
+        """
         return {
             (node["Name"], node["Address"])
-            for node in nodes
+            for node in self.request("GET", "/v1/nodes")
             if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible"
         }
 
-    def bootstrap(self) -> None:
-        """Begin access control; the token becomes the first manager's."""
-        self.ask("POST", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
+    def bootstrap_acl(self) -> None:
+        """Bootstrap the ACLs; the client's token becomes the first management token."""
+        self.request("POST", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
 
-    def manages(self) -> bool:
-        """Whether the token is a manager's."""
+    def has_management_token(self) -> bool:
+        """Whether the client's token is a management token."""
         try:
-            own = self.ask("GET", "/v1/acl/token/self")
-        except AgentError as refused:
-            if refused.status in (403, 404):
+            token = self.request("GET", "/v1/acl/token/self")
+        except AgentError as error:
+            if error.status in (403, 404):
                 return False
             raise
-        return bool(own["Type"] == "management")
+        return bool(token["Type"] == "management")
 
-    def own_accessor(self) -> str:
-        return str(self.ask("GET", "/v1/acl/token/self")["AccessorID"])
+    def own_accessor_id(self) -> str:
+        return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
 
-    def another_manager(self, name: str) -> str:
-        """The secret of the manager's token of this name, made if there is none: Nomad chooses it, and shows it to managers."""
-        there = [token for token in self.ask("GET", "/v1/acl/tokens") if token["Name"] == name]
-        if there:
-            made = self.ask("GET", f"/v1/acl/token/{there[0]['AccessorID']}")
+    def ensure_management_token(self, name: str) -> str:
+        """Return the secret of the management token of this name, which Nomad generates."""
+        accessors = [
+            token["AccessorID"]
+            for token in self.request("GET", "/v1/acl/tokens")
+            if token["Name"] == name
+        ]
+        if accessors:
+            token = self.request("GET", f"/v1/acl/token/{accessors[0]}")
         else:
-            made = self.ask(
+            token = self.request(
                 "POST", "/v1/acl/token", {"Name": name, "Type": "management", "Global": True}
             )
-        return str(made["SecretID"])
+        return str(token["SecretID"])
 
-    def knows(self, token: str) -> bool:
-        """Whether there is a token of this accessor."""
-        return self.found(f"/v1/acl/token/{token}") is not None
+    def has_token(self, accessor: str) -> bool:
+        return self.find(f"/v1/acl/token/{accessor}") is not None
 
-    def revoke(self, token: str) -> None:
-        """Make a token, named by its accessor, of no use."""
-        self.remove(f"/v1/acl/token/{token}")
+    def revoke_token(self, accessor: str) -> None:
+        self.delete(f"/v1/acl/token/{accessor}")
 
-    def introduction(self, node: str, seconds: int) -> str:
-        """A token with which a client of this name may register, once it is made, for so long."""
-        asked = {"NodeName": node, "TTL": seconds * SECOND}
-        return str(self.ask("POST", "/v1/acl/identity/client-introduction-token", asked)["JWT"])
+    def create_introduction_token(self, node: str, ttl_s: int) -> str:
+        """Return a token with which a new client of this name may register within ``ttl_s``."""
+        body = {"NodeName": node, "TTL": ttl_s * NANOSECONDS}
+        response = self.request("POST", "/v1/acl/identity/client-introduction-token", body)
+        return str(response["JWT"])
 
-    def nodes(self, name: str) -> list[dict[str, Any]]:
-        """Clients of this name that are up."""
+    def find_clients(self, name: str) -> list[dict[str, Any]]:
+        """Return the clients of this name that are not down."""
         return [
-            one
-            for one in self.ask("GET", "/v1/nodes")
-            if one["Name"] == name and one["Status"] != "down"
+            node
+            for node in self.request("GET", "/v1/nodes")
+            if node["Name"] == name and node["Status"] != "down"
         ]
 
     def set_eligible(self, name: str) -> None:
-        """Let the nodes of this name take jobs again, if they were drained."""
-        for one in self.nodes(name):
-            if one["SchedulingEligibility"] != "eligible":
-                self.ask("POST", f"/v1/node/{one['ID']}/eligibility", {"Eligibility": "eligible"})
+        """Make the clients of this name eligible again after a drain."""
+        for node in self.find_clients(name):
+            if node["SchedulingEligibility"] != "eligible":
+                self.request(
+                    "POST", f"/v1/node/{node['ID']}/eligibility", {"Eligibility": "eligible"}
+                )
 
-    def drain(self, name: str, seconds: int) -> list[str]:
-        """Begin to move everything off the nodes of this name, within so long; gives their ids."""
-        ids = [one["ID"] for one in self.nodes(name)]
-        for one in ids:
-            self.ask("POST", f"/v1/node/{one}/drain", {"DrainSpec": {"Deadline": seconds * SECOND}})
-        return ids
+    def start_drain(self, name: str, deadline_s: int) -> list[str]:
+        """Start to drain the clients of this name; return their node ids."""
+        node_ids = [node["ID"] for node in self.find_clients(name)]
+        for node_id in node_ids:
+            self.request(
+                "POST",
+                f"/v1/node/{node_id}/drain",
+                {"DrainSpec": {"Deadline": deadline_s * NANOSECONDS}},
+            )
+        return node_ids
 
     def is_draining(self, node_id: str) -> bool:
-        """Whether the node still has something to move."""
-        known: dict[str, Any] = self.ask("GET", f"/v1/node/{node_id}")
-        return known["DrainStrategy"] is not None
+        node: dict[str, Any] = self.request("GET", f"/v1/node/{node_id}")
+        return node["DrainStrategy"] is not None
 
-    def pools(self) -> list[Pool]:
-        listed = self.ask("GET", "/v1/agent/keyring/list")
-        return [Pool("servers", listed["NumNodes"], listed["Keys"] or {})]
+    def gossip_pools(self) -> list[GossipPool]:
+        keyring = self.request("GET", "/v1/agent/keyring/list")
+        return [GossipPool("servers", keyring["NumNodes"], keyring["Keys"] or {})]
 
     def install_key(self, key: str) -> None:
-        self.ask("PUT", "/v1/agent/keyring/install", {"Key": key})
+        self.request("PUT", "/v1/agent/keyring/install", {"Key": key})
 
     def use_key(self, key: str) -> None:
-        self.ask("PUT", "/v1/agent/keyring/use", {"Key": key})
+        self.request("PUT", "/v1/agent/keyring/use", {"Key": key})
 
     def remove_key(self, key: str) -> None:
-        self.ask("PUT", "/v1/agent/keyring/remove", {"Key": key})
+        self.request("PUT", "/v1/agent/keyring/remove", {"Key": key})

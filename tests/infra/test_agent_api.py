@@ -7,7 +7,7 @@ import pytest
 
 from infra.cluster_api import client
 from infra.cluster_api.client import AgentError, Retrier
-from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
 from tests.deploy.support.certificates import CertificateAuthority
@@ -25,13 +25,13 @@ def agents() -> Agents:
 def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
-        Consul(found).bootstrap()
-        Nomad(found).bootstrap()
+        Consul(found).bootstrap_acl()
+        Nomad(found).bootstrap_acl()
         yield found
 
 
 def test_an_accessor_tells_nothing_of_its_secret_and_is_always_the_same() -> None:
-    assert accessor(MANAGER) == accessor(MANAGER) != MANAGER
+    assert accessor_id(MANAGER) == accessor_id(MANAGER) != MANAGER
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
@@ -44,8 +44,8 @@ def test_a_token_that_is_not_there_is_revoked_already(
         else (400, "Cannot delete nonexistent tokens: x")
     )
     agents.fault = lambda kind, method, path: said if method == "DELETE" else None
-    kind(access).revoke("x")
-    assert not kind(access).knows("x")
+    kind(access).revoke_token("x")
+    assert not kind(access).has_token("x")
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
@@ -53,14 +53,14 @@ def test_a_token_that_may_not_be_revoked_is_told(
     access: Access, kind: type[Consul] | type[Nomad]
 ) -> None:
     with pytest.raises(AgentError, match="403: Permission denied"):
-        kind({**access, "consul_token": "", "nomad_token": ""}).revoke("x")
+        kind({**access, "consul_token": "", "nomad_token": ""}).revoke_token("x")
 
 
 def test_who_is_no_manager_is_told_so(access: Access) -> None:
-    assert Consul(access).manages() and Nomad(access).manages()
+    assert Consul(access).has_management_token() and Nomad(access).has_management_token()
     other = Access(**{**access, "consul_token": "unknown", "nomad_token": "unknown"})
-    assert not Consul(other).manages()
-    assert not Nomad(other).manages()
+    assert not Consul(other).has_management_token()
+    assert not Nomad(other).has_management_token()
 
 
 def test_a_token_is_made_once_and_keeps_the_rights_that_are_declared(
@@ -68,7 +68,7 @@ def test_a_token_is_made_once_and_keeps_the_rights_that_are_declared(
 ) -> None:
     for policy in ("former", "present"):
         Consul(access).ensure_token("secret", "Nomad on worker01", policies=[policy])
-    assert agents.tokens["consul"][accessor("secret")]["Policies"] == [{"Name": "present"}]
+    assert agents.tokens["consul"][accessor_id("secret")]["Policies"] == [{"Name": "present"}]
 
 
 def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agents: Agents) -> None:
@@ -84,7 +84,11 @@ def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agent
 
 def test_nomad_makes_one_further_manager_of_a_name(access: Access) -> None:
     nomad = Nomad(access)
-    assert nomad.another_manager("second") == nomad.another_manager("second") != MANAGER
+    assert (
+        nomad.ensure_management_token("second")
+        == nomad.ensure_management_token("second")
+        != MANAGER
+    )
 
 
 def test_only_nodes_that_are_up_are_drained(access: Access, agents: Agents) -> None:
@@ -93,7 +97,7 @@ def test_only_nodes_that_are_up_are_drained(access: Access, agents: Agents) -> N
         (member("worker01", 2), "down"),
         (member("worker02", 4), "ready"),
     ]
-    assert Nomad(access).drain("worker01", 45) == agents.drained == ["3"]
+    assert Nomad(access).start_drain("worker01", 45) == agents.drained == ["3"]
 
 
 def test_what_an_agent_cannot_do_yet_is_tried_again(
@@ -101,7 +105,7 @@ def test_what_an_agent_cannot_do_yet_is_tried_again(
 ) -> None:
     faults = iter([(500, "No cluster leader"), (500, "No cluster leader"), (429, "slow")])
     agents.fault = lambda kind, method, path: next(faults, None)
-    assert Retrier(10).until("asked", Consul(access).leader) is True
+    assert Retrier(10).run("asked", Consul(access).has_leader) is True
     told = capsys.readouterr().out.splitlines()
     assert [line.partition(": ")[2].rpartition(" (")[2] for line in told] == [
         "500: No cluster leader)",
@@ -113,21 +117,21 @@ def test_what_an_agent_refuses_is_not_tried_again(access: Access, agents: Agents
     agents.fault = lambda kind, method, path: (403, "no")
     before = len(agents.asked)
     with pytest.raises(AgentError, match=r"asked: Consul at .* \(403: no\)"):
-        Retrier(10).until("asked", Consul(access).leader)
+        Retrier(10).run("asked", Consul(access).has_leader)
     assert len(agents.asked) == before + 1
 
 
 def test_patience_ends(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (500, "No cluster leader")
     with pytest.raises(AgentError, match="No cluster leader"):
-        Retrier(0).until("asked", Consul(access).leader)
+        Retrier(0).run("asked", Consul(access).has_leader)
 
 
 def test_silence_and_a_wrong_authority_are_told_apart(access: Access) -> None:
     with pytest.raises(
         AgentError, match=r"Consul at https://127.0.0.1:9 \(ConnectionError\)"
     ) as silent:
-        Consul({**access, "consul": "https://127.0.0.1:9"}).leader()
+        Consul({**access, "consul": "https://127.0.0.1:9"}).has_leader()
     with pytest.raises(AgentError, match="CERTIFICATE_VERIFY_FAILED") as wrong:
-        Consul({**access, "authority": CertificateAuthority("stranger").pem}).leader()
+        Consul({**access, "authority": CertificateAuthority("stranger").pem}).has_leader()
     assert silent.value.is_transient and wrong.value.is_transient

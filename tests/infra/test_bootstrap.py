@@ -13,8 +13,8 @@ from infra.cluster import bootstrap
 from infra.cluster.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
 from infra.cluster_api import client, members
 from infra.cluster_api.client import AgentError
-from infra.cluster_api.consul import accessor
-from infra.cluster_api.consul_acl import DNS, SERVER, policies
+from infra.cluster_api.consul import accessor_id
+from infra.cluster_api.consul_acl import DNS_POLICY, NOMAD_SERVER_POLICY, policy_rules
 from infra.cluster_api.members import NotReadyError
 from infra.mtls import Credentials
 from tests.infra.support.agents_api import Agents, member, serving
@@ -41,8 +41,8 @@ def props(
     monkeypatch.setattr(members, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(there, tmp_path) as access:
-        monkeypatch.setattr(bootstrap, "CONSUL", urlsplit(access["consul"]).port)
-        monkeypatch.setattr(bootstrap, "NOMAD", urlsplit(access["nomad"]).port)
+        monkeypatch.setattr(bootstrap, "CONSUL_HTTPS_PORT", urlsplit(access["consul"]).port)
+        monkeypatch.setattr(bootstrap, "NOMAD_HTTPS_PORT", urlsplit(access["nomad"]).port)
         yield {
             "primes": PRIMES,
             "address": "127.0.0.1",
@@ -86,15 +86,15 @@ def test_the_managers_are_those_that_are_declared(made: dict[str, Any], there: A
 
 def test_every_token_has_what_it_needs_and_no_more(made: dict[str, Any], there: Agents) -> None:
     def rights(secret: str) -> tuple[list[str], list[str]]:
-        token = there.tokens["consul"][accessor(secret)]
+        token = there.tokens["consul"][accessor_id(secret)]
         return [policy["Name"] for policy in token["Policies"]], [
             node["NodeName"] for node in token["NodeIdentities"]
         ]
 
     assert rights("prime02nyc3-agent") == ([], ["prime02nyc3"])
-    assert rights("prime02nyc3-nomad") == ([SERVER], [])
-    assert rights("dns-1") == ([DNS], [])
-    assert {name: policy["Rules"] for name, policy in there.policies.items()} == policies(
+    assert rights("prime02nyc3-nomad") == ([NOMAD_SERVER_POLICY], [])
+    assert rights("dns-1") == ([DNS_POLICY], [])
+    assert {name: policy["Rules"] for name, policy in there.policies.items()} == policy_rules(
         ["backserve"]
     )
 
@@ -176,7 +176,7 @@ def test_other_tokens_are_made_now_and_the_old_ones_retired(
     )
     assert there.secrets("consul") == {"consul-manager-1", *ISSUED, "dns-2", "new-agent"}
     assert later["retired"] == {
-        "consul": sorted([accessor("dns-1"), accessor("prime01nyc3-agent")]),
+        "consul": sorted([accessor_id("dns-1"), accessor_id("prime01nyc3-agent")]),
         "nomad": [],
     }
 
@@ -191,8 +191,8 @@ def test_a_prime_that_comes_has_tokens_and_one_that_goes_loses_them(
     later = update(made, tokens=tokens, primes=[PRIMES[0], member("prime03nyc3", 5)])
     assert there.secrets("consul") > {"third-agent", "third-nomad"}
     assert set(later["retired"]["consul"]) == {
-        accessor("prime02nyc3-agent"),
-        accessor("prime02nyc3-nomad"),
+        accessor_id("prime02nyc3-agent"),
+        accessor_id("prime02nyc3-nomad"),
     }
 
 
@@ -237,14 +237,17 @@ def test_what_was_retired_before_and_is_still_there_stays_so(
 ) -> None:
     second = update(made, dns="dns-2")
     third = update(second, dns="dns-3")
-    assert third["retired"]["consul"] == [accessor("dns-2"), accessor("dns-1")]
-    del there.tokens["consul"][accessor("dns-1")]
-    assert update(third, dns="dns-4")["retired"]["consul"] == [accessor("dns-3"), accessor("dns-2")]
+    assert third["retired"]["consul"] == [accessor_id("dns-2"), accessor_id("dns-1")]
+    del there.tokens["consul"][accessor_id("dns-1")]
+    assert update(third, dns="dns-4")["retired"]["consul"] == [
+        accessor_id("dns-3"),
+        accessor_id("dns-2"),
+    ]
 
 
 def test_a_token_that_is_declared_again_is_not_retired(made: dict[str, Any]) -> None:
     assert update(update(made, dns="dns-2"), dns="dns-1")["retired"]["consul"] == [
-        accessor("dns-2")
+        accessor_id("dns-2")
     ]
 
 
@@ -262,7 +265,7 @@ def test_a_key_that_not_everyone_takes_is_an_error(made: dict[str, Any], there: 
     there.fault = lambda kind, method, path: (
         (500, "1/2 nodes reported success") if path.endswith("/install") else None
     )
-    with pytest.raises(AgentError, match=r"Nomad's gossip key is made known: .*1/2 nodes"):
+    with pytest.raises(AgentError, match=r"Nomad's gossip key: install: .*1/2 nodes"):
         update(made, gossip={"consul": "old", "nomad": "new"}, timeout=0.1)
     assert there.keys["nomad"] == ["old"]
 

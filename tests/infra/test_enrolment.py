@@ -12,7 +12,7 @@ from infra import ssh
 from infra.cluster import enrolment
 from infra.cluster.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.cluster_api import client
-from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access, Credentials
 from tests.infra.support.agents_api import Agents, member, serving
@@ -67,8 +67,8 @@ def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(enrolment, "POLL_INTERVAL_S", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
-        Consul(found).bootstrap()
-        Nomad(found).bootstrap()
+        Consul(found).bootstrap_acl()
+        Nomad(found).bootstrap_acl()
         yield found
 
 
@@ -157,8 +157,8 @@ def test_a_workers_tokens_are_there_before_it_needs_them(
     EnrolmentProvider().create(props)
     assert machine.tokens == [{MANAGER, "agent-1", "nomad-1"}]
     agent, nomad = (
-        agents.tokens["consul"][accessor("agent-1")],
-        agents.tokens["consul"][accessor("nomad-1")],
+        agents.tokens["consul"][accessor_id("agent-1")],
+        agents.tokens["consul"][accessor_id("nomad-1")],
     )
     assert agent["NodeIdentities"] == [{"NodeName": "worker01nyc3", "Datacenter": "nyc3"}]
     assert (agent["Policies"], nomad["Policies"], nomad["NodeIdentities"]) == (
@@ -227,7 +227,7 @@ def test_a_machine_that_tells_no_outcome_did_not_do_it(
     props: dict[str, Any], machine: Machine, outcome: str
 ) -> None:
     machine.outcome = outcome
-    with pytest.raises(EnrolmentError, match="did not tell the outcome"):
+    with pytest.raises(EnrolmentError, match="reported no outcome"):
         EnrolmentProvider().create(props)
 
 
@@ -339,7 +339,7 @@ def test_tokens_are_revoked_also_when_nomad_does_not_answer(
     )
     EnrolmentProvider().delete("worker01nyc3", kept)
     assert agents.secrets("consul") == {MANAGER}
-    assert "worker01nyc3 goes without leave: Nomad at" in capsys.readouterr().out
+    assert "worker01nyc3: skipped the drain: Nomad at" in capsys.readouterr().out
 
 
 def test_a_dead_cluster_holds_nobody(
@@ -348,7 +348,7 @@ def test_a_dead_cluster_holds_nobody(
     kept = create(props)
     dead = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
     EnrolmentProvider().delete("worker01nyc3", {**kept, "access": dead})
-    assert capsys.readouterr().out.count("goes without leave") == 2
+    assert capsys.readouterr().out.count(": skipped the ") == 2
 
 
 NOBODY = Access(

@@ -6,7 +6,7 @@ import pytest
 
 from infra.cluster_api import client
 from infra.cluster_api.client import AgentError, Retrier
-from infra.cluster_api.keyring import Pool, change_key
+from infra.cluster_api.keyring import GossipPool, rotate_key
 
 
 class Ring:
@@ -20,9 +20,9 @@ class Ring:
         self.deaf = 0
         """How many changes a member does not hear of."""
 
-    def pools(self) -> list[Pool]:
+    def gossip_pools(self) -> list[GossipPool]:
         return [
-            Pool(name, len(rings), Counter(key for ring in rings for key in ring))
+            GossipPool(name, len(rings), Counter(key for ring in rings for key in ring))
             for name, rings in self.members.items()
         ]
 
@@ -64,7 +64,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -> None:
     ring = Ring("old")
-    change_key(ring, "new", Retrier(5))
+    rotate_key(ring, "new", Retrier(5))
     assert ring.done == ["install new", "use new", "remove old"]
     assert ring.all_have("new")
 
@@ -75,14 +75,14 @@ def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -
 )
 def test_a_change_that_broke_off_is_finished(left: tuple[str, ...]) -> None:
     ring = Ring(*left)
-    change_key(ring, "new", Retrier(5))
+    rotate_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
 def test_a_member_that_came_later_is_told_too() -> None:
     ring = Ring("new", "old")
     ring.members["LAN"].append(["old"])
-    change_key(ring, "new", Retrier(5))
+    rotate_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
@@ -90,13 +90,13 @@ def test_a_member_that_came_later_is_told_too() -> None:
 def test_every_member_has_to_acknowledge(deaf: int) -> None:
     ring = Ring("old")
     ring.deaf = deaf
-    change_key(ring, "new", Retrier(5))
+    rotate_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
 def test_the_old_key_stays_while_someone_does_not_know_the_new_one() -> None:
     ring = Ring("old")
     ring.deaf = 10**6
-    with pytest.raises(AgentError, match="gossip key is made known: 2/3 nodes"):
-        change_key(ring, "new", Retrier(0.05))
+    with pytest.raises(AgentError, match="gossip key: install: 2/3 nodes"):
+        rotate_key(ring, "new", Retrier(0.05))
     assert all("old" in one for pool in ring.members.values() for one in pool)

@@ -10,7 +10,7 @@ import pytest
 
 from infra.cluster.readiness import Readiness, ReadinessProvider
 from infra.cluster_api import client, members
-from infra.cluster_api.consul import Consul, accessor
+from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.members import NotReadyError
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
@@ -36,8 +36,8 @@ def props(
     monkeypatch.setattr(members, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     with serving(there, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as access:
-        Consul(access).bootstrap()
-        Nomad(access).bootstrap()
+        Consul(access).bootstrap_acl()
+        Nomad(access).bootstrap_acl()
         none: dict[str, list[str]] = {"consul": [], "nomad": []}
         yield {
             "primes": PRIMES,
@@ -50,7 +50,7 @@ def props(
 
 
 def lacking(props: dict[str, Any]) -> list[str]:
-    return members.missing(
+    return members.find_missing(
         Consul(props["access"]), Nomad(props["access"]), props["primes"], props["workers"]
     )
 
@@ -127,11 +127,13 @@ def retired(props: dict[str, Any]) -> dict[str, list[str]]:
     """Accessors of tokens that are there, and of some that are not."""
     Consul(props["access"]).ensure_token("old", "DNS")
     nomad = Nomad(props["access"])
-    nomad.another_manager("former")
+    nomad.ensure_management_token("former")
     former = next(
-        one["AccessorID"] for one in nomad.ask("GET", "/v1/acl/tokens") if one["Name"] == "former"
+        one["AccessorID"]
+        for one in nomad.request("GET", "/v1/acl/tokens")
+        if one["Name"] == "former"
     )
-    return {"consul": [accessor("old"), "gone"], "nomad": [former, "gone"]}
+    return {"consul": [accessor_id("old"), "gone"], "nomad": [former, "gone"]}
 
 
 def test_what_is_retired_is_revoked_when_all_are_there(
