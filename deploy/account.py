@@ -1,23 +1,18 @@
-"""What a stack has in the DigitalOcean account, asked of the API itself and not of Pulumi's state."""
+"""What a stack has in the DigitalOcean account, by the API and not by Pulumi's state."""
 
 import os
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import requests
+from deploy.errors import DeployError
+from infra import digitalocean_api, names
 
-REAL_API = "https://api.digitalocean.com"
-REAL_SPACES = "https://{{.Region}}.digitaloceanspaces.com"
-TIMEOUT_SECONDS = 30.0
-PAGE = 200
-LOAD_BALANCER_MONTHLY_USD = 12.0
-"""For each node of a balancer."""
 SNAPSHOT_MONTHLY_USD_PER_GB = 0.06
 SPACES_MONTHLY_USD = 5.0
 
+BUCKET_TYPE = "digitalocean:index/spacesBucket:SpacesBucket"
 PATHS = {
     "digitalocean:index/certificate:Certificate": "certificates/{id}",
     "digitalocean:index/domain:Domain": "domains/{id}",
@@ -32,20 +27,16 @@ PATHS = {
     "digitalocean:index/volume:Volume": "volumes/{id}",
     "digitalocean:index/vpc:Vpc": "vpcs/{id}",
 }
-"""Where the API has each type of resource that exists by itself. Objects of a bucket go with the bucket."""
-
-BASE_IMAGE = re.compile(r"base\.\d{4}\.\d{2}\.\d{2}\.\d+$")
-
-BUCKET = "digitalocean:index/spacesBucket:SpacesBucket"
+"""The API path of each resource type that exists by itself. A bucket's objects go with it."""
 
 
-class AccountError(Exception):
-    """The account could not be asked; the message says why."""
+class AccountError(DeployError):
+    """Spaces did not say whether a bucket exists."""
 
 
 @dataclass(frozen=True)
 class CloudResource:
-    """Something in the account. ``monthly_usd`` is what keeping it costs."""
+    """A resource in the account, and what it costs."""
 
     kind: str
     id: str
@@ -55,7 +46,7 @@ class CloudResource:
 
 @dataclass(frozen=True)
 class Droplet:
-    """A droplet, as the API tells it."""
+    """A droplet, as the API describes it."""
 
     id: int
     name: str
@@ -68,150 +59,129 @@ class Droplet:
 
 
 class Account:
-    """The account of ``DIGITALOCEAN_TOKEN``, and its Spaces by ``SPACES_ACCESS_KEY_ID``. Reads only."""
+    """The account of ``DIGITALOCEAN_TOKEN``, and its Spaces by ``SPACES_ACCESS_KEY_ID``.
+
+    Only reads. Every method raises ``infra.digitalocean_api.ApiError`` when the API fails.
+    """
 
     def __init__(self) -> None:
-        """Raises: AccountError: the token is missing."""
-        token = os.environ.get("DIGITALOCEAN_TOKEN") or os.environ.get("DIGITALOCEAN_ACCESS_TOKEN")
-        if not token:
-            raise AccountError("DIGITALOCEAN_TOKEN is not set: it is needed to ask the account")
-        self._api = os.environ.get("DIGITALOCEAN_API_URL", REAL_API).rstrip("/")
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        """Raise ``ApiError`` if there is no token."""
+        self._api = digitalocean_api.connect()
 
     def droplets(self, tags: Iterable[str]) -> list[Droplet]:
-        """The droplets that carry any of ``tags``, by name."""
-        found = {
-            one["id"]: _droplet(one) for tag in tags for one in self._list("droplets", tag_name=tag)
+        """Return the droplets that have any of ``tags``, by name."""
+        droplets = {
+            body["id"]: _droplet(body)
+            for tag in tags
+            for body in self._api.list_all("/v2/droplets", "droplets", tag_name=tag)
         }
-        return sorted(found.values(), key=lambda droplet: droplet.name)
+        return sorted(droplets.values(), key=lambda droplet: droplet.name)
 
     def tagged(self, tags: Iterable[str]) -> list[CloudResource]:
-        """Everything that carries one of ``tags``: droplets, balancers, volumes, snapshots."""
+        """Return all droplets, load balancers, volumes and snapshots with any of ``tags``."""
         wanted = set(tags)
         droplets = [
-            CloudResource("droplet", str(one.id), one.name, one.monthly_usd)
-            for one in self.droplets(wanted)
+            CloudResource("droplet", str(droplet.id), droplet.name, droplet.monthly_usd)
+            for droplet in self.droplets(wanted)
         ]
         others = [
-            _thing(kind, one)
-            for kind, path in (
+            _cloud_resource(kind, body)
+            for kind, key in (
                 ("load balancer", "load_balancers"),
                 ("volume", "volumes"),
                 ("snapshot", "snapshots"),
             )
-            for one in self._list(path)
-            if wanted & {*(one.get("tags") or ()), one.get("tag")}
+            for body in self._api.list_all(f"/v2/{key}", key)
+            if wanted & {*(body.get("tags") or ()), body.get("tag")}
         ]
         return droplets + others
 
-    def remaining(self, resources: Iterable[dict[str, Any]]) -> list[CloudResource]:
-        """Those of a stack's ``resources`` (as in its exported state) that the account still has."""
+    def remaining(self, resources: Iterable[Mapping[str, Any]]) -> list[CloudResource]:
+        """Return those of a state's ``resources`` that the account still has.
+
+        Raises:
+            AccountError: Spaces fails.
+        """
         found = []
         for resource in resources:
-            kind, identity = str(resource["type"]), str(resource.get("id", ""))
-            if kind == BUCKET and self._has_bucket(
-                identity, str(resource.get("outputs", {}).get("region", "nyc3"))
-            ):
-                found.append(CloudResource("bucket", identity, identity, SPACES_MONTHLY_USD))
-            elif kind in PATHS and identity:
-                body = self._get(PATHS[kind].format(id=quote(identity, safe="")))
+            type_token, id = str(resource["type"]), str(resource.get("id", ""))
+            if type_token == BUCKET_TYPE:
+                region = str(resource.get("outputs", {}).get("region", "nyc3"))
+                if _has_bucket(id, region):
+                    found.append(CloudResource("bucket", id, id, SPACES_MONTHLY_USD))
+            elif type_token in PATHS and id:
+                body = self._api.find(f"/v2/{PATHS[type_token].format(id=quote(id, safe=''))}")
                 if body is not None:
-                    word = kind.rpartition(":")[2].lower()
-                    found.append(_thing(word, next(iter(body.values())), identity))
+                    kind = type_token.rpartition(":")[2].lower()
+                    found.append(_cloud_resource(kind, next(iter(body.values())), id))
         return found
 
     def base_images(self) -> list[CloudResource]:
-        """The base images of all stacks."""
+        """Return the base images of all stacks."""
+        snapshots = self._api.list_all("/v2/snapshots", "snapshots", resource_type="droplet")
         return [
-            _thing("snapshot", one)
-            for one in self._list("snapshots", resource_type="droplet")
-            if BASE_IMAGE.match(one["name"])
+            _cloud_resource("snapshot", body)
+            for body in snapshots
+            if names.BASE_IMAGE_NAME.fullmatch(body["name"])
         ]
 
-    def _has_bucket(self, name: str, region: str) -> bool:
-        import boto3  # here, because it takes as long to load as all the rest, and only a destroy asks for buckets
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
 
-        endpoint = os.environ.get("SPACES_ENDPOINT_URL", REAL_SPACES).replace(
-            "{{.Region}}", region.lower()
-        )
-        client = boto3.client(
-            "s3",
-            endpoint_url=endpoint,
-            region_name="us-east-1",
-            aws_access_key_id=os.environ.get("SPACES_ACCESS_KEY_ID"),
-            aws_secret_access_key=os.environ.get("SPACES_SECRET_ACCESS_KEY"),
-            config=Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
-        )
-        try:
-            client.head_bucket(Bucket=name)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                return False
-            raise AccountError(
-                f"Spaces did not tell whether bucket {name} exists: {error}"
-            ) from error
-        except BotoCoreError as error:
-            raise AccountError(
-                f"Spaces did not tell whether bucket {name} exists: {error}"
-            ) from error
-        return True
+def _has_bucket(name: str, region: str) -> bool:
+    # Imported here, because only a destroy needs it and it takes long to load.
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
 
-    def _list(self, path: str, **query: str) -> Iterator[dict[str, Any]]:
-        page = 1
-        while True:
-            body = self._get(path, per_page=PAGE, page=page, **query) or {}
-            items = body.get(path.rpartition("/")[2], [])
-            yield from items
-            if not body.get("links", {}).get("pages", {}).get("next"):
-                return
-            page += 1
-
-    def _get(self, path: str, **query: str | int) -> dict[str, Any] | None:
-        """The body, or None where there is nothing by that id."""
-        try:
-            response = self._session.get(
-                f"{self._api}/v2/{path}", params=query, timeout=TIMEOUT_SECONDS
-            )
-            if response.status_code == 404:
-                return None
-            response.raise_for_status()
-            body: dict[str, Any] = response.json()
-            return body
-        except (requests.RequestException, ValueError) as error:
-            raise AccountError(
-                f"{self._api}/v2/{path} did not answer as it should: {error}"
-            ) from error
+    client = boto3.client(
+        "s3",
+        endpoint_url=digitalocean_api.spaces_url(region.lower()),
+        region_name="us-east-1",
+        aws_access_key_id=os.environ.get("SPACES_ACCESS_KEY_ID"),
+        aws_secret_access_key=os.environ.get("SPACES_SECRET_ACCESS_KEY"),
+        config=Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
+    )
+    try:
+        client.head_bucket(Bucket=name)
+    except (ClientError, BotoCoreError) as error:
+        if (
+            isinstance(error, ClientError)
+            and error.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+        ):
+            return False
+        raise AccountError(
+            f"Spaces did not say whether the bucket {name} exists: {error}"
+        ) from error
+    return True
 
 
-def _droplet(one: dict[str, Any]) -> Droplet:
-    by_side: dict[str, str] = {}
-    for network in one["networks"]["v4"]:
-        by_side.setdefault(
-            network["type"], str(network["ip_address"])
-        )  # a reserved IP is public too, and comes after the droplet's own
+def _droplet(body: Mapping[str, Any]) -> Droplet:
+    addresses: dict[str, str] = {}
+    for network in body["networks"]["v4"]:
+        # A reserved IP is public too; it comes after the droplet's own address.
+        addresses.setdefault(network["type"], str(network["ip_address"]))
     return Droplet(
-        id=int(one["id"]),
-        name=str(one["name"]),
-        status=str(one["status"]),
-        size=str(one["size_slug"]),
-        region=str(one["region"]["slug"]),
-        public=by_side.get("public", ""),
-        private=by_side.get("private", ""),
-        monthly_usd=float(one.get("size", {}).get("price_monthly", 0.0)),
+        id=int(body["id"]),
+        name=str(body["name"]),
+        status=str(body["status"]),
+        size=str(body["size_slug"]),
+        region=str(body["region"]["slug"]),
+        public=addresses.get("public", ""),
+        private=addresses.get("private", ""),
+        monthly_usd=_monthly_usd("droplet", body),
     )
 
 
-def _thing(kind: str, one: dict[str, Any], identity: str = "") -> CloudResource:
-    usd = 0.0
-    if "droplet" in kind:
-        usd = float(one.get("size", {}).get("price_monthly", 0.0))
-    elif kind.replace(" ", "") == "loadbalancer":
-        usd = LOAD_BALANCER_MONTHLY_USD * int(one.get("size_unit") or 1)
-    elif "snapshot" in kind:
-        usd = SNAPSHOT_MONTHLY_USD_PER_GB * float(one.get("size_gigabytes") or 0.0)
+def _cloud_resource(kind: str, body: Mapping[str, Any], id: str = "") -> CloudResource:
     return CloudResource(
-        kind, identity or str(one.get("id", "")), str(one.get("name", "")), round(usd, 2)
+        kind, id or str(body.get("id", "")), str(body.get("name", "")), _monthly_usd(kind, body)
     )
+
+
+def _monthly_usd(kind: str, body: Mapping[str, Any]) -> float:
+    if kind == "droplet":
+        return float(body.get("size", {}).get("price_monthly", 0.0))
+    if kind.replace(" ", "") == "loadbalancer":
+        return digitalocean_api.LOAD_BALANCER_NODE_MONTHLY_USD * int(body.get("size_unit") or 1)
+    if "snapshot" in kind:
+        return round(SNAPSHOT_MONTHLY_USD_PER_GB * float(body.get("size_gigabytes") or 0.0), 2)
+    return 0.0

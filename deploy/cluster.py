@@ -1,4 +1,4 @@
-"""A running cluster, as its Consul and Nomad tell it. Reads only."""
+"""A running cluster, as its Consul and Nomad servers describe it. Only reads."""
 
 import ssl
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,16 @@ from typing import Any
 
 import requests
 
+from deploy.errors import DeployError
 from infra import mtls
 from infra.mtls import Access
 
-TIMEOUT_SECONDS = 5.0
-CONSUL_ALIVE = 1
-"""Serf's number for a member that answers."""
+REQUEST_TIMEOUT_S = 5.0
+SERF_STATUSES = {1: "alive", 2: "leaving", 3: "left", 4: "failed"}
 
 
-class ClusterError(Exception):
-    """Consul or Nomad could not be asked; the message names the address and the cause."""
+class ClusterError(DeployError):
+    """A request to Consul or Nomad failed. The message names the address and the cause."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Node:
-    """A Nomad client."""
+    """A Nomad client agent."""
 
     name: str
     address: str
@@ -39,13 +39,13 @@ class Node:
     eligibility: str
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         return self.status == "ready" and self.eligibility == "eligible"
 
 
 @dataclass(frozen=True)
 class Check:
-    """A health check that Consul holds: of a service's instance, or of a node when ``service`` is empty."""
+    """A health check in Consul: of a service instance, or of a node if ``service`` is empty."""
 
     node: str
     service: str
@@ -56,7 +56,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Service:
-    """A service in Consul's catalog and how many of its instances are well."""
+    """A service in Consul's catalog, and how many of its instances pass all checks."""
 
     name: str
     instances: int
@@ -64,21 +64,22 @@ class Service:
 
 
 @dataclass(frozen=True)
-class Instance:
-    """An allocation of a job: what Nomad placed on a node. ``number`` is short, as people and services name it."""
+class Allocation:
+    """An allocation of a job: a task group that Nomad placed on a node."""
 
     id: str
     node: str
     tasks: tuple[str, ...]
 
     @property
-    def number(self) -> str:
+    def short_id(self) -> str:
+        """The first part of the id, as Nomad's CLI shows it."""
         return self.id[:8]
 
 
 @dataclass(frozen=True)
 class Job:
-    """A Nomad job: how many of it are wanted and run, and how its last deployment went."""
+    """A Nomad job: its wanted and running allocations, and its last deployment."""
 
     name: str
     wanted: int
@@ -88,21 +89,26 @@ class Job:
     reason: str
 
     @property
-    def well(self) -> bool:
+    def is_healthy(self) -> bool:
         return self.running == self.wanted and self.deployment in ("successful", "")
 
 
-def access(outputs: Mapping[str, Any]) -> Access:
-    """Where the cluster is and who may ask it, by a stack's outputs with the secret ones in clear.
+def operator_access(outputs: Mapping[str, Any]) -> Access:
+    """Return the cluster's addresses and the operator's credentials, from a stack's outputs.
+
+    The outputs must hold the secrets in plain text.
 
     Raises:
-        ClusterError: the outputs lack something.
+        ClusterError: an output is missing.
     """
     missing = [
         name for name in ("consul_address", "nomad_address", "operator") if not outputs.get(name)
     ]
     if missing:
-        raise ClusterError(f"the stack has no output {' and no '.join(missing)}: it is not up")
+        raise ClusterError(
+            f"the stack has no output {' and no '.join(missing)}: it is not up; "
+            "run `python -m deploy up`"
+        )
     operator = outputs["operator"]
     return Access(
         consul=outputs["consul_address"],
@@ -116,40 +122,39 @@ def access(outputs: Mapping[str, Any]) -> Access:
 
 
 class Cluster:
-    """Asks one Consul and one Nomad server over mutual TLS, with what the operator may do."""
+    """Reads from one Consul and one Nomad server over mutual TLS, as the operator."""
 
     def __init__(self, access: Access) -> None:
-        """Raises: ClusterError: the certificate, its key or the authority cannot be used."""
-        self._consul = access["consul"].rstrip("/")
-        self._nomad = access["nomad"].rstrip("/")
+        """Raise ``ClusterError`` if the certificate, its key or the authority cannot be used."""
+        self._consul_url = access["consul"].rstrip("/")
+        self._nomad_url = access["nomad"].rstrip("/")
         try:
-            self._of_consul = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
-            self._of_nomad = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
+            self._consul_session = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
+            self._nomad_session = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
         except ssl.SSLError as error:
             raise ClusterError(
-                f"the stack's output operator holds no certificate that can be used: {error.reason}"
+                f"the certificate in the stack's output operator cannot be used: {error.reason}"
             ) from None
 
     @classmethod
-    def of_outputs(cls, outputs: Mapping[str, Any]) -> "Cluster":
-        """The cluster that a stack's outputs name.
+    def from_outputs(cls, outputs: Mapping[str, Any]) -> "Cluster":
+        """Return the cluster of a stack's outputs.
 
         Raises:
-            ClusterError: the outputs lack something.
+            ClusterError: an output is missing.
         """
-        return cls(access(outputs))
+        return cls(operator_access(outputs))
 
     def members(self) -> list[Member]:
-        status = {CONSUL_ALIVE: "alive", 2: "leaving", 3: "left", 4: "failed"}
         return sorted(
             (
                 Member(
-                    one["Name"],
-                    one["Addr"],
-                    "server" if one["Tags"].get("role") == "consul" else "client",
-                    status.get(one["Status"], "unknown"),
+                    member["Name"],
+                    member["Addr"],
+                    "server" if member["Tags"].get("role") == "consul" else "client",
+                    SERF_STATUSES.get(member["Status"], "unknown"),
                 )
-                for one in self._ask_consul("agent/members")
+                for member in self._get_consul("agent/members")
             ),
             key=lambda member: member.name,
         )
@@ -157,8 +162,8 @@ class Cluster:
     def nodes(self) -> list[Node]:
         return sorted(
             (
-                Node(one["Name"], one["Address"], one["Status"], one["SchedulingEligibility"])
-                for one in self._ask_nomad("nodes")
+                Node(node["Name"], node["Address"], node["Status"], node["SchedulingEligibility"])
+                for node in self._get_nomad("nodes")
             ),
             key=lambda node: node.name,
         )
@@ -167,49 +172,58 @@ class Cluster:
         return sorted(
             (
                 Check(
-                    one["Node"],
-                    one["ServiceName"],
-                    one["Name"],
-                    one["Status"],
-                    one["Output"].strip(),
+                    check["Node"],
+                    check["ServiceName"],
+                    check["Name"],
+                    check["Status"],
+                    check["Output"].strip(),
                 )
-                for one in self._ask_consul("health/state/any")
+                for check in self._get_consul("health/state/any")
             ),
             key=lambda check: (check.service, check.node, check.name),
         )
 
     def services(self) -> list[Service]:
-        found = []
-        for name in sorted(self._ask_consul("catalog/services")):
-            instances = self._ask_consul(f"health/service/{name}")
-            well = sum(
-                all(check["Status"] == "passing" for check in one["Checks"]) for one in instances
+        services = []
+        for name in sorted(self._get_consul("catalog/services")):
+            instances = self._get_consul(f"health/service/{name}")
+            passing = sum(
+                all(check["Status"] == "passing" for check in instance["Checks"])
+                for instance in instances
             )
-            found.append(Service(name, len(instances), well))
-        return found
+            services.append(Service(name, len(instances), passing))
+        return services
 
     def jobs(self) -> list[Job]:
         return [
             self._job(stub["ID"])
-            for stub in sorted(self._ask_nomad("jobs"), key=lambda stub: str(stub["ID"]))
+            for stub in sorted(self._get_nomad("jobs"), key=lambda stub: str(stub["ID"]))
         ]
 
-    def instances(self, job: str) -> list[Instance]:
-        """The job's instances that have been started, those gone in good order left out, the oldest first."""
-        found = sorted(
-            self._ask_nomad(f"job/{job}/allocations"), key=lambda one: int(one["CreateTime"])
+    def allocations(self, job: str) -> list[Allocation]:
+        """Return the job's allocations that have started and are not complete, oldest first."""
+        stubs = sorted(
+            self._get_nomad(f"job/{job}/allocations"), key=lambda stub: int(stub["CreateTime"])
         )
         return [
-            Instance(one["ID"], one["NodeName"], tuple(one["TaskStates"]))
-            for one in found
-            if one["ClientStatus"] != "complete" and one["TaskStates"]
+            Allocation(stub["ID"], stub["NodeName"], tuple(stub["TaskStates"]))
+            for stub in stubs
+            if stub["ClientStatus"] != "complete" and stub["TaskStates"]
         ]
 
     def log(
-        self, instance: Instance, task: str, stream: str, *, offset: int, follow: bool = False
+        self, allocation: Allocation, task: str, stream: str, *, offset: int, follow: bool = False
     ) -> Iterator[bytes]:
-        """Lines, with their ends, of ``stdout`` or ``stderr`` from ``offset`` bytes before its end on; none if it is not there yet."""
-        url = f"{self._nomad}/v1/client/fs/logs/{instance.id}"
+        """Yield lines, with their line ends, of a task's ``stdout`` or ``stderr``.
+
+        Args:
+            offset: how many bytes before the end the first line starts.
+            follow: wait for new lines.
+
+        Raises:
+            ClusterError: Nomad does not send the log.
+        """
+        url = f"{self._nomad_url}/v1/client/fs/logs/{allocation.id}"
         query = {
             "task": task,
             "type": stream,
@@ -218,10 +232,12 @@ class Cluster:
             "plain": "true",
             "follow": str(follow).lower(),
         }
-        timeout = (TIMEOUT_SECONDS, None if follow else TIMEOUT_SECONDS)
+        timeout = (REQUEST_TIMEOUT_S, None if follow else REQUEST_TIMEOUT_S)
         rest = b""
         try:
-            with self._of_nomad.get(url, params=query, stream=True, timeout=timeout) as response:
+            with self._nomad_session.get(
+                url, params=query, stream=True, timeout=timeout
+            ) as response:
                 if response.status_code == 404:
                     return
                 response.raise_for_status()
@@ -230,17 +246,17 @@ class Cluster:
                     yield from (line + b"\n" for line in lines)
         except requests.RequestException as error:
             raise ClusterError(
-                f"{self._nomad} did not give the {stream} of {instance.number}: {error}"
+                f"{self._nomad_url} did not send the {stream} of {allocation.short_id}: {error}"
             ) from error
         if rest:
             yield rest
 
     def _job(self, name: str) -> Job:
-        job = self._ask_nomad(f"job/{name}")
+        job = self._get_nomad(f"job/{name}")
         running = sum(
-            one["ClientStatus"] == "running" for one in self._ask_nomad(f"job/{name}/allocations")
+            stub["ClientStatus"] == "running" for stub in self._get_nomad(f"job/{name}/allocations")
         )
-        deployment = self._ask_nomad(f"job/{name}/deployment") or {}
+        deployment = self._get_nomad(f"job/{name}/deployment") or {}
         return Job(
             name=name,
             wanted=sum(group["Count"] for group in job["TaskGroups"]),
@@ -250,17 +266,17 @@ class Cluster:
             reason=deployment.get("StatusDescription", ""),
         )
 
-    def _ask_consul(self, path: str) -> Any:
-        return _get(self._of_consul, f"{self._consul}/v1/{path}")
+    def _get_consul(self, path: str) -> Any:
+        return _get(self._consul_session, f"{self._consul_url}/v1/{path}")
 
-    def _ask_nomad(self, path: str) -> Any:
-        return _get(self._of_nomad, f"{self._nomad}/v1/{path}")
+    def _get_nomad(self, path: str) -> Any:
+        return _get(self._nomad_session, f"{self._nomad_url}/v1/{path}")
 
 
 def _get(session: requests.Session, url: str) -> Any:
     try:
-        response = session.get(url, timeout=TIMEOUT_SECONDS)
+        response = session.get(url, timeout=REQUEST_TIMEOUT_S)
         response.raise_for_status()
         return response.json()
     except (requests.RequestException, ValueError) as error:
-        raise ClusterError(f"{url} did not answer as it should: {error}") from error
+        raise ClusterError(f"the request for {url} failed: {error}") from error

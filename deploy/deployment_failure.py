@@ -1,4 +1,4 @@
-"""Why a Nomad deployment failed: the check, the artifact or the lack of room behind "unhealthy allocations"."""
+"""Why a Nomad deployment failed: the check, artifact or lack of resources behind it."""
 
 import re
 import ssl
@@ -13,65 +13,71 @@ from deploy.failure import Failure
 from infra import mtls
 from infra.mtls import Credentials
 
-TIMEOUT_SECONDS = 5.0
-_WAITED_FOR = re.compile(r"error waiting for job '([^']+)'")
+REQUEST_TIMEOUT_S = 5.0
+NOMAD_PROVIDER_TYPE = "pulumi:providers:nomad"
+_FAILED_JOB = re.compile(r"error waiting for job '([^']+)'")
 _DEPLOYMENT = re.compile(r"deployment '([0-9a-f-]{36})'")
-_CHECK = re.compile(r"check .* unhealthy")
+_UNHEALTHY_CHECK = re.compile(r"check .* unhealthy")
 _CHECKSUM = re.compile(
     r"Checksums did not match.*?Expected: *([0-9a-f]+).*?Got: *([0-9a-f]+)", re.DOTALL
 )
-_BROKEN = ("Driver Failure", "Setup Failure", "Failed Validation", "Template Failed")
+_FAILURE_EVENTS = ("Driver Failure", "Setup Failure", "Failed Validation", "Template Failed")
+
+Get = Callable[[str], Any]
+"""Returns the response of Nomad's API to a path after ``/v1/``."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """One cause, and the word by which a plugin's own line about the same thing is known."""
+    """One cause, and the text by which the provider's own line about it is recognized."""
 
-    about: str
+    subject: str
     text: str
 
 
 def explain(
     failures: Iterable[Failure], resources: Callable[[], list[dict[str, Any]]]
 ) -> list[Failure]:
-    """The failures; those of a job's deployment with the causes that its Nomad knows, in the place of what the plugin told of them.
+    """Return the failures; those of a deployment with the causes that Nomad knows.
 
-    ``resources`` gives those of the stack's state with secrets in clear, which tell where Nomad is and who may ask it; it is
-    called only if needed.
+    The causes replace the provider's own lines about the same allocations.
+
+    Args:
+        resources: returns those of the state with secrets in plain text, for Nomad's address and
+            credentials. Called only if needed.
     """
     return [
-        _explained(one, resources) if one.type == "Job" and _WAITED_FOR.search(one.message) else one
-        for one in failures
+        _explain(failure, match[1], resources)
+        if failure.type == "Job" and (match := _FAILED_JOB.search(failure.message))
+        else failure
+        for failure in failures
     ]
 
 
-def _explained(one: Failure, resources: Callable[[], list[dict[str, Any]]]) -> Failure:
-    waited, named = _WAITED_FOR.search(one.message), _DEPLOYMENT.search(one.message)
-    if not waited:
-        return one
+def _explain(failure: Failure, job: str, resources: Callable[[], list[dict[str, Any]]]) -> Failure:
+    deployment = _DEPLOYMENT.search(failure.message)
     try:
         providers = [
-            known["inputs"] for known in resources() if known["type"] == "pulumi:providers:nomad"
+            resource["inputs"]
+            for resource in resources()
+            if resource["type"] == NOMAD_PROVIDER_TYPE
         ]
-        causes = (
-            _causes(_asking(providers[-1]), waited[1], named[1] if named else "")
-            if providers
-            else []
-        )
+        if not providers:
+            return failure
+        causes = _causes(_client(providers[-1]), job, deployment[1] if deployment else "")
     except (requests.RequestException, ssl.SSLError, CommandError, KeyError, ValueError):
-        return one  # the failure itself is what counts; a Nomad that is away cannot add to it
-    headline, *lines = one.message.splitlines()
-    kept = [line for line in lines if not any(cause.about in line for cause in causes)]
-    return replace(
-        one,
-        message="\n".join(
-            [headline, *dict.fromkeys(f"{waited[1]}: {cause.text}" for cause in causes), *kept]
-        ),
-    )
+        return failure  # Without Nomad or the state, the provider's message is all there is.
+    headline, *lines = failure.message.splitlines()
+    kept = [line for line in lines if not any(cause.subject in line for cause in causes)]
+    explained = dict.fromkeys(f"{job}: {cause.text}" for cause in causes)
+    return replace(failure, message="\n".join([headline, *explained, *kept]))
 
 
-def _asking(provider: Mapping[str, Any]) -> Callable[[str], Any]:
-    """What asks Nomad with the means of the ``provider`` whose job failed: a stack's first update ends with no outputs if it fails."""
+def _client(provider: Mapping[str, Any]) -> Get:
+    """Return a client with the credentials of the Nomad provider.
+
+    The outputs are no source for them: a stack whose first update failed has none.
+    """
     credentials = Credentials(
         authority=provider["caPem"], certificate=provider["certPem"], key=provider["keyPem"]
     )
@@ -79,97 +85,115 @@ def _asking(provider: Mapping[str, Any]) -> Callable[[str], Any]:
     address = str(provider["address"]).rstrip("/")
 
     def get(path: str) -> Any:
-        response = session.get(f"{address}/v1/{path}", timeout=TIMEOUT_SECONDS)
+        response = session.get(f"{address}/v1/{path}", timeout=REQUEST_TIMEOUT_S)
         response.raise_for_status()
         return response.json()
 
     return get
 
 
-def _causes(get: Callable[[str], Any], job: str, deployment: str) -> list[Cause]:
+def _causes(get: Get, job: str, deployment: str) -> list[Cause]:
+    """Return the causes of a deployment; without an id, of the last failed or else newest one."""
     if not deployment:
-        made = sorted(get(f"job/{job}/deployments"), key=lambda one: int(one["CreateIndex"]))
-        failed = [one for one in made if one["Status"] == "failed"]
-        deployment = str((failed or made)[-1]["ID"]) if made else ""
+        deployments = sorted(
+            get(f"job/{job}/deployments"), key=lambda candidate: int(candidate["CreateIndex"])
+        )
+        failed = [candidate for candidate in deployments if candidate["Status"] == "failed"]
+        deployment = str((failed or deployments)[-1]["ID"]) if deployments else ""
     allocations = get(f"deployment/allocations/{deployment}") if deployment else []
     evaluations = [
-        one for one in get(f"job/{job}/evaluations") if one.get("DeploymentID") == deployment
+        evaluation
+        for evaluation in get(f"job/{job}/evaluations")
+        if evaluation.get("DeploymentID") == deployment
     ]
-    return [*_unplaced(evaluations), *(cause for one in allocations for cause in _unhealthy(one))]
+    causes = [*_placement_causes(evaluations)]
+    for allocation in allocations:
+        causes += _allocation_causes(allocation)
+    return causes
 
 
-def _unplaced(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Cause]:
-    """By the latest evaluation that found no node for something."""
+def _placement_causes(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Cause]:
+    """Yield the causes in the newest evaluation that found no node for a task group."""
     newest = max(
-        (one for one in evaluations if one.get("FailedTGAllocs")),
-        key=lambda one: int(one["CreateIndex"]),
+        (evaluation for evaluation in evaluations if evaluation.get("FailedTGAllocs")),
+        key=lambda evaluation: int(evaluation["CreateIndex"]),
         default=None,
     )
     for group, metric in (newest["FailedTGAllocs"] if newest else {}).items():
         yield Cause(
             f"task group '{group}': failed to place",
-            "; ".join(_why_unplaced(metric)) or "no node fits",
+            "; ".join(_placement_reasons(metric)) or "no node fits",
         )
 
 
-def _why_unplaced(metric: Mapping[str, Any]) -> Iterator[str]:
+def _placement_reasons(metric: Mapping[str, Any]) -> Iterator[str]:
     if not metric.get("NodesEvaluated"):
-        yield "no node is there to run it"
+        yield "there is no node to run it"
     if exhausted := metric.get("DimensionExhausted") or {}:
-        yield "no node has room: " + ", ".join(
+        yield "no node has enough resources: " + ", ".join(
             f"{dimension} exhausted on {count}" for dimension, count in sorted(exhausted.items())
         )
     for constraint, count in sorted((metric.get("ConstraintFiltered") or {}).items()):
         yield f"{count} node(s) do not meet {constraint}"
 
 
-def _unhealthy(allocation: Mapping[str, Any]) -> Iterator[Cause]:
-    """The best that an allocation's events tell, from the most telling kind to the least."""
+def _allocation_causes(allocation: Mapping[str, Any]) -> Iterator[Cause]:
+    """Yield the most specific causes in the events of an unhealthy allocation."""
     if (allocation.get("DeploymentStatus") or {}).get("Healthy"):
         return
-    number = str(allocation["ID"])[:8]
+    short_id = str(allocation["ID"])[:8]
     events = [
         event
         for state in (allocation.get("TaskStates") or {}).values()
         for event in state.get("Events") or []
     ]
-    for tell in (_check, _artifact, _breakage, _exit, _mark):
-        if told := dict.fromkeys(text for event in events if (text := tell(event))):
-            where = f"on {allocation['NodeName']} (instance {number})"
-            yield from (Cause(f"allocation {number}", f"{text} {where}") for text in told)
+    for reason_in in (
+        _failed_check,
+        _failed_artifact,
+        _failed_task_setup,
+        _failed_exit,
+        _unhealthy_mark,
+    ):
+        if reasons := dict.fromkeys(reason for event in events if (reason := reason_in(event))):
+            where = f"on {allocation['NodeName']} (instance {short_id})"
+            for reason in reasons:
+                yield Cause(f"allocation {short_id}", f"{reason} {where}")
             return
 
 
-def _check(event: Mapping[str, Any]) -> str:
-    found = (
-        _CHECK.search(str(event["DisplayMessage"])) if event["Type"] == "Restart Signaled" else None
-    )
-    return found[0] if found else ""
+def _failed_check(event: Mapping[str, Any]) -> str:
+    if event["Type"] != "Restart Signaled":
+        return ""
+    match = _UNHEALTHY_CHECK.search(str(event["DisplayMessage"]))
+    return match[0] if match else ""
 
 
-def _artifact(event: Mapping[str, Any]) -> str:
+def _failed_artifact(event: Mapping[str, Any]) -> str:
     if event["Type"] != "Failed Artifact Download":
         return ""
-    if wrong := _CHECKSUM.search(event["DisplayMessage"]):
-        return f"artifact checksum mismatch (expected {wrong[1]}, found {wrong[2]})"
-    return " ".join(str(event["DisplayMessage"]).split())
+    if match := _CHECKSUM.search(event["DisplayMessage"]):
+        return f"artifact checksum mismatch (expected {match[1]}, found {match[2]})"
+    return _on_one_line(event)
 
 
-def _breakage(event: Mapping[str, Any]) -> str:
-    return " ".join(str(event["DisplayMessage"]).split()) if event["Type"] in _BROKEN else ""
+def _failed_task_setup(event: Mapping[str, Any]) -> str:
+    return _on_one_line(event) if event["Type"] in _FAILURE_EVENTS else ""
 
 
-def _exit(event: Mapping[str, Any]) -> str:
+def _failed_exit(event: Mapping[str, Any]) -> str:
     if event["Type"] != "Terminated":
         return ""
     details = event.get("Details") or {}
     if details.get("oom_killed") == "true":
-        return "killed for want of memory"
-    return (
-        f"exited with code {details['exit_code']}" if details.get("exit_code", "0") != "0" else ""
-    )
+        return "killed because it ran out of memory"
+    code = details.get("exit_code", "0")
+    return f"exited with code {code}" if code != "0" else ""
 
 
-def _mark(event: Mapping[str, Any]) -> str:
-    """What Nomad says when it knows no more: not in time, or a failed task."""
+def _unhealthy_mark(event: Mapping[str, Any]) -> str:
+    """Return Nomad's general reason: a deadline has passed, or a task has failed."""
     return str(event["DisplayMessage"]) if event["Type"] == "Alloc Unhealthy" else ""
+
+
+def _on_one_line(event: Mapping[str, Any]) -> str:
+    return " ".join(str(event["DisplayMessage"]).split())

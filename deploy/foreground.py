@@ -1,4 +1,4 @@
-"""A command that has the user's terminal, and is outlived by us, who have something to clear up after it."""
+"""A command that owns the user's terminal, while this process waits to clean up after it."""
 
 import shutil
 import signal
@@ -8,30 +8,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
-from deploy.stack import UsageError
+from deploy.errors import UsageError
 
-GRACE_SECONDS = 0.5
-"""How long a Ctrl-C may reach us later than the command."""
+SIGNAL_GRACE_S = 0.5
+"""How much later than the command this process may receive a Ctrl-C."""
+POLL_INTERVAL_S = 0.01
 
-HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
-"""Meant for the command when they come to us. Ctrl-C reaches it by itself: a terminal tells all that it runs."""
+FORWARDED_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that reach only this process. A terminal sends Ctrl-C to the command itself too."""
 
 Run = Callable[[Sequence[str], Mapping[str, str]], int]
 
 
 @contextmanager
 def runner() -> Iterator[Run]:
-    """What runs a command in an environment and gives its exit code. While this lasts, no request to end ends us before the command.
+    """Yield a function that runs a command in an environment and returns its exit code.
 
-    Running raises:
-        UsageError: there is no such command.
+    While the context lasts, no signal ends this process before the command.
+
+    The function raises:
+        UsageError: the command does not exist.
     """
-    told: list[int] = []
+    received: list[int] = []
     child: subprocess.Popen[bytes] | None = None
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        told.append(number)
-        if child and number in HANDED_ON:
+        received.append(number)
+        if child and number in FORWARDED_SIGNALS:
             child.send_signal(number)
 
     def run(words: Sequence[str], environment: Mapping[str, str]) -> int:
@@ -39,30 +42,29 @@ def runner() -> Iterator[Run]:
         program = shutil.which(words[0], path=environment.get("PATH"))
         if not program:
             raise UsageError(f"{words[0]} is not on PATH")
-        if told:
-            return 128 + told[0]
+        if received:
+            return 128 + received[0]
         child = subprocess.Popen(words, executable=program, env=environment)
-        for number in told:  # while it started
+        for number in received:  # Those that came while the command started.
             child.send_signal(number)
         code = child.wait()
-        if (
-            code == -signal.SIGINT
-        ):  # the Ctrl-C that ended it comes to us as well, and may come later than its end
-            _await(told)
+        if code == -signal.SIGINT:
+            # The Ctrl-C that ended the command comes to this process too, perhaps later.
+            _wait_for_signal(received)
         return code if code >= 0 else 128 - code
 
-    before = {
+    previous = {
         number: signal.signal(number, on_signal)
-        for number in (signal.SIGINT, signal.SIGQUIT, *HANDED_ON)
+        for number in (signal.SIGINT, signal.SIGQUIT, *FORWARDED_SIGNALS)
     }
     try:
         yield run
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def _await(told: list[int]) -> None:
-    deadline = time.monotonic() + GRACE_SECONDS
-    while not told and time.monotonic() < deadline:
-        time.sleep(0.01)
+def _wait_for_signal(received: list[int]) -> None:
+    deadline = time.monotonic() + SIGNAL_GRACE_S
+    while not received and time.monotonic() < deadline:
+        time.sleep(POLL_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""What the engine does with a stack: preview, up, rotate, refresh, drift and destroy, each with one outcome."""
+"""Operations of the engine on a stack: preview, up, rotate, refresh, drift and destroy."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,18 +9,24 @@ from pulumi import automation
 
 from deploy import deployment_failure, failure
 from deploy.failure import Failure
-from deploy.progress import Change, Progress
+from deploy.progress.changes import Change
+from deploy.progress.display import PhaseDisplay
+from deploy.progress.follower import EventFollower
+from deploy.progress.phases import Phase, kind_of_type
+from deploy.progress.risks import risks
+from deploy.progress.tracker import Tracker
 from deploy.pulumi_cli import PulumiCli
-from deploy.stack import resources
+from deploy.stack import Workspace, expected_machines, resources
 from deploy.terminal import Terminal
 
 Operation = Literal["preview", "up", "rotate", "refresh", "drift", "destroy"]
 Result = Literal["succeeded", "failed", "cancelled"]
+PREVIEWS = ("preview", "drift")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an operation. ``outputs`` holds no secret; times are in seconds."""
+    """The result of an operation. ``outputs`` holds no secret; times are in seconds."""
 
     operation: Operation
     stack: str
@@ -29,12 +35,13 @@ class Outcome:
     changes: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
     outputs: dict[str, Any] = field(default_factory=dict)
+    risks: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
     def summary(self) -> str:
-        """How many resources by what was done with them, or would be: ``12 created, 1 updated``."""
+        """Return the number of resources for each action: ``12 created, 1 updated``."""
         counts = Counter(change.action for change in self.changes)
         return ", ".join(f"{number} {action}" for action, number in counts.items()) or "no changes"
 
@@ -42,69 +49,88 @@ class Outcome:
 def run(
     operation: Operation,
     stack: automation.Stack,
-    engine: PulumiCli,
+    pulumi_cli: PulumiCli,
     terminal: Terminal,
     replace: Sequence[str] = (),
 ) -> Outcome:
-    """Do ``operation`` to its end, with progress on ``terminal``. Never raises for a failed update: the outcome tells.
+    """Run ``operation`` to its end, with progress on ``terminal``.
 
-    A rotation is an update that makes the resources of the URNs in ``replace`` anew, whatever the program says of them; a
-    preview tells with them what it would do.
+    A failed operation raises nothing: the outcome holds its failures.
 
-    A destroy goes on past what cannot be deleted, so that as little as possible is left and costs money; the engine
-    still ends it as failed.
+    A rotation is an update that replaces the resources of the URNs in ``replace``; a preview with
+    ``replace`` shows what the rotation would do. A destroy continues past what cannot be deleted,
+    so that as little as possible is left and costs money.
     """
-    progress = Progress(
-        terminal,
-        planning=operation in ("preview", "drift"),
-        interrupted=lambda: engine.interrupts > 0,
+    assert isinstance(stack.workspace, Workspace)
+    types = {state["urn"]: state["type"] for state in stack.workspace.resources}
+    tracker = Tracker(
+        {urn: type for urn, type in types.items() if _is_counted(type)},
+        {Phase.MACHINES: expected_machines(stack.workspace.work_dir, stack.name)},
+        deletes=operation == "destroy",
     )
-    begin: dict[Operation, Callable[[], object]] = {
-        "preview": lambda: stack.preview(on_event=progress.on_event, replace=[*replace]),
-        "up": lambda: stack.up(on_event=progress.on_event, show_secrets=False),
-        "rotate": lambda: stack.up(
-            on_event=progress.on_event, show_secrets=False, replace=[*replace]
-        ),
+    display = PhaseDisplay(tracker, terminal)
+    follower = EventFollower(
+        terminal,
+        tracker,
+        display,
+        plans_only=operation in PREVIEWS,
+        is_interrupted=lambda: pulumi_cli.interrupts > 0,
+    )
+    on_event = follower.on_event
+    actions: dict[Operation, Callable[[], object]] = {
+        "preview": lambda: stack.preview(on_event=on_event, replace=[*replace]),
+        "up": lambda: stack.up(on_event=on_event, show_secrets=False),
+        "rotate": lambda: stack.up(on_event=on_event, show_secrets=False, replace=[*replace]),
         "refresh": lambda: stack.refresh(
-            on_event=progress.on_event, show_secrets=False, clear_pending_creates=True
+            on_event=on_event, show_secrets=False, clear_pending_creates=True
         ),
-        "drift": lambda: stack.preview_refresh(on_event=progress.on_event),
+        "drift": lambda: stack.preview_refresh(on_event=on_event),
         "destroy": lambda: stack.destroy(
-            on_event=progress.on_event, show_secrets=False, continue_on_error=True
+            on_event=on_event, show_secrets=False, continue_on_error=True
         ),
     }
     result: Result = "succeeded"
     outputs: dict[str, Any] = {}
+    failures = follower.failures
     try:
-        with engine.interruptible():
-            done = begin[operation]()
-        if isinstance(done, automation.UpResult):
-            outputs = public(done.outputs)
+        with pulumi_cli.interruptible(), display:
+            returned = actions[operation]()
+        if isinstance(returned, automation.UpResult):
+            outputs = public(returned.outputs)
     except automation.CommandError as error:
-        result = "cancelled" if engine.interrupts else "failed"
-        if not progress.failures and result == "failed":
-            progress.failures.append(failure.of_command(error))
+        result = "failed"
+        if not failures and not pulumi_cli.interrupts:
+            failures.append(failure.of_command(error, stack.name))
+    if pulumi_cli.interrupts:
+        result = "cancelled"
     if result == "failed" and operation in ("up", "rotate"):
-        progress.failures = deployment_failure.explain(
-            progress.failures,
-            lambda: resources(stack.name, engine, stack.workspace.work_dir, secrets=True),
+        failures = deployment_failure.explain(
+            failures,
+            lambda: resources(stack.name, pulumi_cli, stack.workspace.work_dir, secrets=True),
         )
-    if engine.killed:
-        stack.cancel()  # the lock of a killed update would refuse the next one
-    failures = tuple(
-        Failure(one.resource, one.type, terminal.hide(one.message)) for one in progress.failures
-    )
+    if pulumi_cli.is_killed:
+        stack.cancel()  # The lock of a killed update would refuse the next one.
+    machines = [
+        failure.name_of(urn)
+        for urn, type in types.items()
+        if kind_of_type(type).phase is Phase.MACHINES
+    ]
     return Outcome(
         operation,
         stack.name,
         result,
         round(terminal.elapsed(), 1),
-        tuple(progress.changes),
-        failures,
+        tuple(follower.changes),
+        tuple(Failure(one.resource, one.type, terminal.hide(one.message)) for one in failures),
         outputs,
+        tuple(risks(follower.changes, machines)),
     )
 
 
 def public(outputs: automation.OutputMap) -> dict[str, Any]:
-    """The outputs that are no secrets."""
+    """Return the outputs that are not secret."""
     return {name: output.value for name, output in outputs.items() if not output.secret}
+
+
+def _is_counted(type_token: str) -> bool:
+    return kind_of_type(type_token).phase is not Phase.OTHER

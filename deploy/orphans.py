@@ -1,27 +1,23 @@
-"""Proof that a destroyed stack left nothing that costs money."""
+"""Resources that a destroyed stack left in the account."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploy.account import Account, CloudResource
 
 
-def search(had: Iterable[dict[str, Any]], tags: Iterable[str]) -> list[CloudResource]:
-    """What the account still has of ``had`` (the state's resources before the destroy): asked for by id, and by the stack's tags.
+def search(
+    resources: Iterable[Mapping[str, Any]], tags: Iterable[str], account: Account
+) -> list[CloudResource]:
+    """Return what the account still has of a stack.
+
+    Args:
+        resources: those of the state before the destroy; the account is searched for their ids.
+        tags: those of the stack's droplets; the account is searched for them too.
 
     Raises:
-        AccountError: the account cannot be asked, so nothing is proven.
+        AccountError, ApiError: the account cannot be searched.
     """
-    account = Account()
-    found = account.remaining(had) + account.tagged(tags)
-    by_id = {(thing.kind.replace(" ", ""), thing.id): thing for thing in found}
-    return sorted(by_id.values(), key=lambda thing: (thing.kind, thing.name))
-
-
-def base_images() -> list[CloudResource]:
-    """The base images that the account still has. Stacks share them, so that one of them is not this stack's remains.
-
-    Raises:
-        AccountError: the account cannot be asked.
-    """
-    return sorted(Account().base_images(), key=lambda image: image.name)
+    found = account.remaining(resources) + account.tagged(tags)
+    by_id = {(resource.kind.replace(" ", ""), resource.id): resource for resource in found}
+    return sorted(by_id.values(), key=lambda resource: (resource.kind, resource.name))

@@ -1,4 +1,4 @@
-"""The Pulumi CLI as a child process that one Ctrl-C ends in good order."""
+"""The Pulumi CLI as a child process that one Ctrl-C ends gracefully."""
 
 import os
 import signal
@@ -12,19 +12,21 @@ from typing import IO
 from pulumi.automation import CommandResult, OnOutput, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
+GRACEFUL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class PulumiCli(PulumiCommand):
     """Runs each CLI command in a process group of its own.
 
-    Without that, a terminal's Ctrl-C would reach the CLI directly and again through us, and it takes two as an order to
-    drop what it is doing.
+    Otherwise a terminal would send Ctrl-C to the CLI directly, and this process would send it
+    again. The CLI takes a second signal as the order to abandon what it is doing.
     """
 
     def __init__(self, notify: Callable[[str], None]) -> None:
-        """``notify`` is told, in one line, what an interrupt does."""
+        """``notify`` receives one line about the effect of an interrupt."""
         super().__init__()
         self.interrupts = 0
-        self.killed = False
+        self.is_killed = False
         self._notify = notify
         self._child: subprocess.Popen[str] | None = None
 
@@ -39,7 +41,7 @@ class PulumiCli(PulumiCommand):
         """Run ``pulumi ARGS`` in ``cwd`` and return what it printed.
 
         Raises:
-            CommandError: it failed, or was interrupted.
+            CommandError: the command failed or was interrupted.
         """
         child = subprocess.Popen(
             [self.command, "--non-interactive", *args],
@@ -53,11 +55,11 @@ class PulumiCli(PulumiCommand):
         )
         self._child = child
         assert child.stdout and child.stderr
-        out: list[str] = []
-        err: list[str] = []
+        stdout: list[str] = []
+        stderr: list[str] = []
         readers = [
-            threading.Thread(target=_read, args=(child.stdout, out, on_output)),
-            threading.Thread(target=_read, args=(child.stderr, err, on_error)),
+            threading.Thread(target=_read, args=(child.stdout, stdout, on_output)),
+            threading.Thread(target=_read, args=(child.stderr, stderr, on_error)),
         ]
         for reader in readers:
             reader.start()
@@ -65,45 +67,46 @@ class PulumiCli(PulumiCommand):
             reader.join()
         code = child.wait()
         self._child = None
-        result = CommandResult(stdout="\n".join(out), stderr="\n".join(err), code=code)
+        result = CommandResult(stdout="\n".join(stdout), stderr="\n".join(stderr), code=code)
         if code:
             raise create_command_error(result)
         return result
 
-    def interrupt(self, may_kill: bool) -> None:
-        """Ask the CLI to end what it is doing; asked once more with ``may_kill``, to end itself and its plugins at once."""
+    def interrupt(self, *, may_kill: bool) -> None:
+        """Ask the CLI to end when the steps in progress are done.
+
+        A second call with ``may_kill`` ends the CLI and its plugins at once.
+        """
         self.interrupts += 1
         child = self._child
         if child is None:
             return
         if self.interrupts == 1:
-            self._notify("cancelling: what is in progress ends first; Ctrl-C again kills it")
+            self._notify("cancelling: the steps in progress end first; Ctrl-C again kills them")
             child.send_signal(signal.SIGINT)
-        elif may_kill and not self.killed:
-            self._notify("killing: the state may miss what was in progress")
-            self.killed = True
+        elif may_kill and not self.is_killed:
+            self._notify("killing: the state may miss the steps in progress")
+            self.is_killed = True
             child.send_signal(signal.SIGINT)
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Hand Ctrl-C and SIGTERM to the CLI while this lasts."""
+        """Pass Ctrl-C and SIGTERM on to the CLI while the context lasts."""
 
-        def handle(number: int, frame: FrameType | None) -> None:
+        def on_signal(number: int, frame: FrameType | None) -> None:
             self.interrupt(may_kill=number == signal.SIGINT)
 
-        before = {
-            number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        previous = {number: signal.signal(number, on_signal) for number in GRACEFUL_SIGNALS}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in previous.items():
                 signal.signal(number, handler)
 
 
-def _read(stream: IO[str], lines: list[str], tell: OnOutput | None) -> None:
+def _read(stream: IO[str], lines: list[str], on_line: OnOutput | None) -> None:
     for line in stream:
         lines.append(line.rstrip())
-        if tell:
-            tell(lines[-1])
+        if on_line:
+            on_line(lines[-1])
     stream.close()

@@ -1,4 +1,4 @@
-"""A command in whose environment the clients of Consul and Nomad, and curl, may use the stack's cluster."""
+"""A command whose environment lets Consul's and Nomad's clients, and curl, use the cluster."""
 
 import os
 import tempfile
@@ -8,42 +8,45 @@ from pathlib import Path
 from deploy import foreground
 from infra.mtls import Access
 
-MEMORY = Path("/dev/shm")
-"""A file system in memory, where there is one: what is in it is on no disk."""
+MEMORY_DIRECTORY = Path("/dev/shm")
+"""A file system in memory, so that keys are not written to a disk."""
 FILES = {"authority": "ca.pem", "certificate": "cert.pem", "key": "key.pem"}
 
 
 def run(access: Access, words: Sequence[str]) -> int:
-    """Run ``words``, or the user's shell, and give its exit code.
+    """Run ``words``, or the user's shell, and return the exit code.
 
-    Certificate and key are files of the user's alone for as long as the command runs; the clients take them from nowhere else.
+    Certificate and key are files that only the user can read; they are removed afterwards.
 
     Raises:
-        UsageError: there is no such command.
+        UsageError: the command does not exist.
     """
     with (
         foreground.runner() as run_command,
-        tempfile.TemporaryDirectory(prefix="slipway-", dir=_memory()) as own,
+        tempfile.TemporaryDirectory(prefix="slipway-", dir=_memory_directory()) as directory,
     ):
         for part, name in FILES.items():
-            file = Path(own, name)
+            file = Path(directory, name)
             file.touch(mode=0o600)
             file.write_text(access[part])  # type: ignore[literal-required]
         return run_command(
-            words or [os.environ.get("SHELL") or "/bin/sh"], environment(access, Path(own))
+            words or [os.environ.get("SHELL") or "/bin/sh"], environment(access, Path(directory))
         )
 
 
-def environment(access: Access, files: Path) -> dict[str, str]:
-    """This process's own, and what the clients look at; whatever it told them of another cluster is left out."""
-    ca, certificate, key = (str(files / name) for name in FILES.values())
-    kept = {
+def environment(access: Access, directory: Path) -> dict[str, str]:
+    """Return this process's environment with the variables that the clients read.
+
+    Variables that name another cluster are left out.
+    """
+    ca, certificate, key = (str(directory / name) for name in FILES.values())
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("CONSUL_", "NOMAD_"))
     }
     return {
-        **kept,
+        **inherited,
         "CONSUL_HTTP_ADDR": access["consul"],
         "CONSUL_HTTP_SSL": "true",
         "CONSUL_CACERT": ca,
@@ -58,5 +61,6 @@ def environment(access: Access, files: Path) -> dict[str, str]:
     }
 
 
-def _memory() -> Path | None:
-    return MEMORY if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) else None
+def _memory_directory() -> Path | None:
+    is_usable = MEMORY_DIRECTORY.is_dir() and os.access(MEMORY_DIRECTORY, os.W_OK)
+    return MEMORY_DIRECTORY if is_usable else None

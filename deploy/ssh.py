@@ -1,45 +1,51 @@
-"""A shell on a droplet, by the user's own ssh, which trusts nothing but the host key that the stack made for it."""
+"""The ssh command to a droplet, which trusts only the host key that the stack made for it."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from deploy.account import Droplet
+from deploy.errors import DeployError
+from deploy.failure import name_of
+from infra import names
 
 USER = "ops"
-"""The administrator, who may use sudo; root has no way in."""
-CONNECT_SECONDS = 10
-HOST_KEY = "tls:index/privateKey:PrivateKey"
+"""The administrator, who may use sudo. Root cannot log in."""
+CONNECT_TIMEOUT_S = 10
 
 
-class UnknownHostError(Exception):
-    """The stack's state holds no host key of the droplet."""
+class UnknownHostError(DeployError):
+    """The stack's state has no host key of the droplet."""
 
 
-def known_host(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -> str:
-    """The droplet's line for ssh's known hosts, by the state's ``resources``, which know it also when an update did not end.
+def known_hosts_line(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -> str:
+    """Return the droplet's line of a known hosts file, from the host key in the state.
 
-    The line is by name and not by address: a later droplet may well get the same address, and has another key.
+    The line names the droplet and not its address: a later droplet may get the same address, and
+    has another key. The state has the key even if the update that made the droplet failed.
 
     Raises:
-        UnknownHostError: they hold no key for it.
+        UnknownHostError: the state has no host key of the droplet.
     """
-    number = re.match(r"[a-z]+\d+", droplet.name)  # worker01nyc3 is worker01 to the state
-    name = f"secrets-{number[0] if number else droplet.name}-host"
-    for one in resources:
-        if one["type"] == HOST_KEY and one["urn"].rpartition("::")[2] == name:
-            return " ".join([droplet.name, *one["outputs"]["publicKeyOpenssh"].split()[:2]]) + "\n"
+    key_name = names.host_key_name(names.label_of_droplet(droplet.name))
+    for resource in resources:
+        if resource["type"] == names.HOST_KEY_TYPE and name_of(resource["urn"]) == key_name:
+            key_type_and_key = resource["outputs"]["publicKeyOpenssh"].split()[:2]
+            return " ".join([droplet.name, *key_type_and_key]) + "\n"
     raise UnknownHostError(
-        f"the stack knows no host key of {droplet.name}: `up` makes it before the droplet"
+        f"the stack's state has no host key of {droplet.name}; run `python -m deploy up` first"
     )
 
 
 def command(droplet: Droplet, known_hosts: Path, words: Sequence[str] = ()) -> list[str]:
-    """The ssh command that runs ``words`` on ``droplet``, or a shell; ``known_hosts`` is the file with its line.
+    """Return the ssh command that runs ``words`` on ``droplet``, or a shell.
 
-    The user's key is the one in ``SLIPWAY_SSH_KEY``, else whichever the user's agent or own settings offer.
+    The user's key is the file in ``SLIPWAY_SSH_KEY``; otherwise ssh uses the user's agent and
+    configuration.
+
+    Args:
+        known_hosts: a file with the droplet's line.
     """
     options = {
         "UserKnownHostsFile": str(known_hosts).replace("%", "%%"),
@@ -49,10 +55,11 @@ def command(droplet: Droplet, known_hosts: Path, words: Sequence[str] = ()) -> l
         "VerifyHostKeyDNS": "no",
         "HostKeyAlias": droplet.name,
         "CheckHostIP": "no",
-        "ConnectTimeout": str(CONNECT_SECONDS),
+        "ConnectTimeout": str(CONNECT_TIMEOUT_S),
         "LogLevel": "ERROR",
     }
     key = os.environ.get("SLIPWAY_SSH_KEY")
-    by_key = ["-i", key, "-o", "IdentitiesOnly=yes"] if key else []
-    named = [word for option, value in options.items() for word in ("-o", f'{option}="{value}"')]
-    return ["ssh", *named, *by_key, f"{USER}@{droplet.public}", *(["--", *words] if words else [])]
+    identity = ["-i", key, "-o", "IdentitiesOnly=yes"] if key else []
+    arguments = [word for name, value in options.items() for word in ("-o", f'{name}="{value}"')]
+    remote_command = ["--", *words] if words else []
+    return ["ssh", *arguments, *identity, f"{USER}@{droplet.public}", *remote_command]

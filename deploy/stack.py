@@ -1,4 +1,4 @@
-"""The stack that is run: selected where its state is kept, or made there."""
+"""The stack of an operation: found in the backend, or created there."""
 
 import json
 import os
@@ -14,172 +14,230 @@ from pulumi import automation
 from pulumi.automation import PulumiCommand
 from pulumi.automation.errors import StackNotFoundError
 
+from deploy.errors import NoSuchStackError, StackFormatError, UsageError
 from deploy.pulumi_cli import PulumiCli
+from infra.settings import Settings
+from infra.state_format import STATE_FORMAT
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SECRET = "[secret]"
-"""What the CLI writes in the place of a secret."""
-MARK, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
-"""The key, and its value, by which the engine tells an object of a state that stands for a secret."""
+"""What the CLI prints instead of a secret."""
+SECRET_SIGNATURE, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
+"""The key and value by which the engine marks an object as a secret."""
+STACK_TYPE = "pulumi:pulumi:Stack"
 
 
-class UsageError(Exception):
-    """What was asked cannot be done as asked; nothing was changed."""
+class Workspace(automation.LocalWorkspace):
+    """A workspace that leaves the selected stack of plain ``pulumi`` alone.
+
+    ``resources`` holds the state's resources as they were when the stack was found.
+    """
+
+    def __init__(self, directory: Path, pulumi_cli: PulumiCli) -> None:
+        super().__init__(work_dir=str(directory), pulumi_command=pulumi_cli)
+        self.resources: list[dict[str, Any]] = []
+
+    def select_stack(self, stack_name: str) -> None:
+        self.resources = resources(stack_name, self.pulumi_command, self.work_dir)
+
+    def create_stack(self, stack_name: str) -> None:
+        self.pulumi_command.run(
+            ["stack", "init", stack_name, "--no-select"], self.work_dir, self.env_vars
+        )
+
+    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
+        """Return the outputs without their secrets; the base class asks twice to have them."""
+        result = self.pulumi_command.run(
+            ["stack", "output", "--json", "--stack", stack_name], self.work_dir, self.env_vars
+        )
+        values: Mapping[str, Any] = json.loads(result.stdout)
+        return {
+            key: automation.OutputValue(value, secret=value == SECRET)
+            for key, value in values.items()
+        }
 
 
-class NoSuchStackError(UsageError):
-    """The stack is not in the backend."""
+def ensure(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
+    """Return the stack ``name`` of the program in ``directory``; create it if it does not exist.
 
-
-def ensure(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
-    """Select the stack ``name`` of the program in ``directory``, made first where it does not exist.
-
-    Where the backend is a directory and ``SLIPWAY_SECRETS_URL`` names a service that keeps secrets as Pulumi Cloud does,
-    a new stack's state points there, and ``Pulumi.<stack>.yaml`` stays as it is. Everywhere else it is what
-    ``pulumi stack init`` makes.
+    If the backend is a directory and ``SLIPWAY_SECRETS_URL`` names a service that keeps secrets as
+    Pulumi Cloud does, a new stack uses that service, and ``Pulumi.<stack>.yaml`` is not changed.
+    Otherwise a new stack is what ``pulumi stack init`` creates.
 
     Raises:
-        UsageError: there is no ``Pulumi.<stack>.yaml``, or the name is none.
+        UsageError: ``Pulumi.<stack>.yaml`` does not exist, or the name is invalid.
+        StackFormatError: another version of the program made the stack.
         pulumi.automation.CommandError: the backend cannot be reached or refuses.
     """
-    settings = directory / f"Pulumi.{_checked(name)}.yaml"
-    if not settings.exists():
+    settings_file = directory / f"Pulumi.{_valid(name)}.yaml"
+    if not settings_file.exists():
         raise UsageError(
-            f"there is no {settings.name} in {directory}: write it first, it holds the stack's settings"
+            f"{settings_file.name} does not exist in {directory}; "
+            "write it first, it holds the stack's settings"
         )
-    workspace = _workspace(engine, directory)
+    workspace = Workspace(directory, pulumi_cli)
     try:
         return automation.Stack.select(name, workspace)
-    except StackNotFoundError:
-        keeper = os.environ.get("SLIPWAY_SECRETS_URL")
+    except NoSuchStackError:
+        secrets_url = os.environ.get("SLIPWAY_SECRETS_URL")
         backend = urlparse(os.environ.get("PULUMI_BACKEND_URL", ""))
-        if keeper and backend.scheme == "file" and not _brings_own_secrets(settings):
-            _create_with_keeper(name, engine, directory, Path(unquote(backend.path)), keeper)
+        if secrets_url and backend.scheme == "file" and not _has_own_secrets(settings_file):
+            _create_with_secrets_service(
+                name, pulumi_cli, directory, Path(unquote(backend.path)), secrets_url
+            )
             return automation.Stack.select(name, workspace)
         return automation.Stack.create(name, workspace)
 
 
-def select(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
-    """Select a stack that must exist.
-
-    Raises:
-        NoSuchStackError: it does not.
-    """
-    try:
-        return automation.Stack.select(_checked(name), _workspace(engine, directory))
-    except StackNotFoundError:
-        raise _unknown(name) from None
-
-
-def outputs(name: str, engine: PulumiCli, directory: Path = CHECKOUT) -> dict[str, Any]:
-    """The outputs of a stack that must exist, the secret ones in clear: for use in memory, never to be shown.
+def select(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
+    """Return a stack that must exist.
 
     Raises:
         NoSuchStackError: it does not exist.
+        StackFormatError: another version of the program made it.
+    """
+    return automation.Stack.select(_valid(name), Workspace(directory, pulumi_cli))
+
+
+def outputs(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> dict[str, Any]:
+    """Return the outputs of a stack that must exist, with secrets in plain text.
+
+    They are for use in memory only.
+
+    Raises:
+        NoSuchStackError: the stack does not exist.
+        StackFormatError: another version of the program made it.
     """
     try:
-        answer = engine.run(
-            ["stack", "output", "--json", "--show-secrets", "--stack", _checked(name)],
+        result = pulumi_cli.run(
+            ["stack", "output", "--json", "--show-secrets", "--stack", _valid(name)],
             str(directory),
             {},
         )
     except StackNotFoundError:
-        raise _unknown(name) from None
-    found: dict[str, Any] = json.loads(answer.stdout)
-    return found
+        raise _no_such_stack(name) from None
+    values: dict[str, Any] = json.loads(result.stdout)
+    check_format(name, values)
+    return values
 
 
 def resources(
-    name: str, engine: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False
+    name: str, pulumi_cli: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False
 ) -> list[dict[str, Any]]:
-    """A stack's resources as its state has them. Their secrets are sealed; with ``secrets`` in clear, for use in memory only.
+    """Return the resources of a stack's state.
+
+    Args:
+        secrets: with secrets in plain text, for use in memory only; otherwise they are encrypted.
 
     Raises:
-        NoSuchStackError: it does not exist.
+        NoSuchStackError: the stack does not exist.
+        StackFormatError: another version of the program made it.
     """
     command = [
         "stack",
         "export",
         "--stack",
-        _checked(name),
+        _valid(name),
         *(["--show-secrets"] if secrets else []),
     ]
     try:
-        state = json.loads(engine.run(command, str(directory), {}).stdout)
+        state = json.loads(pulumi_cli.run(command, str(directory), {}).stdout)
     except StackNotFoundError:
-        raise _unknown(name) from None
+        raise _no_such_stack(name) from None
     found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
+    for resource in found:
+        if resource["type"] == STACK_TYPE:
+            check_format(name, resource.get("outputs") or {})
     return reveal_secrets(found) if secrets else found
 
 
-def reveal_secrets(value: Any) -> Any:
-    """``value`` with each secret, of which the CLI writes the JSON beside a mark, in its own place."""
-    if isinstance(value, dict):
-        if value.get(MARK) == IS_SECRET:
-            return reveal_secrets(json.loads(value["plaintext"]))
-        return {key: reveal_secrets(one) for key, one in value.items()}
-    return [reveal_secrets(one) for one in value] if isinstance(value, list) else value
+def check_format(name: str, outputs: Mapping[str, Any]) -> None:
+    """Refuse the outputs of a stack that another version of the program made.
 
+    A stack without outputs has none of the resources that depend on the version.
 
-def project(directory: Path = CHECKOUT) -> str:
-    """The project's name, from ``Pulumi.yaml``."""
-    return str(yaml.safe_load((directory / "Pulumi.yaml").read_text())["name"])
-
-
-class _Workspace(automation.LocalWorkspace):
-    """Asks for outputs once, secrets left out; the base asks a second time to have the secrets too."""
-
-    def stack_outputs(self, stack_name: str) -> automation.OutputMap:
-        answer = self.pulumi_command.run(
-            ["stack", "output", "--json", "--stack", stack_name], self.work_dir, self.env_vars
+    Raises:
+        StackFormatError: the output ``format`` is not ``STATE_FORMAT``.
+    """
+    if outputs and outputs.get("format") != STATE_FORMAT:
+        raise StackFormatError(
+            f"another version of the program made the stack {name} (its format is "
+            f"{outputs.get('format', 'missing')}, this version needs {STATE_FORMAT}): "
+            "run `destroy` with the version that made it, then `up` with this one"
         )
-        known: Mapping[str, Any] = json.loads(answer.stdout)
-        return {
-            key: automation.OutputValue(value, secret=value == SECRET)
-            for key, value in known.items()
-        }
 
 
-def _workspace(engine: PulumiCli, directory: Path) -> automation.LocalWorkspace:
-    return _Workspace(work_dir=str(directory), pulumi_command=engine)
+def reveal_secrets(value: Any) -> Any:
+    """Return ``value`` with each secret's plain text in the place of the engine's object for it."""
+    if isinstance(value, dict):
+        if value.get(SECRET_SIGNATURE) == IS_SECRET:
+            return reveal_secrets(json.loads(value["plaintext"]))
+        return {key: reveal_secrets(item) for key, item in value.items()}
+    return [reveal_secrets(item) for item in value] if isinstance(value, list) else value
 
 
-def _checked(name: str) -> str:
+def project(directory: Path | str = CHECKOUT) -> str:
+    """Return the project's name, from ``Pulumi.yaml``."""
+    return str(yaml.safe_load(Path(directory, "Pulumi.yaml").read_text())["name"])
+
+
+def expected_machines(directory: Path | str, name: str) -> int:
+    """Return how many droplets the settings ask for; 0 if they do not say it in numbers."""
+    settings_file = Path(directory, f"Pulumi.{name}.yaml")
+    content = yaml.safe_load(settings_file.read_text()) if settings_file.exists() else None
+    config = (content or {}).get("config") or {}
+    counts = [
+        str(config.get(f"{project(directory)}:{role}", Settings.model_fields[role].default))
+        for role in ("primes", "workers")
+    ]
+    return sum(map(int, counts)) if all(count.isdecimal() for count in counts) else 0
+
+
+def _valid(name: str) -> str:
     if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-        raise UsageError(f"{name!r} is no name of a stack: letters, digits, '-', '_' and '.' only")
+        raise UsageError(
+            f"{name!r} is not a valid stack name; use letters, digits, '-', '_' and '.'"
+        )
     return name
 
 
-def _unknown(name: str) -> NoSuchStackError:
+def _no_such_stack(name: str) -> NoSuchStackError:
     return NoSuchStackError(
-        f"there is no stack {name} in this backend: `python -m deploy up {name}` makes it"
+        f"there is no stack {name} in this backend; `python -m deploy up {name}` creates it"
     )
 
 
-def _brings_own_secrets(settings: Path) -> bool:
-    content = yaml.safe_load(settings.read_text()) or {}
+def _has_own_secrets(settings_file: Path) -> bool:
+    content = yaml.safe_load(settings_file.read_text()) or {}
     return "encryptionsalt" in content or "secretsprovider" in content
 
 
-def _create_with_keeper(
-    name: str, engine: PulumiCli, directory: Path, backend: Path, keeper: str
+def _create_with_secrets_service(
+    name: str, pulumi_cli: PulumiCli, directory: Path, backend: Path, secrets_url: str
 ) -> None:
-    """Make the stack from a project of the same name elsewhere, whose file takes the salt, then name the keeper in its state.
+    """Create the stack and name the secrets service in its state.
 
-    ``pulumi stack import`` cannot do this: it puts the backend's default in the place of a service.
+    ``stack init`` writes a salt into the settings file, so it runs in a temporary project of the
+    same name. ``stack import`` replaces a secrets service with the backend's default, so the state
+    file is written directly.
     """
-    named = project(directory)
-    with tempfile.TemporaryDirectory() as elsewhere:
-        Path(elsewhere, "Pulumi.yaml").write_text(f"name: {named}\nruntime: python\n")
-        engine.run(
-            ["stack", "init", name, "--no-select"], elsewhere, {"PULUMI_CONFIG_PASSPHRASE": ""}
+    project_name = project(directory)
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary, "Pulumi.yaml").write_text(f"name: {project_name}\nruntime: python\n")
+        pulumi_cli.run(
+            ["stack", "init", name, "--no-select"], temporary, {"PULUMI_CONFIG_PASSPHRASE": ""}
         )
-    file = backend / ".pulumi/stacks" / named / f"{name}.json"
+    file = backend / ".pulumi/stacks" / project_name / f"{name}.json"
     state = json.loads(file.read_text())
     state["checkpoint"]["latest"]["secrets_providers"] = {
         "type": "service",
-        "state": {"url": keeper, "owner": "organization", "project": named, "stack": name},
+        "state": {
+            "url": secrets_url,
+            "owner": "organization",
+            "project": project_name,
+            "stack": name,
+        },
     }
-    beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(state))
-    beside.replace(file)
+    replacement = file.with_suffix(".new")
+    replacement.write_text(json.dumps(state))
+    replacement.replace(file)

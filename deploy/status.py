@@ -1,6 +1,6 @@
-"""What a stack is right now: its droplets by the API, the rest by the cluster itself."""
+"""The current status of a stack: droplets from the API, everything else from the cluster."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +10,8 @@ from deploy.account import Account
 from deploy.cluster import Cluster, ClusterError
 from deploy.terminal import Terminal
 
+URL_TIMEOUT_S = 5.0
+MAX_BODY_LENGTH = 1000
 SECTIONS: dict[str, tuple[str, ...]] = {
     "droplets": ("name", "status", "size", "public", "private"),
     "members": ("name", "address", "role", "status"),
@@ -18,55 +20,53 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "services": ("name", "instances", "passing"),
     "checks": ("service", "node", "name", "status"),
 }
-"""What is shown, and which of its columns."""
+"""The sections that are shown, with their columns."""
 
 
-def tags(project: str, stack: str) -> list[str]:
-    """The tags of a stack's droplets; no other stack in the account has them."""
-    return [f"{project}-{stack}-prime", f"{project}-{stack}-worker"]
+def collect(stack: str, tags: Iterable[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return every section that could be read; ``problems`` names the others.
 
-
-def gather(project: str, stack: str, outputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Every section, as far as it answers; ``problems`` tells what did not.
+    Args:
+        tags: those of the stack's droplets.
 
     Raises:
-        AccountError: the API cannot be asked.
+        ApiError: DigitalOcean's API fails.
     """
-    found: dict[str, Any] = {
+    status: dict[str, Any] = {
         "stack": stack,
         "url": outputs.get("url"),
         "estimated_monthly_usd": outputs.get("estimated_monthly_usd"),
     }
     problems: list[str] = []
-    found["droplets"] = [asdict(one) for one in Account().droplets(tags(project, stack))]
+    status["droplets"] = [asdict(droplet) for droplet in Account().droplets(tags)]
     try:
-        cluster = Cluster.of_outputs(outputs)
+        cluster = Cluster.from_outputs(outputs)
         for section in ("members", "nodes", "jobs", "services", "checks"):
-            found[section] = [asdict(one) for one in getattr(cluster, section)()]
+            status[section] = [asdict(item) for item in getattr(cluster, section)()]
     except ClusterError as error:
         problems.append(str(error))
-    if found["url"]:
+    if status["url"]:
         try:
-            response = requests.get(found["url"], timeout=5.0)
-            found["answer"] = {"status": response.status_code, "body": response.text[:1000]}
+            response = requests.get(status["url"], timeout=URL_TIMEOUT_S)
+            body = response.text[:MAX_BODY_LENGTH]
+            status["answer"] = {"status": response.status_code, "body": body}
         except requests.RequestException as error:
-            problems.append(f"{found['url']} does not answer: {error}")
-    return {**found, "problems": problems}
+            problems.append(f"{status['url']} does not answer: {error}")
+    return {**status, "problems": problems}
 
 
-def show(found: Mapping[str, Any], terminal: Terminal) -> None:
-    """The sections as tables."""
+def show(status: Mapping[str, Any], terminal: Terminal) -> None:
+    """Show the sections as tables."""
     for section, columns in SECTIONS.items():
-        rows = found.get(section)
+        rows = status.get(section)
         if rows is None:
             continue
         terminal.text(f"{section} ({len(rows)})")
         if rows:
             terminal.table(columns, [[row[column] for column in columns] for row in rows])
-    answer = found.get("answer")
-    if found["url"]:
-        terminal.text(
-            f"url\n  {found['url']}" + (f"  {answer['status']}  {answer['body']}" if answer else "")
-        )
-    for problem in found["problems"]:
+    answer = status.get("answer")
+    if status["url"]:
+        suffix = f"  {answer['status']}  {answer['body']}" if answer else ""
+        terminal.text(f"url\n  {status['url']}{suffix}")
+    for problem in status["problems"]:
         terminal.text(problem, "red")

@@ -1,4 +1,7 @@
-"""What people see: lines with the time that has passed, and tables. Results for machines go elsewhere."""
+"""Output for people: lines with the time that has passed, and tables.
+
+Results for programs go to standard output instead.
+"""
 
 import os
 import sys
@@ -6,8 +9,10 @@ import time
 from collections.abc import Sequence
 from typing import Literal, TextIO
 
+from rich.console import Console
+from rich.text import Text
+
 Colour = Literal["red", "green", "yellow", "dim"]
-_CODES: dict[Colour, str] = {"red": "31", "green": "32", "yellow": "33", "dim": "2"}
 _SECRET_VARIABLES = (
     "DIGITALOCEAN_TOKEN",
     "SPACES_SECRET_ACCESS_KEY",
@@ -16,43 +21,71 @@ _SECRET_VARIABLES = (
     "CONSUL_HTTP_TOKEN",
     "NOMAD_TOKEN",
 )
+_MIN_SECRET_LENGTH = 8
 
 
 class Terminal:
-    """Writes to ``stream``; colours only where it is a terminal and ``NO_COLOR`` is unset; never a secret of the environment."""
+    """Writes to ``stream``.
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    Colours need a terminal, and ``NO_COLOR`` unset. Secrets of the environment are hidden.
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, is_verbose: bool = False) -> None:
         self._stream = stream or sys.stderr
-        self._colours = self._stream.isatty() and not os.environ.get("NO_COLOR")
-        self._began = time.monotonic()
+        is_terminal = self._stream.isatty()
+        self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
+        self.is_verbose = is_verbose
+        self._started = time.monotonic()
         self._secrets = [
-            value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "")) >= 8
+            value
+            for name in _SECRET_VARIABLES
+            if len(value := os.environ.get(name, "")) >= _MIN_SECRET_LENGTH
         ]
+        self.console = Console(
+            file=self._stream,
+            force_terminal=is_terminal,
+            color_system="standard" if self._has_colours else None,
+            highlight=False,
+            markup=False,
+        )
+        """For a live display."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a display can be redrawn in place."""
+        return self.console.is_terminal and not self.console.is_dumb_terminal
 
     def elapsed(self) -> float:
-        """Seconds since the command began."""
-        return time.monotonic() - self._began
+        """Return the seconds since the command began."""
+        return time.monotonic() - self._started
 
     def line(self, text: str, colour: Colour | None = None) -> None:
-        """One step of progress, with the seconds that have passed."""
+        """Write a line of progress, with the seconds that have passed."""
         self.text(f"{self.elapsed():7.1f} s  {text}", colour)
 
+    def detail(self, text: str, colour: Colour | None = None) -> None:
+        """Write a line of progress if the user asked for details."""
+        if self.is_verbose:
+            self.line(text, colour)
+
     def text(self, text: str, colour: Colour | None = None) -> None:
-        """Text as it is, on lines of its own."""
+        """Write text as it is, on lines of its own."""
         text = self.hide(text)
-        if colour and self._colours:
-            text = f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
+        if self.is_live:
+            # The console redraws a live display beneath the text.
+            self.console.print(Text(text, style=colour or ""), soft_wrap=True)
+            return
         self._stream.write(text + "\n")
         self._stream.flush()
 
     def hide(self, text: str) -> str:
-        """``text`` without the values of the environment's secrets."""
+        """Return ``text`` without the values of the environment's secrets."""
         for secret in self._secrets:
             text = text.replace(secret, "[secret]")
         return text
 
     def table(self, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """Rows beneath their headings, in columns as wide as they need."""
+        """Write rows beneath their headings, in columns as wide as their contents."""
         cells = [[str(cell) for cell in row] for row in (headings, *rows)]
         widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
         for number, row in enumerate(cells):

@@ -1,4 +1,4 @@
-"""Proof that a stack serves: its URL, its members, its nodes, its jobs and its checks."""
+"""Checks that a stack serves: its URL, members, nodes, jobs and health checks."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -8,123 +8,131 @@ from typing import Any
 import requests
 
 from deploy.cluster import Cluster, ClusterError, Job
+from infra import names
 
-PATIENCE_SECONDS = 60.0
-"""How long what is wrong may take to turn right: a check's interval and a balancer's three probes fit in it."""
-TRIES = 40
-"""Requests to the URL at most; the balancer and frontserve both take turns, so a few reach every instance."""
-PAUSE_SECONDS = 0.25
+TIMEOUT_S = 60.0
+"""How long a failed check is repeated. A Consul check and three load balancer probes need less."""
+MAX_URL_REQUESTS = 40
+"""The load balancer and frontserve both alternate, so a few requests reach every instance."""
+URL_TIMEOUT_S = 5.0
+POLL_INTERVAL_S = 0.25
 SERF_CHECK = "Serf Health Status"
 """Consul's own check of a machine: whether its agent answers the others."""
 
 
 @dataclass(frozen=True)
-class Proof:
-    """One thing looked at: whether it is as it should be, and what was seen."""
+class CheckResult:
+    """The result of one check."""
 
     subject: str
     ok: bool
-    seen: str
+    detail: str
 
 
-def verify(outputs: Mapping[str, Any], patience: float = PATIENCE_SECONDS) -> list[Proof]:
-    """Look at everything until all of it is right, or for ``patience`` seconds; the last look counts.
+def verify(outputs: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> list[CheckResult]:
+    """Repeat all checks until all succeed, or for ``timeout_s``; return the last results.
 
     Raises:
-        ClusterError: the stack exports no addresses.
+        ClusterError: the outputs have no addresses.
     """
-    cluster = Cluster.of_outputs(outputs)
-    deadline = time.monotonic() + patience
+    cluster = Cluster.from_outputs(outputs)
+    deadline = time.monotonic() + timeout_s
     while True:
-        proofs = _look(cluster, outputs)
-        if all(proof.ok for proof in proofs) or time.monotonic() >= deadline:
-            return proofs
-        time.sleep(PAUSE_SECONDS)
+        results = _check_all(cluster, outputs)
+        if all(result.ok for result in results) or time.monotonic() >= deadline:
+            return results
+        time.sleep(POLL_INTERVAL_S)
 
 
-def _look(cluster: Cluster, outputs: Mapping[str, Any]) -> list[Proof]:
+def _check_all(cluster: Cluster, outputs: Mapping[str, Any]) -> list[CheckResult]:
     expected = {
-        str(one["name"] if isinstance(one, Mapping) else one) for one in outputs.get("members", ())
+        str(member["name"] if isinstance(member, Mapping) else member)
+        for member in outputs.get("members", ())
     }
-    return [
-        _proof("consul members", lambda: _members(cluster, expected)),
-        _proof("nomad nodes", lambda: _nodes(cluster, expected)),
-        _proof("nomad jobs", lambda: _jobs(cluster)),
-        _proof("consul checks", lambda: _checks(cluster, expected)),
-        _proof("url", lambda: _url(str(outputs["url"]), cluster)),
-    ]
+    checks: dict[str, Callable[[], tuple[bool, str]]] = {
+        "consul members": lambda: _check_members(cluster, expected),
+        "nomad nodes": lambda: _check_nodes(cluster, expected),
+        "nomad jobs": lambda: _check_jobs(cluster),
+        "consul checks": lambda: _check_health(cluster, expected),
+        "url": lambda: _check_url(str(outputs["url"]), cluster),
+    }
+    return [_result(subject, check) for subject, check in checks.items()]
 
 
-def _proof(subject: str, look: Callable[[], tuple[bool, str]]) -> Proof:
+def _result(subject: str, check: Callable[[], tuple[bool, str]]) -> CheckResult:
     try:
-        ok, seen = look()
+        return CheckResult(subject, *check())
     except ClusterError as error:
-        ok, seen = False, str(error)
-    return Proof(subject, ok, seen)
+        return CheckResult(subject, False, str(error))
 
 
-def _members(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
-    members = cluster.members()
-    alive = {member.name for member in members if member.status == "alive"}
+def _check_members(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
+    alive = {member.name for member in cluster.members() if member.status == "alive"}
     if missing := sorted(expected - alive):
         return False, f"{len(alive)} alive; missing: {', '.join(missing)}"
     return bool(alive), f"{len(alive)} alive: {', '.join(sorted(alive))}"
 
 
-def _nodes(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
-    """Every worker takes jobs; one that was taken away is listed as down for a while."""
+def _check_nodes(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
+    """Check that every worker accepts jobs. Nomad lists a deleted node as down for a while."""
     nodes = [node for node in cluster.nodes() if node.status != "down"]
-    bad = [f"{node.name} is {node.status}, {node.eligibility}" for node in nodes if not node.ready]
-    workers = {name for name in expected if name.startswith("worker")}
-    bad += [f"{name} is missing" for name in sorted(workers - {node.name for node in nodes})]
-    return bool(nodes) and not bad, ", ".join(bad) or f"{len(nodes)} ready"
+    problems = [
+        f"{node.name} is {node.status}, {node.eligibility}" for node in nodes if not node.is_ready
+    ]
+    workers = {name for name in expected if names.is_worker(name)}
+    problems += [f"{name} is missing" for name in sorted(workers - {node.name for node in nodes})]
+    return bool(nodes) and not problems, ", ".join(problems) or f"{len(nodes)} ready"
 
 
-def _jobs(cluster: Cluster) -> tuple[bool, str]:
+def _check_jobs(cluster: Cluster) -> tuple[bool, str]:
     jobs = cluster.jobs()
-
-    def tell(job: Job) -> str:
-        why = f", deployment {job.deployment}: {job.reason}" if not job.well else ""
-        return f"{job.name} v{job.version} {job.running}/{job.wanted}{why}"
-
-    return bool(jobs) and all(job.well for job in jobs), "; ".join(map(tell, jobs)) or "none"
+    is_healthy = bool(jobs) and all(job.is_healthy for job in jobs)
+    return is_healthy, "; ".join(map(_describe_job, jobs)) or "none"
 
 
-def _checks(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
-    """A machine that was taken away without a farewell is not counted: Consul lists it as failed for three days more.
+def _describe_job(job: Job) -> str:
+    reason = "" if job.is_healthy else f", deployment {job.deployment}: {job.reason}"
+    return f"{job.name} v{job.version} {job.running}/{job.wanted}{reason}"
 
-    Its other checks stay as they last were, whatever that was.
+
+def _check_health(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
+    """Check the health checks of all machines that are expected or still alive.
+
+    Consul lists a machine that was deleted without leaving as failed for three days. Its other
+    checks keep their last status.
     """
-    known = cluster.checks()
-    gone = {
-        check.node for check in known if check.name == SERF_CHECK and check.status == "critical"
+    all_checks = cluster.checks()
+    deleted = {
+        check.node
+        for check in all_checks
+        if check.name == SERF_CHECK and check.status == "critical"
     } - expected
-    checks = [check for check in known if check.node not in gone]
-    bad = [
+    checks = [check for check in all_checks if check.node not in deleted]
+    problems = [
         f"{check.service or check.node}: {check.name} is {check.status}"
         for check in checks
         if check.status != "passing"
     ]
-    return bool(checks) and not bad, "; ".join(bad) or f"{len(checks)} passing"
+    return bool(checks) and not problems, "; ".join(problems) or f"{len(checks)} passing"
 
 
-def _url(url: str, cluster: Cluster) -> tuple[bool, str]:
-    """Ask until every instance of backserve has answered through frontserve."""
+def _check_url(url: str, cluster: Cluster) -> tuple[bool, str]:
+    """Send requests until every instance of backserve has answered through frontserve."""
     wanted = next((job.wanted for job in cluster.jobs() if job.name == "backserve"), 0)
-    seen: set[str] = set()
+    answered: set[str] = set()
     problem = ""
-    for _ in range(TRIES):
+    for _ in range(MAX_URL_REQUESTS):
         try:
-            response = requests.get(url, timeout=5.0)
+            response = requests.get(url, timeout=URL_TIMEOUT_S)
             reply = response.json()
-            behind = reply.get("backserve") or {}
-            if response.ok and behind.get("instance"):
-                seen.add(f"{behind['instance']} on {behind.get('node', '?')}")
+            backserve = reply.get("backserve") or {}
+            if response.ok and backserve.get("instance"):
+                answered.add(f"{backserve['instance']} on {backserve.get('node', '?')}")
             else:
                 problem = f"; {response.status_code}: {reply.get('reason', reply)}"
         except (requests.RequestException, ValueError) as error:
             problem = f"; {error}"
-            time.sleep(PAUSE_SECONDS)
-        if wanted and len(seen) >= wanted:
-            return True, f"{url} answers; backserve by {', '.join(sorted(seen))}"
-    return False, f"{url}: {len(seen)} of {wanted} backserve instances answered{problem}"
+            time.sleep(POLL_INTERVAL_S)
+        if wanted and len(answered) >= wanted:
+            return True, f"{url} answers; backserve by {', '.join(sorted(answered))}"
+    return False, f"{url}: {len(answered)} of {wanted} backserve instances answered{problem}"

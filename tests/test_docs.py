@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from deploy.__main__ import parser as deploy_parser
+from deploy.commands import parser as deploy_parser
 from infra.settings import Settings
 from rehearsal.__main__ import COMMANDS
 from rehearsal.machines import stock

@@ -1,4 +1,4 @@
-"""What the tests of deploy share: a project in an environment as a rehearsal gives it, a server, and agents behind mutual TLS."""
+"""Fixtures: a project in the environment of a rehearsal, an HTTP server, and agents with mTLS."""
 
 import os
 import shutil
@@ -25,7 +25,7 @@ TOKEN = "token-of-the-secrets-service"
 
 @pytest.fixture(scope="session")
 def secrets_url() -> Iterator[str]:
-    """A running secrets service."""
+    """The URL of a running secrets service."""
     application = FastAPI()
     application.include_router(secrets_service.router(b"k" * 32, TOKEN))
     server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
@@ -41,7 +41,7 @@ def secrets_url() -> Iterator[str]:
 
 @pytest.fixture
 def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pinned tools, Pulumi's CLI among them, are found first."""
+    """Put the pinned tools, Pulumi's CLI among them, first on PATH."""
     path = os.pathsep.join([str(python.VENV / "bin"), str(tools.bin_dir()), os.environ["PATH"]])
     monkeypatch.setenv("PATH", path)
     for command in ("pulumi", "pulumi-language-python", "pulumi-resource-pulumi-python"):
@@ -56,7 +56,7 @@ def project(
     """A project without a stack, in the environment that a rehearsal gives."""
     for name in ("home", "state", "credentials", "project", "modules"):
         (tmp_path / name).mkdir()
-    # The language host lists the installed packages several times an operation, in search of plugins; this project has none.
+    # The language host runs pip several times an operation to find plugins; there are none.
     (tmp_path / "modules/pip.py").write_text("print([])\n")
     (tmp_path / "credentials/credentials.json").write_text(
         environment.pulumi_credentials(secrets_url, TOKEN)
@@ -86,13 +86,13 @@ def answers() -> Iterator[HttpServer]:
 
 @pytest.fixture(scope="session")
 def authority() -> CertificateAuthority:
-    """The stack's own."""
+    """The stack's certificate authority."""
     return CertificateAuthority("the stack")
 
 
 @pytest.fixture
 def agents(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
-    """Consul and Nomad in one, which take only clients of the stack."""
+    """A server for Consul and Nomad that requires a client certificate of the stack."""
     serving = HttpServer(authority.server(tmp_path))
     yield serving
     serving.close()
@@ -100,7 +100,7 @@ def agents(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServ
 
 @pytest.fixture
 def access(agents: HttpServer, authority: CertificateAuthority) -> Access:
-    """What the stack's operator has."""
+    """The operator's credentials."""
     return Access(
         consul=agents.url,
         nomad=agents.url,
@@ -112,7 +112,7 @@ def access(agents: HttpServer, authority: CertificateAuthority) -> Access:
 
 @pytest.fixture
 def outputs(access: Access) -> dict[str, Any]:
-    """A stack's outputs as far as they tell of its cluster."""
+    """The stack outputs about the cluster."""
     operator = {name: value for name, value in access.items() if name not in ("consul", "nomad")}
     return {
         "consul_address": access["consul"],

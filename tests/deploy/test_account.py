@@ -1,11 +1,12 @@
-"""What is left in the account is found by id and by tag, with what it costs."""
+"""Orphans of a destroyed stack are found by id and by tag, with their price."""
 
 from typing import Any
 
 import pytest
 
 from deploy import orphans
-from deploy.account import Account, AccountError, CloudResource
+from deploy.account import Account, CloudResource
+from infra.digitalocean_api import ApiError
 from tests.deploy.support.http_server import HttpServer
 
 DROPLET: dict[str, Any] = {
@@ -22,17 +23,17 @@ DROPLET: dict[str, Any] = {
         ]
     },
 }
-HAD = [
+RESOURCES = [
     {"type": "digitalocean:index/droplet:Droplet", "id": "7"},
     {"type": "digitalocean:index/vpc:Vpc", "id": "abc"},
     {"type": "digitalocean:index/firewall:Firewall", "id": "gone"},
-    {"type": "pulumi:providers:digitalocean", "id": "no-thing"},
+    {"type": "pulumi:providers:digitalocean", "id": "not-in-the-cloud"},
 ]
 
 
 @pytest.fixture(autouse=True)
 def account(answers: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
-    """An account in which nothing is left."""
+    """An account without resources."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
     answers.by_path |= {
@@ -42,11 +43,11 @@ def account(answers: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
     return answers
 
 
-def test_nothing_left_is_nothing_found() -> None:
-    assert orphans.search(HAD, ["slipway-dev-worker"]) == []
+def test_an_empty_account_has_no_orphans() -> None:
+    assert orphans.search(RESOURCES, ["slipway-dev-worker"], Account()) == []
 
 
-def test_what_is_left_is_found_once_with_its_price(account: HttpServer) -> None:
+def test_an_orphan_is_found_once_with_its_price(account: HttpServer) -> None:
     account.by_path["/v2/droplets/7"] = {"droplet": DROPLET}
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     account.by_path["/v2/vpcs/abc"] = {"vpc": {"id": "abc", "name": "slipway-dev"}}
@@ -56,26 +57,26 @@ def test_what_is_left_is_found_once_with_its_price(account: HttpServer) -> None:
             {"id": "x", "name": "y"},
         ]
     }
-    assert orphans.search(HAD, ["slipway-dev-worker"]) == [
+    assert orphans.search(RESOURCES, ["slipway-dev-worker"], Account()) == [
         CloudResource("droplet", "7", "worker01nyc3", 6.0),
         CloudResource("load balancer", "lb", "edge", 12.0),
         CloudResource("vpc", "abc", "slipway-dev", 0.0),
     ]
 
 
-def test_an_account_that_cannot_be_asked_proves_nothing(
+def test_an_account_that_cannot_be_searched_is_an_error(
     account: HttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.close()
-    with pytest.raises(AccountError, match="did not answer"):
-        orphans.search(HAD, [])
+    with pytest.raises(ApiError, match="cannot be reached"):
+        orphans.search(RESOURCES, [], Account())
     monkeypatch.delenv("DIGITALOCEAN_TOKEN")
     monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN", raising=False)
-    with pytest.raises(AccountError, match="DIGITALOCEAN_TOKEN is not set"):
+    with pytest.raises(ApiError, match="set DIGITALOCEAN_TOKEN"):
         Account()
 
 
-def test_droplets_are_told_with_both_addresses(account: HttpServer) -> None:
+def test_a_droplet_has_both_addresses(account: HttpServer) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
     [droplet] = Account().droplets(["slipway-dev-worker"])
     assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == (
@@ -86,7 +87,7 @@ def test_droplets_are_told_with_both_addresses(account: HttpServer) -> None:
     )
 
 
-def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: HttpServer) -> None:
+def test_a_reserved_ip_is_not_the_droplets_own_address(account: HttpServer) -> None:
     networks = {
         "v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]
     }
@@ -95,9 +96,9 @@ def test_a_reserved_ip_is_not_taken_for_the_droplet_s_own_address(account: HttpS
     assert droplet.public == "198.51.100.7"
 
 
-def test_base_images_are_told_with_their_price(account: HttpServer) -> None:
+def test_base_images_have_a_price(account: HttpServer) -> None:
     image = {"id": "9", "name": "base.2026.01.02.1", "size_gigabytes": 2.5}
     account.by_path["/v2/snapshots"] = {
         "snapshots": [image, {"id": "10", "name": "mine.2026.01.02.1", "size_gigabytes": 9}]
     }
-    assert orphans.base_images() == [CloudResource("snapshot", "9", "base.2026.01.02.1", 0.15)]
+    assert Account().base_images() == [CloudResource("snapshot", "9", "base.2026.01.02.1", 0.15)]

@@ -1,4 +1,4 @@
-"""Consul and Nomad are asked as their operator, and nobody else's certificate is taken for theirs."""
+"""Requests to Consul and Nomad use the operator's tokens and verify the server's certificate."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +12,13 @@ from tests.deploy.support.certificates import CertificateAuthority
 from tests.deploy.support.http_server import HttpServer
 
 
-def but(access: Access, **parts: str) -> Access:
+def replaced(access: Access, **parts: str) -> Access:
     return cast(Access, {**access, **parts})
 
 
 @pytest.fixture
 def impostor(tmp_path: Path) -> Iterator[HttpServer]:
-    """Says that it is the stack's, but another authority signed it."""
+    """A server with a certificate of another authority of the same name."""
     serving = HttpServer(CertificateAuthority("the stack").server(tmp_path))
     yield serving
     serving.close()
@@ -26,13 +26,13 @@ def impostor(tmp_path: Path) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def elsewhere(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
-    """Of the stack, but under the address of another machine."""
+    """A server with the stack's certificate for another address."""
     serving = HttpServer(authority.server(tmp_path, "198.51.100.7"))
     yield serving
     serving.close()
 
 
-def test_each_is_shown_its_own_token_and_no_other(agents: HttpServer, access: Access) -> None:
+def test_each_server_receives_only_its_own_token(agents: HttpServer, access: Access) -> None:
     agents.by_path |= {"/v1/agent/members": [], "/v1/nodes": []}
     cluster = Cluster(access)
     assert cluster.members() == [] and cluster.nodes() == []
@@ -43,32 +43,30 @@ def test_each_is_shown_its_own_token_and_no_other(agents: HttpServer, access: Ac
 
 
 @pytest.mark.parametrize("server", ["impostor", "elsewhere"])
-def test_a_server_that_is_not_the_stacks_is_told_nothing(
+def test_a_server_without_a_valid_certificate_receives_no_request(
     server: str, access: Access, request: pytest.FixtureRequest
 ) -> None:
     serving: HttpServer = request.getfixturevalue(server)
     serving.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="certificate verify failed"):
-        Cluster(but(access, consul=serving.url)).members()
+        Cluster(replaced(access, consul=serving.url)).members()
     assert serving.asked == {}
 
 
-def test_who_shows_another_authoritys_certificate_is_refused(
+def test_a_client_certificate_of_another_authority_is_refused(
     agents: HttpServer, access: Access
 ) -> None:
-    own = CertificateAuthority("a stranger").credentials()
+    own = CertificateAuthority("another authority").credentials()
     agents.by_path["/v1/agent/members"] = []
-    with pytest.raises(ClusterError, match="did not answer as it should"):
+    with pytest.raises(ClusterError, match=r"the request for .* failed"):
         Cluster(Access(**{**access, **own})).members()
     assert agents.asked == {}
 
 
-def test_a_key_of_another_certificate_is_told_without_it(
+def test_the_error_for_a_wrong_key_does_not_contain_the_key(
     access: Access, authority: CertificateAuthority
 ) -> None:
     key = authority.credentials()["key"]
-    with pytest.raises(
-        ClusterError, match="no certificate that can be used: KEY_VALUES_MISMATCH"
-    ) as told:
-        Cluster(but(access, key=key))
-    assert "PRIVATE KEY" not in str(told.value)
+    with pytest.raises(ClusterError, match="cannot be used: KEY_VALUES_MISMATCH") as raised:
+        Cluster(replaced(access, key=key))
+    assert "PRIVATE KEY" not in str(raised.value)

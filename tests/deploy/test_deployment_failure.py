@@ -1,4 +1,4 @@
-"""A failed deployment is told with the causes that Nomad knows, whatever the plugin told of them."""
+"""A failed deployment is reported with the causes that Nomad knows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,8 @@ from tests.deploy.support.http_server import HttpServer
 
 ID = "86362845-8a0b-527e-9054-c558e040c699"
 HEADLINE = (
-    f"error waiting for job 'backserve' to schedule/deploy successfully: deployment '{ID}' terminated with status 'failed': "
+    "error waiting for job 'backserve' to schedule/deploy successfully: "
+    f"deployment '{ID}' terminated with status 'failed': "
     "'Failed due to unhealthy allocations'"
 )
 CHECK = {
@@ -48,12 +49,12 @@ def nomad(agents: HttpServer) -> HttpServer:
     return agents
 
 
-Told = Callable[..., list[str]]
+Explain = Callable[..., list[str]]
 
 
 @pytest.fixture
-def told(access: Access) -> Told:
-    """The lines of the failure beneath its headline; Nomad is asked as its provider would."""
+def explain(access: Access) -> Explain:
+    """Return the lines of an explained failure beneath its headline."""
     pem = {"caPem": access["authority"], "certPem": access["certificate"], "keyPem": access["key"]}
     state = [
         {
@@ -62,13 +63,14 @@ def told(access: Access) -> Told:
         }
     ]
 
-    def explained(message: str = HEADLINE) -> list[str]:
-        [one] = deployment_failure.explain([Failure("backserve", "Job", message)], lambda: state)
-        headline, *lines = one.message.splitlines()
+    def explain_message(message: str = HEADLINE) -> list[str]:
+        failures = [Failure("backserve", "Job", message)]
+        [explained] = deployment_failure.explain(failures, lambda: state)
+        headline, *lines = explained.message.splitlines()
         assert headline == message.splitlines()[0]
         return lines
 
-    return explained
+    return explain_message
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def told(access: Access) -> Told:
         ([KILLED | {"Details": {"exit_code": "3"}}, UNHEALTHY], "exited with code 3"),
         (
             [KILLED | {"Details": {"exit_code": "137", "oom_killed": "true"}}],
-            "killed for want of memory",
+            "killed because it ran out of memory",
         ),
         ([UNHEALTHY], "Unhealthy because of failed task"),
         (
@@ -89,7 +91,8 @@ def told(access: Access) -> Told:
             [
                 {
                     "Type": "Failed Artifact Download",
-                    "DisplayMessage": "failed to download: Checksums did not match for /x.\nExpected: 00aa\nGot: 11bb\n*sha256.digest",
+                    "DisplayMessage": "failed to download: Checksums did not match for /x.\n"
+                    "Expected: 00aa\nGot: 11bb\n*sha256.digest",
                 }
             ],
             "artifact checksum mismatch (expected 00aa, found 11bb)",
@@ -100,25 +103,25 @@ def told(access: Access) -> Told:
         ),
     ],
 )
-def test_the_most_telling_events_name_the_cause_once(
-    nomad: HttpServer, told: Told, events: list[dict[str, Any]], cause: str
+def test_the_most_specific_events_name_the_cause_once(
+    nomad: HttpServer, explain: Explain, events: list[dict[str, Any]], cause: str
 ) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [
         instance(*events),
         instance(CHECK, healthy=True),
     ]
-    assert told() == [f"backserve: {cause} on worker02nyc3 (instance ab12cd34)"]
+    assert explain() == [f"backserve: {cause} on worker02nyc3 (instance ab12cd34)"]
 
 
-def test_nomad_is_asked_with_the_providers_token(nomad: HttpServer, told: Told) -> None:
-    told()
+def test_requests_use_the_providers_token(nomad: HttpServer, explain: Explain) -> None:
+    explain()
     assert (
         nomad.asked[f"/v1/deployment/allocations/{ID}"]["X-Nomad-Token"] == "token-of-the-provider"
     )
 
 
-def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(
-    nomad: HttpServer, told: Told
+def test_a_failed_placement_is_explained_by_the_newest_evaluation_of_the_deployment(
+    nomad: HttpServer, explain: Explain
 ) -> None:
     def evaluation(index: int, deployment_failure: str, **metric: Any) -> dict[str, Any]:
         return {
@@ -132,11 +135,11 @@ def test_what_found_no_node_is_told_by_the_latest_evaluation_of_this_deployment(
         evaluation(5, ID, NodesEvaluated=0),
         evaluation(9, "another", NodesEvaluated=0),
     ]
-    assert told() == ["backserve: no node has room: memory exhausted on 4"]
+    assert explain() == ["backserve: no node has enough resources: memory exhausted on 4"]
 
 
-def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(
-    nomad: HttpServer, told: Told
+def test_a_timeout_is_explained_by_the_newest_deployment(
+    nomad: HttpServer, explain: Explain
 ) -> None:
     nomad.by_path["/v1/job/backserve/deployments"] = [
         {"ID": ID, "CreateIndex": 9, "Status": "running"},
@@ -146,28 +149,31 @@ def test_a_wait_that_ran_out_is_explained_by_the_latest_deployment(
     message = (
         "error waiting for job 'backserve' to schedule/deploy successfully: timeout while waiting"
     )
-    assert told(message) == [
+    assert explain(message) == [
         'backserve: check "backserve health" unhealthy on worker02nyc3 (instance ab12cd34)'
     ]
 
 
-def test_what_the_plugin_told_of_the_same_instance_is_not_said_twice(
-    nomad: HttpServer, told: Told
+def test_the_providers_lines_about_an_explained_allocation_are_left_out(
+    nomad: HttpServer, explain: Explain
 ) -> None:
     nomad.by_path[f"/v1/deployment/allocations/{ID}"] = [instance(CHECK)]
-    message = f"{HEADLINE}\n  allocation ab12cd34, task 'backserve': Restart Signaled: ...\n  something else"
-    assert told(message) == [
+    message = (
+        f"{HEADLINE}\n  allocation ab12cd34, task 'backserve': Restart Signaled: ...\n"
+        "  something else"
+    )
+    assert explain(message) == [
         'backserve: check "backserve health" unhealthy on worker02nyc3 (instance ab12cd34)',
         "  something else",
     ]
 
 
-def test_a_nomad_that_is_away_takes_nothing_from_the_failure(nomad: HttpServer, told: Told) -> None:
+def test_the_failure_stays_as_it_is_without_nomad(nomad: HttpServer, explain: Explain) -> None:
     nomad.by_path.clear()
-    assert told(f"{HEADLINE}\n  what the plugin knows") == ["  what the plugin knows"]
+    assert explain(f"{HEADLINE}\n  what the plugin knows") == ["  what the plugin knows"]
 
 
-def test_a_state_that_cannot_be_read_takes_nothing_from_it_either() -> None:
+def test_the_failure_stays_as_it_is_without_the_state() -> None:
     def locked() -> list[dict[str, Any]]:
         raise CommandError(CommandResult(stdout="", stderr="error: incorrect passphrase", code=255))
 
@@ -175,7 +181,7 @@ def test_a_state_that_cannot_be_read_takes_nothing_from_it_either() -> None:
     assert deployment_failure.explain(failures, locked) == failures
 
 
-def test_other_failures_are_left_alone() -> None:
+def test_other_failures_stay_as_they_are() -> None:
     others = [
         Failure("worker01nyc3", "Droplet", "422"),
         Failure("backserve", "Job", "error applying jobspec: 500"),

@@ -1,4 +1,4 @@
-"""Errors are cut down to their cause."""
+"""Failures show the cause of an error without the noise around it."""
 
 import pytest
 from pulumi.automation import CommandError, CommandResult
@@ -7,7 +7,10 @@ from pulumi.automation.events import DiagnosticEvent
 from deploy import failure
 from deploy.failure import Failure
 
-DROPLET = "urn:pulumi:dev::slipway::slipway:infra:Workers$digitalocean:index/droplet:Droplet::worker01nyc3"
+DROPLET = (
+    "urn:pulumi:dev::slipway::slipway:infra:Workers$"
+    "digitalocean:index/droplet:Droplet::worker01nyc3"
+)
 
 
 def error(message: str, urn: str | None = None, severity: str = "error") -> DiagnosticEvent:
@@ -33,12 +36,12 @@ def test_a_resources_error_carries_its_name_and_type() -> None:
         " \n",
     ],
 )
-def test_what_only_repeats_that_it_failed_is_left_out(noise: str) -> None:
+def test_a_headline_is_no_failure(noise: str) -> None:
     assert failure.of_event(error(noise)) is None
 
 
 def test_only_errors_are_failures() -> None:
-    assert failure.of_event(error("a droplet is being made", DROPLET, severity="info")) is None
+    assert failure.of_event(error("droplet is created", DROPLET, severity="info")) is None
 
 
 def test_a_stack_trace_is_cut_to_the_exception_with_all_its_lines() -> None:
@@ -59,48 +62,52 @@ slipway.SettingsError: 2 problems:
     assert failure.cause(text) == "slipway.SettingsError: 2 problems:\n  - region\n  - workers"
 
 
-def test_a_lock_is_told_with_its_remedy() -> None:
+def test_a_lock_is_reported_with_its_remedy() -> None:
     stderr = (
-        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock file "
-        "with `pulumi cancel`.\n  file:///state/lock.json: created by me@here (pid 7) at 2026-01-02T03:04:05Z"
+        "error: the stack is currently locked by 1 lock(s). "
+        "Either wait for the other process(es) to end or delete the lock file "
+        "with `pulumi cancel`.\n"
+        "  file:///state/lock.json: created by me@here (pid 7) at 2026-01-02T03:04:05Z"
     )
-    told = failure.of_command(CommandError(CommandResult(stdout="", stderr=stderr, code=255)))
-    assert told.message.startswith(
+    error = CommandError(CommandResult(stdout="", stderr=stderr, code=255))
+    reported = failure.of_command(error, "dev")
+    assert reported.message.startswith(
         "another update holds the stack's lock (created by me@here (pid 7)"
     )
-    assert "pulumi cancel" in told.message
+    assert "`pulumi cancel --yes --stack dev`" in reported.message
 
 
-def test_a_missing_backend_is_told_with_what_to_set() -> None:
+def test_a_missing_backend_is_reported_with_its_remedy() -> None:
     stderr = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
-    assert (
-        "PULUMI_BACKEND_URL"
-        in failure.of_command(
-            CommandError(CommandResult(stdout="", stderr=stderr, code=255))
-        ).message
-    )
+    error = CommandError(CommandResult(stdout="", stderr=stderr, code=255))
+    assert "PULUMI_BACKEND_URL" in failure.of_command(error, "dev").message
 
 
 @pytest.mark.parametrize(
     ("message", "wrong"),
     [
         (
-            "Pulumi.dev.yaml and its environment have 1 problem; nothing was touched:\n  - region: no",
+            "Pulumi.dev.yaml and its environment have 1 problem; nothing was touched:\n"
+            "  - region: no",
             True,
         ),
         (
-            "SettingsError: Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:",
+            "SettingsError: Pulumi.dev.yaml and its environment have 2 problems; "
+            "nothing was touched:",
             True,
         ),
         ("Pulumi could not reach the API", False),
     ],
 )
-def test_wrong_settings_are_told_apart(message: str, wrong: bool) -> None:
-    assert failure.wrong_settings(Failure("", "", message)) is wrong
+def test_wrong_settings_are_recognized(message: str, wrong: bool) -> None:
+    assert Failure("", "", message).is_wrong_settings is wrong
 
 
-def test_interrupted_operations_are_told_once_each() -> None:
+def test_pending_operations_are_listed_once_each() -> None:
     lines = f"  * {DROPLET}, interrupted while creating\n" * 2
-    message = f"Attempting to deploy or update resources with 2 pending operations from previous deployment.\n{lines}"
-    assert failure.pending(message) == ["worker01nyc3, interrupted while creating"]
-    assert failure.pending("anything else") == []
+    message = (
+        "Attempting to deploy or update resources with 2 pending operations "
+        f"from previous deployment.\n{lines}"
+    )
+    assert failure.pending_operations(message) == ["worker01nyc3, interrupted while creating"]
+    assert failure.pending_operations("anything else") == []

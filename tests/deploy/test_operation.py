@@ -1,21 +1,40 @@
-"""preview, up, drift and their exit codes, on a real stack of one thing."""
+"""Operations and their exit codes, on a real stack with one resource."""
 
 import json
 import signal
+import subprocess
 import time
+from pathlib import Path
+
+import pytest
 
 from tests.deploy.support.throwaway import Project
 
+MAX_FIRST_LINE_S = 2.0
 
-def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project) -> None:
-    first = project.deploy("up", "--json")
+
+def wait_for(file: Path, running: "subprocess.Popen[str]") -> None:
+    while not file.exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+
+
+def test_up_then_no_changes_then_drift_is_found_and_repaired(project: Project) -> None:
+    first = project.deploy("up", "--json", "--verbose")
     assert first.returncode == 0, first.stderr
     result = json.loads(first.stdout)
     assert result["result"] == "succeeded"
-    [made] = result["changes"]
-    assert made.pop("seconds") >= 0
-    assert made == {"action": "created", "type": "Resource", "name": "thing01", "properties": []}
-    assert result["outputs"] == {"url": "http://198.51.100.7/"}
+    [change] = result["changes"]
+    assert change.pop("seconds") >= 0
+    assert change == {
+        "action": "created",
+        "type": "Resource",
+        "name": "thing01",
+        "properties": [],
+        "phase": "other",
+        "differences": [],
+    }
+    assert result["outputs"] == {"url": "http://198.51.100.7/", "format": 2}
     assert "created      Resource thing01 in" in first.stderr
     assert "from $PATH" not in first.stderr
     assert "correct-horse-battery" not in first.stdout + first.stderr
@@ -26,9 +45,10 @@ def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project
     project.thing.write_text("changed by hand")
     drifted = project.deploy("drift", "--json")
     assert drifted.returncode == 3
-    assert [(one["action"], one["name"]) for one in json.loads(drifted.stdout)["changes"]] == [
-        ("updated", "thing01")
-    ]
+    assert [
+        (change["action"], change["name"]) for change in json.loads(drifted.stdout)["changes"]
+    ] == [("updated", "thing01")]
+    assert 'mode: "good" -> "changed by hand"' in drifted.stderr
     assert project.deploy("refresh").returncode == 0
     assert project.deploy("preview", "--expect-no-changes").returncode == 3
     assert project.deploy("up").returncode == 0
@@ -37,7 +57,7 @@ def test_up_then_nothing_more_to_do_then_drift_found_and_mended(project: Project
     assert project.deploy("drift").returncode == 3
 
 
-def test_a_failure_names_the_resource_and_its_cause_and_no_more(project: Project) -> None:
+def test_a_failure_shows_the_resource_and_its_cause_only(project: Project) -> None:
     project.mode("bad")
     failed = project.deploy("up", "--json")
     assert failed.returncode == 1
@@ -48,16 +68,18 @@ def test_a_failure_names_the_resource_and_its_cause_and_no_more(project: Project
             "message": "the API answered 422: the size is not offered in nyc3",
         }
     ]
-    assert len(failed.stderr.splitlines()) <= 6
+    lines = failed.stderr.splitlines()
+    assert len(lines) <= 7
+    assert "422" in lines[-2] and "up dev failed" in lines[-1]
     project.mode("good")
     assert project.deploy("up").returncode == 0
 
 
-def test_a_broken_program_is_told_without_its_stack_trace(project: Project) -> None:
+def test_a_broken_program_is_reported_without_its_stack_trace(project: Project) -> None:
     project.mode("broken")
     failed = project.deploy("preview", "--json")
     assert failed.returncode == 1
-    assert [one["message"] for one in json.loads(failed.stdout)["failures"]] == [
+    assert [failure["message"] for failure in json.loads(failed.stdout)["failures"]] == [
         "ValueError: the program itself is wrong"
     ]
 
@@ -70,28 +92,116 @@ def test_wrong_settings_are_a_usage_error_with_all_problems(project: Project) ->
     assert "  - workers: no" in refused.stderr
 
 
-def test_an_update_in_progress_refuses_another_and_ends_in_good_order_when_interrupted(
+def test_an_interrupted_update_ends_its_steps_and_blocks_others_meanwhile(
     project: Project,
 ) -> None:
     project.mode("slow")
     running = project.start("up", "--json")
     assert running.stderr
-    while not project.thing.with_name("thing.started").exists():
-        assert running.poll() is None
-        time.sleep(0.05)
+    wait_for(project.thing.with_name("thing.started"), running)
     refused = project.deploy("up")
     assert refused.returncode == 1
     assert "another update holds the stack's lock" in refused.stderr
+    assert "pulumi cancel --yes --stack dev" in refused.stderr
     running.send_signal(signal.SIGINT)
     assert any("cancelling" in line for line in iter(running.stderr.readline, ""))
     project.thing.with_name("thing.may-end").touch()
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "Traceback" not in err
+    assert "up dev interrupted: 1 created" in err
     result = json.loads(out)
     assert result["result"] == "cancelled"
-    assert [one["action"] for one in result["changes"]] == ["created"]
+    assert [change["action"] for change in result["changes"]] == ["created"]
     assert project.thing.read_text() == "slow"
     again = project.deploy("up", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["changes"] == []
+
+
+def test_an_interrupted_destroy_says_so(project: Project) -> None:
+    may_end = project.thing.with_name("thing.may-end")
+    project.mode("slow")
+    may_end.touch()
+    assert project.deploy("up").returncode == 0
+    may_end.unlink()
+    running = project.start("destroy", "--yes")
+    wait_for(project.thing.with_name("thing.deleting"), running)
+    running.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    may_end.touch()
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "destroy dev interrupted" in err and "succeeded" not in err
+
+
+def test_the_first_line_comes_before_pulumi_and_the_url_last(project: Project) -> None:
+    started = time.monotonic()
+    running = project.start("up")
+    assert running.stderr
+    first = running.stderr.readline()
+    assert time.monotonic() - started < MAX_FIRST_LINE_S
+    assert "up dev" in first
+    _, err = running.communicate(timeout=60)
+    lines = err.splitlines()
+    assert "up dev succeeded: 1 created" in lines[-2]
+    assert lines[-1] == "  url: http://198.51.100.7/"
+    assert "thing01" not in err and "\x1b" not in first + err
+    assert any("other      started" in line for line in lines)
+    assert any("other      1 done in" in line and "1 created" in line for line in lines)
+
+
+def test_preview_shows_old_and_new_values_and_hides_secrets(project: Project) -> None:
+    assert project.deploy("up").returncode == 0
+    project.mode("better", size="large")
+    previewed = project.deploy("preview", "--json")
+    assert previewed.returncode == 0, previewed.stderr
+    lines = previewed.stderr.splitlines()
+    start = lines.index("  update       Resource thing01")
+    assert lines[start + 1 : start + 3] == [
+        '      mode: "good" -> "better"',
+        '      size: "small" -> "large"',
+    ]
+    [change] = json.loads(previewed.stdout)["changes"]
+    assert change["properties"] == ["mode", "size"]
+    assert [difference["new"] for difference in change["differences"]] == ['"better"', '"large"']
+    assert "correct-horse-battery" not in previewed.stdout + previewed.stderr
+    assert "__provider" not in previewed.stderr
+
+
+def test_no_command_selects_the_stack(project: Project) -> None:
+    assert project.deploy("preview").returncode == 0
+    assert project.deploy("up").returncode == 0
+    selected = subprocess.run(
+        ["pulumi", "--non-interactive", "stack", "ls", "--json"],
+        cwd=project.directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [stack["current"] for stack in json.loads(selected.stdout)] == [False]
+
+
+def test_a_stack_of_another_format_is_refused_with_the_remedy(project: Project) -> None:
+    program = project.directory / "__main__.py"
+    text = program.read_text()
+    for line in ("", 'pulumi.export("format", 1)\n'):
+        program.write_text("\n".join(text.splitlines()[:-1]) + f"\n{line}")
+        project.pulumi("up", "--yes", "--skip-preview", "--stack", "dev") if line else (
+            project.deploy("up")
+        )
+        for command in (["preview"], ["up"], ["verify"], ["destroy", "--yes"]):
+            refused = project.deploy(*command)
+            assert refused.returncode == 2
+            [message] = [line for line in refused.stderr.splitlines() if "another version" in line]
+            assert "run `destroy` with the version that made it, then `up`" in message
+    assert project.thing.exists()
+
+
+@pytest.mark.parametrize("command", ["status", "shell"])
+def test_a_stack_that_does_not_exist_is_an_error_with_the_remedy(
+    project: Project, command: str
+) -> None:
+    refused = project.deploy(command)
+    assert refused.returncode == 2
+    assert "`python -m deploy up dev` creates it" in refused.stderr

@@ -1,4 +1,4 @@
-"""Droplets by ssh and jobs by their logs, found by name."""
+"""``ssh`` and ``logs`` find a droplet or a job by its name."""
 
 import itertools
 import os
@@ -22,8 +22,8 @@ DROPLET = Droplet(
 )
 
 
-def resolved(words: list[str]) -> list[str]:
-    """The settings with which ssh itself would connect."""
+def ssh_configuration(words: list[str]) -> list[str]:
+    """Return the options with which ssh would connect."""
     return (
         subprocess.run([words[0], "-G", *words[1:]], capture_output=True, text=True, check=True)
         .stdout.lower()
@@ -31,10 +31,10 @@ def resolved(words: list[str]) -> list[str]:
     )
 
 
-def test_ssh_takes_no_host_key_but_the_stacks_and_uses_the_key_given(
+def test_ssh_trusts_only_the_stacks_host_key_and_uses_the_given_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = tmp_path / "key of mine"
+    key = tmp_path / "key with spaces"
     key.touch()
     monkeypatch.setenv("SLIPWAY_SSH_KEY", str(key))
     hosts = tmp_path / "with space"
@@ -51,16 +51,16 @@ def test_ssh_takes_no_host_key_but_the_stacks_and_uses_the_key_given(
         "globalknownhostsfile none",
         "updatehostkeys false",
     }
-    assert wanted <= set(resolved(words))
+    assert wanted <= set(ssh_configuration(words))
 
 
-def test_without_a_key_ssh_takes_the_users_own(
+def test_without_a_given_key_ssh_uses_the_users_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SLIPWAY_SSH_KEY", raising=False)
     words = ssh.command(DROPLET, tmp_path / "hosts")
     assert words[-1] == "ops@198.51.100.7"
-    assert "identitiesonly no" in resolved(words)
+    assert "identitiesonly no" in ssh_configuration(words)
 
 
 def host_key(name: str, public: str) -> dict[str, Any]:
@@ -83,10 +83,10 @@ STATE = [
 ]
 
 
-def test_a_droplets_host_key_is_the_one_it_was_given_for_good() -> None:
-    assert ssh.known_host(DROPLET, STATE) == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
+def test_a_droplets_host_key_is_its_final_one() -> None:
+    assert ssh.known_hosts_line(DROPLET, STATE) == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
     with pytest.raises(UnknownHostError, match="no host key of worker01nyc3"):
-        ssh.known_host(DROPLET, STATE[:2])
+        ssh.known_hosts_line(DROPLET, STATE[:2])
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def account(
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
     monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
     networks = [{"type": "public", "ip_address": "198.51.100.7"}]
-    one = {
+    droplet = {
         "id": 7,
         "name": "worker01nyc3",
         "status": "active",
@@ -105,11 +105,11 @@ def account(
         "region": {"slug": "nyc3"},
         "networks": {"v4": networks},
     }
-    answers.by_path["/v2/droplets"] = {"droplets": [one]}
+    answers.by_path["/v2/droplets"] = {"droplets": [droplet]}
     return answers
 
 
-def test_an_unknown_droplet_is_told_with_those_there_are(
+def test_an_unknown_droplet_is_an_error_that_lists_the_droplets(
     account: HttpServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["ssh", "dev", "worker09nyc3", "ls", "-l"]) == 2
@@ -119,36 +119,42 @@ def test_an_unknown_droplet_is_told_with_those_there_are(
 
 
 @pytest.fixture
-def called(tools_on_path: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Where an ssh that ends with 7 writes how it was called, and what its known hosts were."""
-    fake, told = tmp_path / "bin/ssh", tmp_path / "called"
+def ssh_call(tools_on_path: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Return the file in which a fake ssh writes its arguments and its known hosts.
+
+    The fake exits with 7.
+    """
+    fake, call = tmp_path / "bin/ssh", tmp_path / "call"
     fake.parent.mkdir()
     known = '"$(echo "$2" | cut -d= -f2 | tr -d \\")"'
     fake.write_text(
-        f'#!/bin/sh\nprintf "%s\\n" "$@" > {told}\necho known: >> {told}\ncat {known} >> {told}\nexit 7\n'
+        f'#!/bin/sh\nprintf "%s\\n" "$@" > {call}\necho known: >> {call}\n'
+        f"cat {known} >> {call}\nexit 7\n"
     )
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
     monkeypatch.setattr("deploy.stack.resources", lambda *_: STATE)
-    return told
+    return call
 
 
 @pytest.mark.usefixtures("account")
-def test_a_droplets_logs_are_its_journal_read_by_an_administrator(called: Path) -> None:
+def test_a_droplets_logs_are_its_journal_read_with_sudo(ssh_call: Path) -> None:
     assert main(["logs", "dev", "worker01nyc3", "--lines", "5", "--follow"]) == 7
-    words = called.read_text().splitlines()
-    assert words[words.index("--") + 1 : words.index("known:")] == logs.journal(5, follow=True)
-    assert logs.journal(5, follow=True)[:2] == ["sudo", "journalctl"]
-    assert logs.journal(5, follow=True)[-3:] == ["-n", "5", "--follow"]
+    words = ssh_call.read_text().splitlines()
+    assert words[words.index("--") + 1 : words.index("known:")] == logs.journal_command(
+        5, follow=True
+    )
+    assert logs.journal_command(5, follow=True)[:2] == ["sudo", "journalctl"]
+    assert logs.journal_command(5, follow=True)[-3:] == ["-n", "5", "--follow"]
 
 
 @pytest.mark.usefixtures("account")
-def test_ssh_is_given_the_droplets_key_for_as_long_as_it_runs(called: Path) -> None:
+def test_the_known_hosts_file_exists_only_while_ssh_runs(ssh_call: Path) -> None:
     assert main(["ssh", "dev", "worker01nyc3", "uptime", "-p"]) == 7
-    told, _, known = called.read_text().partition("known:\n")
-    assert told.splitlines()[-4:] == ["ops@198.51.100.7", "--", "uptime", "-p"]
+    arguments, _, known = ssh_call.read_text().partition("known:\n")
+    assert arguments.splitlines()[-4:] == ["ops@198.51.100.7", "--", "uptime", "-p"]
     assert known == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
-    hosts = told.splitlines()[1].removeprefix("UserKnownHostsFile=").strip('"')
+    hosts = arguments.splitlines()[1].removeprefix("UserKnownHostsFile=").strip('"')
     assert not Path(hosts).exists()
 
 
@@ -164,12 +170,15 @@ def allocation(
     }
 
 
-Written = tuple[list[str], list[str], JobLogs]
+LogCase = tuple[list[str], list[str], JobLogs]
 
 
 @pytest.fixture
-def written(agents: HttpServer, access: Access) -> Written:
-    """One instance that runs, one that failed, one gone in good order, one not begun; what is told, warned, and their logs."""
+def log_case(agents: HttpServer, access: Access) -> LogCase:
+    """Return the written lines, the warnings and the logs of a job.
+
+    Its allocations are running, failed, complete and pending.
+    """
     agents.by_path["/v1/job/backserve/allocations"] = [
         allocation("aaaaaaaa"),
         allocation("bbbbbbbb", "failed"),
@@ -177,53 +186,51 @@ def written(agents: HttpServer, access: Access) -> Written:
         allocation("dddddddd", "pending", ()),
     ]
     agents.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = b"one\ntwo\nthree"
-    told: list[str] = []
-    warned: list[str] = []
-    return told, warned, JobLogs(Cluster(access), "backserve", told.append, warned.append)
+    written: list[str] = []
+    warnings: list[str] = []
+    job_logs = JobLogs(Cluster(access), "backserve", written.append, warnings.append)
+    return written, warnings, job_logs
 
 
-def test_a_jobs_logs_are_the_last_lines_of_each_instance(
-    agents: HttpServer, written: Written
+def test_a_jobs_logs_are_the_last_lines_of_each_stream(
+    agents: HttpServer, log_case: LogCase
 ) -> None:
-    told, warned, of_job = written
-    of_job.show(2)
-    assert (
-        told == ["aaaaaaaa worker01nyc3  two", "aaaaaaaa worker01nyc3  three"] * 2
-    )  # of stderr, then of stdout
-    assert warned == []
+    written, warnings, job_logs = log_case
+    job_logs.show(2)
+    # First stderr, then stdout.
+    assert written == ["aaaaaaaa worker01nyc3  two", "aaaaaaaa worker01nyc3  three"] * 2
+    assert warnings == []
 
 
-def test_an_instance_that_cannot_be_read_keeps_nobody_from_the_others(
-    agents: HttpServer, written: Written
-) -> None:
-    told, warned, of_job = written
+def test_an_unreadable_allocation_is_a_warning(agents: HttpServer, log_case: LogCase) -> None:
+    written, warnings, job_logs = log_case
     agents.by_path["/v1/client/fs/logs/aaaaaaaa-9297"] = 500
     agents.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"last words\n"
-    of_job.show(5)
-    assert told == ["bbbbbbbb worker01nyc3  last words"] * 2
-    assert [line.split(":")[0] for line in warned] == ["aaaaaaaa worker01nyc3"] * 2
+    job_logs.show(5)
+    assert written == ["bbbbbbbb worker01nyc3  last words"] * 2
+    assert [line.split(":")[0] for line in warnings] == ["aaaaaaaa worker01nyc3"] * 2
 
 
-def test_following_goes_on_with_instances_that_start_later_until_interrupted(
-    agents: HttpServer, access: Access, written: Written, monkeypatch: pytest.MonkeyPatch
+def test_follow_includes_allocations_that_start_later(
+    agents: HttpServer, access: Access, log_case: LogCase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, _, _ = written
-    looks = itertools.count()
+    written, _, _ = log_case
+    polls = itertools.count()
     agents.by_path["/v1/job/backserve/allocations"] = lambda: [
         allocation("aaaaaaaa"),
         allocation("bbbbbbbb"),
-    ][: next(looks) + 1]
+    ][: next(polls) + 1]
     agents.by_path["/v1/client/fs/logs/bbbbbbbb-9297"] = b"new\n"
-    monkeypatch.setattr("deploy.logs.LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("deploy.logs.POLL_INTERVAL_S", 0.05)
 
-    def tell(line: str) -> None:
-        told.append(line)
-        if len(told) == 8:
+    def write(line: str) -> None:
+        written.append(line)
+        if len(written) == 8:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        JobLogs(Cluster(access), "backserve", tell, print).follow(2)
+        JobLogs(Cluster(access), "backserve", write, print).follow(2)
     lines = [f"aaaaaaaa worker01nyc3  {word}" for word in ("one", "two", "three")] + [
         "bbbbbbbb worker01nyc3  new"
     ]
-    assert sorted(told) == sorted(lines * 2)
+    assert sorted(written) == sorted(lines * 2)

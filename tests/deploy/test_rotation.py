@@ -1,4 +1,4 @@
-"""A rotation replaces the secrets of the kind that was asked for, and tells which."""
+"""A rotation replaces the secrets of the requested kind, and reports which."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy import rotation, stack
-from deploy.progress import Change
+from deploy.progress.changes import Change
 from deploy.pulumi_cli import PulumiCli
 from rehearsal.plugins.install import install
 from tests.deploy.support.throwaway import CHECKOUT, Project
@@ -36,7 +36,7 @@ CERTIFICATES = {
     for whose in ("prime01", "worker100", "operator")
     for kind, part in ((KEY, "key"), (REQUEST, "request"), (SIGNED, "certificate"))
 }
-STAY = {
+NOT_ROTATED = {
     (KEY, "authority-key"),
     ("tls:index/selfSignedCert:SelfSignedCert", "authority-certificate"),
     (KEY, "secrets-enrol"),
@@ -47,51 +47,55 @@ STAY = {
 }
 
 
-def urn(of: tuple[str, str]) -> str:
-    return f"urn:pulumi:dev::slipway::slipway:infra:Some${of[0]}::{of[1]}"
+def urn(resource: tuple[str, str]) -> str:
+    return f"urn:pulumi:dev::slipway::slipway:infra:Some${resource[0]}::{resource[1]}"
 
 
 def state() -> list[dict[str, str]]:
     return [
-        {"type": one[0], "urn": urn(one)} for one in sorted(GOSSIP | TOKENS | CERTIFICATES | STAY)
+        {"type": resource[0], "urn": urn(resource)}
+        for resource in sorted(GOSSIP | TOKENS | CERTIFICATES | NOT_ROTATED)
     ]
 
 
 @pytest.mark.parametrize(
-    ("kind", "wanted"), [("gossip", GOSSIP), ("tokens", TOKENS), ("certificates", CERTIFICATES)]
+    ("kind", "expected"), [("gossip", GOSSIP), ("tokens", TOKENS), ("certificates", CERTIFICATES)]
 )
-def test_a_kind_is_all_of_its_own_and_nothing_else(kind: str, wanted: set[tuple[str, str]]) -> None:
-    assert {part: set(urns) for part, urns in rotation.chosen(kind, state()).items()} == {
-        kind: set(map(urn, wanted))
+def test_a_kind_contains_exactly_its_resources(kind: str, expected: set[tuple[str, str]]) -> None:
+    assert {part: set(urns) for part, urns in rotation.urns_to_replace(kind, state()).items()} == {
+        kind: set(map(urn, expected))
     }
 
 
-def test_all_are_all_kinds_each_resource_once() -> None:
-    """Also where a former one of the same name still waits to be deleted."""
-    chosen = [urn for urns in rotation.chosen("all", state() + state()).values() for urn in urns]
-    assert sorted(chosen) == sorted(map(urn, GOSSIP | TOKENS | CERTIFICATES))
+def test_all_contains_every_resource_once() -> None:
+    """A resource that waits for its deletion has the same URN as its replacement."""
+    urns = [
+        urn for urns in rotation.urns_to_replace("all", state() + state()).values() for urn in urns
+    ]
+    assert sorted(urns) == sorted(map(urn, GOSSIP | TOKENS | CERTIFICATES))
 
 
-def test_what_was_rotated_is_what_was_replaced_of_it() -> None:
-    parts = rotation.chosen("gossip", state())
+def test_only_replaced_resources_count_as_rotated() -> None:
+    urns = rotation.urns_to_replace("gossip", state())
     changes = [
         Change("replaced", "RandomPassword", "secrets-gossip-nomad"),
         Change("updated", "Bootstrap", "bootstrap"),
         Change("replaced", "Job", "x"),
     ]
-    assert rotation.done(changes, parts) == {"gossip": ["secrets-gossip-nomad"]}
+    assert rotation.replaced_names(changes, urns) == {"gossip": ["secrets-gossip-nomad"]}
 
 
 @pytest.fixture
 def rotating(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project whose one thing is all of its secrets."""
+    """A project whose only resource is a secret."""
     dynamic = {"pulumi-python:dynamic:Resource": re.compile("thing.*")}
-    monkeypatch.setattr(rotation, "PARTS", {"gossip": dynamic, "tokens": {}, "certificates": {}})
+    rotated = {"gossip": dynamic, "tokens": {}, "certificates": {}}
+    monkeypatch.setattr(rotation, "ROTATED_RESOURCES", rotated)
     assert project.deploy("up").returncode == 0
     return project
 
 
-def test_an_update_makes_it_anew_and_says_so(rotating: Project) -> None:
+def test_a_rotation_replaces_the_resource(rotating: Project) -> None:
     done = rotating.deploy("rotate", "gossip", "--yes", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -103,24 +107,24 @@ def test_an_update_makes_it_anew_and_says_so(rotating: Project) -> None:
     assert [(change["action"], change["name"]) for change in result["changes"]] == [
         ("replaced", "thing01")
     ]
-    assert "rotated gossip: 1 of 1 made anew" in done.stderr
+    assert "rotated gossip: 1 of 1 replaced" in done.stderr
     assert rotating.deploy("preview", "--expect-no-changes").returncode == 0
 
 
-def test_one_that_fails_tells_what_is_not_done_and_how_to_go_on(rotating: Project) -> None:
+def test_a_failed_rotation_reports_what_is_missing_and_the_remedy(rotating: Project) -> None:
     rotating.mode("bad")
     done = rotating.deploy("rotate", "--yes", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["rotated"] == {"gossip": [], "tokens": [], "certificates": []}
     assert (
-        "rotated gossip: 0 of 1 made anew" in done.stderr
-        and "`up` hands on what was made anew" in done.stderr
+        "rotated gossip: 0 of 1 replaced" in done.stderr
+        and "`up` delivers the new secrets" in done.stderr
     )
     rotating.mode("good")
     assert rotating.deploy("rotate", "--yes").returncode == 0
 
 
-def test_who_says_no_has_seen_what_it_would_do_and_changed_nothing(
+def test_a_refused_rotation_shows_the_plan_and_changes_nothing(
     rotating: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
@@ -138,17 +142,19 @@ PROGRAM = """
 import pulumi
 from infra.authority import Authority, AuthorityArgs
 from infra.secrets import Secrets
+from infra.state_format import STATE_FORMAT
 
 authority, secrets = Authority("authority", AuthorityArgs(prefix="slipway-dev")), Secrets("secrets")
 secrets.create_node_secrets("worker01", {})
 authority.issue_certificate("worker01", dns_names=["localhost"], uses=["server_auth"])
 pulumi.export("operator", authority.operator)
+pulumi.export("format", STATE_FORMAT)
 """
-"""The stack's own secrets without a cluster that has them."""
+"""A stack's secrets without a cluster."""
 
 
 @pytest.fixture
-def secretive(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project_with_secrets(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     plugins = install(Path(os.environ["PULUMI_HOME"]), Path(sys.executable))
     assert {"random", "tls"} <= set(plugins)
     monkeypatch.setenv("PYTHONPATH", str(CHECKOUT), prepend=os.pathsep)
@@ -158,48 +164,50 @@ def secretive(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def made(project: Project) -> dict[str, str]:
-    """What is secret, by the name of what made it."""
+def secret_values(project: Project) -> dict[str, str]:
+    """Return the secret values by the name of their resource."""
     resources = stack.resources("dev", PulumiCli(print), project.directory, secrets=True)
-    told = ("result", "privateKeyPem", "certPem", "certRequestPem")
+    keys = ("result", "privateKeyPem", "certPem", "certRequestPem")
     return {
-        one["urn"].rpartition("::")[2]: next(
-            one["outputs"][name] for name in told if name in one["outputs"]
+        resource["urn"].rpartition("::")[2]: next(
+            resource["outputs"][key] for key in keys if key in resource["outputs"]
         )
-        for one in resources
-        if one["type"].startswith(("random:", "tls:"))
+        for resource in resources
+        if resource["type"].startswith(("random:", "tls:"))
     }
 
 
-def test_the_stacks_own_secrets_are_found_by_their_names(secretive: Project) -> None:
-    before = made(secretive)
-    done = secretive.deploy("rotate", "--yes", "--json")
+def test_a_rotation_replaces_the_secrets_that_the_program_makes(
+    project_with_secrets: Project,
+) -> None:
+    before = secret_values(project_with_secrets)
+    done = project_with_secrets.deploy("rotate", "--yes", "--json")
     assert done.returncode == 0, done.stderr
-    after = made(secretive)
-    stayed = {
+    after = secret_values(project_with_secrets)
+    unchanged = {
         "authority-key",
         "authority-certificate",
         "secrets-enrol",
         "secrets-worker01-host",
         "secrets-worker01-host-first",
     }
-    assert {name for name in before if before[name] == after[name]} == stayed
+    assert {name for name in before if before[name] == after[name]} == unchanged
     rotated = json.loads(done.stdout)["rotated"]
-    assert {name for names in rotated.values() for name in names} == before.keys() - stayed
+    assert {name for names in rotated.values() for name in names} == before.keys() - unchanged
     assert (
         len(rotated["gossip"]) == 2
         and len(rotated["tokens"]) == 5
         and len(rotated["certificates"]) == 6
     )
-    said = done.stdout + done.stderr
+    output = done.stdout + done.stderr
     assert not any(
-        value in said or value.replace("\n", "\\n") in said
+        value in output or value.replace("\n", "\\n") in output
         for value in {*before.values(), *after.values()}
     )
-    assert secretive.deploy("preview", "--expect-no-changes").returncode == 0
+    assert project_with_secrets.deploy("preview", "--expect-no-changes").returncode == 0
 
 
-def test_nobody_to_ask_is_a_no(project: Project) -> None:
+def test_without_a_terminal_a_rotation_needs_yes(project: Project) -> None:
     refused = project.deploy("rotate")
     assert refused.returncode == 2 and "give --yes" in refused.stderr
 

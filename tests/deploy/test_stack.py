@@ -1,12 +1,13 @@
-"""The stack is made without a trace in the settings file, and plain pulumi works with it."""
+"""A stack is created without changing its settings file, and plain pulumi works with it."""
 
 from pathlib import Path
 
 import pytest
 
-from deploy import stack
+from deploy import errors, stack
 from deploy.__main__ import main
 from deploy.pulumi_cli import PulumiCli
+from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import SETTINGS, Project
 
 
@@ -14,7 +15,7 @@ def state(project: Project) -> str:
     return (project.directory.parent / "state/.pulumi/stacks/throwaway/dev.json").read_text()
 
 
-def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project: Project) -> None:
+def test_plain_pulumi_works_with_the_stack_and_keeps_the_settings_file(project: Project) -> None:
     assert project.deploy("up").returncode == 0
     assert "correct-horse-battery" not in state(project)
     assert (
@@ -32,32 +33,35 @@ def test_plain_pulumi_works_with_it_and_leaves_the_settings_as_committed(project
     assert project.settings.read_text() == changed
 
 
-def test_secrets_are_opened_for_who_asks_for_them(project: Project) -> None:
+def test_secrets_are_revealed_only_on_request(project: Project) -> None:
     assert project.deploy("up").returncode == 0
-    engine = PulumiCli(print)
-    assert stack.outputs("dev", engine, project.directory) == {
+    pulumi_cli = PulumiCli(print)
+    expected = {
         "url": "http://198.51.100.7/",
         "password": "correct-horse-battery",
+        "format": STATE_FORMAT,
     }
-    [sealed], [reveal_secrets] = (
+    assert stack.outputs("dev", pulumi_cli, project.directory) == expected
+    [encrypted], [revealed] = (
         [
-            one["outputs"]
-            for one in stack.resources("dev", engine, project.directory, secrets=secrets)
-            if one["type"] == "pulumi:pulumi:Stack"
+            resource["outputs"]
+            for resource in stack.resources("dev", pulumi_cli, project.directory, secrets=secrets)
+            if resource["type"] == "pulumi:pulumi:Stack"
         ]
         for secrets in (False, True)
     )
-    assert reveal_secrets == {"url": "http://198.51.100.7/", "password": "correct-horse-battery"}
-    assert sealed["url"] == reveal_secrets["url"] and "correct-horse-battery" not in str(sealed)
+    assert revealed == expected
+    assert encrypted["url"] == revealed["url"]
+    assert "correct-horse-battery" not in str(encrypted)
 
 
-def test_a_stack_that_is_not_there_has_neither_outputs_nor_resources(project: Project) -> None:
-    for ask in (stack.outputs, stack.resources):
-        with pytest.raises(stack.NoSuchStackError, match="there is no stack dev"):
-            ask("dev", PulumiCli(print), project.directory)
+def test_a_missing_stack_has_neither_outputs_nor_resources(project: Project) -> None:
+    for read in (stack.outputs, stack.resources):
+        with pytest.raises(errors.NoSuchStackError, match="there is no stack dev"):
+            read("dev", PulumiCli(print), project.directory)
 
 
-def test_settings_with_a_salt_of_their_own_are_respected(project: Project) -> None:
+def test_a_salt_in_the_settings_file_is_used(project: Project) -> None:
     project.pulumi("stack", "init", "dev")
     with_salt = project.settings.read_text()
     assert "encryptionsalt" in with_salt
@@ -67,7 +71,7 @@ def test_settings_with_a_salt_of_their_own_are_respected(project: Project) -> No
     assert project.settings.read_text() == with_salt
 
 
-def test_a_stack_without_settings_is_refused(project: Project) -> None:
+def test_a_stack_without_a_settings_file_is_refused(project: Project) -> None:
     project.settings.unlink()
     refused = project.deploy("up")
     assert refused.returncode == 2
@@ -75,7 +79,7 @@ def test_a_stack_without_settings_is_refused(project: Project) -> None:
     assert not list(Path(project.directory.parent, "state").iterdir())
 
 
-def test_what_is_no_name_of_a_stack_is_refused(project: Project) -> None:
+def test_an_invalid_stack_name_is_refused(project: Project) -> None:
     for command in (["preview"], ["status"], ["destroy", "--yes"]):
         assert (
             main([command[0], "a b/../c", *command[1:], "--directory", str(project.directory)]) == 2
@@ -83,7 +87,7 @@ def test_what_is_no_name_of_a_stack_is_refused(project: Project) -> None:
     assert not list(Path(project.directory.parent, "state").iterdir())
 
 
-def test_what_was_never_made_cannot_be_destroyed(project: Project) -> None:
+def test_a_missing_stack_cannot_be_destroyed(project: Project) -> None:
     refused = project.deploy("destroy", "--yes")
     assert refused.returncode == 2
     assert "there is no stack dev" in refused.stderr

@@ -1,4 +1,4 @@
-"""Colours only for people, secrets for nobody."""
+"""A terminal shows colours, a file does not; neither shows secrets."""
 
 import io
 
@@ -12,7 +12,7 @@ class Screen(io.StringIO):
         return True
 
 
-def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_terminal_has_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     screen, file = Screen(), io.StringIO()
     Terminal(screen).text("done", "green")
@@ -21,14 +21,14 @@ def test_colours_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None
     assert file.getvalue() == "done\n"
 
 
-def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_turns_colours_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     screen = Screen()
     Terminal(screen).text("done", "green")
     assert screen.getvalue() == "done\n"
 
 
-def test_secrets_of_the_environment_are_never_written(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_of_the_environment_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "dop_v1_0123456789")
     file = io.StringIO()
     Terminal(file).line("GET with Bearer dop_v1_0123456789 failed")
@@ -36,7 +36,7 @@ def test_secrets_of_the_environment_are_never_written(monkeypatch: pytest.Monkey
     assert "Bearer [secret] failed" in file.getvalue()
 
 
-def test_tables_line_up() -> None:
+def test_table_columns_are_aligned() -> None:
     file = io.StringIO()
     Terminal(file).table(("name", "status"), [("worker01nyc3", "alive"), ("prime01nyc3", "left")])
     assert (

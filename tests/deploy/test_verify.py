@@ -1,4 +1,4 @@
-"""A cluster is proven whole, or what is wrong with it is named."""
+"""``verify`` succeeds for a healthy cluster, and otherwise names the problem."""
 
 import itertools
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.cluster import ClusterError
-from deploy.verify import Proof, verify
+from deploy.verify import CheckResult, verify
 from tests.deploy.support.http_server import HttpServer
 
 MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
@@ -42,7 +42,7 @@ def check(name: str, status: str = "passing") -> dict[str, Any]:
 
 @pytest.fixture
 def edge(answers: HttpServer) -> HttpServer:
-    """A load balancer behind which both instances are well."""
+    """A load balancer with two healthy instances."""
     turn = itertools.cycle(["aaaa", "bbbb"])
     answers.by_path["/"] = lambda: {
         "service": "frontserve",
@@ -53,7 +53,7 @@ def edge(answers: HttpServer) -> HttpServer:
 
 @pytest.fixture
 def cluster(agents: HttpServer, edge: HttpServer, outputs: dict[str, Any]) -> HttpServer:
-    """Everything well; a test then spoils one thing."""
+    """A healthy cluster; each test changes one response."""
     outputs |= {"url": edge.url + "/", "members": MEMBERS}
     agents.by_path |= {
         "/v1/agent/members": [member(name) for name in MEMBERS],
@@ -77,20 +77,21 @@ def cluster(agents: HttpServer, edge: HttpServer, outputs: dict[str, Any]) -> Ht
 Outputs = dict[str, Any]
 
 
-def look(outputs: Outputs) -> dict[str, Proof]:
-    return {proof.subject: proof for proof in verify(outputs, patience=0)}
+def check_once(outputs: Outputs) -> dict[str, CheckResult]:
+    return {result.subject: result for result in verify(outputs, timeout_s=0)}
 
 
-def wrong(outputs: Outputs) -> dict[str, str]:
-    return {subject: proof.seen for subject, proof in look(outputs).items() if not proof.ok}
+def problems(outputs: Outputs) -> dict[str, str]:
+    results = check_once(outputs)
+    return {subject: result.detail for subject, result in results.items() if not result.ok}
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_whole_cluster_is_proven(outputs: Outputs) -> None:
-    found = look(outputs)
-    assert all(proof.ok for proof in found.values())
-    assert "backserve by aaaa on worker01nyc3, bbbb on worker01nyc3" in found["url"].seen
-    assert found["nomad jobs"].seen == "backserve v3 2/2"
+def test_a_healthy_cluster_is_verified(outputs: Outputs) -> None:
+    results = check_once(outputs)
+    assert all(result.ok for result in results.values())
+    assert "backserve by aaaa on worker01nyc3, bbbb on worker01nyc3" in results["url"].detail
+    assert results["nomad jobs"].detail == "backserve v3 2/2"
 
 
 def test_a_missing_member_is_named(cluster: HttpServer, outputs: Outputs) -> None:
@@ -99,7 +100,7 @@ def test_a_missing_member_is_named(cluster: HttpServer, outputs: Outputs) -> Non
         member("worker01nyc3"),
         member("worker02nyc3", status=4),
     ]
-    assert wrong(outputs) == {"consul members": "2 alive; missing: worker02nyc3"}
+    assert problems(outputs) == {"consul members": "2 alive; missing: worker02nyc3"}
 
 
 def test_a_node_that_is_not_ready_is_named(cluster: HttpServer, outputs: Outputs) -> None:
@@ -107,66 +108,66 @@ def test_a_node_that_is_not_ready_is_named(cluster: HttpServer, outputs: Outputs
         node("worker01nyc3"),
         node("worker02nyc3", status="initializing"),
     ]
-    assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
+    assert problems(outputs) == {"nomad nodes": "worker02nyc3 is initializing, eligible"}
 
 
-def test_a_worker_that_nomad_does_not_know_is_named(cluster: HttpServer, outputs: Outputs) -> None:
+def test_a_worker_without_a_node_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/nodes"] = [node("worker01nyc3"), node("worker02nyc3", status="down")]
-    assert wrong(outputs) == {"nomad nodes": "worker02nyc3 is missing"}
+    assert problems(outputs) == {"nomad nodes": "worker02nyc3 is missing"}
 
 
-def test_a_failed_deployment_is_told_with_its_reason(cluster: HttpServer, outputs: Outputs) -> None:
+def test_a_failed_deployment_has_its_reason(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/job/backserve/deployment"] = {
         "Status": "failed",
         "StatusDescription": "Failed due to unhealthy allocations",
     }
-    assert wrong(outputs) == {
+    assert problems(outputs) == {
         "nomad jobs": "backserve v3 2/2, deployment failed: Failed due to unhealthy allocations"
     }
 
 
 def test_a_critical_check_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/health/state/any"] = [check("alive"), check("health", "critical")]
-    assert wrong(outputs) == {"consul checks": "backserve: health is critical"}
+    assert problems(outputs) == {"consul checks": "backserve: health is critical"}
 
 
 @pytest.mark.parametrize(
-    ("gone", "told"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])]
+    ("deleted", "expected"), [("worker02nyc3", ["consul checks"]), ("worker03nyc3", [])]
 )
-def test_a_machine_that_is_no_longer_wanted_may_have_failed(
-    cluster: HttpServer, outputs: Outputs, gone: str, told: list[str]
+def test_checks_of_a_deleted_machine_do_not_count(
+    cluster: HttpServer, outputs: Outputs, deleted: str, expected: list[str]
 ) -> None:
     serf = {
-        "Node": gone,
+        "Node": deleted,
         "ServiceName": "",
         "Name": "Serf Health Status",
         "Status": "critical",
         "Output": "",
     }
-    own = serf | {"Name": "disk, memory and agents", "Status": "warning"}
-    cluster.by_path["/v1/health/state/any"] = [check("alive"), serf, own]
-    assert list(wrong(outputs)) == told
+    node_check = serf | {"Name": "disk, memory and agents", "Status": "warning"}
+    cluster.by_path["/v1/health/state/any"] = [check("alive"), serf, node_check]
+    assert list(problems(outputs)) == expected
 
 
 @pytest.mark.usefixtures("cluster")
-def test_one_instance_is_not_both(edge: HttpServer, outputs: Outputs) -> None:
+def test_every_instance_must_answer(edge: HttpServer, outputs: Outputs) -> None:
     edge.by_path["/"] = {"service": "frontserve", "backserve": {"instance": "aaaa"}}
-    assert "1 of 2 backserve instances answered" in wrong(outputs)["url"]
+    assert "1 of 2 backserve instances answered" in problems(outputs)["url"]
 
 
-def test_a_consul_that_is_away_is_told_not_raised(cluster: HttpServer, outputs: Outputs) -> None:
+def test_an_error_of_consul_is_a_problem(cluster: HttpServer, outputs: Outputs) -> None:
     del cluster.by_path["/v1/agent/members"]
-    assert "404" in wrong(outputs)["consul members"]
+    assert "404" in problems(outputs)["consul members"]
 
 
-def test_what_turns_right_in_time_is_right(cluster: HttpServer, outputs: Outputs) -> None:
-    asked = itertools.count()
+def test_checks_are_repeated_until_they_succeed(cluster: HttpServer, outputs: Outputs) -> None:
+    requests = itertools.count()
     cluster.by_path["/v1/health/state/any"] = lambda: [
-        check("alive", "passing" if next(asked) else "critical")
+        check("alive", "passing" if next(requests) else "critical")
     ]
-    assert all(proof.ok for proof in verify(outputs, patience=30))
+    assert all(result.ok for result in verify(outputs, timeout_s=30))
 
 
-def test_a_stack_without_addresses_is_not_up() -> None:
+def test_outputs_without_addresses_are_an_error() -> None:
     with pytest.raises(ClusterError, match="not up"):
-        verify({"url": "http://198.51.100.7/"}, patience=0)
+        verify({"url": "http://198.51.100.7/"}, timeout_s=0)

@@ -1,4 +1,4 @@
-"""The workflow calls commands that exist, with the versions that the toolchain pins."""
+"""The workflow calls existing commands, with the versions that the toolchain pins."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from deploy.__main__ import parser
+from deploy.commands import parser
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
@@ -23,11 +23,11 @@ TOOLS = tomllib.loads((ROOT / "toolchain/versions.toml").read_text())["tools"]
 def test_the_commands_it_calls_exist(run: str) -> None:
     words = [word.replace("$STACK", WORKFLOW["env"]["STACK"]) for word in shlex.split(run)]
     assert words[:3] == ["python", "-m", "deploy"]
-    asked = parser().parse_args(words[3:])
-    assert (ROOT / f"Pulumi.{asked.stack}.yaml").exists()
+    args = parser().parse_args(words[3:])
+    assert (ROOT / f"Pulumi.{args.stack}.yaml").exists()
 
 
-def test_a_pull_request_is_previewed_and_main_is_made_so() -> None:
+def test_a_pull_request_is_previewed_and_main_is_deployed() -> None:
     triggers = WORKFLOW[True]  # YAML 1.1 reads the key `on` so
     assert triggers["push"]["branches"] == triggers["pull_request"]["branches"] == ["main"]
     by_job = {
@@ -44,20 +44,20 @@ def test_a_pull_request_is_previewed_and_main_is_made_so() -> None:
     )
 
 
-def test_certificates_are_renewed_every_month_and_no_secret_is_without_rules() -> None:
+def test_the_workflow_runs_monthly_and_every_job_has_an_environment() -> None:
     [monthly] = WORKFLOW[True]["schedule"]
     assert re.fullmatch(r"\d+ \d+ \d+ \* \*", monthly["cron"])
     assert all(job["environment"] for job in WORKFLOW["jobs"].values())
 
 
-def test_it_may_only_read_the_repository_and_pins_what_it_uses() -> None:
+def test_permissions_are_read_only_and_actions_are_pinned() -> None:
     assert WORKFLOW["permissions"] == {"contents": "read"}
     assert not any("permissions" in job for job in WORKFLOW["jobs"].values())
     for step in STEPS:
         assert "uses" not in step or re.fullmatch(r"[\w./-]+@v\d+\.\d+\.\d+", step["uses"])
 
 
-def test_an_update_is_never_cut_off_by_the_next() -> None:
+def test_a_later_run_does_not_cancel_an_update() -> None:
     assert (
         WORKFLOW["concurrency"]["cancel-in-progress"]
         == "${{ github.event_name == 'pull_request' }}"
@@ -65,13 +65,13 @@ def test_an_update_is_never_cut_off_by_the_next() -> None:
 
 
 def test_versions_are_those_of_the_toolchain() -> None:
-    asked = {
+    versions = {
         key: step["with"][key]
         for step in STEPS
         for key in ("pulumi-version", "version")
         if key in step.get("with", {})
     }
-    assert asked == {
+    assert versions == {
         "pulumi-version": TOOLS["pulumi"]["version"],
         "version": TOOLS["packer"]["version"],
     }

@@ -157,7 +157,7 @@ class Rig:
     def access(self, *, management: bool = False) -> Access:
         """What the operator has; or what Pulumi itself has, which may do everything."""
         if not management:
-            return cluster.access(self.outputs)
+            return cluster.operator_access(self.outputs)
         [bootstrap] = [
             one
             for one in self.resources

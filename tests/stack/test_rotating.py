@@ -254,7 +254,7 @@ def test_one_that_is_interrupted_is_completed_by_the_next_up(
     said = tmp_path / "said"
     before = made(rig, RANDOM, "result")
     with said.open("wb") as err:
-        words = ["python", "-m", "deploy", "rotate", "dev", "all", "--yes"]
+        words = ["python", "-m", "deploy", "rotate", "dev", "all", "--yes", "--verbose"]
         rotating = subprocess.Popen(
             words, cwd=rig.directory, env=rig.environment, stdout=subprocess.DEVNULL, stderr=err
         )
@@ -266,7 +266,7 @@ def test_one_that_is_interrupted_is_completed_by_the_next_up(
         assert rotating.wait(timeout=300) == 130, said.read_text()[-3000:]
     finally:
         rotating.kill()
-    assert "`up` hands on what was made anew" in said.read_text()
+    assert "`up` delivers the new secrets" in said.read_text()
     rig.up()
     after = made(rig, RANDOM, "result")
     assert any(before[name] != after[name] for name in before)

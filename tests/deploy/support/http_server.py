@@ -1,4 +1,4 @@
-"""An HTTP server that answers what a test says."""
+"""An HTTP server with prepared responses."""
 
 import json
 import ssl
@@ -8,22 +8,24 @@ from typing import Any
 
 
 class HttpServer:
-    """An HTTP server with one answer a path, queries left aside: bytes as they are, a number as a status, the rest as JSON.
+    """A server with one response for each path; queries are ignored.
 
-    Everything else is 404. ``asked`` has the headers of the last request for each path.
+    Bytes are sent as they are, a number is a status, and anything else is sent as JSON. A callable
+    returns one of these. Other paths are 404. ``asked`` has the headers of the last request for
+    each path.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.by_path: dict[str, Any] = {}
         self.asked: dict[str, dict[str, str]] = {}
-        answers, asked = self.by_path, self.asked
+        responses, asked = self.by_path, self.asked
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 asked[path] = dict(self.headers)
-                answer = answers.get(path)
-                body = answer() if callable(answer) else answer
+                response = responses.get(path)
+                body = response() if callable(response) else response
                 self.send_response(404 if body is None else body if isinstance(body, int) else 200)
                 self.end_headers()
                 self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())

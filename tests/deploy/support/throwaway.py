@@ -1,4 +1,4 @@
-"""A throwaway project of one thing, under the real CLI."""
+"""A throwaway project with one resource, for the real Pulumi CLI."""
 
 import io
 import subprocess
@@ -7,16 +7,18 @@ from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 from deploy.__main__ import main
+from infra.state_format import STATE_FORMAT
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
-PROGRAM = '''
+PROGRAM = f'''
 import pathlib, time
 import pulumi
-from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider
+from pulumi.dynamic import UpdateResult
 
 class Provider(ResourceProvider):
-    """A thing is a file; ``mode`` is its content."""
+    """A resource is a file; ``mode`` is its content."""
     def create(self, props):
         if props["mode"] == "bad":
             raise Exception("the API answered 422: the size is not offered in nyc3")
@@ -28,39 +30,53 @@ class Provider(ResourceProvider):
         return CreateResult("thing-1", props)
     def read(self, identity, props):
         file = pathlib.Path(props["file"])
-        return ReadResult(identity, {**props, "mode": file.read_text()}) if file.exists() else ReadResult("", {})
+        if not file.exists():
+            return ReadResult("", {{}})
+        return ReadResult(identity, {{**props, "mode": file.read_text()}})
     def diff(self, identity, olds, news):
-        return DiffResult(changes=olds["mode"] != news["mode"])
+        return DiffResult(changes=olds["mode"] != news["mode"] or olds["size"] != news["size"])
     def update(self, identity, olds, news):
         pathlib.Path(news["file"]).write_text(news["mode"])
         return UpdateResult(news)
     def delete(self, identity, props):
+        if props["mode"] == "slow":
+            pathlib.Path(props["file"] + ".deleting").touch()
+            while not pathlib.Path(props["file"] + ".may-end").exists():
+                time.sleep(0.05)
         pathlib.Path(props["file"]).unlink(missing_ok=True)
 
 class Thing(Resource):
     mode: pulumi.Output[str]
-    def __init__(self, name, mode):
-        super().__init__(Provider(), name, {"mode": mode, "file": str(pathlib.Path(__file__).with_name("thing"))})
+    def __init__(self, name, mode, size, password):
+        file = str(pathlib.Path(__file__).with_name("thing"))
+        properties = {{"mode": mode, "size": size, "password": password, "file": file}}
+        super().__init__(Provider(), name, properties)
 
-mode = pulumi.Config().require("mode")
+config = pulumi.Config()
+mode = config.require("mode")
 if mode == "wrong":
-    raise pulumi.RunError("Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:\\n  - region: no\\n  - workers: no")
+    raise pulumi.RunError(
+        "Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:\\n"
+        "  - region: no\\n  - workers: no"
+    )
 if mode == "broken":
     raise ValueError("the program itself is wrong")
-Thing("thing01", mode)
+password = pulumi.Output.secret("correct-horse-battery")
+Thing("thing01", mode, config.get("size") or "small", password)
 pulumi.export("url", "http://198.51.100.7/")
-pulumi.export("password", pulumi.Output.secret("correct-horse-battery"))
+pulumi.export("password", password)
+pulumi.export("format", {STATE_FORMAT})
 '''
 
 SETTINGS = """\
-# What dev is.
+# Settings of dev.
 config:
-  throwaway:mode: good   # and this comment, with its three blanks, stays
+  throwaway:mode: good   # this comment and its three blanks must stay
 """
 
 
 class Project:
-    """A project of its own with a backend of its own; commands run as people run them."""
+    """A project with its own backend. Commands run as users run them."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -70,12 +86,13 @@ class Project:
         (directory / "__main__.py").write_text(PROGRAM)
         self.settings.write_text(SETTINGS)
 
-    def mode(self, mode: str) -> None:
-        """What the next update is to make."""
-        self.settings.write_text(SETTINGS.replace("mode: good", f"mode: {mode}"))
+    def mode(self, mode: str, size: str = "small") -> None:
+        """Set what the next update makes."""
+        text = SETTINGS.replace("mode: good", f"mode: {mode}")
+        self.settings.write_text(f"{text}  throwaway:size: {size}\n")
 
     def start(self, command: str, *options: str) -> subprocess.Popen[str]:
-        """``python -m deploy COMMAND dev`` in the background."""
+        """Start ``python -m deploy COMMAND dev``."""
         return subprocess.Popen(
             [
                 sys.executable,
@@ -95,14 +112,14 @@ class Project:
         )
 
     def deploy(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":
-        """``python -m deploy COMMAND dev`` to its end, in this process, which saves loading it each time."""
+        """Run ``python -m deploy COMMAND dev`` in this process, which saves loading it again."""
         arguments = [command, "--directory", str(self.directory), "dev", *options]
         with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
             code = main(arguments)
         return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
     def pulumi(self, *arguments: str) -> str:
-        """A plain ``pulumi`` command, which must succeed."""
+        """Run plain ``pulumi``, which must succeed; return its output."""
         done = subprocess.run(
             ["pulumi", "--non-interactive", *arguments],
             cwd=self.directory,

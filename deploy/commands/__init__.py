@@ -1,0 +1,41 @@
+"""The commands of ``python -m deploy``, one module each."""
+
+import argparse
+
+from deploy.commands import (
+    destroy,
+    drift,
+    logs,
+    preview,
+    refresh,
+    rotate,
+    shell,
+    ssh,
+    status,
+    up,
+    verify,
+)
+
+COMMANDS = [preview, up, refresh, drift, verify, status, destroy, rotate, ssh, logs, shell]
+EXIT_CODES = """\
+exit codes:
+  0    succeeded, and the stack is as it should be
+  1    failed
+  2    wrong arguments or settings; nothing was changed
+  3    changes were found (drift; preview --expect-no-changes)
+  130  interrupted; the steps in progress ended first
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    main_parser = argparse.ArgumentParser(
+        prog="python -m deploy",
+        description="Run the program of this checkout on a stack.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    subparsers = main_parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(subparsers)
+    return main_parser

@@ -1,0 +1,149 @@
+"""What all commands share: arguments, access to the stack, results and exit codes."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from deploy import operation, stack
+from deploy.operation import Outcome
+from deploy.progress.report import show_plan
+from deploy.pulumi_cli import PulumiCli
+from deploy.terminal import Terminal
+from infra import names
+
+OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
+RESULT_WORDS = {"cancelled": "interrupted"}
+"""How people read a result; others are shown as they are."""
+
+
+@dataclass
+class Command:
+    """One run of a command on a stack."""
+
+    args: argparse.Namespace
+    terminal: Terminal
+
+    @cached_property
+    def pulumi_cli(self) -> PulumiCli:
+        return PulumiCli(self.terminal.line)
+
+    @property
+    def directory(self) -> Path:
+        directory: Path = self.args.directory
+        return directory
+
+    @property
+    def stack_name(self) -> str:
+        return str(self.args.stack)
+
+    def stack_tags(self) -> list[str]:
+        """Return the tags of the stack's droplets."""
+        prefix = names.stack_prefix(stack.project(self.directory), self.stack_name)
+        return names.role_tags(prefix)
+
+    def outputs(self) -> dict[str, Any]:
+        return stack.outputs(self.stack_name, self.pulumi_cli, self.directory)
+
+    def resources(self) -> list[dict[str, Any]]:
+        return stack.resources(self.stack_name, self.pulumi_cli, self.directory)
+
+    def operate(
+        self, name: operation.Operation, *, create: bool = False, replace: Sequence[str] = ()
+    ) -> Outcome:
+        """Run an operation of the engine.
+
+        Args:
+            create: create the stack if it does not exist.
+            replace: URNs of resources to replace.
+        """
+        self.terminal.line(f"{name} {self.stack_name}: reads the state")
+        get = stack.ensure if create else stack.select
+        selected = get(self.stack_name, self.pulumi_cli, self.directory)
+        outcome = operation.run(name, selected, self.pulumi_cli, self.terminal, replace)
+        if name in operation.PREVIEWS:
+            show_plan(outcome.changes, outcome.risks, self.terminal)
+        return outcome
+
+    def report(self, outcome: Outcome, **additions: Any) -> int:
+        """Show the end of an operation; return its exit code."""
+        terminal = self.terminal
+        for failure in outcome.failures:
+            terminal.text(failure.as_text(), "red")
+        result = RESULT_WORDS.get(outcome.result, outcome.result)
+        terminal.line(
+            f"{outcome.operation} {outcome.stack} {result}: {outcome.summary()}",
+            "green" if outcome.result == "succeeded" else "red",
+        )
+        outputs = outcome.outputs if terminal.is_verbose else {}
+        for name, value in sorted(outputs.items()):
+            if name != "url":
+                terminal.text(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
+        if url := outcome.outputs.get("url"):
+            terminal.text(f"  url: {url}")
+        self.print_json(outcome.as_json() | additions)
+        if outcome.result == "succeeded":
+            return OK
+        if outcome.result == "cancelled":
+            return INTERRUPTED
+        is_usage = any(failure.is_wrong_settings for failure in outcome.failures)
+        return USAGE if is_usage else FAILED
+
+    def print_json(self, result: dict[str, Any]) -> None:
+        """Print the result on standard output if the user asked for JSON."""
+        if self.args.json:
+            print(json.dumps(result, indent=2))
+
+    def fail(self, message: str, code: int) -> int:
+        """Show why the command failed; return ``code``."""
+        message = self.terminal.hide(message)
+        self.terminal.text(f"{self.args.name} {self.stack_name}: {message}", "red")
+        self.print_json(
+            {
+                "operation": self.args.name,
+                "stack": self.stack_name,
+                "result": "failed",
+                "failures": [{"message": message}],
+            }
+        )
+        return code
+
+    def is_confirmed(self, question: str) -> bool:
+        """Ask on a terminal for the stack's name; return whether the user gave it."""
+        return sys.stdin.isatty() and input(f"{question} Its name: ") == self.stack_name
+
+
+def add_parser(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[Command], int],
+    text: str,
+    *,
+    has_json: bool = True,
+    has_details: bool = False,
+) -> argparse.ArgumentParser:
+    """Add the parser of one command, with the arguments that all commands have."""
+    parser = subparsers.add_parser(name, help=text, description=text)
+    parser.add_argument("stack", help="the stack; its settings are in Pulumi.STACK.yaml")
+    parser.set_defaults(json=False, verbose=False, run=run, name=name)
+    if has_json:
+        parser.add_argument(
+            "--json",
+            action="store_true",
+            help="print the result as JSON on standard output; progress is on standard error",
+        )
+    if has_details:
+        parser.add_argument(
+            "--verbose", action="store_true", help="show every resource and every output"
+        )
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=stack.CHECKOUT,
+        help="where Pulumi.yaml is (default: this checkout)",
+    )
+    return parser

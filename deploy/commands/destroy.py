@@ -1,0 +1,82 @@
+"""``destroy``: delete the stack's resources, then search the account for any that are left."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from deploy import orphans
+from deploy.account import Account, CloudResource
+from deploy.commands.command import FAILED, OK, Command, add_parser
+from deploy.errors import NoSuchStackError, UsageError
+from deploy.terminal import Terminal
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_parser(
+        subparsers,
+        "destroy",
+        run,
+        "destroy the stack, then check that the account has nothing left of it",
+        has_details=True,
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument(
+        "--if-exists", action="store_true", help="succeed if the stack does not exist"
+    )
+
+
+def run(command: Command) -> int:
+    args, terminal = command.args, command.terminal
+    if not args.yes and not command.is_confirmed(
+        f"Destroy everything of the stack {command.stack_name}?"
+    ):
+        raise UsageError("nothing was destroyed; give --yes, or the stack's name when asked")
+    try:
+        resources = command.resources()
+    except NoSuchStackError as error:
+        if not args.if_exists:
+            raise
+        terminal.line(str(error))
+        return OK
+    outcome = command.operate("destroy")
+    if outcome.result == "cancelled":
+        return command.report(outcome)
+    account = Account()
+    left = orphans.search(resources, command.stack_tags(), account)
+    base_images = sorted(account.base_images(), key=lambda image: image.name)
+    monthly_usd = sum(resource.monthly_usd for resource in left)
+    code = command.report(
+        outcome,
+        left=[asdict(resource) for resource in left],
+        base_images=[asdict(image) for image in base_images],
+        monthly_usd=monthly_usd,
+    )
+    _show_left(left, base_images, monthly_usd, terminal)
+    return FAILED if left else code
+
+
+def _show_left(
+    left: Sequence[CloudResource],
+    base_images: Sequence[CloudResource],
+    monthly_usd: float,
+    terminal: Terminal,
+) -> None:
+    if left:
+        terminal.table(
+            ("left", "id", "name", "USD a month"),
+            [
+                (resource.kind, resource.id, resource.name, f"{resource.monthly_usd:.2f}")
+                for resource in left
+            ],
+        )
+    for image in base_images:
+        terminal.line(
+            f"the account still has the base image {image.name}, which stacks share: "
+            f"{image.monthly_usd:.2f} USD a month",
+            "yellow",
+        )
+    noun = "resource" if len(left) == 1 else "resources"
+    terminal.line(
+        f"the account has {len(left)} {noun} of this stack: {monthly_usd:.2f} USD a month",
+        "red" if left else "green",
+    )

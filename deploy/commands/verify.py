@@ -1,0 +1,35 @@
+"""``verify``: check that the stack serves."""
+
+import argparse
+
+from deploy.commands.command import FAILED, OK, Command, add_parser
+from deploy.verify import verify
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    add_parser(
+        subparsers, "verify", run, "check that the stack serves: URL, members, nodes, jobs, checks"
+    )
+
+
+def run(command: Command) -> int:
+    results = verify(command.outputs())
+    is_verified = all(result.ok for result in results)
+    command.terminal.table(
+        ("", "check", "detail"),
+        [("ok" if result.ok else "WRONG", result.subject, result.detail) for result in results],
+    )
+    command.terminal.line(
+        "verified" if is_verified else "not verified", "green" if is_verified else "red"
+    )
+    command.print_json(
+        {
+            "stack": command.stack_name,
+            "verified": is_verified,
+            "proofs": [
+                {"subject": result.subject, "ok": result.ok, "seen": result.detail}
+                for result in results
+            ],
+        }
+    )
+    return OK if is_verified else FAILED
