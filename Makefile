@@ -40,7 +40,8 @@ cloud: setup ## only the rehearsal cloud, for any client; prints what to set: ma
 rehearse: setup ## the whole system on this machine: cloud, `pulumi up` of STACK (dev), and its answer
 	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK); \
-	url=$$(pulumi stack output url --stack $(STACK)); echo "GET $$url"; curl --silent --show-error --fail "$$url"
+	url=$$(pulumi stack output url --stack $(STACK)); echo "GET $$url"; \
+	curl --silent --show-error --fail --write-out '\n' "$$url"
 
 env: ## shell lines for `eval "$(make -s env)"`: then plain pulumi, packer and curl work with the rehearsal
 	@$(REHEARSAL) env --cloud $(CLOUD)
@@ -82,7 +83,11 @@ reset: ## empty the cloud: all that was made in it goes; its name, port, account
 	@$(REHEARSAL) reset --cloud $(CLOUD)
 
 down: ## destroy STACK and the cloud, and prove that nothing is left; also after a crash
-	@destroyed=0; \
-	if $(REHEARSAL) status --cloud $(CLOUD) --quiet; then $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes --if-exists || destroyed=$$?; fi; \
+	@destroyed=0; state=0; \
+	$(REHEARSAL) status --cloud $(CLOUD) --quiet || state=$$?; \
+	if [ $$state = 2 ] && [ "$(origin CLOUD)" != file ]; then \
+	  echo "there is no cloud $(CLOUD): nothing was destroyed" >&2; exit 2; fi; \
+	if [ $$state = 0 ]; then \
+	  $(IN_REHEARSAL); $(PYTHON) -m deploy destroy $(STACK) --yes --if-exists || destroyed=$$?; fi; \
 	$(REHEARSAL) down --cloud $(CLOUD); \
 	exit $$destroyed
