@@ -61,10 +61,10 @@ def build(tool: Tool, target: Path) -> None:
     progress = BuildProgress()
     with step(f"build {tool.name} {tool.version}", progress.status), replacing(target) as new:
         stale = ["list", "-deps", *flags, "-f", "{{if .Stale}}{{.ImportPath}}{{end}}"]
-        packages = _run_go([*stale, tool.package], tool.name, tool.cgo, progress.on_line).split()
+        packages = _run_go([*stale, tool.package], tool.module, tool.cgo, progress.on_line).split()
         progress.start_compiling(len(packages))
         command = ["build", "-v", *flags, "-o", str(new), tool.package]
-        _run_go(command, tool.name, tool.cgo, progress.on_line)
+        _run_go(command, tool.module, tool.cgo, progress.on_line)
 
 
 def module_dir(module: str, name: str) -> Path:

@@ -47,7 +47,7 @@ def find(tool: Tool) -> InstalledTool | None:
         installed = _find_on_path(tool, search)
         if installed is not None and _has_companions(tool, search):
             return installed
-    built = _built_path(tool)
+    built = built_path(tool)
     if not built.exists():
         return None
     return InstalledTool(tool=tool, path=built, version=tool.version, origin="built")
@@ -62,27 +62,38 @@ def install_missing() -> None:
     directory = bin_dir()
     directory.mkdir(parents=True, exist_ok=True)
     for tool in pinned_tools():
-        installed = find(tool)
-        if installed is None:
-            go.build(tool, _built_path(tool))
-            installed = find(tool)
-        if installed is None:
-            raise ToolError(
-                f"{tool.name} {tool.version} was built but is missing: "
-                f"delete {cache_root()} and run `make setup` again"
-            )
+        installed = install(tool)
         _link(directory / tool.name, installed.path)
         if tool.scripts is not None:
             _link_scripts(tool, installed, directory)
 
 
+def install(tool: Tool) -> InstalledTool:
+    """Return the tool as it is on this machine; build it if it is missing.
+
+    Raises:
+        ToolError: it is neither installed nor can be built.
+    """
+    installed = find(tool)
+    if installed is None:
+        go.build(tool, built_path(tool))
+        installed = find(tool)
+    if installed is None:
+        raise ToolError(
+            f"{tool.name} {tool.version} was built but is missing: "
+            f"delete {cache_root()} and run `make setup` again"
+        )
+    return installed
+
+
 def _recipe(tool: Tool) -> str:
     """Return all that determines the built tool."""
-    module = TOOLCHAIN_DIR / tool.name
+    module = TOOLCHAIN_DIR / tool.module
     return repr(tool) + (module / "go.mod").read_text() + (module / "go.sum").read_text()
 
 
-def _built_path(tool: Tool) -> Path:
+def built_path(tool: Tool) -> Path:
+    """Return the path of the tool in the cache, whether it is built or not."""
     digest = hashlib.sha256(_recipe(tool).encode()).hexdigest()[:12]
     return cache_root() / "tools" / f"{tool.name}-{tool.version}-{digest}" / tool.name
 

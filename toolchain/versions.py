@@ -1,7 +1,7 @@
 """The versions of versions.toml as typed values."""
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from toolchain.paths import TOOLCHAIN_DIR
@@ -22,7 +22,8 @@ class Tool:
 
     ``check`` holds the arguments that print its version. ``accept`` is ``exact`` or
     ``same-major`` and states which installed version replaces a build; None accepts none.
-    ``companion`` is the tool together with which this one is installed.
+    ``companion`` is the tool together with which this one is installed. ``older`` lists the
+    versions that can be built besides; ``is_older`` states that this is one of them.
     """
 
     name: str
@@ -35,6 +36,14 @@ class Tool:
     accept: str | None = None
     companion: str | None = None
     scripts: Scripts | None = None
+    # Not in the representation, which determines the path of the built tool.
+    older: list[str] = field(default_factory=list, repr=False)
+    is_older: bool = field(default=False, repr=False)
+
+    @property
+    def module(self) -> str:
+        """Name of the directory with the tool's module file."""
+        return f"{self.name}-{self.version}" if self.is_older else self.name
 
     def accepts(self, version: str) -> bool:
         """Return whether an installed ``version`` may be used instead of the pinned one."""
@@ -66,6 +75,15 @@ def pinned_tools() -> list[Tool]:
             )
         tools.append(Tool(name=name, companion=companion, scripts=scripts, **entry))
     return tools
+
+
+def older_tools() -> list[Tool]:
+    """Return the older versions that can be built besides the pinned ones."""
+    return [
+        replace(tool, version=version, older=[], is_older=True)
+        for tool in pinned_tools()
+        for version in tool.older
+    ]
 
 
 def pinned_plugins() -> dict[str, str]:

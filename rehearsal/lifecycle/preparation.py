@@ -8,7 +8,7 @@ from rehearsal.lifecycle.environment import pulumi_credentials, secrets_url, ssh
 from rehearsal.lifecycle.errors import LifecycleError
 from rehearsal.network import hosts_file, releases
 from toolchain import plugins, tools
-from toolchain.versions import pinned_tools
+from toolchain.versions import older_tools, pinned_tools
 
 RELEASED_TOOLS = ("consul", "nomad")
 """Tools that images install from the release server."""
@@ -36,8 +36,11 @@ def create_operator_files(config: CloudConfig) -> None:
 
 
 def publish_releases(config: CloudConfig) -> None:
-    """Publish the pinned Consul and Nomad on the release server, signed with the cloud's key."""
-    for tool in pinned_tools():
+    """Publish Consul and Nomad on the release server, signed with the cloud's key.
+
+    Older versions are published if they are installed.
+    """
+    for tool in (*pinned_tools(), *older_tools()):
         installed = tools.find(tool) if tool.name in RELEASED_TOOLS else None
         if installed is not None:
             releases.publish(config, tool.name, tool.version, installed.path)

@@ -10,7 +10,7 @@ import pytest
 from toolchain import debian, doctor, go, plugins, python, tools
 from toolchain.errors import ToolError
 from toolchain.paths import ROOT, TOOLCHAIN_DIR
-from toolchain.versions import Tool, pinned_plugins, pinned_tools
+from toolchain.versions import Tool, older_tools, pinned_plugins, pinned_tools
 
 
 def run_toolchain(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -43,15 +43,23 @@ def test_an_installed_tool_is_used_only_in_an_accepted_version(
     assert tool.accepts(version) is is_accepted
 
 
-@pytest.mark.parametrize("tool", pinned_tools(), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", [*pinned_tools(), *older_tools()], ids=lambda tool: tool.module)
 def test_each_tool_is_pinned_with_its_checksum(tool: Tool) -> None:
     """The module that is built has the version of versions.toml, and go.sum lists it."""
-    module = (TOOLCHAIN_DIR / tool.name / "go.mod").read_text()
+    module = (TOOLCHAIN_DIR / tool.module / "go.mod").read_text()
     assert re.search(
         rf"^\s*(require )?\S+ v{re.escape(tool.version)}( // indirect)?$", module, re.MULTILINE
     )
-    assert f" v{tool.version} h1:" in (TOOLCHAIN_DIR / tool.name / "go.sum").read_text()
+    assert f" v{tool.version} h1:" in (TOOLCHAIN_DIR / tool.module / "go.sum").read_text()
     assert tool.package in module
+
+
+def test_an_older_version_does_not_replace_the_pinned_one() -> None:
+    """Both are built beside each other, and the older one is not linked into the toolchain."""
+    pinned = {tool.name: tool for tool in pinned_tools()}
+    for tool in older_tools():
+        assert tool.version != pinned[tool.name].version
+        assert tools.built_path(tool) != tools.built_path(pinned[tool.name])
 
 
 def test_the_python_sdks_have_the_versions_of_the_plugins() -> None:

@@ -12,8 +12,12 @@ from pathlib import Path
 import pytest
 
 from rehearsal.config import CloudConfig
+from rehearsal.lifecycle import preparation
 from rehearsal.network import releases
 from rehearsal.network.releases import ARCHITECTURES, publish
+from toolchain import tools
+from toolchain.tools import InstalledTool
+from toolchain.versions import Tool, older_tools, pinned_tools
 
 BINARY = b"\x7fELF" + bytes(range(256)) * 100
 STEM = "consul_1.22.3"
@@ -126,3 +130,23 @@ def test_it_serves_files_and_nothing_above_them(config: CloudConfig, release: Pa
         finally:
             server.shutdown()
             thread.join()
+
+
+def test_older_versions_are_published_if_they_are_installed(
+    config: CloudConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "binary").write_bytes(BINARY)
+    older = {tool.version for tool in older_tools()}
+    installed = {"1.22.2"}
+
+    def find(tool: Tool) -> InstalledTool | None:
+        if tool.version in older - installed:
+            return None
+        path = tmp_path / "binary"
+        return InstalledTool(tool=tool, path=path, version=tool.version, origin="built")
+
+    monkeypatch.setattr(tools, "find", find)
+    preparation.publish_releases(config)
+    published = {path.name for path in (config.directory / "releases").glob("*/*")}
+    pinned = {tool.version for tool in pinned_tools() if tool.name in preparation.RELEASED_TOOLS}
+    assert published == pinned | installed
