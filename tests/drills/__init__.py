@@ -1,0 +1,1 @@
+"""Drills: failures and changes tried under load on real machines."""
