@@ -29,8 +29,12 @@ def find_differences(
 ) -> list[Difference]:
     """Return all differences, except for paths under ``ignored`` (``ignore_changes``)."""
     patterns = [_ignore_pattern(path) for path in ignored]
-    found = _compare_objects(properties, state, inputs, "")
-    return [item for item in found if not any(pattern.fullmatch(item.path) for pattern in patterns)]
+    differences = _compare_objects(properties, state, inputs, "")
+    return [
+        item
+        for item in differences
+        if not any(pattern.fullmatch(item.path) for pattern in patterns)
+    ]
 
 
 def is_same(item: Property, old: Any, new: Any) -> bool:
@@ -59,15 +63,15 @@ def _compare_objects(
 
 
 def _compare(item: Property, old: Any, new: Any, path: str) -> Iterator[Difference]:
-    found = Difference(path, replaces=item.replaces)
+    difference = Difference(path, replaces=item.replaces)
     if new == UNKNOWN:
-        yield found
+        yield difference
     elif new is None:
         if not item.computed and not is_zero(old):
-            yield replace(found, change="delete")
+            yield replace(difference, change="delete")
     elif old is None:
         if not is_zero(new):
-            yield replace(found, change="add")
+            yield replace(difference, change="add")
     elif not (item.is_equivalent and item.is_equivalent(old, new)):
         wanted = item.to_state(new) if item.to_state else new
         for inner in _compare_by_kind(item.kind, old, wanted, path):

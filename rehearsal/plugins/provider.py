@@ -71,7 +71,7 @@ class ProviderEmulator(engine.Provider, Generic[C]):
         return engine.ConfigureResponse(accept_secrets=False, supports_preview=True)
 
     async def check(self, request: engine.CheckRequest) -> engine.CheckResponse:
-        kind = self._kind(request.type)
+        kind = self._resource_type(request.type)
         olds, news = values.from_engine(request.old_inputs), values.from_engine(request.new_inputs)
         result = check(kind.properties, news, olds, request.name, request.random_seed)
         failures = result.failures
@@ -227,7 +227,7 @@ class ProviderEmulator(engine.Provider, Generic[C]):
             raise PluginError(f"the {self._package.name} provider is not configured yet")
         return self._client
 
-    def _kind(self, token: str) -> type[Resource[C]]:
+    def _resource_type(self, token: str) -> type[Resource[C]]:
         # The type of a child resource is PARENT_TYPE$TYPE.
         kind = self._resources.get(token.rpartition("$")[2])
         if kind is None:
@@ -235,13 +235,13 @@ class ProviderEmulator(engine.Provider, Generic[C]):
         return kind
 
     def _resource(self, token: str) -> Resource[C]:
-        return self._kind(token)(self._configured_client())
+        return self._resource_type(token)(self._configured_client())
 
     def _change(self, resource_id: str, old: State, new: State, seconds: float) -> Change:
         return Change(resource_id, old, new, frozenset(new), Deadline(seconds, self._cancelled))
 
-    async def _in_thread(self, work: Callable[[], R]) -> R:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _in_thread(self, operation: Callable[[], R]) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, operation)
 
 
 def _with_defaults(properties: Properties, inputs: State) -> State:

@@ -104,17 +104,17 @@ class Certificate(Resource[DigitalOcean]):
         )
 
     def read(self, resource_id: str, state: State) -> State | None:
-        found = find_certificate(self.client, resource_id)
-        if found is None:
+        certificate = find_certificate(self.client, resource_id)
+        if certificate is None:
             return None
         return {
-            "name": found["name"],
-            "uuid": found["id"],
-            "type": found["type"],
-            "state": found["state"],
-            "notAfter": found["not_after"],
-            "sha1Fingerprint": found["sha1_fingerprint"],
-            "domains": [name for name in found["dns_names"] or [] if name],
+            "name": certificate["name"],
+            "uuid": certificate["id"],
+            "type": certificate["type"],
+            "state": certificate["state"],
+            "notAfter": certificate["not_after"],
+            "sha1Fingerprint": certificate["sha1_fingerprint"],
+            "domains": [name for name in certificate["dns_names"] or [] if name],
         }
 
     def update(self, change: Change) -> None:

@@ -66,7 +66,8 @@ class Spaces:
         if not (self.access_key and self.secret_key):
             raise PluginError(
                 "Spaces credentials not configured: set SPACES_ACCESS_KEY_ID and "
-                "SPACES_SECRET_ACCESS_KEY, or digitalocean:spacesAccessId and digitalocean:spacesSecretKey"
+                "SPACES_SECRET_ACCESS_KEY, or digitalocean:spacesAccessId and "
+                "digitalocean:spacesSecretKey"
             )
         endpoint = urlsplit(re.sub(r"\{\{\s*\.Region\s*\}\}", region.lower(), self.endpoint))
         host = endpoint.netloc if path_style else f"{bucket}.{endpoint.netloc}"
@@ -89,7 +90,8 @@ class Spaces:
             raise SpacesError(
                 response.status,
                 code,
-                f"{method} {url} (host {headers['Host']}): {response.status} {code} {text}".rstrip(),
+                f"{method} {url} (host {headers['Host']}): "
+                f"{response.status} {code} {text}".rstrip(),
             )
         return Response(response.status, response.headers, response.data)
 

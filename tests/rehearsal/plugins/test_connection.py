@@ -24,7 +24,9 @@ from tests.rehearsal.plugins.support.service import Reply, Service
 HERE = {"ipAddresses": ["127.0.0.1"]}
 ANSWER = {"ID": "x", "Name": "x", "Description": "", "Policies": None, "ServiceIdentities": None}
 
-BOTH = pytest.mark.parametrize("package", [CONSUL, NOMAD], ids=lambda package: str(package.name))
+FOR_BOTH_PACKAGES = pytest.mark.parametrize(
+    "package", [CONSUL, NOMAD], ids=lambda package: str(package.name)
+)
 
 UNVERIFIED = pytest.mark.filterwarnings("ignore::urllib3.exceptions.InsecureRequestWarning")
 
@@ -73,8 +75,8 @@ def read(plugin: Driver, package: Package[Any]) -> str:
     ]
 
 
-@BOTH
-def test_certificates_may_be_text_and_one_connection_does(
+@FOR_BOTH_PACKAGES
+def test_certificates_may_be_pem_text_and_connections_are_reused(
     package: Package[Any], service: Service, client: State
 ) -> None:
     made = plugin(package, service, client)
@@ -82,7 +84,7 @@ def test_certificates_may_be_text_and_one_connection_does(
     assert len({call.port for call in service.calls}) == 1
 
 
-@BOTH
+@FOR_BOTH_PACKAGES
 def test_certificates_may_be_files(
     package: Package[Any], service: Service, client: State, tmp_path: Path
 ) -> None:
@@ -94,16 +96,18 @@ def test_certificates_may_be_files(
     assert read(plugin(package, service, files), package) == "x"
 
 
-@BOTH
-def test_a_key_is_left_nowhere(package: Package[Any], service: Service, client: State) -> None:
+@FOR_BOTH_PACKAGES
+def test_no_memory_file_with_a_key_remains(
+    package: Package[Any], service: Service, client: State
+) -> None:
     made = plugin(package, service, client)
     links = [file.readlink() for file in Path("/proc/self/fd").iterdir() if file.is_symlink()]
     assert not [link for link in links if "memfd" in str(link)]
     assert read(made, package) == "x"
 
 
-@BOTH
-def test_without_a_certificate_there_is_no_answer(
+@FOR_BOTH_PACKAGES
+def test_the_service_refuses_a_client_without_certificate(
     package: Package[Any], service: Service, client: State
 ) -> None:
     with pytest.raises(PluginError):
@@ -111,8 +115,8 @@ def test_without_a_certificate_there_is_no_answer(
     assert service.calls == []
 
 
-@BOTH
-def test_another_authority_is_not_believed(
+@FOR_BOTH_PACKAGES
+def test_a_certificate_of_another_ca_is_refused(
     package: Package[Any], service: Service, client: State, authority: Authority
 ) -> None:
     other = Authority.make(authority.plugin)
@@ -120,7 +124,7 @@ def test_another_authority_is_not_believed(
         read(plugin(package, service, {**client, "caPem": other.certificate}), package)
 
 
-@BOTH
+@FOR_BOTH_PACKAGES
 def test_the_certificate_must_name_the_address(
     package: Package[Any], service: Service, client: State
 ) -> None:
@@ -129,7 +133,7 @@ def test_the_certificate_must_name_the_address(
         read(plugin(package, service, elsewhere), package)
 
 
-@BOTH
+@FOR_BOTH_PACKAGES
 @pytest.mark.parametrize("missing", ["certPem", "keyPem"])
 def test_a_certificate_needs_its_key(
     package: Package[Any], service: Service, client: State, missing: str
@@ -138,8 +142,8 @@ def test_a_certificate_needs_its_key(
         plugin(package, service, {name: text for name, text in client.items() if name != missing})
 
 
-@BOTH
-def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
+@FOR_BOTH_PACKAGES
+def test_an_encrypted_key_is_refused_without_a_prompt(
     package: Package[Any], service: Service, client: State
 ) -> None:
     plain = serialization.load_pem_private_key(client["keyPem"].encode(), None)
@@ -151,8 +155,8 @@ def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(
         plugin(package, service, {**client, "keyPem": sealed})
 
 
-@BOTH
-def test_a_spoilt_key_is_told_without_it(
+@FOR_BOTH_PACKAGES
+def test_the_error_for_an_invalid_key_does_not_contain_it(
     package: Package[Any], service: Service, client: State
 ) -> None:
     spoilt = client["keyPem"][:90]
@@ -162,7 +166,7 @@ def test_a_spoilt_key_is_told_without_it(
 
 
 @UNVERIFIED
-def test_no_check_of_consuls_certificate_takes_the_scheme_https(
+def test_insecure_https_of_consul_requires_the_https_scheme(
     service: Service, client: State
 ) -> None:
     own = {name: text for name, text in client.items() if name != "caPem"}
@@ -175,7 +179,7 @@ def test_no_check_of_consuls_certificate_takes_the_scheme_https(
 
 
 @UNVERIFIED
-def test_no_check_of_nomads_certificate(service: Service, client: State) -> None:
+def test_skip_verify_of_nomad_accepts_any_certificate(service: Service, client: State) -> None:
     own = {name: text for name, text in client.items() if name != "caPem"}
     with pytest.raises(PluginError, match="CERTIFICATE_VERIFY_FAILED"):
         read(plugin(NOMAD, service, own), NOMAD)
@@ -186,14 +190,14 @@ def test_no_check_of_nomads_certificate(service: Service, client: State) -> None
     ("package", "setting", "header"),
     [(CONSUL, "token", "X-Consul-Token"), (NOMAD, "secretId", "X-Nomad-Token")],
 )
-def test_the_token_goes_along(
+def test_requests_have_the_token(
     package: Package[Any], setting: str, header: str, service: Service, client: State
 ) -> None:
     read(plugin(package, service, {**client, setting: "the-token"}), package)
     assert [call.headers[header] for call in service.calls] == ["the-token"]
 
 
-@BOTH
+@FOR_BOTH_PACKAGES
 @pytest.mark.parametrize("changed", ["token", "caPem", "certPem", "keyPem", "address"])
 def test_a_change_of_configuration_replaces_nothing(package: Package[Any], changed: str) -> None:
     name = "secretId" if changed == "token" and package is NOMAD else changed
@@ -206,7 +210,7 @@ def test_a_change_of_configuration_replaces_nothing(package: Package[Any], chang
     assert answer.changes is None
 
 
-def test_nothing_printed_shows_a_secret() -> None:
+def test_repr_contains_no_secret() -> None:
     shown = repr(
         RestClient(
             "http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, TlsConfig(key_pem="the-key")

@@ -73,7 +73,7 @@ KINDS: list[tuple[str, str, State, State]] = [
         {"authMethod": "jwt", "bindType": "templated-policy", "bindName": "builtin/service"},
     ),
 ]
-EVERY = pytest.mark.parametrize(
+FOR_EVERY_KIND = pytest.mark.parametrize(
     ("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS]
 )
 
@@ -114,8 +114,8 @@ def policy(plugin: Driver) -> str:
     return plugin.create(POLICY, READ)[0]
 
 
-@EVERY
-def test_made_unchanged_changed_lost_and_removed(
+@FOR_EVERY_KIND
+def test_lifecycle_create_update_refresh_delete(
     plugin: Driver, store: AclStore, policy: str, token: str, kind: str, news: State, changed: State
 ) -> None:
     if kind == "policy":
@@ -128,7 +128,7 @@ def test_made_unchanged_changed_lost_and_removed(
     after = plugin.update(token, resource_id, state, changed)
     assert plugin.diff(token, after, changed).keys == []
     assert plugin.diff(token, after, news).keys != []
-    assert store.one(kind).get("ID", resource_id) == resource_id
+    assert store.only(kind).get("ID", resource_id) == resource_id
 
     plugin.delete(token, resource_id, after)
     assert plugin.read(token, resource_id, after, changed)[0] == ""
@@ -136,8 +136,8 @@ def test_made_unchanged_changed_lost_and_removed(
         plugin.delete(token, resource_id, after)
 
 
-@EVERY
-def test_a_preview_asks_nothing(
+@FOR_EVERY_KIND
+def test_a_preview_sends_no_request(
     plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State
 ) -> None:
     unknown = {
@@ -151,7 +151,7 @@ def test_a_preview_asks_nothing(
     ]
 
 
-def test_a_policy_and_a_token_are_gone_by_consuls_message_alone(plugin: Driver) -> None:
+def test_only_policies_and_tokens_are_missing_by_consuls_message(plugin: Driver) -> None:
     with Service(lambda call: Reply(403, "ACL not found")) as revoked:
         blind = Driver(PACKAGE, {"address": revoked.address, "datacenter": "dc1"})
         assert blind.read(POLICY, "p", READ, READ)[0] == ""
@@ -169,7 +169,7 @@ def test_any_other_refusal_is_an_error() -> None:
             plugin.read(TOKEN, "t", {"local": True}, {"local": True})
 
 
-def test_a_role_keeps_the_way_its_policies_are_named(
+def test_a_role_keeps_policy_references_by_id_or_name(
     plugin: Driver, store: AclStore, service: Service, policy: str
 ) -> None:
     by_id, by_name = {"name": "role", "policies": [policy]}, {"name": "role", "policies": ["read"]}
@@ -181,25 +181,23 @@ def test_a_role_keeps_the_way_its_policies_are_named(
     assert plugin.read(ROLE, role)[1]["policies"] == [policy]
 
 
-def test_a_role_with_an_unknown_policy_is_not_made(plugin: Driver, store: AclStore) -> None:
+def test_a_role_with_an_unknown_policy_is_not_created(plugin: Driver, store: AclStore) -> None:
     with pytest.raises(PluginError, match='failed to find policy "nonesuch"'):
         plugin.create(ROLE, {"name": "role", "policies": ["nonesuch"]})
-    assert store.kept == {}
+    assert store.objects == {}
 
 
-def test_identities_reach_consul_as_they_are_written(
-    plugin: Driver, store: AclStore, policy: str
-) -> None:
+def test_identities_are_sent_to_consul(plugin: Driver, store: AclStore, policy: str) -> None:
     plugin.create(TOKEN, IDENTITIES)
-    kept = store.one("token")
-    assert kept["NodeIdentities"] == [{"NodeName": "worker01", "Datacenter": "dc1"}]
-    assert kept["ServiceIdentities"] == [
+    objects = store.only("token")
+    assert objects["NodeIdentities"] == [{"NodeName": "worker01", "Datacenter": "dc1"}]
+    assert objects["ServiceIdentities"] == [
         {"ServiceName": "web"},
         {"ServiceName": "api", "Datacenters": ["dc2", "dc1"]},
     ]
 
 
-def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(
+def test_the_order_of_service_identities_matters_only_for_tokens(
     plugin: Driver,
 ) -> None:
     services = [{"serviceName": "web"}, {"serviceName": "api"}]
@@ -210,11 +208,11 @@ def test_the_order_of_service_identities_counts_for_a_token_and_not_for_a_role(
     assert plugin.diff(ROLE, role, {"name": "role", "serviceIdentities": turned}).keys == []
 
 
-def test_a_tokens_secret_is_told_by_its_function_alone(
+def test_only_the_function_returns_the_secret_of_a_token(
     plugin: Driver, store: AclStore, policy: str
 ) -> None:
     accessor, state = plugin.create(TOKEN, {"policies": ["read"]})
-    secret = store.one("token")["SecretID"]
+    secret = store.only("token")["SecretID"]
     assert secret not in json.dumps(
         [
             state,
@@ -231,7 +229,7 @@ def test_a_tokens_secret_is_told_by_its_function_alone(
     }
 
 
-def test_the_engine_is_told_that_the_secret_is_one(plugin: Driver, policy: str) -> None:
+def test_the_function_marks_the_secret_as_secret(plugin: Driver, policy: str) -> None:
     accessor, _ = plugin.create(TOKEN, {"policies": ["read"]})
     answer = asyncio.run(
         plugin.plugin.invoke(
@@ -257,7 +255,7 @@ def test_a_token_can_be_looked_up(plugin: Driver, policy: str) -> None:
     ]
 
 
-def test_an_accessor_may_be_chosen_and_another_one_replaces(plugin: Driver, policy: str) -> None:
+def test_a_changed_accessor_id_replaces(plugin: Driver, policy: str) -> None:
     chosen = {"accessorId": "0b3c47c1-bb21-5f13-8f9e-000000000001"}
     accessor, state = plugin.create(TOKEN, chosen)
     assert accessor == chosen["accessorId"]
@@ -268,20 +266,20 @@ def test_an_accessor_may_be_chosen_and_another_one_replaces(plugin: Driver, poli
 
 
 @pytest.mark.parametrize("time", ["2031-05-17T09:30:15Z", "2031-05-17T09:30:15+02:00"])
-def test_a_token_may_end(plugin: Driver, store: AclStore, time: str) -> None:
+def test_a_token_may_have_an_expiration_time(plugin: Driver, store: AclStore, time: str) -> None:
     accessor, state = plugin.create(TOKEN, {"expirationTime": time})
     assert (state["expirationTime"], plugin.diff(TOKEN, state, {"expirationTime": time}).keys) == (
         time,
         [],
     )
-    store.one("token")["ExpirationTime"] = "2031-05-17T09:30:15.25Z"
+    store.only("token")["ExpirationTime"] = "2031-05-17T09:30:15.25Z"
     assert plugin.read(TOKEN, accessor, state)[1]["expirationTime"] == "2031-05-17T09:30:15Z"
 
 
 @pytest.mark.parametrize(
     "time", ["tomorrow", "2031-05-17", "2031-05-17T09:30:15", "2031-13-17T09:30:15Z"]
 )
-def test_what_is_no_time_is_told(plugin: Driver, time: str) -> None:
+def test_an_invalid_expiration_time_is_reported(plugin: Driver, time: str) -> None:
     assert "valid RFC3339 date" in plugin.check(TOKEN, {"expirationTime": time})[1][0]
 
 
@@ -293,7 +291,7 @@ def test_an_auth_methods_configuration_is_compared_as_text(plugin: Driver, polic
     assert plugin.diff(METHOD, state, {**spaced, "configJson": CONFIG_TEXT}).keys == []
 
 
-def test_an_auth_method_without_configuration_is_not_made_but_may_stay(
+def test_an_auth_method_needs_a_configuration_only_on_create(
     plugin: Driver, store: AclStore
 ) -> None:
     bare = {"name": "jwt", "type": "jwt"}
@@ -302,7 +300,7 @@ def test_an_auth_method_without_configuration_is_not_made_but_may_stay(
     method, state = plugin.create(METHOD, {**bare, "configJson": CONFIG_TEXT})
     assert plugin.diff(METHOD, state, bare).keys == []
     after = plugin.update(METHOD, method, state, {**bare, "description": "changed"})
-    assert (store.one("auth-method")["Config"], after["configJson"]) == (CONFIG, CONFIG_TEXT)
+    assert (store.only("auth-method")["Config"], after["configJson"]) == (CONFIG, CONFIG_TEXT)
 
 
 def test_the_lifetime_of_an_auth_methods_tokens_is_a_duration(
@@ -310,7 +308,7 @@ def test_the_lifetime_of_an_auth_methods_tokens_is_a_duration(
 ) -> None:
     hour = {"name": "jwt", "type": "jwt", "configJson": CONFIG_TEXT, "maxTokenTtl": "60m"}
     _, state = plugin.create(METHOD, hour)
-    assert (store.one("auth-method")["MaxTokenTTL"], state["maxTokenTtl"]) == ("1h0m0s", "1h0m0s")
+    assert (store.only("auth-method")["MaxTokenTTL"], state["maxTokenTtl"]) == ("1h0m0s", "1h0m0s")
     assert plugin.diff(METHOD, state, hour).keys == []
     assert plugin.diff(METHOD, state, {**hour, "maxTokenTtl": "61m"}).keys == ["maxTokenTtl"]
 
@@ -323,11 +321,11 @@ def test_the_lifetime_of_an_auth_methods_tokens_is_a_duration(
         ({"maxTokenTtl": "soon"}, "invalid duration"),
     ],
 )
-def test_what_is_wrong_with_an_auth_method_is_told(plugin: Driver, wrong: State, why: str) -> None:
+def test_an_invalid_auth_method_is_reported(plugin: Driver, wrong: State, why: str) -> None:
     assert why in plugin.check(METHOD, {"type": "jwt", **wrong})[1][0]
 
 
-def test_what_the_official_plugin_cannot_import_is_refused(plugin: Driver) -> None:
+def test_an_import_of_an_auth_method_is_refused(plugin: Driver) -> None:
     with pytest.raises(PluginError, match="cannot be imported"):
         plugin.read(METHOD, "auth-method-jwt")
 
@@ -336,7 +334,7 @@ def test_what_the_official_plugin_cannot_import_is_refused(plugin: Driver) -> No
     ("token", "news"),
     [(POLICY, READ), (ROLE, {"name": "role", "policies": []}), (TOKEN, {"description": "d"})],
 )
-def test_an_import_finds_what_a_program_would_write(
+def test_an_import_returns_inputs_without_differences(
     plugin: Driver, token: str, news: dict[str, Any]
 ) -> None:
     resource_id, state = plugin.create(token, news)
@@ -346,7 +344,7 @@ def test_an_import_finds_what_a_program_would_write(
     assert plugin.diff(token, state, inputs).keys == []
 
 
-def test_intentions_come_back_unchanged_and_in_consuls_order() -> None:
+def test_intentions_in_consuls_order_have_no_differences() -> None:
     token = "consul:index/configEntryServiceIntentions:ConfigEntryServiceIntentions"
     sources = [
         {"name": "web", "action": "allow", "type": "consul", "precedence": 9},

@@ -94,7 +94,7 @@ def droplet(**facts: Any) -> dict[str, Any]:
     }
 
 
-ASKED: State = {
+INPUTS: State = {
     "image": "debian-12-x64",
     "region": "NYC3",
     "size": "s-1vcpu-1gb",
@@ -103,15 +103,15 @@ ASKED: State = {
 }
 
 
-def made() -> State:
+def created_state() -> State:
     """A droplet's state as a create leaves it."""
     with cloud(
         {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}
     ) as (_, driver):
-        return driver.create(DROPLET, ASKED)[1]
+        return driver.create(DROPLET, INPUTS)[1]
 
 
-def test_a_droplet_is_made_and_waited_for() -> None:
+def test_create_waits_for_an_active_droplet() -> None:
     new = droplet(status="new", locked=True)
     with cloud(
         {
@@ -120,11 +120,11 @@ def test_a_droplet_is_made_and_waited_for() -> None:
         }
     ) as (service, driver):
         resource_id, state = driver.create(
-            DROPLET, {**ASKED, "userData": "#cloud-config", "tags": ["a"]}
+            DROPLET, {**INPUTS, "userData": "#cloud-config", "tags": ["a"]}
         )
 
     assert resource_id == "7"
-    assert service.asked == ["POST /v2/droplets", *["GET /v2/droplets/7"] * 3]
+    assert service.request_lines == ["POST /v2/droplets", *["GET /v2/droplets/7"] * 3]
     assert service.calls[0].headers["Authorization"] == "Bearer secret"
     assert service.calls[0].body == {
         "name": "worker01nyc3",
@@ -152,13 +152,13 @@ def test_an_image_by_number_is_sent_as_a_number() -> None:
     with cloud(
         {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}
     ) as (service, driver):
-        driver.create(DROPLET, {**ASKED, "image": "129211873"})
+        driver.create(DROPLET, {**INPUTS, "image": "129211873"})
     assert service.calls[0].body["image"] == 129211873
 
 
-def test_a_preview_asks_nothing_and_knows_only_what_was_asked() -> None:
+def test_a_preview_sends_no_request_and_returns_unknown_outputs() -> None:
     with cloud({}) as (service, driver):
-        resource_id, state = driver.create(DROPLET, ASKED, preview=True)
+        resource_id, state = driver.create(DROPLET, INPUTS, preview=True)
     assert (service.calls, resource_id) == ([], "")
     assert (state["name"], state["ipv4Address"], state["vpcUuid"]) == (
         "worker01nyc3",
@@ -167,7 +167,7 @@ def test_a_preview_asks_nothing_and_knows_only_what_was_asked() -> None:
     )
 
 
-def test_a_droplet_that_never_gets_active_stays_in_the_state() -> None:
+def test_a_droplet_that_does_not_become_active_is_a_partial_failure() -> None:
     answers: Answers = {
         "POST /v2/droplets": Reply(202, droplet()),
         "GET /v2/droplets/7": Reply(body=droplet(status="archive")),
@@ -176,7 +176,7 @@ def test_a_droplet_that_never_gets_active_stays_in_the_state() -> None:
         cloud(answers) as (_, driver),
         pytest.raises(PartialFailureError, match="unexpected state 'archive'") as failure,
     ):
-        driver.create(DROPLET, ASKED)
+        driver.create(DROPLET, INPUTS)
     assert (failure.value.resource_id, failure.value.state["status"]) == ("7", "archive")
 
 
@@ -187,10 +187,10 @@ def test_custom_timeouts_end_the_wait() -> None:
     }
     told = r"timeout while waiting for droplet 7 .*timeout: 0.05s"
     with cloud(answers) as (_, driver), pytest.raises(PartialFailureError, match=told):
-        driver.create(DROPLET, ASKED, seconds=0.05)
+        driver.create(DROPLET, INPUTS, seconds=0.05)
 
 
-def test_a_refusal_is_told_with_its_status_and_message() -> None:
+def test_an_api_error_is_reported_with_status_and_message() -> None:
     refusal = Reply(
         422, {"id": "unprocessable_entity", "message": "Name is invalid", "request_id": "r1"}
     )
@@ -201,22 +201,22 @@ def test_a_refusal_is_told_with_its_status_and_message() -> None:
             match=r'Error creating droplet: POST .*/v2/droplets: 422 \(request "r1"\) Name is invalid',
         ) as failure,
     ):
-        driver.create(DROPLET, ASKED)
+        driver.create(DROPLET, INPUTS)
     assert len(service.calls) == 1
     assert not isinstance(failure.value, PartialFailureError)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_passing_refusals_are_tried_again(status: int) -> None:
+def test_transient_errors_are_retried(status: int) -> None:
     busy = Reply(status, {"message": "busy"}, {"Retry-After": "0.01"})
     with cloud(
         {"POST /v2/vpcs": [busy, busy, Reply(201, vpc())], "GET /v2/vpcs/v1": Reply(body=vpc())}
     ) as (service, driver):
         driver.create(VPC, {"region": "nyc3"})
-    assert service.asked == [*["POST /v2/vpcs"] * 3, "GET /v2/vpcs/v1"]
+    assert service.request_lines == [*["POST /v2/vpcs"] * 3, "GET /v2/vpcs/v1"]
 
 
-def test_a_refusal_that_stays_ends_after_five_tries() -> None:
+def test_a_persistent_error_fails_after_five_attempts() -> None:
     broken = Reply(500, {"message": "broken"})
     with (
         cloud({"POST /v2/vpcs": broken}) as (service, driver),
@@ -226,7 +226,7 @@ def test_a_refusal_that_stays_ends_after_five_tries() -> None:
     assert len(service.calls) == 5
 
 
-def test_what_the_service_does_not_implement_is_not_tried_again() -> None:
+def test_a_501_is_not_retried() -> None:
     with (
         cloud({"POST /v2/vpcs": Reply(501, {"message": "never"})}) as (service, driver),
         pytest.raises(PluginError, match="501 never"),
@@ -235,7 +235,7 @@ def test_what_the_service_does_not_implement_is_not_tried_again() -> None:
     assert len(service.calls) == 1
 
 
-def test_no_connection_is_told() -> None:
+def test_a_failed_connection_is_reported() -> None:
     with cloud({}) as (service, _):
         url = service.url
     driver = Driver(PACKAGE, {"apiEndpoint": url, "httpRetryMax": 1, "httpRetryWaitMin": 0.01})
@@ -243,20 +243,20 @@ def test_no_connection_is_told() -> None:
         driver.create(VPC, {"region": "nyc3"})
 
 
-def test_a_changed_user_data_replaces_and_the_explicit_name_goes_first() -> None:
-    state = made()
+def test_changed_user_data_replaces_and_deletes_an_explicitly_named_droplet_first() -> None:
+    state = created_state()
     with cloud({}) as (_, driver):
-        diff = driver.diff(DROPLET, state, {**ASKED, "userData": "#cloud-config\n"})
+        diff = driver.diff(DROPLET, state, {**INPUTS, "userData": "#cloud-config\n"})
         assert (diff.keys, diff.replaces, diff.delete_first) == (["userData"], ["userData"], True)
-        assert driver.diff(DROPLET, state, ASKED).keys == []
-        assert driver.diff(DROPLET, state, {**ASKED, "sshKeys": ["aa:bb", "12"]}).keys == []
-        assert driver.diff(DROPLET, {**state, "ipv6": True}, ASKED).replaces == ["ipv6"]
-        assert driver.diff(DROPLET, state, {**ASKED, "ipv6": True}).replaces == []
+        assert driver.diff(DROPLET, state, INPUTS).keys == []
+        assert driver.diff(DROPLET, state, {**INPUTS, "sshKeys": ["aa:bb", "12"]}).keys == []
+        assert driver.diff(DROPLET, {**state, "ipv6": True}, INPUTS).replaces == ["ipv6"]
+        assert driver.diff(DROPLET, state, {**INPUTS, "ipv6": True}).replaces == []
 
 
-def test_a_made_up_name_is_kept_and_made_again_beside_the_old_one() -> None:
-    unnamed = {key: value for key, value in ASKED.items() if key != "name"}
-    state = made()
+def test_a_generated_name_is_kept_and_replaced_before_deletion() -> None:
+    unnamed = {key: value for key, value in INPUTS.items() if key != "name"}
+    state = created_state()
     with cloud({}) as (_, driver):
         first = driver.inputs(DROPLET, unnamed)
         assert first["name"].startswith("thing-")
@@ -266,8 +266,8 @@ def test_a_made_up_name_is_kept_and_made_again_beside_the_old_one() -> None:
         assert (diff.replaces, diff.delete_first) == (["image"], False)
 
 
-def test_a_droplet_is_resized_powered_off() -> None:
-    state = made()
+def test_a_resize_powers_the_droplet_off_and_on() -> None:
+    state = created_state()
     states = {"status": "active"}
 
     def act(call: Call) -> Reply:
@@ -291,17 +291,17 @@ def test_a_droplet_is_resized_powered_off() -> None:
         "GET /v2/actions/3": [Reply(body=running), Reply(body=done)],
     }
     with cloud(answers) as (service, driver):
-        driver.update(DROPLET, "7", state, {**ASKED, "size": "s-1vcpu-2gb"})
+        driver.update(DROPLET, "7", state, {**INPUTS, "size": "s-1vcpu-2gb"})
     assert [call.body for call in service.calls if call.method == "POST"] == [
         {"type": "power_off"},
         {"type": "resize", "size": "s-1vcpu-2gb", "disk": True},
         {"type": "power_on"},
     ]
-    assert service.asked.count("GET /v2/actions/3") == 2
+    assert service.request_lines.count("GET /v2/actions/3") == 2
 
 
-def test_tags_are_put_on_and_taken_off() -> None:
-    state = {**made(), "tags": ["old"]}
+def test_changed_tags_are_added_and_removed() -> None:
+    state = {**created_state(), "tags": ["old"]}
     fine = Reply(204)
     answers: Answers = {
         "DELETE /v2/tags/old/resources": fine,
@@ -310,8 +310,8 @@ def test_tags_are_put_on_and_taken_off() -> None:
         "GET /v2/droplets/7": Reply(body=droplet(tags=["new"])),
     }
     with cloud(answers) as (service, driver):
-        after = driver.update(DROPLET, "7", state, {**ASKED, "tags": ["new"]})
-    assert service.asked == [
+        after = driver.update(DROPLET, "7", state, {**INPUTS, "tags": ["new"]})
+    assert service.request_lines == [
         "DELETE /v2/tags/old/resources",
         "POST /v2/tags",
         "POST /v2/tags/new/resources",
@@ -323,7 +323,7 @@ def test_tags_are_put_on_and_taken_off() -> None:
     assert after["tags"] == ["new"]
 
 
-def test_a_droplet_is_deleted_unlocked_and_waited_for() -> None:
+def test_delete_waits_for_the_lock_and_for_the_deletion() -> None:
     gone = Reply(404, {"message": "gone"})
     looks = [Reply(body=droplet(locked=True)), Reply(body=droplet()), Reply(body=droplet()), gone]
     with cloud({"GET /v2/droplets/7": looks, "DELETE /v2/droplets/7": Reply(204)}) as (
@@ -334,12 +334,12 @@ def test_a_droplet_is_deleted_unlocked_and_waited_for() -> None:
     assert [call.method for call in service.calls] == ["GET", "GET", "DELETE", "GET", "GET"]
 
 
-def test_a_droplet_that_is_gone_before_its_deletion_fails_as_with_the_official_plugin() -> None:
+def test_deleting_a_missing_droplet_fails_like_the_official_plugin() -> None:
     with cloud({}) as (_, driver), pytest.raises(PluginError, match="404"):
         driver.delete(DROPLET, "7", {"name": "worker01nyc3"})
 
 
-def test_reads_drop_what_is_gone_and_import_what_is_there() -> None:
+def test_read_returns_nothing_for_missing_droplets_and_imports_others() -> None:
     with cloud({"GET /v2/droplets/7": Reply(body=droplet())}) as (_, driver):
         assert driver.read(DROPLET, "8")[0] == ""
         resource_id, state, inputs = driver.read(DROPLET, "7")
@@ -365,13 +365,13 @@ def vpc(**facts: Any) -> dict[str, Any]:
     return {"vpc": {**plain, "description": "", "created_at": "2026-01-01T00:00:00Z", **facts}}
 
 
-def test_drift_is_seen_and_put_right() -> None:
-    asked = {"name": "net", "region": "nyc3", "description": "ours"}
+def test_drift_is_detected_and_corrected() -> None:
+    desired = {"name": "net", "region": "nyc3", "description": "ours"}
     with cloud(
         {"POST /v2/vpcs": Reply(201, vpc()), "GET /v2/vpcs/v1": Reply(body=vpc(description="ours"))}
     ) as (_, driver):
-        _, state = driver.create(VPC, asked)
-        inputs = driver.inputs(VPC, asked)
+        _, state = driver.create(VPC, desired)
+        inputs = driver.inputs(VPC, desired)
     with cloud(
         {
             "GET /v2/vpcs/v1": Reply(body=vpc(description="theirs")),
@@ -380,15 +380,15 @@ def test_drift_is_seen_and_put_right() -> None:
     ) as (service, driver):
         _, drifted, refreshed = driver.read(VPC, "v1", state, inputs)
         assert refreshed["description"] == "theirs"
-        assert driver.diff(VPC, drifted, asked).keys == ["description"]
-        driver.update(VPC, "v1", drifted, asked)
+        assert driver.diff(VPC, drifted, desired).keys == ["description"]
+        driver.update(VPC, "v1", drifted, desired)
     assert service.bodies("PUT", "/v2/vpcs/v1") == [
         {"name": "net", "description": "ours", "default": False}
     ]
 
 
 @pytest.mark.parametrize("status", [403, 409])
-def test_a_network_with_members_is_deleted_when_they_are_gone(status: int) -> None:
+def test_deleting_a_network_waits_for_its_members(status: int) -> None:
     members = Reply(status, {"message": "Can not delete VPC with members"})
     with cloud({"DELETE /v2/vpcs/v1": [members, members, Reply(204)]}) as (service, driver):
         driver.delete(VPC, "v1", {})
@@ -414,7 +414,7 @@ def firewall(rules: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def test_all_ports_and_no_ports_come_back_as_they_were_asked() -> None:
+def test_firewall_port_ranges_have_no_differences() -> None:
     sources = {"addresses": ["0.0.0.0/0"]}
     returned = [
         {"protocol": "icmp", "ports": "0", "sources": sources},
@@ -426,14 +426,14 @@ def test_all_ports_and_no_ports_come_back_as_they_were_asked() -> None:
         {"protocol": "tcp", "portRange": "all", "sourceAddresses": ["0.0.0.0/0"]},
         {"protocol": "icmp", "sourceAddresses": ["0.0.0.0/0"]},
     ]
-    asked = {"name": "fw", "inboundRules": rules, "tags": ["web"]}
+    desired = {"name": "fw", "inboundRules": rules, "tags": ["web"]}
     answer = firewall(returned)
     with cloud(
         {"POST /v2/firewalls": Reply(202, answer), "GET /v2/firewalls/f1": Reply(body=answer)}
     ) as (service, driver):
-        _, state = driver.create(FIREWALL, asked)
-        assert driver.diff(FIREWALL, state, asked).keys == []
-        assert driver.diff(FIREWALL, state, {**asked, "inboundRules": rules[:2]}).paths == [
+        _, state = driver.create(FIREWALL, desired)
+        assert driver.diff(FIREWALL, state, desired).keys == []
+        assert driver.diff(FIREWALL, state, {**desired, "inboundRules": rules[:2]}).paths == [
             "inboundRules"
         ]
     assert service.calls[0].body["inbound_rules"][0] == {
@@ -493,7 +493,7 @@ EDGE: State = {
 }
 
 
-def test_a_balancer_is_waited_for_and_stays_as_it_is() -> None:
+def test_create_waits_for_an_active_load_balancer() -> None:
     new, active = balancer(status="new"), balancer()
     answers: Answers = {
         "POST /v2/load_balancers": Reply(202, new),
@@ -518,13 +518,13 @@ def test_a_balancer_is_waited_for_and_stays_as_it_is() -> None:
         ({"region": None}, "missing 'region'"),
     ],
 )
-def test_a_wrong_balancer_is_refused_before_anything_is_made(change: State, message: str) -> None:
+def test_an_invalid_load_balancer_is_refused(change: State, message: str) -> None:
     with cloud({}) as (_, driver):
         _, failures = driver.check(BALANCER, {**EDGE, **change})
     assert any(message in failure for failure in failures)
 
 
-def test_a_project_gives_its_resources_away_before_it_goes() -> None:
+def test_deleting_a_project_reassigns_its_resources() -> None:
     answers: Answers = {
         "GET /v2/projects/default": Reply(body={"project": {"id": "p0"}}),
         "POST /v2/projects/p0/resources": Reply(body={"resources": []}),
@@ -535,7 +535,7 @@ def test_a_project_gives_its_resources_away_before_it_goes() -> None:
     }
     with cloud(answers) as (service, driver):
         driver.delete(PROJECT, "p1", {"resources": ["do:droplet:7"]})
-    assert service.asked == [
+    assert service.request_lines == [
         "GET /v2/projects/default",
         "POST /v2/projects/p0/resources",
         "DELETE /v2/projects/p1",
@@ -543,7 +543,7 @@ def test_a_project_gives_its_resources_away_before_it_goes() -> None:
     ]
 
 
-def test_a_key_is_looked_for_until_it_is_there() -> None:
+def test_create_waits_for_a_visible_ssh_key() -> None:
     key = {
         "ssh_key": {"id": 12, "name": "k", "fingerprint": "aa", "public_key": "ssh-ed25519 AAAA\n"}
     }
@@ -557,7 +557,7 @@ def test_a_key_is_looked_for_until_it_is_there() -> None:
     assert (resource_id, state["fingerprint"]) == ("12", "aa")
 
 
-def test_lists_are_filtered_here_page_by_page() -> None:
+def test_list_functions_read_all_pages_and_filter() -> None:
     pages = {"1": ["nyc1", "nyc3"], "2": ["ams3"]}
 
     def regions(call: Call) -> Reply:
@@ -582,7 +582,7 @@ def test_lists_are_filtered_here_page_by_page() -> None:
             driver.invoke("digitalocean:index/getRegion:getRegion", {"slug": "mars"})
 
 
-def test_the_environment_configures_what_the_program_leaves_out(
+def test_environment_variables_configure_the_provider(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with cloud({"GET /v2/vpcs/v1": Reply(body=vpc())}) as (service, _):

@@ -57,7 +57,7 @@ def uploaded(one: Issued) -> State:
     return {"name": "web", "privateKey": one.key_pem, "leafCertificate": one.pem, "type": "custom"}
 
 
-def test_an_uploaded_one_is_known_by_its_name(api: Client, plugin: Driver) -> None:
+def test_an_uploaded_certificate_is_identified_by_its_name(api: Client, plugin: Driver) -> None:
     one = issue("one", "www.example.com")
     id, state = plugin.create(CERTIFICATE, uploaded(one))
     (made,) = api("GET", "/v2/certificates")["certificates"]
@@ -84,26 +84,26 @@ def test_an_uploaded_one_is_known_by_its_name(api: Client, plugin: Driver) -> No
     plugin.delete(CERTIFICATE, id, state)
 
 
-def test_lets_encrypt_is_waited_for(api: Client, plugin: Driver) -> None:
-    asked: State = {
+def test_create_waits_for_lets_encrypt(api: Client, plugin: Driver) -> None:
+    desired: State = {
         "name": "le",
         "type": "lets_encrypt",
         "domains": ["www.example.com", "example.com"],
     }
-    id, state = plugin.create(CERTIFICATE, asked)
+    id, state = plugin.create(CERTIFICATE, desired)
     assert (id, state["state"], state["notAfter"][-1]) == ("le", "verified", "Z")
     assert (
         plugin.diff(
-            CERTIFICATE, state, {**asked, "domains": ["example.com", "www.example.com"]}
+            CERTIFICATE, state, {**desired, "domains": ["example.com", "www.example.com"]}
         ).keys
         == []
     )
-    assert plugin.diff(CERTIFICATE, state, {**asked, "domains": ["example.com"]}).replaces == [
+    assert plugin.diff(CERTIFICATE, state, {**desired, "domains": ["example.com"]}).replaces == [
         "domains"
     ]
 
 
-def test_one_that_fails_is_there_all_the_same(
+def test_a_failed_certificate_is_a_partial_failure(
     api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called = DigitalOcean.call
@@ -122,7 +122,7 @@ def test_one_that_fails_is_there_all_the_same(
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("desired", "told"),
     [
         (
             {"type": "custom", "leafCertificate": "x"},
@@ -139,12 +139,14 @@ def test_one_that_fails_is_there_all_the_same(
         ),
     ],
 )
-def test_what_is_missing_or_wrong_is_told(plugin: Driver, asked: State, told: str) -> None:
+def test_a_missing_or_invalid_property_is_reported(
+    plugin: Driver, desired: State, told: str
+) -> None:
     with pytest.raises(PluginError, match=told):
-        plugin.create(CERTIFICATE, {"name": "web", **asked})
+        plugin.create(CERTIFICATE, {"name": "web", **desired})
 
 
-def test_checks_come_before_anything_is_made(plugin: Driver) -> None:
+def test_check_finds_invalid_properties(plugin: Driver) -> None:
     _, failures = plugin.check(CERTIFICATE, {"type": "other"})
     assert any("expected type to be one of" in failure for failure in failures)
     _, failures = plugin.check(CERTIFICATE, {"domains": ["example.com"], "privateKey": UNKNOWN})
@@ -156,25 +158,25 @@ def test_checks_come_before_anything_is_made(plugin: Driver) -> None:
 
 
 @pytest.mark.parametrize("key", ["certificateName", "certificateId"])
-def test_a_balancer_takes_certificates_by_name(api: Client, plugin: Driver, key: str) -> None:
+def test_a_load_balancer_accepts_certificate_names(api: Client, plugin: Driver, key: str) -> None:
     plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
     (made,) = api("GET", "/v2/certificates")["certificates"]
-    asked: State = {**EDGE, "forwardingRules": [HTTP, {**HTTPS, key: "web"}]}
-    id, state = plugin.create(BALANCER, asked)
+    desired: State = {**EDGE, "forwardingRules": [HTTP, {**HTTPS, key: "web"}]}
+    id, state = plugin.create(BALANCER, desired)
     rules = api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["forwarding_rules"]
     assert [rule["certificate_id"] for rule in rules] == ["", made["id"]]
     assert {
         (rule["certificateId"], rule["certificateName"]) for rule in state["forwardingRules"]
     } == {("", ""), ("web", "web")}
-    assert plugin.diff(BALANCER, state, asked).keys == []
-    other = {**asked, "forwardingRules": [HTTP, {**HTTPS, key: "other"}]}
+    assert plugin.diff(BALANCER, state, desired).keys == []
+    other = {**desired, "forwardingRules": [HTTP, {**HTTPS, key: "other"}]}
     assert plugin.diff(BALANCER, state, other).keys == ["forwardingRules"]
     with pytest.raises(PluginError, match="ertificate"):
         plugin.update(BALANCER, id, state, other)
     plugin.delete(BALANCER, id, state)
 
 
-def test_a_balancer_takes_a_certificates_id_of_the_api(api: Client, plugin: Driver) -> None:
+def test_a_load_balancer_accepts_a_certificate_id_of_the_api(api: Client, plugin: Driver) -> None:
     plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
     (made,) = api("GET", "/v2/certificates")["certificates"]
     id, _ = plugin.create(
@@ -184,7 +186,7 @@ def test_a_balancer_takes_a_certificates_id_of_the_api(api: Client, plugin: Driv
     assert rule["certificate_id"] == made["id"]
 
 
-def test_a_certificate_in_use_is_waited_for_and_then_named(
+def test_deleting_a_certificate_in_use_fails_after_a_timeout(
     api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, state = plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))

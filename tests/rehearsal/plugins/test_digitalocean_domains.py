@@ -52,24 +52,26 @@ def plugin(api: Client) -> Iterator[Driver]:
     api.http.delete(f"{api.url}/v2/domains/example.com")
 
 
-def test_a_domain_lives_and_dies(api: Client) -> None:
+def test_domain_lifecycle(api: Client) -> None:
     driver = Driver(PACKAGE, {"token": "t" * 64, "apiEndpoint": api.url})
-    asked = {"name": "other.com", "ipAddress": "192.0.2.1"}
-    id, state = driver.create(DOMAIN, asked)
+    desired = {"name": "other.com", "ipAddress": "192.0.2.1"}
+    id, state = driver.create(DOMAIN, desired)
     assert (id, state["ttl"], state["domainUrn"]) == ("other.com", 1800, "do:domain:other.com")
-    assert driver.diff(DOMAIN, state, asked).keys == []
-    assert driver.diff(DOMAIN, state, asked | {"ipAddress": "192.0.2.2"}).replaces == ["ipAddress"]
+    assert driver.diff(DOMAIN, state, desired).keys == []
+    assert driver.diff(DOMAIN, state, desired | {"ipAddress": "192.0.2.2"}).replaces == [
+        "ipAddress"
+    ]
     assert driver.read(DOMAIN, id)[1]["name"] == "other.com"
     with pytest.raises(
         PluginError, match=r"Error creating Domain: .*domain 'other.com': name already exists"
     ):
-        driver.create(DOMAIN, asked)
+        driver.create(DOMAIN, desired)
     driver.delete(DOMAIN, id, state)
     assert driver.read(DOMAIN, id, state)[0] == ""
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "desired",
     [
         {"type": "A", "name": "www", "value": "192.0.2.1", "ttl": 60},
         {"type": "A", "name": "www.example.com.", "value": "192.0.2.1"},
@@ -89,10 +91,12 @@ def test_a_domain_lives_and_dies(api: Client) -> None:
         {"type": "A", "value": "192.0.2.1"},
     ],
 )
-def test_a_record_is_as_asked_for_and_can_be_imported(plugin: Driver, asked: State) -> None:
-    asked = {"domain": "example.com", **asked}
-    id, state = plugin.create(RECORD, asked)
-    named = asked | {"name": asked.get("name", state["name"])}
+def test_a_record_has_no_differences_after_create_and_import(
+    plugin: Driver, desired: State
+) -> None:
+    desired = {"domain": "example.com", **desired}
+    id, state = plugin.create(RECORD, desired)
+    named = desired | {"name": desired.get("name", state["name"])}
     assert plugin.diff(RECORD, state, named).keys == []
     refreshed, state, _ = plugin.read(RECORD, id, state, named)
     assert refreshed == id
@@ -102,21 +106,21 @@ def test_a_record_is_as_asked_for_and_can_be_imported(plugin: Driver, asked: Sta
     assert plugin.diff(RECORD, state, named).keys == []
 
 
-def test_a_record_changes_in_place_but_for_its_type_and_domain(plugin: Driver) -> None:
+def test_only_type_and_domain_of_a_record_replace_it(plugin: Driver) -> None:
     id, state = plugin.create(RECORD, MAIL)
     assert (state["fqdn"], state["priority"], state["ttl"]) == ("example.com", 0, 1800)
-    asked = MAIL | {"value": "mail2.example.com.", "priority": 5, "ttl": 300, "name": "in"}
-    found = plugin.diff(RECORD, state, asked)
+    desired = MAIL | {"value": "mail2.example.com.", "priority": 5, "ttl": 300, "name": "in"}
+    found = plugin.diff(RECORD, state, desired)
     assert (sorted(found.keys), found.replaces) == (["name", "priority", "ttl", "value"], [])
-    changed = plugin.update(RECORD, id, state, asked)
-    assert {key: changed[key] for key in asked} == asked
+    changed = plugin.update(RECORD, id, state, desired)
+    assert {key: changed[key] for key in desired} == desired
     assert changed["fqdn"] == "in.example.com"
-    assert plugin.diff(RECORD, changed, asked | {"type": "NS"}).replaces == ["type"]
-    assert plugin.diff(RECORD, changed, asked | {"domain": "example.net"}).replaces == ["domain"]
+    assert plugin.diff(RECORD, changed, desired | {"type": "NS"}).replaces == ["type"]
+    assert plugin.diff(RECORD, changed, desired | {"domain": "example.net"}).replaces == ["domain"]
     with pytest.raises(
         PluginError, match=r"Failed to update record: .*Data needs to end with a dot \(\.\)"
     ):
-        plugin.update(RECORD, id, changed, asked | {"value": "mail"})
+        plugin.update(RECORD, id, changed, desired | {"value": "mail"})
     plugin.delete(RECORD, id, changed)
     plugin.delete(RECORD, id, changed)
     assert plugin.read(RECORD, id, changed)[0] == ""
@@ -141,12 +145,12 @@ def test_a_record_changes_in_place_but_for_its_type_and_domain(plugin: Driver) -
         ),
     ],
 )
-def test_what_a_record_cannot_be(plugin: Driver, change: dict[str, Any], failure: str) -> None:
+def test_an_invalid_record_is_refused(plugin: Driver, change: dict[str, Any], failure: str) -> None:
     key, reason = failure.split(": ")
     assert plugin.check(RECORD, MAIL | change)[1] == [f"{key}: thing: {reason}"]
 
 
-def test_an_import_names_the_domain(plugin: Driver) -> None:
+def test_an_import_without_a_domain_is_refused(plugin: Driver) -> None:
     with pytest.raises(
         PluginError, match="import by the domain's name, a comma and the record's id"
     ):

@@ -49,14 +49,14 @@ def driver(api: Client) -> Driver:
     return Driver(PACKAGE, {"token": "t" * 64, "apiEndpoint": api.url})
 
 
-def seen(api: Client, ip: str) -> dict[str, Any]:
+def read_unlocked(api: Client, ip: str) -> dict[str, Any]:
     """The address, which must not be locked: the stand-in waits until its moves are over."""
     address: dict[str, Any] = api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]
     assert address["locked"] is False
     return address
 
 
-def test_created_for_a_droplet_moved_let_go_and_deleted(api: Client, driver: Driver) -> None:
+def test_reserved_ip_lifecycle(api: Client, driver: Driver) -> None:
     one, two = api.droplet("one")["id"], api.droplet("two")["id"]
     ip, state = driver.create(RESERVED, {"region": "nyc3", "dropletId": one})
     assert state == {
@@ -66,18 +66,18 @@ def test_created_for_a_droplet_moved_let_go_and_deleted(api: Client, driver: Dri
         "ipAddress": ip,
         "reservedIpUrn": f"do:reservedip:{ip}",
     }
-    assert seen(api, ip)["droplet"]["id"] == one
+    assert read_unlocked(api, ip)["droplet"]["id"] == one
 
     moved = {"region": "nyc3", "dropletId": two}
     difference = driver.diff(RESERVED, state, moved)
     assert (difference.keys, difference.replaces) == (["dropletId"], [])
     state = driver.update(RESERVED, ip, state, moved)
-    assert (state["dropletId"], seen(api, ip)["droplet"]["id"]) == (two, two)
+    assert (state["dropletId"], read_unlocked(api, ip)["droplet"]["id"]) == (two, two)
 
     loose = {"region": "nyc3"}
     assert driver.diff(RESERVED, state, loose).keys == ["dropletId"]
     state = driver.update(RESERVED, ip, state, loose)
-    assert seen(api, ip)["droplet"] is None
+    assert read_unlocked(api, ip)["droplet"] is None
     assert not state.get("dropletId")
     assert driver.diff(RESERVED, state, loose).keys == []
 
@@ -85,14 +85,14 @@ def test_created_for_a_droplet_moved_let_go_and_deleted(api: Client, driver: Dri
     api("GET", f"/v2/reserved_ips/{ip}", expect=404)
 
 
-def test_deleted_while_assigned(api: Client, driver: Driver) -> None:
+def test_delete_unassigns_first(api: Client, driver: Driver) -> None:
     droplet = api.droplet()["id"]
     ip, state = driver.create(RESERVED, {"region": "nyc3", "dropletId": droplet})
     driver.delete(RESERVED, ip, state)
     api("GET", f"/v2/reserved_ips/{ip}", expect=404)
 
 
-def test_deleted_although_it_was_let_go_of_behind_the_engines_back(
+def test_delete_succeeds_for_an_address_unassigned_outside_of_pulumi(
     api: Client, driver: Driver
 ) -> None:
     droplet = api.droplet()["id"]
@@ -102,18 +102,18 @@ def test_deleted_although_it_was_let_go_of_behind_the_engines_back(
     api("GET", f"/v2/reserved_ips/{ip}", expect=404)
 
 
-def test_another_region_is_another_address(api: Client, driver: Driver) -> None:
+def test_a_changed_region_replaces(api: Client, driver: Driver) -> None:
     _, state = driver.create(RESERVED, {"region": "nyc3"})
     assert driver.diff(RESERVED, state, {"region": "ams3"}).replaces == ["region"]
     assert driver.diff(RESERVED, state, {"region": "NYC3"}).keys == []
 
 
-def test_a_region_that_is_not_there(driver: Driver) -> None:
+def test_an_unknown_region_is_reported(driver: Driver) -> None:
     with pytest.raises(PluginError, match=r"Error creating reserved IP: .*422.*invalid region"):
         driver.create(RESERVED, {"region": "mars1"})
 
 
-def test_imported_and_refreshed(api: Client, driver: Driver) -> None:
+def test_import_and_refresh(api: Client, driver: Driver) -> None:
     droplet = api.droplet()["id"]
     ip, made = driver.create(RESERVED, {"region": "nyc3", "dropletId": droplet})
     id, state, inputs = driver.read(RESERVED, ip)
@@ -130,12 +130,12 @@ def test_imported_and_refreshed(api: Client, driver: Driver) -> None:
     assert driver.read(RESERVED, ip, made, inputs)[0] == ""
 
 
-def test_an_assignment_of_its_own(api: Client, driver: Driver) -> None:
+def test_assignment_lifecycle(api: Client, driver: Driver) -> None:
     one, two = api.droplet("one")["id"], api.droplet("two")["id"]
     ip, _ = driver.create(RESERVED, {"region": "nyc3"})
     id, state = driver.create(ASSIGNMENT, {"ipAddress": ip, "dropletId": one})
     assert id.startswith(f"{one}-{ip}-")
-    assert seen(api, ip)["droplet"]["id"] == one
+    assert read_unlocked(api, ip)["droplet"]["id"] == one
     assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[:2] == (
         id,
         state,
@@ -147,19 +147,21 @@ def test_an_assignment_of_its_own(api: Client, driver: Driver) -> None:
     other, moved = driver.create(ASSIGNMENT, {"ipAddress": ip, "dropletId": two})
     assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[0] == ""
     driver.delete(ASSIGNMENT, id, state)
-    assert seen(api, ip)["droplet"]["id"] == two, "who was replaced takes nothing from the other"
+    assert read_unlocked(api, ip)["droplet"]["id"] == two, (
+        "who was replaced takes nothing from the other"
+    )
     driver.delete(ASSIGNMENT, other, moved)
-    assert seen(api, ip)["droplet"] is None
+    assert read_unlocked(api, ip)["droplet"] is None
 
 
-def test_nothing_is_made_in_a_preview(api: Client, driver: Driver) -> None:
+def test_a_preview_creates_nothing(api: Client, driver: Driver) -> None:
     driver.create(RESERVED, {"region": "nyc3"}, preview=True)
     assert api("GET", "/v2/reserved_ips")["meta"]["total"] == 0
 
 
-def test_it_waits_for_a_droplet_that_is_busy(api: Client, driver: Driver) -> None:
+def test_assign_waits_for_running_actions_of_the_droplet(api: Client, driver: Driver) -> None:
     droplet = api.droplet()["id"]
     begun = api("POST", f"/v2/droplets/{droplet}/actions", {"type": "power_off"}, 201)["action"]
     ip, _ = driver.create(RESERVED, {"region": "nyc3", "dropletId": droplet})
     assert api("GET", f"/v2/actions/{begun['id']}")["action"]["status"] == "completed"
-    assert seen(api, ip)["droplet"]["id"] == droplet
+    assert read_unlocked(api, ip)["droplet"]["id"] == droplet

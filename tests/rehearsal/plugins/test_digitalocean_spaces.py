@@ -58,16 +58,16 @@ def driver(endpoint: str) -> Driver:
     return Driver(PACKAGE, {**KEYS, "spacesEndpoint": endpoint})
 
 
-def test_a_bucket_is_made_read_changed_and_emptied(driver: Driver) -> None:
-    asked = {"name": "artifacts", "region": "nyc3", "forceDestroy": True}
-    bucket, state = driver.create(BUCKET, asked)
+def test_bucket_lifecycle(driver: Driver) -> None:
+    desired = {"name": "artifacts", "region": "nyc3", "forceDestroy": True}
+    bucket, state = driver.create(BUCKET, desired)
     assert bucket == "artifacts"
     assert state["bucketDomainName"] == "artifacts.nyc3.digitaloceanspaces.com"
     assert (state["bucketUrn"], state["versioning"]) == ("do:space:artifacts", {"enabled": False})
-    assert driver.diff(BUCKET, state, asked).keys == []
-    assert driver.diff(BUCKET, state, {**asked, "region": "ams3"}).replaces == ["region"]
+    assert driver.diff(BUCKET, state, desired).keys == []
+    assert driver.diff(BUCKET, state, {**desired, "region": "ams3"}).replaces == ["region"]
 
-    versioned = {**asked, "versioning": {"enabled": True}}
+    versioned = {**desired, "versioning": {"enabled": True}}
     state = driver.update(BUCKET, bucket, state, versioned)
     assert driver.diff(BUCKET, state, versioned).keys == []
     driver.create(
@@ -80,11 +80,11 @@ def test_a_bucket_is_made_read_changed_and_emptied(driver: Driver) -> None:
     assert driver.read(BUCKET, bucket, state)[0] == ""
 
 
-def test_an_object_is_put_read_and_removed(driver: Driver, tmp_path: Path) -> None:
+def test_object_lifecycle(driver: Driver, tmp_path: Path) -> None:
     driver.create(BUCKET, {"name": "artifacts"})
     source = tmp_path / "backserve.pyz"
     source.write_bytes(bytes(range(256)) * 5000)
-    asked = {
+    desired = {
         "bucket": "artifacts",
         "region": "nyc3",
         "key": "a b/backserve+1.pyz",
@@ -92,15 +92,15 @@ def test_an_object_is_put_read_and_removed(driver: Driver, tmp_path: Path) -> No
         "source": str(source),
     }
     key, state = driver.create(
-        OBJECT, {**asked, "contentType": "application/zip", "metadata": {"made-by": "us"}}
+        OBJECT, {**desired, "contentType": "application/zip", "metadata": {"made-by": "us"}}
     )
-    assert key == asked["key"]
+    assert key == desired["key"]
     assert (len(state["etag"]), state["contentType"], state["metadata"]) == (
         32,
         "application/zip",
         {"made-by": "us"},
     )
-    full = {**asked, "contentType": "application/zip", "metadata": {"made-by": "us"}}
+    full = {**desired, "contentType": "application/zip", "metadata": {"made-by": "us"}}
     assert driver.diff(OBJECT, state, full).keys == []
     assert driver.diff(OBJECT, state, {**full, "key": "other"}).replaces == ["key"]
 
@@ -117,18 +117,20 @@ def test_an_object_is_put_read_and_removed(driver: Driver, tmp_path: Path) -> No
         ({"content": "b", "metadata": {"Upper": "case"}}, "must be lowercase"),
     ],
 )
-def test_a_wrong_object_is_refused(driver: Driver, inputs: dict[str, object], message: str) -> None:
+def test_an_invalid_object_is_refused(
+    driver: Driver, inputs: dict[str, object], message: str
+) -> None:
     _, failures = driver.check(OBJECT, {"bucket": "b", "region": "nyc3", "key": "k", **inputs})
     assert any(message in failure for failure in failures)
 
 
-def test_a_wrong_key_is_told(endpoint: str) -> None:
+def test_a_wrong_secret_key_is_reported(endpoint: str) -> None:
     wrong = Driver(PACKAGE, {**KEYS, "spacesSecretKey": "wrong", "spacesEndpoint": endpoint})
     with pytest.raises(PluginError, match="403 SignatureDoesNotMatch"):
         wrong.create(BUCKET, {"name": "artifacts"})
 
 
-def test_missing_keys_are_told_with_their_remedy(
+def test_missing_credentials_are_reported_with_the_remedy(
     endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY"):

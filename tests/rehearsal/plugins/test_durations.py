@@ -17,7 +17,7 @@ from rehearsal.plugins.durations import format_duration, is_same_duration, parse
         (1_500, "1.5µs"),
     ],
 )
-def test_durations_are_written_as_go_writes_them(nanoseconds: int, text: str) -> None:
+def test_durations_are_formatted_like_go(nanoseconds: int, text: str) -> None:
     assert format_duration(nanoseconds) == text
 
 
@@ -30,12 +30,12 @@ def test_durations_are_read(text: str, length: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "h", "1 h", "-1s", "soon"])
-def test_other_text_is_no_duration(text: str) -> None:
+def test_invalid_durations_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="invalid duration"):
         parse_duration(text)
 
 
-def test_one_length_may_be_written_in_several_ways() -> None:
+def test_equal_durations_are_equivalent() -> None:
     assert is_same_duration("1h", "60m0s")
     assert not is_same_duration("1h", "61m")
     assert not is_same_duration("soon", "soon")

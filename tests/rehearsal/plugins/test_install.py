@@ -75,7 +75,7 @@ def test_every_emulator_starts_and_stops(tmp_path: Path) -> None:
             assert stub.GetPluginInfo(empty_pb2.Empty()).version == version
 
 
-def test_an_official_plugin_stays(tmp_path: Path) -> None:
+def test_an_official_plugin_is_not_overwritten(tmp_path: Path) -> None:
     official = launcher(tmp_path, "nomad")
     official.parent.mkdir(parents=True)
     official.write_bytes(b"\x7fELF official")
@@ -84,7 +84,7 @@ def test_an_official_plugin_stays(tmp_path: Path) -> None:
     assert not is_emulator(tmp_path, "nomad")
 
 
-def test_a_partial_failure_brings_the_resource_along(tmp_path: Path) -> None:
+def test_a_partial_failure_contains_the_resource_state(tmp_path: Path) -> None:
     def answer(call: Call) -> Reply:
         return (
             Reply(202, {"firewall": {"id": "f1"}})
@@ -113,7 +113,7 @@ def test_a_partial_failure_brings_the_resource_along(tmp_path: Path) -> None:
     assert "403 not yours" in partial.reasons[0]
 
 
-def test_a_plain_failure_is_a_plain_message(tmp_path: Path) -> None:
+def test_errors_are_plain_messages(tmp_path: Path) -> None:
     install(tmp_path, Path(sys.executable))
     with running(tmp_path, "consul", {}) as stub:
         with pytest.raises(grpc.RpcError) as failure:
@@ -132,7 +132,7 @@ def test_a_plain_failure_is_a_plain_message(tmp_path: Path) -> None:
         ]
 
 
-def test_many_creates_go_on_side_by_side(tmp_path: Path) -> None:
+def test_creates_run_concurrently(tmp_path: Path) -> None:
     """The service answers none of twenty-four requests before it has them all."""
     together = threading.Barrier(24, timeout=20)
     kinds = ("droplets", "images", "volumes", "volume_snapshots", "databases")

@@ -39,7 +39,7 @@ KINDS: list[tuple[str, str, State, State]] = [
         {"name": "renamed", "type": "client", "policies": ["read"]},
     ),
 ]
-EVERY = pytest.mark.parametrize(
+FOR_EVERY_KIND = pytest.mark.parametrize(
     ("token", "kind", "news", "changed"), KINDS, ids=[kind for _, kind, _, _ in KINDS]
 )
 
@@ -78,8 +78,8 @@ def policy(plugin: Driver) -> str:
     return plugin.create(POLICY, READ)[0]
 
 
-@EVERY
-def test_made_unchanged_changed_lost_and_removed(
+@FOR_EVERY_KIND
+def test_lifecycle_create_update_refresh_delete(
     plugin: Driver, store: AclStore, policy: str, token: str, kind: str, news: State, changed: State
 ) -> None:
     resource_id, state = plugin.create(token, news)
@@ -100,8 +100,8 @@ def test_made_unchanged_changed_lost_and_removed(
         plugin.delete(token, resource_id, after)
 
 
-@EVERY
-def test_the_providers_token_goes_with_every_call(
+@FOR_EVERY_KIND
+def test_every_request_has_the_provider_token(
     plugin: Driver,
     service: Service,
     policy: str,
@@ -115,8 +115,8 @@ def test_the_providers_token_goes_with_every_call(
     assert {call.headers["X-Nomad-Token"] for call in service.calls} == {"the-management-token"}
 
 
-@EVERY
-def test_a_preview_asks_nothing(
+@FOR_EVERY_KIND
+def test_a_preview_sends_no_request(
     plugin: Driver, service: Service, token: str, kind: str, news: State, changed: State
 ) -> None:
     key = "rulesHcl" if kind == "policy" else "policies"
@@ -127,7 +127,7 @@ def test_a_preview_asks_nothing(
 
 def test_a_tokens_secret_is_a_secret_output(plugin: Driver, store: AclStore, policy: str) -> None:
     accessor, state = plugin.create(TOKEN, {"type": "client", "policies": ["read"]})
-    assert (state["accessorId"], state["secretId"]) == (accessor, store.one("token")["SecretID"])
+    assert (state["accessorId"], state["secretId"]) == (accessor, store.only("token")["SecretID"])
     marked = values.to_engine(state, AclToken.properties)
     assert [key for key, value in marked.items() if value.is_secret] == ["secretId"]
     assert plugin.create(TOKEN, {"type": "client"}, preview=True)[1]["secretId"] == UNKNOWN
@@ -145,7 +145,7 @@ def test_times_are_written_as_the_official_plugin_does(plugin: Driver, store: Ac
         "2031-05-17 09:30:15.25 +0000 UTC",
         "",
     )
-    store.one("token").update(ExpirationTime=TIME)
+    store.only("token").update(ExpirationTime=TIME)
     assert plugin.read(TOKEN, accessor)[1]["expirationTime"] == "2031-05-17T09:30:15Z"
 
 
@@ -171,9 +171,9 @@ def test_a_token_of_a_role(plugin: Driver, policy: str) -> None:
     assert plugin.diff(TOKEN, state, news).keys == []
 
 
-def test_a_policy_of_a_job_is_in_the_default_namespace(plugin: Driver, store: AclStore) -> None:
+def test_a_job_policy_defaults_to_the_default_namespace(plugin: Driver, store: AclStore) -> None:
     plugin.create(POLICY, {**READ, "jobAcl": {"jobId": "web"}})
-    assert store.one("policy")["JobACL"] == {
+    assert store.only("policy")["JobACL"] == {
         "Namespace": "default",
         "JobID": "web",
         "Group": "",
@@ -181,7 +181,7 @@ def test_a_policy_of_a_job_is_in_the_default_namespace(plugin: Driver, store: Ac
     }
 
 
-def test_another_name_replaces_a_policy_and_the_old_one_goes_first(
+def test_renaming_a_policy_replaces_it_and_deletes_the_old_one_first(
     plugin: Driver, policy: str
 ) -> None:
     _, state, _ = plugin.read(POLICY, policy)
@@ -190,7 +190,7 @@ def test_another_name_replaces_a_policy_and_the_old_one_goes_first(
 
 
 @pytest.mark.parametrize("token", [POLICY, ROLE, TOKEN])
-def test_a_refusal_is_an_error(token: str) -> None:
+def test_permission_denied_is_an_error(token: str) -> None:
     with Service(lambda call: Reply(403, "Permission denied")) as refusing:
         plugin = Driver(PACKAGE, {"address": refusing.url})
         with pytest.raises(PluginError, match='403 "Permission denied'):

@@ -12,9 +12,9 @@ from tests.rehearsal.plugins.support.service import Call, Reply, Service
 JOB = "nomad:index/job:Job"
 SPEC = '{"Job": {"ID": "web", "TaskGroups": [{"Name": "g"}]}}'
 OLD_SPEC = '{"Job": {"ID": "web"}}'
-ASKED = {"jobspec": SPEC, "json": True, "detach": False}
+INPUTS = {"jobspec": SPEC, "json": True, "detach": False}
 
-SERVED: dict[str, Any] = {
+JOB_RESPONSE: dict[str, Any] = {
     "AllAtOnce": False,
     "Constraints": None,
     "CreateIndex": 1,
@@ -70,7 +70,7 @@ def nomad(deployment: dict[str, Any] | None, evaluation: dict[str, Any] | None =
                     "TaskStates": {"t": {"Events": EVENTS}},
                 }
             ],
-            "/v1/job/web": SERVED,
+            "/v1/job/web": JOB_RESPONSE,
             "/v1/job/web/submission": {"Format": "json", "Source": OLD_SPEC},
         }
         return Reply(body=answers[path]) if path in answers else Reply(404, "no")
@@ -88,7 +88,7 @@ def test_a_reverted_deployment_fails_and_names_the_check() -> None:
         "StatusDescription": "Failed due to unhealthy allocations - rolling back to job version 0",
     }
     with nomad(failed) as service, pytest.raises(PartialFailureError) as failure:
-        driver(service).create(JOB, ASKED)
+        driver(service).create(JOB, INPUTS)
     message = str(failure.value)
     assert "error waiting for job 'web' to schedule/deploy successfully" in message
     assert (
@@ -111,12 +111,12 @@ def test_after_a_failed_update_the_state_is_what_nomad_runs() -> None:
         "modifyIndex": "1",
     }
     with nomad({"Status": "failed"}) as service, pytest.raises(PartialFailureError) as failure:
-        driver(service).update(JOB, "web", old, ASKED)
+        driver(service).update(JOB, "web", old, INPUTS)
     assert failure.value.resource_id == "web"
     assert (failure.value.state["jobspec"], failure.value.state["version"]) == (OLD_SPEC, 2)
 
 
-def test_the_time_runs_out_and_the_missing_place_is_told() -> None:
+def test_a_timeout_reports_placement_failures() -> None:
     metric = {
         "NodesEvaluated": 0,
         "NodesAvailable": {"nyc3": 0},
@@ -129,7 +129,7 @@ def test_the_time_runs_out_and_the_missing_place_is_told() -> None:
     ) as service:
         plugin = driver(service)
         with pytest.raises(PartialFailureError, match="timeout") as failure:
-            plugin.create(JOB, ASKED, seconds=0.05)
+            plugin.create(JOB, INPUTS, seconds=0.05)
     assert (
         "task group 'g': failed to place 2 allocations: No nodes were eligible for evaluation"
         in str(failure.value)
@@ -140,16 +140,18 @@ def test_the_time_runs_out_and_the_missing_place_is_told() -> None:
     )
 
 
-def test_a_detached_job_is_not_followed() -> None:
+def test_a_detached_job_is_not_monitored() -> None:
     with nomad({"Status": "failed"}) as service:
-        job, state = driver(service).create(JOB, {**ASKED, "detach": True})
-        assert not any("/evaluation" in call or "/deployment" in call for call in service.asked)
+        job, state = driver(service).create(JOB, {**INPUTS, "detach": True})
+        assert not any(
+            "/evaluation" in call or "/deployment" in call for call in service.request_lines
+        )
     assert (job, state["deploymentId"], state["deploymentStatus"]) == ("web", None, None)
 
 
-def test_a_job_without_a_deployment_is_done_with_its_evaluation() -> None:
+def test_a_job_without_a_deployment_completes_with_its_evaluation() -> None:
     with nomad(None) as service:
-        assert driver(service).create(JOB, ASKED)[1]["deploymentId"] is None
+        assert driver(service).create(JOB, INPUTS)[1]["deploymentId"] is None
 
 
 def test_a_failed_evaluation_fails_the_job() -> None:
@@ -160,19 +162,19 @@ def test_a_failed_evaluation_fails_the_job() -> None:
         with pytest.raises(
             PartialFailureError, match="evaluation failed: maximum attempts reached"
         ):
-            plugin.create(JOB, ASKED)
+            plugin.create(JOB, INPUTS)
 
 
-def test_what_nomad_refuses_is_told_before_anything_is_registered() -> None:
+def test_a_failed_plan_prevents_the_registration() -> None:
     with Service(lambda call: Reply(500, "Task group count can't be negative")) as service:
         plugin = driver(service)
         with pytest.raises(PluginError, match=r"500 .*count can't be negative") as failure:
-            plugin.create(JOB, ASKED)
-    assert service.asked == ["PUT /v1/job/web/plan?namespace=default"]
+            plugin.create(JOB, INPUTS)
+    assert service.request_lines == ["PUT /v1/job/web/plan?namespace=default"]
     assert not isinstance(failure.value, PartialFailureError)
 
 
-def test_only_json_is_read() -> None:
+def test_only_json_jobs_are_supported() -> None:
     with nomad(None) as service:
         plugin = driver(service)
         assert "set json=True" in plugin.check(JOB, {"jobspec": 'job "web" {}'})[1][0]
@@ -180,24 +182,24 @@ def test_only_json_is_read() -> None:
         assert "needs an ID" in plugin.check(JOB, {"jobspec": "{}", "json": True})[1][0]
 
 
-def test_another_identity_replaces() -> None:
+def test_a_changed_job_id_replaces() -> None:
     old = {"name": "web", "namespace": "default", "jobspec": SPEC}
     with nomad(None) as service:
         plugin = driver(service)
-        renamed = {**ASKED, "jobspec": '{"ID": "other"}'}
-        moved = {**ASKED, "jobspec": '{"ID": "web", "Namespace": "apart"}'}
+        renamed = {**INPUTS, "jobspec": '{"ID": "other"}'}
+        moved = {**INPUTS, "jobspec": '{"ID": "web", "Namespace": "apart"}'}
         assert plugin.diff(
-            JOB, {**old, "name": "old"}, {**ASKED, "jobspec": OLD_SPEC}
+            JOB, {**old, "name": "old"}, {**INPUTS, "jobspec": OLD_SPEC}
         ).replaces == ["name"]
-        assert "PUT /v1/job/other/plan?namespace=default" not in service.asked
-        for asked in (renamed, moved):
-            assert plugin.check(JOB, asked)[1] == []
+        assert "PUT /v1/job/other/plan?namespace=default" not in service.request_lines
+        for desired in (renamed, moved):
+            assert plugin.check(JOB, desired)[1] == []
 
 
-def test_the_same_job_written_otherwise_is_no_change() -> None:
+def test_an_equivalent_jobspec_is_no_change() -> None:
     old = {"name": "web", "namespace": "default", "jobspec": SPEC, "json": True, "detach": False}
     defaults = {"deregisterOnDestroy": True, "deregisterOnIdChange": True}
     spaced = '{ "ID": "web", "Meta": null, "TaskGroups": [ {"Name": "g"} ] }'
     with nomad(None) as service:
-        diff = driver(service).diff(JOB, {**old, **defaults}, {**ASKED, "jobspec": spaced})
+        diff = driver(service).diff(JOB, {**old, **defaults}, {**INPUTS, "jobspec": spaced})
     assert (diff.keys, service.calls) == ([], [])

@@ -18,7 +18,7 @@ from tests.rehearsal.plugins.support.packages import RESOURCES
 SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}
 KINDS = [kind for kind in RESOURCES if kind.token.partition(":")[0] in SDKS]
 DOCUMENTED = re.compile(r":param pulumi\.Input\[.*?\] (\w+): .*?[Dd]efault(?:: | value is )`(\w+)`")
-FOLLOW_EACH_OTHER = ("number", "numeric")
+SYNONYMS = ("number", "numeric")
 """No table can say it: tested with the passwords."""
 SCALARS: dict[type, str] = {str: "string", bool: "boolean", int: "integer"}
 
@@ -102,9 +102,7 @@ def test_the_token_is_the_official_one(kind: type[Resource[Any]]) -> None:
 )
 def test_defaults_are_the_documented_ones(kind: type[Resource[Any]]) -> None:
     documented = dict(re.findall(DOCUMENTED, inspect.getdoc(sdk(kind, "Args").__init__) or ""))
-    told = {
-        camel(name): value for name, value in documented.items() if name not in FOLLOW_EACH_OTHER
-    }
+    told = {camel(name): value for name, value in documented.items() if name not in SYNONYMS}
     assert told
     assert {key: str(kind.properties[key].default).lower() for key in told} == {
         key: value.lower() for key, value in told.items()

@@ -13,7 +13,7 @@ from rehearsal.plugins.resource import Resource
 from rehearsal.plugins.values import UNKNOWN
 from tests.rehearsal.plugins.support.packages import RESOURCES
 from tests.rehearsal.plugins.support.samples import (
-    OTHERS,
+    NOT_SETTABLE,
     SETTABLE,
     checked,
     name_of,
@@ -24,7 +24,7 @@ from tests.rehearsal.plugins.support.samples import (
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_a_change_is_seen_and_replaces_as_the_table_says(
+def test_a_change_is_detected_and_replaces_as_the_table_says(
     kind: type[Resource[Any]], key: str
 ) -> None:
     item = kind.properties[key]
@@ -55,7 +55,7 @@ def test_an_unknown_value_is_a_change(kind: type[Resource[Any]], key: str) -> No
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(
+def test_omitting_a_property_is_a_change_unless_it_is_computed_or_has_a_default(
     kind: type[Resource[Any]], key: str
 ) -> None:
     item = kind.properties[key]
@@ -77,7 +77,7 @@ def test_leaving_it_out_is_a_change_unless_the_service_or_a_default_fills_it_in(
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_drift_reaches_the_inputs(kind: type[Resource[Any]], key: str) -> None:
+def test_a_refresh_copies_drift_to_the_inputs(kind: type[Resource[Any]], key: str) -> None:
     item = kind.properties[key]
     inputs = checked(kind, required(kind) | {key: sample(item.kind, 1, key)})
     assert refresh_inputs(kind.properties, inputs, state_of(kind, inputs)) == inputs
@@ -88,7 +88,7 @@ def test_drift_reaches_the_inputs(kind: type[Resource[Any]], key: str) -> None:
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_a_wrong_type_is_told(kind: type[Resource[Any]], key: str) -> None:
+def test_a_wrong_type_is_reported(kind: type[Resource[Any]], key: str) -> None:
     wrong: Any = (
         {"nested": "thing"} if kind.properties[key].kind.name not in ("object", "map") else "text"
     )
@@ -96,8 +96,8 @@ def test_a_wrong_type_is_told(kind: type[Resource[Any]], key: str) -> None:
     assert [(failure.path, "expected" in failure.reason) for failure in failures] == [(key, True)]
 
 
-@pytest.mark.parametrize(("kind", "key"), OTHERS, ids=name_of)
-def test_what_cannot_be_set_is_refused(kind: type[Resource[Any]], key: str) -> None:
+@pytest.mark.parametrize(("kind", "key"), NOT_SETTABLE, ids=name_of)
+def test_a_property_that_cannot_be_set_is_refused(kind: type[Resource[Any]], key: str) -> None:
     item = kind.properties[key]
     failures = check(
         kind.properties, required(kind) | {key: sample(item.kind, 1, key)}, {}, "thing", b""

@@ -28,7 +28,7 @@ from tests.rehearsal.plugins.support.samples import (
 from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 DOCUMENTED = re.compile(r"[Dd]efault(?:s to|:| value is|s to the value)\s+`(\w+)`")
-THE_SERVICES = {
+SET_BY_SERVICE = {
     "network",
     "networkStack",
     "projectId",
@@ -39,9 +39,9 @@ THE_SERVICES = {
     "type",
 }
 """What the plugin leaves out, and the service fills in."""
-FOLLOW_EACH_OTHER = {"number", "numeric"}
+SYNONYMS = {"number", "numeric"}
 """Tested with the passwords."""
-NEEDED: dict[str, State] = {
+EXTRA_INPUTS: dict[str, State] = {
     "CertRequest": {"privateKeyPem": "pem"},
     "Certificate": {"type": "custom"},
     "ConfigEntry": {"kind": "service-defaults", "configJson": '{"Protocol": "tcp"}'},
@@ -61,11 +61,14 @@ NEEDED: dict[str, State] = {
     },
 }
 """What the checks of a resource demand of what is required."""
-BESIDES: dict[str, State] = {"backupPolicy": {"backups": True}, "domains": {"type": "lets_encrypt"}}
+INPUTS_FOR_PROPERTY: dict[str, State] = {
+    "backupPolicy": {"backups": True},
+    "domains": {"type": "lets_encrypt"},
+}
 """What has to be set with a property."""
 
 
-def of(kind: type[Resource[Any]]) -> Package[Any]:
+def package_of(kind: type[Resource[Any]]) -> Package[Any]:
     return next(package for package in PACKAGES if kind in package.resources)
 
 
@@ -92,37 +95,41 @@ def drivers(service: Service) -> dict[str, Driver]:
     return {package.name: Driver(package, config.get(package.name, {})) for package in PACKAGES}
 
 
-def around(kind: type[Resource[Any]], key: str) -> State:
+def required_inputs(kind: type[Resource[Any]], key: str) -> State:
     """What has to be there besides a property."""
-    return {**required(kind), **NEEDED.get(kind.__name__, {}), **BESIDES.get(key, {})}
+    return {
+        **required(kind),
+        **EXTRA_INPUTS.get(kind.__name__, {}),
+        **INPUTS_FOR_PROPERTY.get(key, {}),
+    }
 
 
 def driver_of(drivers: dict[str, Driver], kind: type[Resource[Any]]) -> Driver:
-    return drivers[of(kind).name]
+    return drivers[package_of(kind).name]
 
 
 @pytest.mark.parametrize(("kind", "key"), SETTABLE, ids=name_of)
-def test_a_preview_takes_what_is_not_known_yet(
+def test_a_preview_accepts_unknown_values(
     drivers: dict[str, Driver], service: Service, kind: type[Resource[Any]], key: str
 ) -> None:
     """Neither check, nor comparison, nor a creation or an update that is only told of stumbles over it, or changes anything."""
     driver, item = driver_of(drivers, kind), kind.properties[key]
     before = len(service.calls)
-    asked = {**around(kind, key), key: UNKNOWN}
-    assert driver.inputs(kind.token, asked)[key] == UNKNOWN
+    desired = {**required_inputs(kind, key), key: UNKNOWN}
+    assert driver.inputs(kind.token, desired)[key] == UNKNOWN
 
-    resource_id, planned = driver.create(kind.token, asked, preview=True)
+    resource_id, planned = driver.create(kind.token, desired, preview=True)
     assert (resource_id, planned[key]) == ("", UNKNOWN)
     outputs = [name for name, one in kind.properties.items() if not one.input]
     assert {name: planned.get(name) for name in outputs} == dict.fromkeys(outputs, UNKNOWN)
 
-    known = {**around(kind, key), key: sample(item.kind, 1, key)}
+    known = {**required_inputs(kind, key), key: sample(item.kind, 1, key)}
     state = state_of(kind, checked(kind, known))
-    found = driver.diff(kind.token, state, asked)
+    found = driver.diff(kind.token, state, desired)
     assert key in found.keys
     assert (key in found.replaces) == item.replaces
     if not found.replaces:
-        assert driver.update(kind.token, "1", state, asked, preview=True)[key] == UNKNOWN
+        assert driver.update(kind.token, "1", state, desired, preview=True)[key] == UNKNOWN
     assert [
         call.method
         for call in service.calls[before:]
@@ -131,7 +138,7 @@ def test_a_preview_takes_what_is_not_known_yet(
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
-def test_what_is_secret_stays_so_in_every_answer(
+def test_secret_properties_are_secret_in_every_response(
     drivers: dict[str, Driver], kind: type[Resource[Any]]
 ) -> None:
     plugin, name = driver_of(drivers, kind).plugin, urn(kind.token, "thing")
@@ -141,7 +148,7 @@ def test_what_is_secret_stays_so_in_every_answer(
         for key, item in kind.properties.items()
         if item.input and item.supported and item.secret
     }
-    news = values.to_engine({**around(kind, ""), **given})
+    news = values.to_engine({**required_inputs(kind, ""), **given})
     inputs = asyncio.run(plugin.check(engine.CheckRequest(name, {}, news, b"seed"))).inputs or {}
     assert {key for key, value in inputs.items() if value.is_secret} == secret & set(given)
     made = asyncio.run(plugin.create(engine.CreateRequest(name, inputs, 0, True))).properties
@@ -152,14 +159,16 @@ def test_what_is_secret_stays_so_in_every_answer(
 
 
 @pytest.mark.parametrize("kind", RESOURCES, ids=name_of)
-def test_what_is_left_out_is_the_documented_default(
+def test_omitted_properties_have_the_documented_default(
     drivers: dict[str, Driver], kind: type[Resource[Any]]
 ) -> None:
     """By the official SDK, which tells each property's."""
     arguments = getattr(
-        import_module(f"pulumi_{of(kind).name}"), f"{kind.token.rpartition(':')[2]}Args"
+        import_module(f"pulumi_{package_of(kind).name}"), f"{kind.token.rpartition(':')[2]}Args"
     )
-    _, planned = driver_of(drivers, kind).create(kind.token, around(kind, ""), preview=True)
+    _, planned = driver_of(drivers, kind).create(
+        kind.token, required_inputs(kind, ""), preview=True
+    )
     for told in (inspect.getdoc(arguments.__init__) or "").split(":param ")[1:]:
         head, *rest = told.partition(":")[0].split()[-1].split("_")
         key = head + "".join(part.title() for part in rest)
@@ -170,6 +179,6 @@ def test_what_is_left_out_is_the_documented_default(
             and default
             and item.supported
             and not item.required
-            and key not in THE_SERVICES | FOLLOW_EACH_OTHER
+            and key not in SET_BY_SERVICE | SYNONYMS
         ):
             assert str(planned.get(key)).lower() == default[1].lower(), key

@@ -40,7 +40,7 @@ def plugin() -> Driver:
         (NONE | {"lower": True, "overrideSpecial": "!"}, string.ascii_lowercase),
     ],
 )
-def test_a_password_has_the_allowed_characters_and_all_of_them(
+def test_a_password_uses_exactly_the_allowed_characters(
     plugin: Driver, news: State, alphabet: str
 ) -> None:
     resource_id, state = plugin.create(TOKEN, {"length": 4000, **news})
@@ -54,7 +54,7 @@ def test_no_two_passwords_are_the_same(plugin: Driver) -> None:
 
 
 @pytest.mark.parametrize("key", CLASSES)
-def test_a_password_has_at_least_what_is_asked_for(plugin: Driver, key: str) -> None:
+def test_a_password_has_the_minimum_of_each_class(plugin: Driver, key: str) -> None:
     _, state = plugin.create(
         TOKEN, {"length": 9, **NONE, "special": True, "overrideSpecial": "!", key: 8}
     )
@@ -64,7 +64,7 @@ def test_a_password_has_at_least_what_is_asked_for(plugin: Driver, key: str) -> 
 
 
 @pytest.mark.parametrize("length", [1, 72, 100])
-def test_the_hash_is_the_password_s_as_far_as_bcrypt_goes(plugin: Driver, length: int) -> None:
+def test_the_bcrypt_hash_covers_72_bytes_of_the_password(plugin: Driver, length: int) -> None:
     _, state = plugin.create(TOKEN, {"length": length})
     assert state["bcryptHash"].startswith("$2a$10$")
     assert bcrypt.checkpw(state["result"].encode()[:72], state["bcryptHash"].encode())
@@ -89,7 +89,7 @@ def test_the_hash_is_the_password_s_as_far_as_bcrypt_goes(plugin: Driver, length
         ),
     ],
 )
-def test_what_cannot_be_made_is_refused(plugin: Driver, news: State, failure: str) -> None:
+def test_impossible_inputs_are_refused(plugin: Driver, news: State, failure: str) -> None:
     assert plugin.check(TOKEN, news)[1] == [failure]
 
 
@@ -102,7 +102,7 @@ def test_what_cannot_be_made_is_refused(plugin: Driver, news: State, failure: st
         {"length": 1, **NONE, "numeric": UNKNOWN},
     ],
 )
-def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver, news: State) -> None:
+def test_unknown_inputs_pass_the_check(plugin: Driver, news: State) -> None:
     assert plugin.check(TOKEN, news)[1] == []
 
 
@@ -122,7 +122,7 @@ def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver, news: State) ->
         ({"numeric": False}, {}, ["numeric"]),
     ],
 )
-def test_every_change_makes_another_password(
+def test_a_changed_property_replaces_the_password(
     plugin: Driver, was: State, now: State, replaces: list[str]
 ) -> None:
     _, state = plugin.create(TOKEN, {"length": 16, **was})
@@ -130,14 +130,14 @@ def test_every_change_makes_another_password(
     assert (found.keys, found.replaces, found.delete_first) == (replaces, replaces, False)
 
 
-def test_a_preview_makes_none(plugin: Driver) -> None:
+def test_a_preview_generates_no_password(plugin: Driver) -> None:
     _, state = plugin.create(TOKEN, {"length": 16}, preview=True)
     assert {key: value for key, value in state.items() if value == UNKNOWN} == dict.fromkeys(
         ("bcryptHash", "number", "numeric", "result"), UNKNOWN
     )
 
 
-def test_a_refresh_finds_what_there_is(plugin: Driver) -> None:
+def test_a_refresh_changes_nothing(plugin: Driver) -> None:
     news = {"length": 16, "special": False}
     inputs = plugin.inputs(TOKEN, news)
     resource_id, state = plugin.create(TOKEN, news)
@@ -145,7 +145,7 @@ def test_a_refresh_finds_what_there_is(plugin: Driver) -> None:
     plugin.delete(TOKEN, resource_id, state)
 
 
-def test_a_password_is_imported_by_itself_and_is_no_id(plugin: Driver) -> None:
+def test_the_import_id_is_the_password_and_is_not_kept_as_id(plugin: Driver) -> None:
     resource_id, state, _ = plugin.read(TOKEN, "correct horse")
     assert resource_id == state["id"] == "none"
     assert (state["result"], state["length"]) == ("correct horse", 13)
@@ -153,7 +153,9 @@ def test_a_password_is_imported_by_itself_and_is_no_id(plugin: Driver) -> None:
     assert plugin.diff(TOKEN, state, {"length": 13}).keys == []
 
 
-def test_the_source_is_the_system_s(plugin: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_come_from_the_system_random_source(
+    plugin: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The secure one: it cannot be seeded."""
 
     def broken(*_: Any) -> bytes:

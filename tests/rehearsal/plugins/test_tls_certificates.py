@@ -20,7 +20,7 @@ from tests.rehearsal.plugins.support.certificates import (
     SELF_SIGNED,
     START,
     Authority,
-    Hands,
+    FakeTime,
     driver,
     key,
     parsed,
@@ -29,13 +29,13 @@ from tests.rehearsal.plugins.support.driver import Driver, State
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
+def fake_time() -> FakeTime:
+    return FakeTime()
 
 
 @pytest.fixture
-def plugin(hands: Hands) -> Driver:
-    return driver(hands)
+def plugin(fake_time: FakeTime) -> Driver:
+    return driver(fake_time)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
     )
 
 
-def alone(plugin: Driver, **news: Any) -> x509.Certificate:
+def self_signed(plugin: Driver, **news: Any) -> x509.Certificate:
     """A self-signed certificate."""
     own = news.pop("privateKeyPem", None) or key(plugin)
     return parsed(
@@ -61,7 +61,7 @@ def alone(plugin: Driver, **news: Any) -> x509.Certificate:
     )
 
 
-def test_an_authority_is_one(plugin: Driver) -> None:
+def test_a_ca_certificate_has_the_extensions_of_a_ca(plugin: Driver) -> None:
     _, state = plugin.create(
         SELF_SIGNED, {**AUTHORITY, "privateKeyPem": key(plugin), "validityPeriodHours": 24}
     )
@@ -94,7 +94,7 @@ def test_the_id_is_a_serial_number_of_128_random_bits(authority: Authority, plug
     assert max(int(resource_id).bit_length() for resource_id, _ in made) in range(100, 129)
 
 
-def test_the_time_is_in_the_state_and_in_the_certificate(
+def test_the_validity_is_in_the_state_and_in_the_certificate(
     authority: Authority, plugin: Driver
 ) -> None:
     _, state = authority.sign(key(plugin))
@@ -108,7 +108,7 @@ def test_the_time_is_in_the_state_and_in_the_certificate(
     assert state["readyForRenewal"] is False
 
 
-def test_a_node_s_certificate_is_for_what_its_request_names(
+def test_a_signed_certificate_has_the_names_of_its_request(
     authority: Authority, plugin: Driver
 ) -> None:
     _, state = authority.sign(
@@ -136,14 +136,14 @@ def test_a_node_s_certificate_is_for_what_its_request_names(
 @pytest.mark.parametrize("use", KEY_USAGES)
 def test_every_key_usage_is_written(plugin: Driver, use: str) -> None:
     uses = [use, "key_agreement"] if use in ("encipher_only", "decipher_only") else [use]
-    usage = extension(alone(plugin, allowedUses=uses), x509.KeyUsage)
+    usage = extension(self_signed(plugin, allowedUses=uses), x509.KeyUsage)
     assert getattr(usage, KEY_USAGES[use]) is True
-    assert extension(alone(plugin, allowedUses=uses), x509.ExtendedKeyUsage) is None
+    assert extension(self_signed(plugin, allowedUses=uses), x509.ExtendedKeyUsage) is None
 
 
 @pytest.mark.parametrize("use", EXTENDED_KEY_USAGES)
 def test_every_extended_key_usage_is_written(plugin: Driver, use: str) -> None:
-    certificate = alone(plugin, allowedUses=[use])
+    certificate = self_signed(plugin, allowedUses=[use])
     assert [item.dotted_string for item in extension(certificate, x509.ExtendedKeyUsage)] == [
         EXTENDED_KEY_USAGES[use]
     ]
@@ -162,7 +162,9 @@ def test_every_extended_key_usage_is_written(plugin: Driver, use: str) -> None:
     ],
 )
 def test_the_digest_is_as_strong_as_the_key(plugin: Driver, kind: State, digest: type[Any]) -> None:
-    certificate = alone(plugin, privateKeyPem=key(plugin, **kind), subject={"commonName": "x"})
+    certificate = self_signed(
+        plugin, privateKeyPem=key(plugin, **kind), subject={"commonName": "x"}
+    )
     assert isinstance(certificate.signature_hash_algorithm, digest)
     certificate.verify_directly_issued_by(certificate)
 
@@ -180,7 +182,7 @@ def test_the_digest_is_as_strong_as_the_key(plugin: Driver, kind: State, digest:
 def test_key_identifiers_are_written_when_asked_for(
     plugin: Driver, news: State, own: bool, authority: bool
 ) -> None:
-    certificate = alone(plugin, subject={"commonName": "x"}, **news)
+    certificate = self_signed(plugin, subject={"commonName": "x"}, **news)
     assert (extension(certificate, x509.SubjectKeyIdentifier) is not None) == own
     assert (extension(certificate, x509.AuthorityKeyIdentifier) is not None) == authority
 
@@ -191,13 +193,13 @@ def test_key_identifiers_are_written_when_asked_for(
 def test_the_longest_path_is_written_as_go_does(
     plugin: Driver, news: State, longest: int | None
 ) -> None:
-    certificate = alone(plugin, isCaCertificate=True, subject={"commonName": "x"}, **news)
+    certificate = self_signed(plugin, isCaCertificate=True, subject={"commonName": "x"}, **news)
     assert extension(certificate, x509.BasicConstraints).path_length == longest
 
 
 def test_names_are_critical_without_a_subject(plugin: Driver) -> None:
     for subject, critical in (({"commonName": "x"}, False), ({}, True)):
-        certificate = alone(plugin, subject=subject, dnsNames=["localhost"])
+        certificate = self_signed(plugin, subject=subject, dnsNames=["localhost"])
         assert (
             certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).critical
             == critical
@@ -214,20 +216,24 @@ def test_names_are_critical_without_a_subject(plugin: Driver) -> None:
         ({"uris": ["http://schöner.test"]}, "Invalid name of a certificate"),
     ],
 )
-def test_what_cannot_be_issued_is_told(plugin: Driver, news: State, message: str) -> None:
+def test_a_certificate_that_cannot_be_issued_is_reported(
+    plugin: Driver, news: State, message: str
+) -> None:
     with pytest.raises(PluginError, match=message):
-        alone(plugin, **news)
+        self_signed(plugin, **news)
 
 
 def test_an_authority_signs_with_its_own_key_only(authority: Authority, plugin: Driver) -> None:
-    _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
+    _, desired = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
     for news, message in (
         ({"caPrivateKeyPem": key(plugin)}, "doesn't match parent's PublicKey"),
         ({"caCertPem": "nothing"}, "Failed to parse CA certificate PEM"),
         ({"certRequestPem": authority.certificate}, "Failed to parse certificate request PEM"),
     ):
         with pytest.raises(PluginError, match=message):
-            plugin.create(LOCALLY_SIGNED, authority.wants(asked["certRequestPem"], **news))
+            plugin.create(
+                LOCALLY_SIGNED, authority.certificate_inputs(desired["certRequestPem"], **news)
+            )
 
 
 @pytest.mark.parametrize(
@@ -257,14 +263,14 @@ def test_an_authority_signs_with_its_own_key_only(authority: Authority, plugin: 
         ),
     ],
 )
-def test_what_cannot_be_is_refused(plugin: Driver, news: State, failure: str) -> None:
+def test_invalid_inputs_are_refused(plugin: Driver, news: State, failure: str) -> None:
     _, failures = plugin.check(
         SELF_SIGNED, {**NODE, "privateKeyPem": "x", "validityPeriodHours": 1, **news}
     )
     assert [item[: len(failure)] for item in failures] == [failure]
 
 
-def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver) -> None:
+def test_unknown_inputs_pass_the_check(plugin: Driver) -> None:
     unknown = dict.fromkeys(
         ("allowedUses", "privateKeyPem", "validityPeriodHours", "earlyRenewalHours"), UNKNOWN
     )
@@ -291,16 +297,16 @@ def test_what_is_not_known_yet_may_turn_out_well(plugin: Driver) -> None:
 def test_only_the_early_renewal_changes_in_place(
     authority: Authority, plugin: Driver, changed: State, keys: list[str], replaces: list[str]
 ) -> None:
-    _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
-    news = authority.wants(asked["certRequestPem"], earlyRenewalHours=24)
+    _, desired = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
+    news = authority.certificate_inputs(desired["certRequestPem"], earlyRenewalHours=24)
     _, state = plugin.create(LOCALLY_SIGNED, news)
     found = plugin.diff(LOCALLY_SIGNED, state, news | changed)
     assert (found.keys, found.replaces, found.delete_first) == (keys, replaces, False)
 
 
 def test_an_update_keeps_the_certificate(authority: Authority, plugin: Driver) -> None:
-    _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
-    news = authority.wants(asked["certRequestPem"])
+    _, desired = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
+    news = authority.certificate_inputs(desired["certRequestPem"])
     resource_id, state = plugin.create(LOCALLY_SIGNED, news)
     updated = plugin.update(LOCALLY_SIGNED, resource_id, state, news | {"earlyRenewalHours": 48})
     assert updated == state | {"earlyRenewalHours": 48}
@@ -319,7 +325,7 @@ RENEWAL = [
 @pytest.mark.parametrize("token", [SELF_SIGNED, LOCALLY_SIGNED])
 @pytest.mark.parametrize(("early", "hours", "due"), RENEWAL)
 def test_a_certificate_is_replaced_when_its_time_is_nearly_over(
-    hands: Hands,
+    fake_time: FakeTime,
     plugin: Driver,
     authority: Authority,
     token: str,
@@ -327,16 +333,16 @@ def test_a_certificate_is_replaced_when_its_time_is_nearly_over(
     hours: float,
     due: bool,
 ) -> None:
-    _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
+    _, desired = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
     news: State = {"validityPeriodHours": 100, "earlyRenewalHours": early}
     news = (
-        authority.wants(asked["certRequestPem"], **news)
+        authority.certificate_inputs(desired["certRequestPem"], **news)
         if token == LOCALLY_SIGNED
         else {**NODE, "privateKeyPem": key(plugin), **news}
     )
     inputs = plugin.inputs(token, news)
     resource_id, state = plugin.create(token, news)
-    hands.pass_by(hours=hours)
+    fake_time.advance(hours=hours)
 
     found = plugin.diff(token, state, news)
     assert (found.keys, found.replaces) == (
@@ -353,8 +359,8 @@ def test_a_certificate_is_replaced_when_its_time_is_nearly_over(
         assert plugin.diff(token, fresh, news).keys == []
 
 
-def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(
-    hands: Hands, plugin: Driver
+def test_a_changed_early_renewal_sets_and_resets_the_replacement(
+    fake_time: FakeTime, plugin: Driver
 ) -> None:
     news = {
         **NODE,
@@ -363,7 +369,7 @@ def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(
         "earlyRenewalHours": 10,
     }
     resource_id, state = plugin.create(SELF_SIGNED, news)
-    hands.pass_by(hours=50)
+    fake_time.advance(hours=50)
     sooner = plugin.diff(SELF_SIGNED, state, news | {"earlyRenewalHours": 60})
     assert sooner.replaces == ["readyForRenewal"]
 
@@ -375,7 +381,9 @@ def test_an_earlier_renewal_replaces_at_once_and_a_later_one_takes_it_back(
 
 
 @pytest.mark.parametrize(("period", "early"), [(0, 0), (10, 10), (10, 11)])
-def test_what_is_due_from_the_start_says_so(plugin: Driver, period: int, early: int) -> None:
+def test_a_certificate_may_be_due_for_renewal_from_the_start(
+    plugin: Driver, period: int, early: int
+) -> None:
     news = {
         **NODE,
         "privateKeyPem": key(plugin),
@@ -387,7 +395,7 @@ def test_what_is_due_from_the_start_says_so(plugin: Driver, period: int, early: 
     assert plugin.diff(SELF_SIGNED, state, news).replaces == ["readyForRenewal"]
 
 
-class Party:
+class TlsPeer:
     """One end of a mutual TLS connection in memory."""
 
     def __init__(
@@ -413,7 +421,7 @@ class Party:
         return True
 
 
-def shake(client: Party, server: Party) -> None:
+def handshake(client: TlsPeer, server: TlsPeer) -> None:
     """Until both are through, and a word has gone each way."""
     done = False
     while not done:
@@ -428,7 +436,7 @@ def shake(client: Party, server: Party) -> None:
 
 
 @pytest.fixture
-def today() -> Driver:
+def driver_now() -> Driver:
     return driver()
 
 
@@ -442,38 +450,38 @@ def today() -> Driver:
     ],
 )
 def test_certificates_of_one_authority_trust_each_other(
-    today: Driver, tmp_path: Path, kind: State
+    driver_now: Driver, tmp_path: Path, kind: State
 ) -> None:
-    authority = Authority.make(today, key(today, **kind))
+    authority = Authority.make(driver_now, key(driver_now, **kind))
     ends = [
-        (own := key(today, **kind), authority.sign(own, dnsNames=["localhost"])[1])
+        (own := key(driver_now, **kind), authority.sign(own, dnsNames=["localhost"])[1])
         for _ in range(2)
     ]
     client, server = (
-        Party(tmp_path, authority, *end, server=bool(index)) for index, end in enumerate(ends)
+        TlsPeer(tmp_path, authority, *end, server=bool(index)) for index, end in enumerate(ends)
     )
-    shake(client, server)
+    handshake(client, server)
     assert client.connection.version() == "TLSv1.3"
     assert server.connection.getpeercert()["subject"] == ((("commonName", "node"),),)  # type: ignore[index]
 
 
-def test_a_certificate_of_another_authority_is_refused(today: Driver, tmp_path: Path) -> None:
-    authority, other = Authority.make(today), Authority.make(today)
-    mine, theirs = key(today), key(today)
-    server = Party(
+def test_a_certificate_of_another_authority_is_refused(driver_now: Driver, tmp_path: Path) -> None:
+    authority, other = Authority.make(driver_now), Authority.make(driver_now)
+    mine, theirs = key(driver_now), key(driver_now)
+    server = TlsPeer(
         tmp_path, authority, mine, authority.sign(mine, dnsNames=["localhost"])[1], server=True
     )
-    client = Party(
+    client = TlsPeer(
         tmp_path, authority, theirs, other.sign(theirs, dnsNames=["localhost"])[1], server=False
     )
     with pytest.raises(ssl.SSLCertVerificationError, match="certificate verify failed"):
-        shake(client, server)
+        handshake(client, server)
 
 
-def test_a_strict_verifier_takes_the_chain(today: Driver) -> None:
+def test_a_strict_verifier_accepts_the_chain(driver_now: Driver) -> None:
     """By the rules of the web's authorities, but for what it asks of names."""
-    authority = Authority.make(today)
-    _, state = authority.sign(key(today), dnsNames=["localhost"])
+    authority = Authority.make(driver_now)
+    _, state = authority.sign(key(driver_now), dnsNames=["localhost"])
     root = parsed({"certPem": authority.certificate})
     verifier = PolicyBuilder().store(Store([root])).build_server_verifier(x509.DNSName("localhost"))
     assert verifier.verify(parsed(state), [])[-1] == root

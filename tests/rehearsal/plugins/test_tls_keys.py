@@ -54,7 +54,9 @@ def public(loaded: Any) -> bytes:
 
 
 @pytest.mark.parametrize(("news", "heading", "ssh_kind"), KINDS, ids=lambda value: str(value))
-def test_every_form_is_of_one_key(plugin: Driver, news: State, heading: str, ssh_kind: str) -> None:
+def test_all_outputs_encode_the_same_key(
+    plugin: Driver, news: State, heading: str, ssh_kind: str
+) -> None:
     resource_id, state = plugin.create(KEY, news)
     loaded: Any = serialization.load_pem_private_key(state["privateKeyPem"].encode(), None)
     whole = public(loaded)
@@ -82,7 +84,7 @@ def test_every_form_is_of_one_key(plugin: Driver, news: State, heading: str, ssh
 
 
 @pytest.mark.parametrize(("news", "heading", "ssh_kind"), KINDS, ids=lambda value: str(value))
-def test_fingerprints_are_written_as_ssh_keygen_does(
+def test_fingerprints_match_ssh_keygen(
     plugin: Driver, news: State, heading: str, ssh_kind: str
 ) -> None:
     _, state = plugin.create(KEY, news)
@@ -140,13 +142,13 @@ def test_rsa_keys_have_the_bits_asked_for(plugin: Driver) -> None:
         (REQUEST, {"privateKeyPem": UNKNOWN}, []),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_invalid_inputs_are_refused(
     plugin: Driver, token: str, news: State, failures: list[str]
 ) -> None:
     assert plugin.check(token, news)[1] == failures
 
 
-def test_a_request_names_what_the_program_says(plugin: Driver) -> None:
+def test_a_request_has_the_names_of_the_program(plugin: Driver) -> None:
     own = key(plugin)
     subject = {
         "commonName": "node",
@@ -182,7 +184,7 @@ def test_a_request_names_what_the_program_says(plugin: Driver) -> None:
     assert resource_id == hashlib.sha1(request.public_bytes(Encoding.DER).strip()).hexdigest()
 
 
-def test_a_request_needs_no_name(plugin: Driver) -> None:
+def test_a_request_may_have_no_names(plugin: Driver) -> None:
     _, state = plugin.create(REQUEST, {"privateKeyPem": key(plugin, algorithm="ED25519")})
     request = x509.load_pem_x509_csr(state["certRequestPem"].encode())
     assert (list(request.subject), list(request.extensions), state["keyAlgorithm"]) == (
@@ -200,23 +202,27 @@ def test_a_request_needs_no_name(plugin: Driver) -> None:
         {"subject": {"country": "Germany"}},
     ],
 )
-def test_a_name_that_cannot_be_written_is_told(plugin: Driver, news: State) -> None:
+def test_an_invalid_name_is_reported(plugin: Driver, news: State) -> None:
     with pytest.raises(PluginError, match="Invalid name of a certificate"):
         plugin.create(REQUEST, {"privateKeyPem": key(plugin), **news})
 
 
 @pytest.mark.parametrize("token", [REQUEST, SELF_SIGNED, LOCALLY_SIGNED])
-def test_a_broken_key_is_told_without_showing_it(plugin: Driver, token: str) -> None:
+def test_the_error_for_an_invalid_private_key_does_not_contain_it(
+    plugin: Driver, token: str
+) -> None:
     body = "bm90aGluZyBmb3IgeW91ciBleWVz"
     broken = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
-    _, asked = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
+    _, desired = plugin.create(REQUEST, {"privateKeyPem": key(plugin)})
     news = (
         {"privateKeyPem": broken}
         if token == REQUEST
         else {"privateKeyPem": broken, "allowedUses": [], "validityPeriodHours": 1}
     )
     if token == LOCALLY_SIGNED:
-        news = Authority.make(plugin).wants(asked["certRequestPem"], caPrivateKeyPem=broken)
+        news = Authority.make(plugin).certificate_inputs(
+            desired["certRequestPem"], caPrivateKeyPem=broken
+        )
     with pytest.raises(PluginError, match=r"Failed to parse (CA )?private key PEM") as failure:
         plugin.create(token, news)
     assert body not in str(failure.value)
@@ -229,7 +235,7 @@ def test_nothing_can_be_imported(plugin: Driver, token: str) -> None:
         plugin.read(token, "some-id")
 
 
-def test_a_preview_makes_no_key(plugin: Driver) -> None:
+def test_a_preview_generates_no_key(plugin: Driver) -> None:
     _, state = plugin.create(KEY, {"algorithm": "ED25519"}, preview=True)
     assert {name for name, value in state.items() if value == UNKNOWN} == {
         *SSH,
@@ -240,7 +246,7 @@ def test_a_preview_makes_no_key(plugin: Driver) -> None:
 
 
 @pytest.mark.parametrize("given", ["a key", UNKNOWN])
-def test_a_secret_is_one_in_every_answer(plugin: Driver, given: str) -> None:
+def test_private_keys_are_secret_in_every_response(plugin: Driver, given: str) -> None:
     """Although the program passes it as plain text."""
     news, state = (
         values.to_engine({"privateKeyPem": given}),
@@ -260,7 +266,7 @@ def test_a_secret_is_one_in_every_answer(plugin: Driver, given: str) -> None:
         assert answer["privateKeyPem"].is_secret
 
 
-def test_a_plugin_starts_without_loading_what_only_a_new_key_needs() -> None:
+def test_the_package_is_loaded_without_cryptography() -> None:
     told = "import sys, rehearsal.plugins.tls.package; print('cryptography' in sys.modules)"
     assert (
         subprocess.run(

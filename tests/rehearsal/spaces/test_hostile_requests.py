@@ -30,7 +30,7 @@ from tests.rehearsal.support.small_spaces import (
     serve_spaces,
 )
 
-NAMES = [
+HOSTILE_KEYS = [
     "..", ".", "../x", "../../etc/passwd", "/etc/passwd", "//two", "a//b", "./x", "x/", "x/../y", "%2e%2e%2f", "%2F", "a%00", "nul\0x",
     "ü" * 300, "😀", "\u202e", "\x01", "a b+c", "x" * 1024, "a?b#c&d=e;f", "<&>'\"", "moto-api/reset", "latest/meta-data/", "a\\b", "*",
 ]  # fmt: skip
@@ -53,12 +53,12 @@ def files(directory: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("style", ["virtual", "path"])
-def test_any_name_is_a_name_and_never_one_of_a_file(
+def test_any_key_is_accepted_and_never_becomes_a_file_name(
     config: CloudConfig, port: int, tmp_path: Path, style: Style
 ) -> None:
     s3 = s3_client(port, style=style)
     before = files(tmp_path)
-    for name in NAMES:
+    for name in HOSTILE_KEYS:
         body = name.encode() + bytes(5000)
         s3.put_object(Bucket="artifacts", Key=name, Body=body)
         assert s3.get_object(Bucket="artifacts", Key=name)["Body"].read() == body
@@ -71,25 +71,26 @@ def test_any_name_is_a_name_and_never_one_of_a_file(
         )
         assert s3.get_object(Bucket="artifacts", Key="copy")["Body"].read() == body
     contents = {
-        f"contents/{hashlib.sha256(name.encode() + bytes(5000)).hexdigest()}" for name in NAMES
+        f"contents/{hashlib.sha256(name.encode() + bytes(5000)).hexdigest()}"
+        for name in HOSTILE_KEYS
     }
     new = {name.removeprefix(f"clouds/{config.name}/spaces/") for name in files(tmp_path) - before}
     assert new == contents
-    for name in NAMES:
+    for name in HOSTILE_KEYS:
         s3.delete_object(Bucket="artifacts", Key=name)
     s3.delete_object(Bucket="artifacts", Key="copy")
     assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["x" * 1025, "x" * 5000, "ü" * 600])
-def test_a_name_that_is_too_long_is_refused(port: int, name: str) -> None:
+def test_a_key_that_is_too_long_is_refused(port: int, name: str) -> None:
     assert (
         error_code(s3_client(port).put_object, Bucket="artifacts", Key=name, Body=b"")
         == "KeyTooLongError"
     )
 
 
-def test_what_is_no_bucket_name_is_refused(port: int) -> None:
+def test_an_invalid_bucket_name_is_refused(port: int) -> None:
     raw = RawClient(port)
     for name in (
         "..",
@@ -114,7 +115,7 @@ def test_what_is_no_bucket_name_is_refused(port: int) -> None:
     assert raw("GET", "/", host=f"{'x' * 5000}.nyc3.spaces.test.internal")[0] == 400
 
 
-def test_nothing_that_can_be_asked_is_a_failure_of_ours(port: int) -> None:
+def test_random_requests_cause_no_internal_error(port: int) -> None:
     """Seeded combinations of what S3 knows with values that it does not; 501 says that Spaces lacks the operation."""
     s3, raw, random_ = s3_client(port), RawClient(port), random.Random(5)
     s3.put_object(Bucket="artifacts", Key="one", Body=b"1")
@@ -171,7 +172,7 @@ def test_nothing_that_can_be_asked_is_a_failure_of_ours(port: int) -> None:
     assert s3.get_object(Bucket="artifacts", Key="one")["Body"].read() == b"still here"
 
 
-def test_broken_signatures_are_refused(port: int) -> None:
+def test_malformed_signatures_are_refused(port: int) -> None:
     raw = RawClient(port)
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     good = f"AWS4-HMAC-SHA256 Credential={KEY}/{now[:8]}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
@@ -205,7 +206,7 @@ def test_broken_signatures_are_refused(port: int) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-16, 16])
-def test_a_clock_that_is_wrong_is_told_so(
+def test_a_request_time_15_minutes_off_is_refused(
     port: int, minutes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moment = datetime.now(UTC) + timedelta(minutes=minutes)
@@ -215,7 +216,7 @@ def test_a_clock_that_is_wrong_is_told_so(
     assert error_code(s3_client(port).list_objects_v2, Bucket="artifacts") == "RequestTimeTooSkewed"
 
 
-def test_a_header_that_was_not_signed_changes_nothing(port: int) -> None:
+def test_an_unsigned_amz_header_is_refused(port: int) -> None:
     """Who holds an address to put an object with must not copy another one into it."""
     s3, raw = s3_client(port), RawClient(port)
     s3.put_object(Bucket="artifacts", Key="secret", Body=b"secret")
@@ -230,7 +231,7 @@ def test_a_header_that_was_not_signed_changes_nothing(port: int) -> None:
     assert s3.get_object(Bucket="artifacts", Key="given")["Body"].read() == b"1"
 
 
-def test_a_body_that_breaks_off_changes_nothing(port: int) -> None:
+def test_a_truncated_body_changes_nothing(port: int) -> None:
     s3 = s3_client(port)
     s3.put_object(Bucket="artifacts", Key="one", Body=b"whole")
     target = s3.generate_presigned_url(
@@ -259,7 +260,7 @@ def test_a_body_that_breaks_off_changes_nothing(port: int) -> None:
     assert s3.get_object(Bucket="artifacts", Key="one")["Body"].read() == b"whole"
 
 
-def test_a_digest_of_something_else_is_refused(port: int) -> None:
+def test_a_checksum_that_does_not_match_is_refused(port: int) -> None:
     s3 = s3_client(port)
     wrong = base64.b64encode(hashlib.md5(b"other").digest()).decode()
     assert (
@@ -278,7 +279,7 @@ def test_a_digest_of_something_else_is_refused(port: int) -> None:
     assert error_code(s3.head_object, Bucket="artifacts", Key="one") == "404"
 
 
-def test_a_trailing_checksum_as_over_tls_is_taken(port: int) -> None:
+def test_an_unsigned_trailing_checksum_is_accepted(port: int) -> None:
     """boto3 sends it where it believes to speak TLS; then the connection is made without."""
     s3 = s3_client(port)
     options = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
@@ -305,7 +306,7 @@ def test_a_trailing_checksum_as_over_tls_is_taken(port: int) -> None:
     assert got["ChecksumCRC32"] == base64.b64encode(zlib.crc32(LARGE).to_bytes(4, "big")).decode()
 
 
-class Chunks:
+class ChunkedUpload:
     """A request in signed chunks, as the SDKs for Java and Rust send them without TLS."""
 
     def __init__(self, port: int, trailer: bool = False) -> None:
@@ -380,8 +381,8 @@ class Chunks:
 
 
 @pytest.mark.parametrize("trailer", [False, True])
-def test_signed_chunks_are_put_together_and_forged_ones_refused(port: int, trailer: bool) -> None:
-    chunks, s3 = Chunks(port, trailer), s3_client(port)
+def test_signed_chunks_are_joined_and_forged_chunks_are_refused(port: int, trailer: bool) -> None:
+    chunks, s3 = ChunkedUpload(port, trailer), s3_client(port)
     assert chunks.put("/artifacts/one", b"a" * 70_000, b"b")[0] == 200
     assert s3.get_object(Bucket="artifacts", Key="one")["Body"].read() == b"a" * 70_000 + b"b"
     assert chunks.put("/artifacts/empty")[0] == 200
@@ -413,7 +414,7 @@ def test_signed_chunks_are_put_together_and_forged_ones_refused(port: int, trail
         b"2\r\nabc\r\n0\r\n\r\n",
     ],
 )
-def test_chunks_that_are_none_are_refused(port: int, body: bytes) -> None:
+def test_malformed_chunks_are_refused(port: int, body: bytes) -> None:
     s3 = s3_client(port)
     request = {
         "Host": f"artifacts.nyc3.spaces.test.internal:{port}",
@@ -427,7 +428,7 @@ def test_chunks_that_are_none_are_refused(port: int, body: bytes) -> None:
     assert error_code(s3.head_object, Bucket="artifacts", Key="one") == "404"
 
 
-def test_an_address_that_is_not_valid_yet() -> None:
+def test_a_presigned_url_from_the_future_is_refused() -> None:
     later = (datetime.now(UTC) + timedelta(minutes=20)).strftime("%Y%m%dT%H%M%SZ")
     scope = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-SignedHeaders=host&X-Amz-Expires=60"
     query = f"{scope}&X-Amz-Date={later}&X-Amz-Signature=x"

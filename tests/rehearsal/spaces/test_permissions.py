@@ -24,9 +24,9 @@ from tests.rehearsal.support.small_spaces import (
     serve_spaces,
 )
 
-Act = Callable[[S3Client], Any]
+Operation = Callable[[S3Client], Any]
 
-READS: dict[str, Act] = {
+READS: dict[str, Operation] = {
     "get": lambda s3: s3.get_object(Bucket="own", Key="one"),
     "head": lambda s3: s3.head_object(Bucket="own", Key="one"),
     "head bucket": lambda s3: s3.head_bucket(Bucket="own"),
@@ -35,7 +35,7 @@ READS: dict[str, Act] = {
     "list versions": lambda s3: s3.list_object_versions(Bucket="own"),
     "location": lambda s3: s3.get_bucket_location(Bucket="own"),
 }
-WRITES: dict[str, Act] = {
+WRITES: dict[str, Operation] = {
     "put": lambda s3: s3.put_object(Bucket="own", Key="two", Body=b"2"),
     "copy": lambda s3: s3.copy_object(Bucket="own", Key="copy", CopySource="own/one"),
     "delete": lambda s3: s3.delete_object(Bucket="own", Key="two"),
@@ -44,7 +44,7 @@ WRITES: dict[str, Act] = {
     "object acl": lambda s3: s3.put_object_acl(Bucket="own", Key="one", ACL="private"),
     "read object acl": lambda s3: s3.get_object_acl(Bucket="own", Key="one"),
 }
-RULES: dict[str, Act] = {
+ADMINISTRATION: dict[str, Operation] = {
     "list buckets": lambda s3: s3.list_buckets(),
     "create": lambda s3: s3.create_bucket(Bucket="new"),
     "delete bucket": lambda s3: s3.delete_bucket(Bucket="empty"),
@@ -57,7 +57,7 @@ RULES: dict[str, Act] = {
     "cors": lambda s3: s3.delete_bucket_cors(Bucket="own"),
     "delete lifecycle": lambda s3: s3.delete_bucket_lifecycle(Bucket="own"),
 }
-ALL = {**READS, **WRITES, **RULES}
+ALL = {**READS, **WRITES, **ADMINISTRATION}
 
 
 @pytest.fixture
@@ -88,29 +88,31 @@ def port(config: CloudConfig) -> Iterator[int]:
         yield port
 
 
-@pytest.mark.parametrize("act", ALL)
-def test_a_key_does_what_its_grants_say(port: int, act: str) -> None:
+@pytest.mark.parametrize("operation", ALL)
+def test_a_key_may_do_exactly_what_its_grants_permit(port: int, operation: str) -> None:
     may = {"reader": READS, "writer": {**READS, **WRITES}, "full": ALL}
     for key in ("nothing", "revoked", "elsewhere", "reader", "writer", "full"):
-        if act in may.get(key, {}):
-            ALL[act](client_of(port, key))
+        if operation in may.get(key, {}):
+            ALL[operation](client_of(port, key))
         else:
-            assert error_code(ALL[act], client_of(port, key)) in (
+            assert error_code(ALL[operation], client_of(port, key)) in (
                 "AccessDenied",
                 "403",
             ), key
 
 
-@pytest.mark.parametrize("act", [act for act in ALL if act not in ("list buckets", "create")])
-def test_another_accounts_bucket_is_denied(port: int, act: str) -> None:
+@pytest.mark.parametrize(
+    "operation", [operation for operation in ALL if operation not in ("list buckets", "create")]
+)
+def test_another_accounts_bucket_is_denied(port: int, operation: str) -> None:
     for key in ("stranger", "pretender"):
-        assert error_code(ALL[act], client_of(port, key)) in (
+        assert error_code(ALL[operation], client_of(port, key)) in (
             "AccessDenied",
             "403",
         ), key
 
 
-def test_names_are_global_and_lists_are_not(port: int) -> None:
+def test_bucket_names_are_global_and_listings_are_per_account_and_region(port: int) -> None:
     stranger = client_of(port, "stranger")
     assert error_code(stranger.create_bucket, Bucket="own") == "BucketAlreadyExists"
     assert (
@@ -129,7 +131,7 @@ def test_names_are_global_and_lists_are_not(port: int) -> None:
     assert error_code(s3_client(port).delete_bucket, Bucket="theirs") == "AccessDenied"
 
 
-def test_a_bucket_that_changed_hands_keeps_the_former_owner_out(port: int) -> None:
+def test_a_recreated_bucket_denies_its_former_owner(port: int) -> None:
     s3_client(port).delete_bucket(Bucket="empty")
     client_of(port, "stranger").create_bucket(Bucket="empty")
     client_of(port, "stranger").put_object(Bucket="empty", Key="one", Body=b"1")
@@ -139,7 +141,7 @@ def test_a_bucket_that_changed_hands_keeps_the_former_owner_out(port: int) -> No
         )
 
 
-def test_an_owner_is_known_after_a_restart(config: CloudConfig) -> None:
+def test_bucket_ownership_survives_a_restart(config: CloudConfig) -> None:
     publish_keys(config, stranger=("acme", [("", "fullaccess")]))
     with serve_spaces(config) as port:
         client_of(port, "stranger").create_bucket(Bucket="theirs")
@@ -151,7 +153,7 @@ def test_an_owner_is_known_after_a_restart(config: CloudConfig) -> None:
         assert error_code(s3_client(port).create_bucket, Bucket="theirs") == "BucketAlreadyExists"
 
 
-def _spelling(source: str) -> Callable[..., None]:
+def _with_copy_source(source: str) -> Callable[..., None]:
     """Has a client name the source of a copy in these very characters."""
 
     def spell(request: Any, **_: object) -> None:
@@ -161,7 +163,7 @@ def _spelling(source: str) -> Callable[..., None]:
     return spell
 
 
-def test_only_what_may_be_read_is_copied(port: int) -> None:
+def test_copying_needs_read_permission_for_the_source(port: int) -> None:
     grants = {"stranger": "own/one", "writer": "other/secret", "elsewhere": "own/one"}
     client_of(port, "stranger").create_bucket(Bucket="theirs")
     own = {"stranger": "theirs", "writer": "own", "elsewhere": "other"}
@@ -173,7 +175,7 @@ def test_only_what_may_be_read_is_copied(port: int) -> None:
             f"{source}?versionId=null",
         ):
             s3 = client_of(port, key)
-            s3.meta.events.register("before-sign.s3", _spelling(spelled))
+            s3.meta.events.register("before-sign.s3", _with_copy_source(spelled))
             copy = partial(s3.copy_object, Bucket=own[key], Key="stolen", CopySource="x/y")
             assert error_code(copy) == "AccessDenied", (key, spelled)
         assert "Contents" not in client_of(port, key).list_objects_v2(
@@ -197,7 +199,7 @@ def test_only_what_may_be_read_is_copied(port: int) -> None:
     )
 
 
-def test_what_is_public_is_read_by_strangers_too(port: int) -> None:
+def test_other_accounts_may_only_read_public_objects(port: int) -> None:
     s3 = s3_client(port)
     s3.put_object_acl(Bucket="own", Key="one", ACL="public-read")
     for key in ("stranger", "nothing"):
@@ -245,7 +247,7 @@ def test_a_deleted_key_is_refused_from_the_moment_it_is_deleted(
                 urllib.request.urlopen(address)
 
 
-def test_an_account_made_later_has_buckets_of_its_own(config: CloudConfig, port: int) -> None:
+def test_an_account_created_later_has_its_own_buckets(config: CloudConfig, port: int) -> None:
     acme = accounts.create_or_update(config, "acme", {})
     s3 = s3_client(port, key=acme.spaces_key, secret=acme.spaces_secret)
     s3.create_bucket(Bucket="theirs")
@@ -253,7 +255,7 @@ def test_an_account_made_later_has_buckets_of_its_own(config: CloudConfig, port:
     assert error_code(s3.get_object, Bucket="own", Key="one") == "AccessDenied"
 
 
-def test_secrets_are_for_root_alone(config: CloudConfig, port: int) -> None:
+def test_files_with_secrets_are_readable_by_root_only(config: CloudConfig, port: int) -> None:
     """A file that holds one, or a directory above it, is closed to all others."""
     holding = [
         file

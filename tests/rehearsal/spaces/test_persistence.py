@@ -23,7 +23,7 @@ from tests.rehearsal.support.small_spaces import (
     spaces_process,
 )
 
-PIECE = 200_000
+OBJECT_BYTES = 200_000
 """Bytes of each object that fills the small disk."""
 
 
@@ -45,7 +45,7 @@ def small_disk(config: CloudConfig) -> Iterator[Path]:
 
 
 def body(number: int) -> bytes:
-    return random.Random(number).randbytes(PIECE)
+    return random.Random(number).randbytes(OBJECT_BYTES)
 
 
 def test_a_full_disk_loses_nothing_that_was_acknowledged(
@@ -55,23 +55,23 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(
         s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         s3.put_object(Bucket="artifacts", Key="first", Body=b"as it was")
-        kept = _fill(s3)
+        kept = _fill_disk(s3)
         assert 5 < kept < 20
         assert (
             error_code(s3.put_object, Bucket="artifacts", Key="first", Body=LARGE)
             == "ServiceUnavailable"
         )
-        _look(s3, kept)
+        _assert_unchanged(s3, kept)
     with serve_spaces(config) as port:
         s3 = s3_client(port)
-        _look(s3, kept)
+        _assert_unchanged(s3, kept)
         for number in range(kept):
             s3.delete_object(Bucket="artifacts", Key=f"{number}")
-        s3.put_object(Bucket="artifacts", Key="first", Body=LARGE[:PIECE])
-        assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == LARGE[:PIECE]
+        s3.put_object(Bucket="artifacts", Key="first", Body=LARGE[:OBJECT_BYTES])
+        assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == LARGE[:OBJECT_BYTES]
 
 
-def _fill(s3: S3Client) -> int:
+def _fill_disk(s3: S3Client) -> int:
     """How many objects the disk took."""
     for number in range(100):
         try:
@@ -82,7 +82,7 @@ def _fill(s3: S3Client) -> int:
     raise AssertionError("the disk is never full")
 
 
-def _look(s3: S3Client, kept: int) -> None:
+def _assert_unchanged(s3: S3Client, kept: int) -> None:
     """All that was acknowledged is there as it was, and nothing else."""
     assert {found["Key"] for found in s3.list_objects_v2(Bucket="artifacts")["Contents"]} == {
         "first",
@@ -102,7 +102,9 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
     for round_ in range(5):
         with spaces_process(config) as (served, port):
             clients = [
-                threading.Thread(target=_change, args=(port, f"{round_}-{number}", acknowledged))
+                threading.Thread(
+                    target=_change_objects, args=(port, f"{round_}-{number}", acknowledged)
+                )
                 for number in range(4)
             ]
             for thread in clients:
@@ -130,7 +132,7 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
         assert not stray
 
 
-def _change(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> None:
+def _change_objects(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> None:
     """Put objects, each twice, and delete every third, until the process is gone; what is in doubt is not noted."""
     s3 = s3_client(port)
     for number in range(1000):
@@ -148,14 +150,14 @@ def _change(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> No
             return
 
 
-def test_a_content_is_on_disk_before_it_is_acknowledged(
+def test_a_blob_is_synced_before_the_response(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file and its directory are synced, the file before it has its name."""
     synced: list[str] = []
     sync = os.fsync
 
-    def noted(descriptor: int) -> None:
+    def record(descriptor: int) -> None:
         synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         sync(descriptor)
 
@@ -163,13 +165,13 @@ def test_a_content_is_on_disk_before_it_is_acknowledged(
         s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         with monkeypatch.context() as patched:
-            patched.setattr(os, "fsync", noted)
+            patched.setattr(os, "fsync", record)
             s3.put_object(Bucket="artifacts", Key="one", Body=LARGE)
     [content] = (config.directory / "spaces/contents").iterdir()
     assert synced == [f"{content.name}.new", "contents"]
 
 
-def test_a_change_writes_what_changed_and_no_more(
+def test_a_change_writes_only_the_changed_rows(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However many objects there are: else a bucket of thousands would take longer with each."""
@@ -181,16 +183,16 @@ def test_a_change_writes_what_changed_and_no_more(
         written: list[list[bucket_store.Row]] = []
         write = bucket_store.BucketStore._write_rows
 
-        def noted(
+        def record(
             self: bucket_store.BucketStore,
             account: str,
             changed: list[bucket_store.Row],
-            gone: list[bucket_store.Row],
+            removed: list[bucket_store.Row],
         ) -> None:
-            written.append([*changed, *gone])
-            write(self, account, changed, gone)
+            written.append([*changed, *removed])
+            write(self, account, changed, removed)
 
-        monkeypatch.setattr(bucket_store.BucketStore, "_write_rows", noted)
+        monkeypatch.setattr(bucket_store.BucketStore, "_write_rows", record)
         s3.put_object(Bucket="artifacts", Key="7", Body=b"y")
         s3.put_object_acl(Bucket="artifacts", Key="8", ACL="public-read")
         s3.delete_object(Bucket="artifacts", Key="9")

@@ -57,7 +57,7 @@ def status(
 
 @pytest.mark.parametrize("style", ["virtual", "path"])
 @pytest.mark.parametrize("signing", ["us-east-1", "nyc3"])
-def test_an_object_comes_back_as_it_was_put(port: int, style: Style, signing: str) -> None:
+def test_an_object_is_returned_as_it_was_stored(port: int, style: Style, signing: str) -> None:
     s3 = s3_client(port, style=style, signing=signing)
     s3.create_bucket(Bucket="artifacts")
     for key, body in (("backserve/a b+c%d/ü.pyz", b"content"), ("large", LARGE), ("empty", b"")):
@@ -107,7 +107,7 @@ def test_a_bucket_is_in_the_region_of_its_endpoint_only(port: int, constraint: s
     )
 
 
-def test_a_wrong_key_and_a_wrong_secret_are_told_apart(port: int) -> None:
+def test_wrong_key_secret_and_region_have_different_errors(port: int) -> None:
     s3_client(port).create_bucket(Bucket="artifacts")
     s3_client(port).put_object(Bucket="artifacts", Key="one", Body=b"1", ACL="public-read")
     assert (
@@ -124,7 +124,7 @@ def test_a_wrong_key_and_a_wrong_secret_are_told_apart(port: int) -> None:
     )
 
 
-def test_anyone_reads_public_objects_and_nothing_else(port: int) -> None:
+def test_anonymous_requests_may_only_read_public_objects(port: int) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="public", Body=b"1", ACL="public-read")
@@ -142,7 +142,7 @@ def test_anyone_reads_public_objects_and_nothing_else(port: int) -> None:
     assert status(url(port, "artifacts", "public")) == 403
 
 
-def test_a_presigned_address_serves_until_it_expires_or_is_touched(port: int) -> None:
+def test_a_presigned_url_works_until_it_expires_or_is_modified(port: int) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="a b", Body=b"1")
@@ -168,7 +168,9 @@ def test_a_presigned_address_serves_until_it_expires_or_is_touched(port: int) ->
         )
 
 
-def test_a_body_that_was_not_signed_is_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_match_the_signed_hash_is_refused(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
 
@@ -182,7 +184,7 @@ def test_a_body_that_was_not_signed_is_refused(port: int, monkeypatch: pytest.Mo
     )
 
 
-def test_everything_is_there_after_a_restart(config: CloudConfig) -> None:
+def test_all_state_survives_a_restart(config: CloudConfig) -> None:
     with serve_spaces(config) as port:
         s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts", ACL="private")
@@ -227,7 +229,7 @@ def test_everything_is_there_after_a_restart(config: CloudConfig) -> None:
         assert error_code(s3.create_bucket, Bucket="artifacts") == "BucketAlreadyOwnedByYou"
 
 
-def test_a_deleted_content_leaves_the_disk(config: CloudConfig, port: int) -> None:
+def test_deleting_an_object_deletes_its_blob(config: CloudConfig, port: int) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     s3.put_object(Bucket="artifacts", Key="one", Body=LARGE)
@@ -238,7 +240,7 @@ def test_a_deleted_content_leaves_the_disk(config: CloudConfig, port: int) -> No
     assert list(contents.iterdir()) == []
 
 
-def test_what_would_mislead_is_not_served(port: int) -> None:
+def test_operations_that_would_have_no_effect_are_not_implemented(port: int) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
     everyone = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::artifacts/*"}]}'
@@ -259,11 +261,11 @@ def test_what_would_mislead_is_not_served(port: int) -> None:
     assert s3.list_objects_v2(Bucket="artifacts")["KeyCount"] == 0
 
 
-def test_another_host_name_is_not_spaces(port: int) -> None:
+def test_an_unknown_host_name_is_refused(port: int) -> None:
     assert status(f"http://127.0.0.1:{port}/artifacts/one") == 400
 
 
-def test_curl_signs_and_waits_for_continue(port: int, tmp_path: Path) -> None:
+def test_curl_can_upload_with_expect_100_continue(port: int, tmp_path: Path) -> None:
     file = tmp_path / "large"
     file.write_bytes(LARGE)
     base = f"http://nyc3.spaces.test.internal:{port}"

@@ -80,7 +80,7 @@ def test_a_second_process_cannot_serve_the_same_spaces(config: CloudConfig) -> N
     )
 
 
-def test_a_cloud_with_a_network_is_result(config: CloudConfig) -> None:
+def test_a_cloud_with_a_network_is_refused(config: CloudConfig) -> None:
     config.model_copy(update={"machines": "nspawn"}).save()
     result = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stderr) == (

@@ -40,14 +40,14 @@ def make_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     resolve = socket.getaddrinfo
 
-    def own_names_are_here(host: str, *rest: object, **more: object) -> object:
+    def resolve_locally(host: str, *rest: object, **more: object) -> object:
         return resolve(
             "127.0.0.1" if str(host).endswith(".spaces.test.internal") else host,
             *rest,  # type: ignore[arg-type]
             **more,  # type: ignore[arg-type]
         )
 
-    monkeypatch.setattr(socket, "getaddrinfo", own_names_are_here)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_locally)
     config = CloudConfig(
         name="test",
         index=0,

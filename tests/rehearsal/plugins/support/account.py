@@ -100,7 +100,7 @@ class Account:
         """As ``uploaded``, with its key, and another."""
         return issue("www.example.com", "www.example.com", by=self.authority, key=self.uploaded.key)
 
-    def take_default_back(self) -> None:
+    def restore_default_project(self) -> None:
         """Make the first project the default one again."""
         self._api("PATCH", f"/v2/projects/{self._project}", {"is_default": True})
 

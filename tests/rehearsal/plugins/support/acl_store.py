@@ -17,7 +17,7 @@ class AclStore:
 
     def __init__(self, missing: str) -> None:
         """``missing`` is what is said of an object that is not there."""
-        self.kept: dict[str, Object] = {}
+        self.objects: dict[str, Object] = {}
         self._missing = missing
         self._keys = (f"{number:08d}-0000-0000-0000-000000000000" for number in itertools.count(1))
 
@@ -31,39 +31,39 @@ class AclStore:
         if found is None:
             return Reply(404, self._missing)
         if call.method == "DELETE":
-            del self.kept[path.removeprefix(ACL)]
+            del self.objects[path.removeprefix(ACL)]
             return Reply(body=True)
         return Reply(body=found)
 
-    def one(self, kind: str) -> Object:
+    def only(self, kind: str) -> Object:
         """The only object of a kind."""
-        (found,) = (item for path, item in self.kept.items() if path.startswith(f"{kind}/"))
+        (found,) = (item for path, item in self.objects.items() if path.startswith(f"{kind}/"))
         return found
 
     def forget(self, kind: str) -> None:
         """Behind everyone's back."""
-        self.kept = {
-            path: item for path, item in self.kept.items() if not path.startswith(f"{kind}/")
+        self.objects = {
+            path: item for path, item in self.objects.items() if not path.startswith(f"{kind}/")
         }
 
     def _find(self, path: str) -> Object | None:
         kind, _, name = path.partition("/name/")
         by_name = (
             item
-            for place, item in self.kept.items()
-            if name and place.startswith(f"{kind}/") and item["Name"] == name
+            for key_path, item in self.objects.items()
+            if name and key_path.startswith(f"{kind}/") and item["Name"] == name
         )
-        return self.kept.get(path) or next(by_name, None)
+        return self.objects.get(path) or next(by_name, None)
 
     def _put(self, path: str, body: Object) -> Object:
         kind, _, key = path.partition("/")
         own = {"token": "AccessorID", "auth-method": "Name"}.get(kind, "ID")
         key = key or body.get(own) or next(self._keys)
-        place = f"{kind}/{key}"
-        old = self.kept.get(place) or {"SecretID": next(self._keys)}
+        key_path = f"{kind}/{key}"
+        old = self.objects.get(key_path) or {"SecretID": next(self._keys)}
         made = {"SecretID": old["SecretID"], "CreateTime": TIME} if kind == "token" else {}
         blank: Object = {"Policies": None, "Roles": None, "JobACL": None, "Description": ""}
-        self.kept[place] = found = {**blank, **body, **made, own: key}
+        self.objects[key_path] = found = {**blank, **body, **made, own: key}
         for links, linked in (("Policies", "policy"), ("Roles", "role")):
             if kind in ("token", "role") and found[links]:
                 found[links] = [self._link(linked, link) for link in found[links]]
@@ -73,13 +73,13 @@ class AclStore:
         """Links come back with id and name; a Nomad token's policies are names alone."""
         if isinstance(link, str):
             return link
-        places = (
-            (place.partition("/")[2], item)
-            for place, item in self.kept.items()
-            if place.startswith(f"{kind}/")
+        key_paths = (
+            (key_path.partition("/")[2], item)
+            for key_path, item in self.objects.items()
+            if key_path.startswith(f"{kind}/")
         )
         return next(
             {"ID": key, "Name": item["Name"]}
-            for key, item in places
+            for key, item in key_paths
             if link.get("ID") == key or link.get("Name") == item["Name"]
         )

@@ -23,7 +23,7 @@ AUTHORITY = {
 NODE = {"allowedUses": ["digital_signature", "server_auth", "client_auth"]}
 
 
-class Hands:
+class FakeTime:
     """What the stand-in asks for the time."""
 
     def __init__(self, now: datetime = START) -> None:
@@ -32,13 +32,13 @@ class Hands:
     def __call__(self) -> datetime:
         return self.now
 
-    def pass_by(self, **time: float) -> None:
+    def advance(self, **time: float) -> None:
         self.now += timedelta(**time)
 
 
-def driver(hands: Hands | None = None) -> Driver:
-    """With the machine's own time when there are no ``hands``."""
-    return Driver(replace(PACKAGE, connect=lambda _: hands) if hands else PACKAGE, {})
+def driver(fake_time: FakeTime | None = None) -> Driver:
+    """With the machine's own time when there are no ``fake_time``."""
+    return Driver(replace(PACKAGE, connect=lambda _: fake_time) if fake_time else PACKAGE, {})
 
 
 def key(plugin: Driver, **news: Any) -> str:
@@ -69,18 +69,20 @@ class Authority:
         )
         return cls(plugin, own, state["certPem"])
 
-    def wants(self, request: str, **news: Any) -> State:
+    def certificate_inputs(self, request: str, **news: Any) -> State:
         """The inputs of a certificate for ``request``."""
-        asked = {
+        desired = {
             "caCertPem": self.certificate,
             "caPrivateKeyPem": self.key,
             "certRequestPem": request,
         }
-        return {**NODE, **asked, "validityPeriodHours": 2160, **news}
+        return {**NODE, **desired, "validityPeriodHours": 2160, **news}
 
     def sign(self, own: str, **names: Any) -> tuple[str, State]:
         """The id and the state of a certificate for the owner of the key ``own``."""
-        _, asked = self.plugin.create(
+        _, desired = self.plugin.create(
             REQUEST, {"privateKeyPem": own, "subject": {"commonName": "node"}, **names}
         )
-        return self.plugin.create(LOCALLY_SIGNED, self.wants(asked["certRequestPem"]))
+        return self.plugin.create(
+            LOCALLY_SIGNED, self.certificate_inputs(desired["certRequestPem"])
+        )

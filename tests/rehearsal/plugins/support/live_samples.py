@@ -28,17 +28,17 @@ class Samples:
     """What it cannot do without."""
     pairs: dict[str, Callable[[Account], Pair]]
     """By property, a value to make it with and another one; None for the absence of one."""
-    with_them: dict[str, State] = field(default_factory=dict)
+    companions: dict[str, State] = field(default_factory=dict)
     """By property, what else has to be set with it."""
-    untold: tuple[str, ...] = ()
+    not_returned: tuple[str, ...] = ()
     """What the service keeps to itself, so that an import cannot have it."""
-    unmade: dict[str, str] = field(default_factory=dict)
+    compared_only: dict[str, str] = field(default_factory=dict)
     """Why the second value of a property is compared and not made."""
     import_id: Callable[[str, State], str] | None = lambda resource_id, state: resource_id
     """By what an import finds it; None for what cannot be imported."""
-    leave: Callable[[Account], None] = lambda account: None
+    before_delete: Callable[[Account], None] = lambda account: None
     """Before it can be deleted."""
-    outlived: bool = False
+    shares_id: bool = False
     """Its id is that of something which stays."""
 
 
@@ -47,7 +47,7 @@ RULE = {"entryPort": 80, "entryProtocol": "http", "targetPort": 8080, "targetPro
 INBOUND = {"protocol": "tcp", "portRange": "22", "sourceAddresses": ["192.0.2.0/24"]}
 OUTBOUND = {"protocol": "udp", "portRange": "53", "destinationAddresses": ["0.0.0.0/0"]}
 
-LIVE = {
+SAMPLES = {
     Certificate: Samples(
         lambda a: {
             "name": a.name(),
@@ -62,11 +62,11 @@ LIVE = {
             "privateKey": lambda a: (a.uploaded.key_pem, a.authority.key_pem),
             "type": lambda a: ("custom", "lets_encrypt"),
         },
-        with_them={
+        companions={
             "domains": {"type": "lets_encrypt", "privateKey": None, "leafCertificate": None}
         },
-        untold=("certificateChain", "leafCertificate", "privateKey"),
-        unmade={
+        not_returned=("certificateChain", "leafCertificate", "privateKey"),
+        compared_only={
             "certificateChain": "another does not belong to the certificate",
             "privateKey": "another does not belong to the certificate",
             "type": "the other takes other properties",
@@ -86,7 +86,7 @@ LIVE = {
             "value": lambda a: ("192.0.2.1", "192.0.2.2"),
             "weight": lambda a: (5, 50),
         },
-        with_them={
+        companions={
             "flags": {"type": "CAA", "tag": "issue", "value": "example.org."},
             "tag": {"type": "CAA", "flags": 0, "value": "example.org."},
             "port": {
@@ -105,7 +105,7 @@ LIVE = {
             },
             "priority": {"type": "MX", "value": "mail.example.org."},
         },
-        unmade={"type": "a TXT record of an address says something else"},
+        compared_only={"type": "a TXT record of an address says something else"},
         import_id=lambda resource_id, state: f"{state['domain']},{resource_id}",
     ),
     Domain: Samples(
@@ -114,7 +114,7 @@ LIVE = {
             "ipAddress": lambda a: ("192.0.2.1", "192.0.2.2"),
             "name": lambda a: (f"{a.name()}.example.com", f"{a.name()}.example.com"),
         },
-        untold=("ipAddress",),
+        not_returned=("ipAddress",),
     ),
     Droplet: Samples(
         lambda a: {
@@ -145,8 +145,8 @@ LIVE = {
             "userData": lambda a: ("#cloud-config\n", "#cloud-config\nhostname: other\n"),
             "vpcUuid": lambda a: (a.vpc(), a.vpc()),
         },
-        with_them={"backupPolicy": {"backups": True}},
-        untold=(
+        companions={"backupPolicy": {"backups": True}},
+        not_returned=(
             "backupPolicy",
             "dropletAgent",
             "gracefulShutdown",
@@ -154,7 +154,7 @@ LIVE = {
             "sshKeys",
             "userData",
         ),
-        unmade={
+        compared_only={
             "privateNetworking": "each droplet has it",
             "publicNetworking": "each droplet of the rehearsal has it",
         },
@@ -210,8 +210,8 @@ LIVE = {
             "type": lambda a: ("REGIONAL", "REGIONAL_NETWORK"),
             "vpcUuid": lambda a: (a.vpc(), a.vpc()),
         },
-        untold=("size", "network", "networkStack", "tlsCipherPolicy"),
-        unmade={
+        not_returned=("size", "network", "networkStack", "tlsCipherPolicy"),
+        compared_only={
             "networkStack": "the rehearsal has no IPv6",
             "type": "the rehearsal has no network load balancers",
         },
@@ -226,7 +226,7 @@ LIVE = {
             "purpose": lambda a: ("Web Application", "Machine learning"),
             "resources": lambda a: ([a.urn()], [a.urn()]),
         },
-        leave=Account.take_default_back,
+        before_delete=Account.restore_default_project,
     ),
     ProjectResources: Samples(
         lambda a: {"project": a.project(), "resources": [a.urn()]},
@@ -234,7 +234,7 @@ LIVE = {
             "project": lambda a: (a.project(), a.project()),
             "resources": lambda a: ([a.urn()], [a.urn()]),
         },
-        outlived=True,
+        shares_id=True,
     ),
     ReservedIp: Samples(
         lambda a: {"region": "nyc3"},

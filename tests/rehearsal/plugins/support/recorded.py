@@ -12,8 +12,8 @@ from tests.rehearsal.plugins.support.service import Call, Reply
 
 REFERENCE = Path(__file__).parents[5] / "shared/reference"
 DATACENTER = {"Config": {"Datacenter": "dc1"}}
-NO_TIME = "0001-01-01T00:00:00Z"
-KEPT = ("Expose", "MeshGateway", "SkipNodeUpdate")
+ZERO_TIME = "0001-01-01T00:00:00Z"
+MEANINGFUL_IF_EMPTY = ("Expose", "MeshGateway", "SkipNodeUpdate")
 """What counts in a request even when it is empty."""
 
 
@@ -29,7 +29,7 @@ class Recorded:
         return f"{self.method} {self.path}"
 
 
-def steps(package: str) -> dict[str, list[Recorded]]:
+def load_steps(package: str) -> dict[str, list[Recorded]]:
     """The calls of each recorded step."""
     file = _file(f"official-{package}-plugin-calls.jsonl")
     found: dict[str, list[Recorded]] = {}
@@ -50,7 +50,7 @@ def steps(package: str) -> dict[str, list[Recorded]]:
     return found
 
 
-def state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
+def load_state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
     """Inputs, outputs and id as the engine held them."""
     states = json.loads(_file("official-plugin-states.json").read_text())
     found: dict[str, Any] = next(item for item in states[part] if item["type"] == resource_type)
@@ -75,12 +75,14 @@ class Replay:
         return Reply(answer.status, answer.response)
 
 
-def about(calls: list[Recorded], *words: str) -> list[str]:
+def calls_about(calls: list[Recorded], *words: str) -> list[str]:
     """The recorded calls that concern one resource, a repeated poll told once."""
-    return list(once(str(call) for call in calls if any(word in call.path for word in words)))
+    return list(
+        without_repetitions(str(call) for call in calls if any(word in call.path for word in words))
+    )
 
 
-def once(calls: Iterator[str]) -> Iterator[str]:
+def without_repetitions(calls: Iterator[str]) -> Iterator[str]:
     """Without immediate repetitions, which are polls."""
     last = ""
     for call in calls:
@@ -89,26 +91,28 @@ def once(calls: Iterator[str]) -> Iterator[str]:
         last = call
 
 
-def written(value: Any) -> Any:
+def program_inputs(value: Any) -> Any:
     """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
     if isinstance(value, dict):
         filled = value.get("__defaults", [])
         return {
-            key: written(item)
+            key: program_inputs(item)
             for key, item in value.items()
             if key != "__defaults" and key not in filled
         }
-    return [written(item) for item in value] if isinstance(value, list) else value
+    return [program_inputs(item) for item in value] if isinstance(value, list) else value
 
 
-def lean(value: Any) -> Any:
+def without_zero_values(value: Any) -> Any:
     """A request without the zero values that the official clients spell out."""
     if isinstance(value, dict):
-        items = {key: lean(item) for key, item in value.items()}
+        items = {key: without_zero_values(item) for key, item in value.items()}
         return {
-            key: item for key, item in items.items() if (item and item != NO_TIME) or key in KEPT
+            key: item
+            for key, item in items.items()
+            if (item and item != ZERO_TIME) or key in MEANINGFUL_IF_EMPTY
         }
-    return [lean(item) for item in value] if isinstance(value, list) else value
+    return [without_zero_values(item) for item in value] if isinstance(value, list) else value
 
 
 def _file(name: str) -> Path:

@@ -15,7 +15,7 @@ SETTABLE: list[Case] = [
     for key, item in kind.properties.items()
     if item.input and item.supported
 ]
-OTHERS: list[Case] = [
+NOT_SETTABLE: list[Case] = [
     (kind, key)
     for kind in RESOURCES
     for key, item in kind.properties.items()

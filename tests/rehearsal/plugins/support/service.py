@@ -45,7 +45,7 @@ class Service:
         self.url = f"{'https' if tls else 'http'}://{self.address}"
 
     @property
-    def asked(self) -> list[str]:
+    def request_lines(self) -> list[str]:
         """Each call as ``METHOD path?query``."""
         return [str(call) for call in self.calls]
 
@@ -61,7 +61,7 @@ class Service:
         self._server.server_close()
         self._thread.join()
 
-    def _take(self, call: Call) -> Reply:
+    def _record(self, call: Call) -> Reply:
         with self._lock:
             self.calls.append(call)
         return self._answer(call)
@@ -74,7 +74,7 @@ class Service:
 
             def handle_any(self) -> None:
                 raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                reply = service._take(
+                reply = service._record(
                     Call(
                         self.command,
                         self.path,
