@@ -1,4 +1,4 @@
-"""How the stand-ins for Consul and Nomad reach an agent: mutual TLS, tokens, and what a change of them means."""
+"""Connections of the Consul and Nomad emulators: mutual TLS, tokens and changed configuration."""
 
 import asyncio
 import ssl
@@ -38,7 +38,7 @@ def authority() -> Authority:
 
 @pytest.fixture(scope="module")
 def client(authority: Authority) -> State:
-    """The configuration of who may connect."""
+    """The provider configuration of an authorised client."""
     own = key(authority.plugin)
     return {
         "caPem": authority.certificate,
@@ -49,7 +49,7 @@ def client(authority: Authority) -> State:
 
 @pytest.fixture
 def service(authority: Authority, tmp_path: Path) -> Iterator[Service]:
-    """Knows one role, and takes only clients of the authority."""
+    """A service with one role that accepts only client certificates of the CA."""
     own = key(authority.plugin)
     both = tmp_path / "server.pem"
     both.write_text(authority.sign(own, **HERE)[1]["certPem"] + own)
@@ -69,7 +69,7 @@ def plugin(package: Package[Any], service: Service, config: State) -> Driver:
 
 
 def read(plugin: Driver, package: Package[Any]) -> str:
-    """Reads the role; its id."""
+    """Read the role and return its id."""
     return plugin.read(f"{package.name}:index/aclRole:AclRole", "x", {"name": "x"}, {"name": "x"})[
         0
     ]
@@ -159,10 +159,10 @@ def test_an_encrypted_key_is_refused_without_a_prompt(
 def test_the_error_for_an_invalid_key_does_not_contain_it(
     package: Package[Any], service: Service, client: State
 ) -> None:
-    spoilt = client["keyPem"][:90]
+    truncated = client["keyPem"][:90]
     with pytest.raises(PluginError, match="cannot read the TLS certificates") as failure:
-        plugin(package, service, {**client, "keyPem": spoilt})
-    assert spoilt.splitlines()[1] not in str(failure.value)
+        plugin(package, service, {**client, "keyPem": truncated})
+    assert truncated.splitlines()[1] not in str(failure.value)
 
 
 @UNVERIFIED
@@ -211,10 +211,10 @@ def test_a_change_of_configuration_replaces_nothing(package: Package[Any], chang
 
 
 def test_repr_contains_no_secret() -> None:
-    shown = repr(
+    text = repr(
         RestClient(
             "http://127.0.0.1:1", {"X-Consul-Token": "the-token"}, TlsConfig(key_pem="the-key")
         )
     )
-    assert "the-token" not in shown
-    assert "the-key" not in shown
+    assert "the-token" not in text
+    assert "the-key" not in text

@@ -1,4 +1,4 @@
-"""The stand-in's resources and functions of Consul's ACL system."""
+"""ACL resources and functions of the Consul emulator."""
 
 import asyncio
 import json
@@ -79,7 +79,7 @@ FOR_EVERY_KIND = pytest.mark.parametrize(
 
 
 class Store(AclStore):
-    """With the names of variables as Consul writes them."""
+    """An ACL store with the variable names that Consul returns."""
 
     def _put(self, path: str, body: State) -> State:
         holders = [
@@ -110,7 +110,7 @@ def plugin(service: Service) -> Driver:
 
 @pytest.fixture
 def policy(plugin: Driver) -> str:
-    """The id of the policy that others link to."""
+    """Create the policy that other objects refer to and return its id."""
     return plugin.create(POLICY, READ)[0]
 
 
@@ -152,19 +152,19 @@ def test_a_preview_sends_no_request(
 
 
 def test_only_policies_and_tokens_are_missing_by_consuls_message(plugin: Driver) -> None:
-    with Service(lambda call: Reply(403, "ACL not found")) as revoked:
-        blind = Driver(PACKAGE, {"address": revoked.address, "datacenter": "dc1"})
-        assert blind.read(POLICY, "p", READ, READ)[0] == ""
-        assert blind.read(TOKEN, "t", {"local": True}, {"local": True})[0] == ""
+    with Service(lambda call: Reply(403, "ACL not found")) as denying_service:
+        unauthorized = Driver(PACKAGE, {"address": denying_service.address, "datacenter": "dc1"})
+        assert unauthorized.read(POLICY, "p", READ, READ)[0] == ""
+        assert unauthorized.read(TOKEN, "t", {"local": True}, {"local": True})[0] == ""
         with pytest.raises(PluginError, match="403"):
-            blind.read(ROLE, "r", {"name": "role"}, {"name": "role"})
+            unauthorized.read(ROLE, "r", {"name": "role"}, {"name": "role"})
 
 
 def test_any_other_refusal_is_an_error() -> None:
     with Service(
         lambda call: Reply(403, "Permission denied: token lacks permission 'acl:read'")
-    ) as refusing:
-        plugin = Driver(PACKAGE, {"address": refusing.address, "datacenter": "dc1"})
+    ) as denying_service:
+        plugin = Driver(PACKAGE, {"address": denying_service.address, "datacenter": "dc1"})
         with pytest.raises(PluginError, match="Permission denied"):
             plugin.read(TOKEN, "t", {"local": True}, {"local": True})
 
@@ -203,9 +203,9 @@ def test_the_order_of_service_identities_matters_only_for_tokens(
     services = [{"serviceName": "web"}, {"serviceName": "api"}]
     _, token = plugin.create(TOKEN, {"serviceIdentities": services})
     _, role = plugin.create(ROLE, {"name": "role", "serviceIdentities": services})
-    turned = services[::-1]
-    assert plugin.diff(TOKEN, token, {"serviceIdentities": turned}).keys == ["serviceIdentities"]
-    assert plugin.diff(ROLE, role, {"name": "role", "serviceIdentities": turned}).keys == []
+    reordered = services[::-1]
+    assert plugin.diff(TOKEN, token, {"serviceIdentities": reordered}).keys == ["serviceIdentities"]
+    assert plugin.diff(ROLE, role, {"name": "role", "serviceIdentities": reordered}).keys == []
 
 
 def test_only_the_function_returns_the_secret_of_a_token(

@@ -1,4 +1,4 @@
-"""The stand-in for DigitalOcean against a service that answers as the test says."""
+"""The DigitalOcean emulator against a scripted HTTP service."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def cloud(answers: Answers) -> Iterator[tuple[Service, Driver]]:
-    """Replies by ``METHOD path``; of a list, one after the other, the last again and again."""
+    """Run a service with responses by ``METHOD path``; the last one of a list is repeated."""
 
     def answer(call: Call) -> Reply:
         found = answers.get(
@@ -63,7 +63,7 @@ def cloud(answers: Answers) -> Iterator[tuple[Service, Driver]]:
         )
 
 
-def droplet(**facts: Any) -> dict[str, Any]:
+def droplet(**overrides: Any) -> dict[str, Any]:
     networks = {
         "v4": [
             {"type": "public", "ip_address": "198.18.0.20"},
@@ -89,7 +89,7 @@ def droplet(**facts: Any) -> dict[str, Any]:
             "tags": [],
             "volume_ids": [],
             "vpc_uuid": "vpc-1",
-            **facts,
+            **overrides,
         }
     }
 
@@ -104,7 +104,7 @@ INPUTS: State = {
 
 
 def created_state() -> State:
-    """A droplet's state as a create leaves it."""
+    """Return the state of a droplet after its creation."""
     with cloud(
         {"POST /v2/droplets": Reply(202, droplet()), "GET /v2/droplets/7": Reply(body=droplet())}
     ) as (_, driver):
@@ -185,8 +185,8 @@ def test_custom_timeouts_end_the_wait() -> None:
         "POST /v2/droplets": Reply(202, droplet()),
         "GET /v2/droplets/7": Reply(body=droplet(status="new")),
     }
-    told = r"timeout while waiting for droplet 7 .*timeout: 0.05s"
-    with cloud(answers) as (_, driver), pytest.raises(PartialFailureError, match=told):
+    message = r"timeout while waiting for droplet 7 .*timeout: 0.05s"
+    with cloud(answers) as (_, driver), pytest.raises(PartialFailureError, match=message):
         driver.create(DROPLET, INPUTS, seconds=0.05)
 
 
@@ -198,7 +198,8 @@ def test_an_api_error_is_reported_with_status_and_message() -> None:
         cloud({"POST /v2/droplets": refusal}) as (service, driver),
         pytest.raises(
             PluginError,
-            match=r'Error creating droplet: POST .*/v2/droplets: 422 \(request "r1"\) Name is invalid',
+            match=r"Error creating droplet: POST .*/v2/droplets: "
+            r'422 \(request "r1"\) Name is invalid',
         ) as failure,
     ):
         driver.create(DROPLET, INPUTS)
@@ -353,7 +354,7 @@ def test_read_returns_nothing_for_missing_droplets_and_imports_others() -> None:
         assert driver.diff(DROPLET, state, settable).keys == []
 
 
-def vpc(**facts: Any) -> dict[str, Any]:
+def vpc(**overrides: Any) -> dict[str, Any]:
     plain = {
         "id": "v1",
         "urn": "do:vpc:v1",
@@ -362,7 +363,7 @@ def vpc(**facts: Any) -> dict[str, Any]:
         "ip_range": "10.10.0.0/20",
         "default": False,
     }
-    return {"vpc": {**plain, "description": "", "created_at": "2026-01-01T00:00:00Z", **facts}}
+    return {"vpc": {**plain, "description": "", "created_at": "2026-01-01T00:00:00Z", **overrides}}
 
 
 def test_drift_is_detected_and_corrected() -> None:
@@ -447,7 +448,7 @@ def test_firewall_port_ranges_have_no_differences() -> None:
     }
 
 
-def balancer(**facts: Any) -> dict[str, Any]:
+def balancer(**overrides: Any) -> dict[str, Any]:
     rule = {
         "entry_port": 80,
         "entry_protocol": "http",
@@ -479,7 +480,7 @@ def balancer(**facts: Any) -> dict[str, Any]:
         "health_check": probe
         | {"response_timeout_seconds": 5, "unhealthy_threshold": 3, "healthy_threshold": 5},
     }
-    return {"load_balancer": {**plain, **facts}}
+    return {"load_balancer": {**plain, **overrides}}
 
 
 EDGE: State = {

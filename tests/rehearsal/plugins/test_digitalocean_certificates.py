@@ -1,4 +1,4 @@
-"""The stand-ins for certificates and the load balancers that use them, against the rehearsal cloud's own API."""
+"""Certificates and load balancers of the DigitalOcean emulator against the rehearsal cloud."""
 
 import hashlib
 from collections.abc import Iterator
@@ -122,7 +122,7 @@ def test_a_failed_certificate_is_a_partial_failure(
 
 
 @pytest.mark.parametrize(
-    ("desired", "told"),
+    ("desired", "message"),
     [
         (
             {"type": "custom", "leafCertificate": "x"},
@@ -140,9 +140,9 @@ def test_a_failed_certificate_is_a_partial_failure(
     ],
 )
 def test_a_missing_or_invalid_property_is_reported(
-    plugin: Driver, desired: State, told: str
+    plugin: Driver, desired: State, message: str
 ) -> None:
-    with pytest.raises(PluginError, match=told):
+    with pytest.raises(PluginError, match=message):
         plugin.create(CERTIFICATE, {"name": "web", **desired})
 
 

@@ -1,4 +1,4 @@
-"""The stand-ins for domains and records, against the rehearsal cloud's own API."""
+"""Domains and records of the DigitalOcean emulator against the API of the rehearsal cloud."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Every property of every resource of an account, in an account: made, compared, changed, imported and refreshed."""
+"""Every property of the DigitalOcean emulator in an account of the rehearsal cloud.
+
+Each property is created, compared, changed, imported and refreshed.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +20,7 @@ from tests.rehearsal.plugins.test_official_schemas import schema
 
 EMPTY: tuple[object, ...] = (None, False, "", [])
 SPACES_RESOURCES = (SpacesBucket, SpacesBucketObject)
-"""No account has them: the tests of Spaces do."""
+"""Covered by test_digitalocean_spaces.py."""
 PROPERTIES = [
     (kind, key)
     for kind, key in SETTABLE
@@ -62,7 +65,7 @@ def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: s
     is_returned = key not in samples.not_returned
 
     def assert_no_differences(resource_id: str, state: State, inputs: State) -> None:
-        """Nothing differs from what was asked for, and neither from what an import finds."""
+        """Assert that neither the state nor an import differs from the inputs."""
         assert driver.diff(kind.token, state, inputs).keys == []
         if samples.import_id:
             _, imported, written = driver.read(kind.token, samples.import_id(resource_id, state))
@@ -75,7 +78,7 @@ def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: s
     assert key in found.keys
     assert (key in found.replaces) == replaces
     assert key in samples.compared_only or found.keys == [key], (
-        "a change of one property is one of others"
+        "a change of one property must not change others"
     )
 
     if key in samples.compared_only:
@@ -91,7 +94,7 @@ def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: s
         assert_no_differences(resource_id, changed, wanted)
         _, refreshed, _ = driver.read(kind.token, resource_id, state, desired)
         assert driver.diff(kind.token, refreshed, desired).keys == ([key] if is_returned else []), (
-            "a change behind the back is not seen"
+            "a refresh must find the change"
         )
         samples.before_delete(account_)
         driver.delete(kind.token, resource_id, changed)

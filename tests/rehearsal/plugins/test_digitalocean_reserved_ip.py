@@ -1,4 +1,4 @@
-"""The stand-in's reserved IPs against the rehearsal's own API, with memory machines."""
+"""Reserved IPs of the DigitalOcean emulator against the API of the rehearsal cloud."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,7 +50,7 @@ def driver(api: Client) -> Driver:
 
 
 def read_unlocked(api: Client, ip: str) -> dict[str, Any]:
-    """The address, which must not be locked: the stand-in waits until its moves are over."""
+    """Return the reserved IP, which must not be locked: the emulator waits for its actions."""
     address: dict[str, Any] = api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]
     assert address["locked"] is False
     return address
@@ -148,7 +148,7 @@ def test_assignment_lifecycle(api: Client, driver: Driver) -> None:
     assert driver.read(ASSIGNMENT, id, state, {"ipAddress": ip, "dropletId": one})[0] == ""
     driver.delete(ASSIGNMENT, id, state)
     assert read_unlocked(api, ip)["droplet"]["id"] == two, (
-        "who was replaced takes nothing from the other"
+        "deleting the replaced assignment must not unassign the new one"
     )
     driver.delete(ASSIGNMENT, other, moved)
     assert read_unlocked(api, ip)["droplet"] is None
@@ -161,7 +161,7 @@ def test_a_preview_creates_nothing(api: Client, driver: Driver) -> None:
 
 def test_assign_waits_for_running_actions_of_the_droplet(api: Client, driver: Driver) -> None:
     droplet = api.droplet()["id"]
-    begun = api("POST", f"/v2/droplets/{droplet}/actions", {"type": "power_off"}, 201)["action"]
+    action = api("POST", f"/v2/droplets/{droplet}/actions", {"type": "power_off"}, 201)["action"]
     ip, _ = driver.create(RESERVED, {"region": "nyc3", "dropletId": droplet})
-    assert api("GET", f"/v2/actions/{begun['id']}")["action"]["status"] == "completed"
+    assert api("GET", f"/v2/actions/{action['id']}")["action"]["status"] == "completed"
     assert read_unlocked(api, ip)["droplet"]["id"] == droplet

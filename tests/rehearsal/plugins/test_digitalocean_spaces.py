@@ -1,4 +1,4 @@
-"""Buckets and objects against the rehearsal's own Spaces, which verifies every signature."""
+"""Buckets and objects of the DigitalOcean emulator against Spaces of the rehearsal cloud."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ KEYS = {"spacesAccessId": "KEY", "spacesSecretKey": "not/a+secret"}
 
 @pytest.fixture
 def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Spaces under a name that this machine knows; names of buckets under it are unknown."""
+    """Run Spaces under a host name that resolves, while names of buckets do not."""
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     config = CloudConfig(
         name="buckets",
@@ -34,14 +34,14 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     )
     resolve = socket.getaddrinfo
 
-    def only_the_endpoint(host: str, *rest: object, **more: object) -> object:
+    def resolve_endpoint_only(host: str, *rest: object, **more: object) -> object:
         return resolve(
             "127.0.0.1" if host == f"nyc3.spaces.{config.domain}" else host,
             *rest,  # type: ignore[arg-type]
             **more,  # type: ignore[arg-type]
         )
 
-    monkeypatch.setattr(socket, "getaddrinfo", only_the_endpoint)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_endpoint_only)
     client._connect_host.cache_clear()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = create_server(config, listener)

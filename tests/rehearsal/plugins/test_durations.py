@@ -1,4 +1,4 @@
-"""Durations as Go writes and reads them."""
+"""Durations in Go's format."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Installed stand-ins, started as the engine starts plugins, spoken to over gRPC."""
+"""Installed emulators, started like the engine starts plugins and called over gRPC."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ def launcher(home: Path, name: str) -> Path:
 
 @contextmanager
 def running(home: Path, name: str, config: dict[str, str]) -> Iterator[Any]:
-    """A configured plugin's stub."""
+    """Start a plugin and yield the gRPC stub of the configured provider."""
     environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
     process = subprocess.Popen(
         [launcher(home, name), "127.0.0.1:1"], stdout=subprocess.PIPE, env=environment, text=True
@@ -133,7 +133,7 @@ def test_errors_are_plain_messages(tmp_path: Path) -> None:
 
 
 def test_creates_run_concurrently(tmp_path: Path) -> None:
-    """The service answers none of twenty-four requests before it has them all."""
+    """The service responds only after it has received all 24 requests."""
     together = threading.Barrier(24, timeout=20)
     kinds = ("droplets", "images", "volumes", "volume_snapshots", "databases")
     tag = {"tag": {"name": "t", "resources": {"count": 0, **{key: {"count": 0} for key in kinds}}}}

@@ -1,4 +1,4 @@
-"""The stand-in's resources of Nomad's access control."""
+"""ACL resources of the Nomad emulator."""
 
 from collections.abc import Iterator
 
@@ -45,7 +45,7 @@ FOR_EVERY_KIND = pytest.mark.parametrize(
 
 
 class Store(AclStore):
-    """With what Nomad fills in."""
+    """An ACL store with the values that Nomad sets."""
 
     def _put(self, path: str, body: State) -> State:
         filled = (
@@ -74,7 +74,7 @@ def plugin(service: Service) -> Driver:
 
 @pytest.fixture
 def policy(plugin: Driver) -> str:
-    """The name of the policy that others link to."""
+    """Create the policy that other objects refer to and return its name."""
     return plugin.create(POLICY, READ)[0]
 
 
@@ -191,7 +191,7 @@ def test_renaming_a_policy_replaces_it_and_deletes_the_old_one_first(
 
 @pytest.mark.parametrize("token", [POLICY, ROLE, TOKEN])
 def test_permission_denied_is_an_error(token: str) -> None:
-    with Service(lambda call: Reply(403, "Permission denied")) as refusing:
-        plugin = Driver(PACKAGE, {"address": refusing.url})
+    with Service(lambda call: Reply(403, "Permission denied")) as denying_service:
+        plugin = Driver(PACKAGE, {"address": denying_service.url})
         with pytest.raises(PluginError, match='403 "Permission denied'):
             plugin.read(token, "x", {"name": "x"}, {"name": "x"})

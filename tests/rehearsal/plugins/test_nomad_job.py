@@ -1,4 +1,4 @@
-"""A job that does not come up: the reason is told, and the state stays true."""
+"""Jobs of the Nomad emulator: failures are explained and the state matches Nomad."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def nomad(deployment: dict[str, Any] | None, evaluation: dict[str, Any] | None = None) -> Service:
-    """A Nomad that plans and registers, and whose deployment and evaluation are as given."""
+    """Return a fake Nomad with the given deployment and evaluation."""
 
     def answer(call: Call) -> Reply:
         path = call.path.partition("?")[0]
@@ -92,12 +92,12 @@ def test_a_reverted_deployment_fails_and_names_the_check() -> None:
     message = str(failure.value)
     assert "error waiting for job 'web' to schedule/deploy successfully" in message
     assert (
-        "deployment 'd1' terminated with status 'failed': 'Failed due to unhealthy allocations - rolling back"
-        in message
+        "deployment 'd1' terminated with status 'failed': "
+        "'Failed due to unhealthy allocations - rolling back" in message
     )
     assert (
-        "allocation 01234567, task 't': Restart Signaled: healthcheck: check \"web-health\" unhealthy"
-        in message
+        "allocation 01234567, task 't': Restart Signaled: healthcheck: "
+        'check "web-health" unhealthy' in message
     )
     assert "Task started" not in message
 
@@ -135,8 +135,8 @@ def test_a_timeout_reports_placement_failures() -> None:
         in str(failure.value)
     )
     assert (
-        "No nodes are available in datacenter 'nyc3'; Constraint 'kernel = linux': 2 nodes excluded by filter"
-        in str(failure.value)
+        "No nodes are available in datacenter 'nyc3'; "
+        "Constraint 'kernel = linux': 2 nodes excluded by filter" in str(failure.value)
     )
 
 

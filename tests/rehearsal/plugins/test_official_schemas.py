@@ -1,4 +1,4 @@
-"""The tables against the official schemas."""
+"""The property tables against the official schemas."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.rehearsal.plugins.support.packages import FUNCTIONS, PACKAGES, RESOUR
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"
 WITHOUT_SCHEMA = ("random", "tls")
-"""Held against their Python SDKs instead."""
+"""Compared with their Python SDKs in test_official_sdks.py."""
 
 
 def schema(package: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
         key for key in ("name",) if key in inputs and key not in resource["requiredInputs"]
     }
     for key, item in kind.properties.items():
-        agree(
+        assert_same_type(
             item.kind,
             resource["inputs"].get(key) or resource["outputs"][key],
             official,
@@ -80,26 +80,30 @@ def test_a_package_has_the_official_configuration(package: Package[Any]) -> None
     }
 
 
-def agree(kind: Kind, official: dict[str, Any], whole: dict[str, Any], *, supported: bool) -> None:
-    """Same type all the way down; what is not supported may be described in less detail."""
+def assert_same_type(
+    kind: Kind, official: dict[str, Any], schema_: dict[str, Any], *, supported: bool
+) -> None:
+    """Assert equal types. An unsupported property may have less detail than the schema."""
     if "oneOf" in official:
         official = official["oneOf"][0]
     if "$ref" in official:
         if supported:
-            agree_fields(kind, whole["types"][official["$ref"].removeprefix("#/types/")], whole)
+            assert_same_fields(
+                kind, schema_["types"][official["$ref"].removeprefix("#/types/")], schema_
+            )
     elif official["type"] == "array":
         assert kind.name in ("list", "set")
         assert kind.items
-        agree(kind.items, official["items"], whole, supported=supported)
+        assert_same_type(kind.items, official["items"], schema_, supported=supported)
     elif official["type"] == "object":
         assert kind.name == "map"
         assert kind.items
-        agree(kind.items, official["additionalProperties"], whole, supported=supported)
+        assert_same_type(kind.items, official["additionalProperties"], schema_, supported=supported)
     else:
         assert kind.name == official["type"]
 
 
-def agree_fields(kind: Kind, official: dict[str, Any], whole: dict[str, Any]) -> None:
+def assert_same_fields(kind: Kind, official: dict[str, Any], schema_: dict[str, Any]) -> None:
     if "enum" in official:
         return
     fields: Properties = kind.fields
@@ -108,4 +112,4 @@ def agree_fields(kind: Kind, official: dict[str, Any], whole: dict[str, Any]) ->
         official.get("required", [])
     )
     for key, item in fields.items():
-        agree(item.kind, official["properties"][key], whole, supported=item.supported)
+        assert_same_type(item.kind, official["properties"][key], schema_, supported=item.supported)

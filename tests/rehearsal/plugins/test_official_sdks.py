@@ -1,4 +1,7 @@
-"""The tables of random and tls against the Python SDKs, which are made from the official schemas."""
+"""The property tables of random and TLS against the Python SDKs.
+
+The SDKs are generated from the official schemas.
+"""
 
 import inspect
 import re
@@ -19,7 +22,7 @@ SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}
 KINDS = [kind for kind in RESOURCES if kind.token.partition(":")[0] in SDKS]
 DOCUMENTED = re.compile(r":param pulumi\.Input\[.*?\] (\w+): .*?[Dd]efault(?:: | value is )`(\w+)`")
 SYNONYMS = ("number", "numeric")
-"""No table can say it: tested with the passwords."""
+"""Tested in test_random.py: a table cannot express this."""
 SCALARS: dict[type, str] = {str: "string", bool: "boolean", int: "integer"}
 
 
@@ -37,30 +40,30 @@ def sdk(kind: type[Resource[Any]], suffix: str = "") -> Any:
 
 
 def arguments(made: Any) -> dict[str, inspect.Parameter]:
-    """By the schema's names."""
+    """Return the constructor parameters by their names in the schema."""
     found = inspect.signature(made.__init__).parameters
     return {camel(name): parameter for name, parameter in found.items() if name != "__self__"}
 
 
-def agree(kind: Kind, hint: Any) -> None:
-    """The same type all the way down."""
+def assert_same_type(kind: Kind, hint: Any) -> None:
+    """Assert that both types are equal, including nested types."""
     if get_origin(hint) is pulumi.Output or get_origin(hint) in (Union, types.UnionType):
-        agree(kind, next(item for item in get_args(hint) if item is not type(None)))
+        assert_same_type(kind, next(item for item in get_args(hint) if item is not type(None)))
     elif get_origin(hint) is not None and issubclass(get_origin(hint), Mapping):
         assert kind.name == "map"
         assert kind.items
-        agree(kind.items, get_args(hint)[1])
+        assert_same_type(kind.items, get_args(hint)[1])
     elif get_origin(hint) is not None and issubclass(get_origin(hint), Sequence):
         assert kind.name == "list"
         assert kind.items
-        agree(kind.items, get_args(hint)[0])
+        assert_same_type(kind.items, get_args(hint)[0])
     elif hint in SCALARS:
         assert kind.name == SCALARS[hint]
     else:
         assert kind.name == "object"
         assert set(kind.fields) == set(arguments(hint))
         for key, item in kind.fields.items():
-            agree(item.kind, get_type_hints(vars(hint)[snake(key)].fget)["return"])
+            assert_same_type(item.kind, get_type_hints(vars(hint)[snake(key)].fget)["return"])
 
 
 def snake(name: str) -> str:
@@ -81,7 +84,7 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
         key for key, item in wanted.items() if item.default is item.empty
     }
     for key, item in kind.properties.items():
-        agree(item.kind, get_type_hints(made[key].fget)["return"])
+        assert_same_type(item.kind, get_type_hints(made[key].fget)["return"])
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
@@ -102,8 +105,8 @@ def test_the_token_is_the_official_one(kind: type[Resource[Any]]) -> None:
 )
 def test_defaults_are_the_documented_ones(kind: type[Resource[Any]]) -> None:
     documented = dict(re.findall(DOCUMENTED, inspect.getdoc(sdk(kind, "Args").__init__) or ""))
-    told = {camel(name): value for name, value in documented.items() if name not in SYNONYMS}
-    assert told
-    assert {key: str(kind.properties[key].default).lower() for key in told} == {
-        key: value.lower() for key, value in told.items()
+    defaults = {camel(name): value for name, value in documented.items() if name not in SYNONYMS}
+    assert defaults
+    assert {key: str(kind.properties[key].default).lower() for key in defaults} == {
+        key: value.lower() for key, value in defaults.items()
     }

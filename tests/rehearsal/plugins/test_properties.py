@@ -1,4 +1,4 @@
-"""Every property of every resource: checked, compared, replaced, refreshed and kept secret as its table says."""
+"""Every property of every resource: check, comparison, replacement, refresh and secrecy."""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""Every property of every resource through the engine's protocol: unknown in previews, secret in answers, official defaults."""
+"""Every property of every resource through the engine's protocol.
+
+Covers unknown values in previews, secrets in responses and official defaults.
+"""
 
 import asyncio
 import inspect
@@ -38,9 +41,9 @@ SET_BY_SERVICE = {
     "ttl",
     "type",
 }
-"""What the plugin leaves out, and the service fills in."""
+"""Properties whose default the service sets, not the plugin."""
 SYNONYMS = {"number", "numeric"}
-"""Tested with the passwords."""
+"""Tested in test_random.py."""
 EXTRA_INPUTS: dict[str, State] = {
     "CertRequest": {"privateKeyPem": "pem"},
     "Certificate": {"type": "custom"},
@@ -60,12 +63,12 @@ EXTRA_INPUTS: dict[str, State] = {
         "validityPeriodHours": 1,
     },
 }
-"""What the checks of a resource demand of what is required."""
+"""Further inputs that the checks of a resource require."""
 INPUTS_FOR_PROPERTY: dict[str, State] = {
     "backupPolicy": {"backups": True},
     "domains": {"type": "lets_encrypt"},
 }
-"""What has to be set with a property."""
+"""Further inputs that a property requires."""
 
 
 def package_of(kind: type[Resource[Any]]) -> Package[Any]:
@@ -74,7 +77,7 @@ def package_of(kind: type[Resource[Any]]) -> Package[Any]:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """Knows of nothing but itself."""
+    """A service without any objects."""
 
     def answer(call: Call) -> Reply:
         if call.path.startswith("/v1/agent/self"):
@@ -96,7 +99,7 @@ def drivers(service: Service) -> dict[str, Driver]:
 
 
 def required_inputs(kind: type[Resource[Any]], key: str) -> State:
-    """What has to be there besides a property."""
+    """Return the inputs that a resource requires besides a property."""
     return {
         **required(kind),
         **EXTRA_INPUTS.get(kind.__name__, {}),
@@ -112,7 +115,7 @@ def driver_of(drivers: dict[str, Driver], kind: type[Resource[Any]]) -> Driver:
 def test_a_preview_accepts_unknown_values(
     drivers: dict[str, Driver], service: Service, kind: type[Resource[Any]], key: str
 ) -> None:
-    """Neither check, nor comparison, nor a creation or an update that is only told of stumbles over it, or changes anything."""
+    """Check, diff, and previews of create and update accept unknown values and change nothing."""
     driver, item = driver_of(drivers, kind), kind.properties[key]
     before = len(service.calls)
     desired = {**required_inputs(kind, key), key: UNKNOWN}
@@ -162,17 +165,17 @@ def test_secret_properties_are_secret_in_every_response(
 def test_omitted_properties_have_the_documented_default(
     drivers: dict[str, Driver], kind: type[Resource[Any]]
 ) -> None:
-    """By the official SDK, which tells each property's."""
+    """The documentation in the Python SDK names the default of each property."""
     arguments = getattr(
         import_module(f"pulumi_{package_of(kind).name}"), f"{kind.token.rpartition(':')[2]}Args"
     )
     _, planned = driver_of(drivers, kind).create(
         kind.token, required_inputs(kind, ""), preview=True
     )
-    for told in (inspect.getdoc(arguments.__init__) or "").split(":param ")[1:]:
-        head, *rest = told.partition(":")[0].split()[-1].split("_")
+    for documentation in (inspect.getdoc(arguments.__init__) or "").split(":param ")[1:]:
+        head, *rest = documentation.partition(":")[0].split()[-1].split("_")
         key = head + "".join(part.title() for part in rest)
-        default = DOCUMENTED.search(told)
+        default = DOCUMENTED.search(documentation)
         item = kind.properties.get(key)  # the SDK may be of a later version than the tables
         if (
             item

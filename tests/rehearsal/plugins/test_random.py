@@ -1,4 +1,4 @@
-"""Passwords of the stand-in for the random plugin."""
+"""Passwords of the random emulator."""
 
 import string
 from typing import Any
@@ -156,7 +156,7 @@ def test_the_import_id_is_the_password_and_is_not_kept_as_id(plugin: Driver) -> 
 def test_passwords_come_from_the_system_random_source(
     plugin: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The secure one: it cannot be seeded."""
+    """The system source is secure and cannot be seeded."""
 
     def broken(*_: Any) -> bytes:
         raise PluginError("no randomness")

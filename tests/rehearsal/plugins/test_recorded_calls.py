@@ -1,4 +1,4 @@
-"""The stand-ins for Nomad and Consul make the official plugins' recorded calls and get their recorded states."""
+"""The Nomad and Consul emulators make the recorded calls and return the recorded states."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from tests.rehearsal.plugins.support.recorded import (
     Recorded,
     Replay,
     calls_about,
-    without_zero_values,
-    without_repetitions,
     load_state,
     load_steps,
     program_inputs,
+    without_repetitions,
+    without_zero_values,
 )
 from tests.rehearsal.plugins.support.service import Service
 
@@ -49,7 +49,7 @@ CASES = [
 ]
 
 COMPARED_AS_TEXT = ("ConfigEntry", "AclAuthMethod")
-"""What the recorded program wrote in another way than the service does."""
+"""Types whose recorded JSON has another format than the service returns."""
 
 PUT_PATHS = {"/v1/config?dc=dc1", "/v1/catalog/register?dc=dc1"}
 

@@ -1,4 +1,4 @@
-"""Certificates of the stand-in for the tls plugin: what is in them, who trusts them, when they are replaced."""
+"""Certificates of the TLS emulator: content, trust and renewal."""
 
 import ssl
 from pathlib import Path
@@ -44,14 +44,14 @@ def authority(plugin: Driver) -> Authority:
 
 
 def extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
-    """Its value, None when there is none."""
+    """Return the value of an extension, None if the certificate lacks it."""
     return next(
         (item.value for item in certificate.extensions if isinstance(item.value, kind)), None
     )
 
 
 def self_signed(plugin: Driver, **news: Any) -> x509.Certificate:
-    """A self-signed certificate."""
+    """Create a self-signed certificate."""
     own = news.pop("privateKeyPem", None) or key(plugin)
     return parsed(
         plugin.create(
@@ -396,7 +396,7 @@ def test_a_certificate_may_be_due_for_renewal_from_the_start(
 
 
 class TlsPeer:
-    """One end of a mutual TLS connection in memory."""
+    """One peer of a mutual TLS connection in memory."""
 
     def __init__(
         self, directory: Path, authority: Authority, own: str, state: State, *, server: bool
@@ -413,7 +413,7 @@ class TlsPeer:
         )
 
     def step(self) -> bool:
-        """Whether the handshake is done here."""
+        """Continue the handshake and return whether it is complete."""
         try:
             self.connection.do_handshake()
         except ssl.SSLWantReadError:
@@ -422,7 +422,7 @@ class TlsPeer:
 
 
 def handshake(client: TlsPeer, server: TlsPeer) -> None:
-    """Until both are through, and a word has gone each way."""
+    """Complete the handshake and send a message in both directions."""
     done = False
     while not done:
         done = client.step()
@@ -430,9 +430,9 @@ def handshake(client: TlsPeer, server: TlsPeer) -> None:
         done = server.step() and done
         client.received.write(server.sent.read())
     for one, other in ((client, server), (server, client)):
-        one.connection.write(b"word")
+        one.connection.write(b"message")
         other.received.write(one.sent.read())
-        assert other.connection.read() == b"word"
+        assert other.connection.read() == b"message"
 
 
 @pytest.fixture
@@ -479,7 +479,7 @@ def test_a_certificate_of_another_authority_is_refused(driver_now: Driver, tmp_p
 
 
 def test_a_strict_verifier_accepts_the_chain(driver_now: Driver) -> None:
-    """By the rules of the web's authorities, but for what it asks of names."""
+    """The verifier applies the rules of web CAs."""
     authority = Authority.make(driver_now)
     _, state = authority.sign(key(driver_now), dnsNames=["localhost"])
     root = parsed({"certPem": authority.certificate})

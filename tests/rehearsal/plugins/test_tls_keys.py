@@ -1,4 +1,4 @@
-"""Keys and requests of the stand-in for the tls plugin."""
+"""Keys and certificate requests of the TLS emulator."""
 
 import asyncio
 import hashlib
@@ -59,7 +59,7 @@ def test_all_outputs_encode_the_same_key(
 ) -> None:
     resource_id, state = plugin.create(KEY, news)
     loaded: Any = serialization.load_pem_private_key(state["privateKeyPem"].encode(), None)
-    whole = public(loaded)
+    public_der = public(loaded)
 
     assert state["privateKeyPem"].startswith(
         f"-----BEGIN {heading} PRIVATE KEY-----\n".replace("  ", " ")
@@ -68,11 +68,11 @@ def test_all_outputs_encode_the_same_key(
     assert state["privateKeyOpenssh"].startswith("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     assert (
         public(serialization.load_pem_private_key(state["privateKeyPemPkcs8"].encode(), None))
-        == whole
+        == public_der
     )
     assert (
         public(serialization.load_ssh_private_key(state["privateKeyOpenssh"].encode(), None))
-        == whole
+        == public_der
     )
     assert serialization.load_pem_public_key(state["publicKeyPem"].encode()) == loaded.public_key()
     assert (
@@ -80,7 +80,7 @@ def test_all_outputs_encode_the_same_key(
     )
     assert state["publicKeyOpenssh"].split(" ")[0] == ssh_kind
     assert state["publicKeyOpenssh"].endswith("\n")
-    assert resource_id == hashlib.sha1(whole.strip()).hexdigest()
+    assert resource_id == hashlib.sha1(public_der.strip()).hexdigest()
 
 
 @pytest.mark.parametrize(("news", "heading", "ssh_kind"), KINDS, ids=lambda value: str(value))
@@ -93,14 +93,14 @@ def test_fingerprints_match_ssh_keygen(
     assert bytes.fromhex(
         state["publicKeyFingerprintMd5"].replace(":", "")
     ) == serialization.ssh_key_fingerprint(loaded, hashes.MD5())
-    told = subprocess.run(
+    ssh_keygen = subprocess.run(
         ["ssh-keygen", "-lf", "-"],
         input=state["publicKeyOpenssh"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert told.stdout.split()[1] == state["publicKeyFingerprintSha256"]
+    assert ssh_keygen.stdout.split()[1] == state["publicKeyFingerprintSha256"]
 
 
 def test_openssh_has_no_p224(plugin: Driver) -> None:
@@ -247,7 +247,7 @@ def test_a_preview_generates_no_key(plugin: Driver) -> None:
 
 @pytest.mark.parametrize("given", ["a key", UNKNOWN])
 def test_private_keys_are_secret_in_every_response(plugin: Driver, given: str) -> None:
-    """Although the program passes it as plain text."""
+    """The key is a secret even if the program passes it as plain text."""
     news, state = (
         values.to_engine({"privateKeyPem": given}),
         values.to_engine({"privateKeyPem": given, "certRequestPem": "-"}),
@@ -267,10 +267,10 @@ def test_private_keys_are_secret_in_every_response(plugin: Driver, given: str) -
 
 
 def test_the_package_is_loaded_without_cryptography() -> None:
-    told = "import sys, rehearsal.plugins.tls.package; print('cryptography' in sys.modules)"
+    code = "import sys, rehearsal.plugins.tls.package; print('cryptography' in sys.modules)"
     assert (
         subprocess.run(
-            [sys.executable, "-c", told], capture_output=True, text=True, check=True
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
         ).stdout
         == "False\n"
     )

@@ -1,4 +1,4 @@
-"""Requests to Spaces that mean harm or are broken: no file but the store's own is touched, and no answer is a failure of ours."""
+"""Malicious and malformed requests to Spaces: no foreign file changes, no internal error occurs."""
 
 import base64
 import hashlib
@@ -31,9 +31,33 @@ from tests.rehearsal.support.small_spaces import (
 )
 
 HOSTILE_KEYS = [
-    "..", ".", "../x", "../../etc/passwd", "/etc/passwd", "//two", "a//b", "./x", "x/", "x/../y", "%2e%2e%2f", "%2F", "a%00", "nul\0x",
-    "ü" * 300, "😀", "\u202e", "\x01", "a b+c", "x" * 1024, "a?b#c&d=e;f", "<&>'\"", "moto-api/reset", "latest/meta-data/", "a\\b", "*",
-]  # fmt: skip
+    "..",
+    ".",
+    "../x",
+    "../../etc/passwd",
+    "/etc/passwd",
+    "//two",
+    "a//b",
+    "./x",
+    "x/",
+    "x/../y",
+    "%2e%2e%2f",
+    "%2F",
+    "a%00",
+    "nul\0x",
+    "ü" * 300,
+    "😀",
+    "\u202e",
+    "\x01",
+    "a b+c",
+    "x" * 1024,
+    "a?b#c&d=e;f",
+    "<&>'\"",
+    "moto-api/reset",
+    "latest/meta-data/",
+    "a\\b",
+    "*",
+]
 
 
 @pytest.fixture
@@ -116,7 +140,7 @@ def test_an_invalid_bucket_name_is_refused(port: int) -> None:
 
 
 def test_random_requests_cause_no_internal_error(port: int) -> None:
-    """Seeded combinations of what S3 knows with values that it does not; 501 says that Spaces lacks the operation."""
+    """Random combinations of valid and invalid parts; 501 means an unsupported operation."""
     s3, raw, random_ = s3_client(port), RawClient(port), random.Random(5)
     s3.put_object(Bucket="artifacts", Key="one", Body=b"1")
     upload = s3.create_multipart_upload(Bucket="artifacts", Key="parts")["UploadId"]
@@ -133,40 +157,91 @@ def test_random_requests_cause_no_internal_error(port: int) -> None:
         "/favicon.ico",
     ]
     parameters = [
-        "acl", "cors", "versioning", "lifecycle", "policy", "website", "tagging", "uploads", f"uploadId={upload}", "uploadId=x",
+        "acl",
+        "cors",
+        "versioning",
+        "lifecycle",
+        "policy",
+        "website",
+        "tagging",
+        "uploads",
+        f"uploadId={upload}",
+        "uploadId=x",
         "partNumber=1",
-        "partNumber=x", "partNumber=-1", "partNumber=99999999999999999999", "delete", "location", "versions",
-        "versionId=null", "versionId=x",
-        "list-type=2", "max-keys=x", "max-keys=-1", "continuation-token=x", "prefix=%00", "delimiter=%FF", "attributes", "logging",
+        "partNumber=x",
+        "partNumber=-1",
+        "partNumber=99999999999999999999",
+        "delete",
+        "location",
+        "versions",
+        "versionId=null",
+        "versionId=x",
+        "list-type=2",
+        "max-keys=x",
+        "max-keys=-1",
+        "continuation-token=x",
+        "prefix=%00",
+        "delimiter=%FF",
+        "attributes",
+        "logging",
         "restore",
-        "select", "torrent", "requestPayment", "response-content-type=x%0d%0ay", "marker=%00", "retention", "max-uploads=x",
-    ]  # fmt: skip
+        "select",
+        "torrent",
+        "requestPayment",
+        "response-content-type=x%0d%0ay",
+        "marker=%00",
+        "retention",
+        "max-uploads=x",
+    ]
     headers = [
-        {}, {"x-amz-acl": "nonsense"}, {"x-amz-copy-source": "/artifacts/one"}, {"x-amz-copy-source": "nonsense"},
+        {},
+        {"x-amz-acl": "nonsense"},
+        {"x-amz-copy-source": "/artifacts/one"},
+        {"x-amz-copy-source": "nonsense"},
         {"x-amz-copy-source": "/../x"},
-        {"x-amz-grant-read": "nonsense"}, {"Range": "bytes=x"}, {"Range": "x"}, {"Range": "bytes=5-1"}, {"x-amz-tagging": "%"},
-        {"x-amz-storage-class": "x"}, {"If-Modified-Since": "x"}, {"If-Match": "x"}, {"Content-MD5": "x"}, {"x-amz-checksum-crc32": "x"},
-        {"x-amz-sdk-checksum-algorithm": "x"}, {"Content-Encoding": "aws-chunked,gzip"},
+        {"x-amz-grant-read": "nonsense"},
+        {"Range": "bytes=x"},
+        {"Range": "x"},
+        {"Range": "bytes=5-1"},
+        {"x-amz-tagging": "%"},
+        {"x-amz-storage-class": "x"},
+        {"If-Modified-Since": "x"},
+        {"If-Match": "x"},
+        {"Content-MD5": "x"},
+        {"x-amz-checksum-crc32": "x"},
+        {"x-amz-sdk-checksum-algorithm": "x"},
+        {"Content-Encoding": "aws-chunked,gzip"},
         {"Content-Type": "multipart/form-data; boundary=x"},
-        {"x-moto-account-id": "111111111111"}, {"x-amz-metadata-directive": "x", "x-amz-copy-source": "/artifacts/one"},
-    ]  # fmt: skip
+        {"x-moto-account-id": "111111111111"},
+        {"x-amz-metadata-directive": "x", "x-amz-copy-source": "/artifacts/one"},
+    ]
     entity = b"<!DOCTYPE x [<!ENTITY y SYSTEM 'file:///etc/passwd'>]>"
     bodies = [
-        b"", b"x", b"<x/>", b"<Delete/>", b"<Delete><Object><Key>../x</Key></Object></Delete>", b"\xff\xfe\x00", b"<CORSConfiguration/>",
-        b"<VersioningConfiguration><Status>Bad</Status></VersioningConfiguration>", b"<LifecycleConfiguration/>", b"<Tagging/>", b"{}",
-        b"<CompleteMultipartUpload/>", entity + b"<Delete><Object><Key>&y;</Key></Object></Delete>",
-    ]  # fmt: skip
+        b"",
+        b"x",
+        b"<x/>",
+        b"<Delete/>",
+        b"<Delete><Object><Key>../x</Key></Object></Delete>",
+        b"\xff\xfe\x00",
+        b"<CORSConfiguration/>",
+        b"<VersioningConfiguration><Status>Bad</Status></VersioningConfiguration>",
+        b"<LifecycleConfiguration/>",
+        b"<Tagging/>",
+        b"{}",
+        b"<CompleteMultipartUpload/>",
+        entity + b"<Delete><Object><Key>&y;</Key></Object></Delete>",
+    ]
     for _ in range(600):
         path = random_.choice(paths)
         query = "&".join(random_.sample(parameters, random_.randint(0, 2)))
-        asked = (
+        sent = (
             random_.choice(methods),
             f"{path}?{query}",
             random_.choice(headers),
             random_.choice(bodies),
         )
-        status, body = raw(*asked, signed=random_.random() < 0.95)
-        assert status < 500 or status == 501, (asked, status, body)
+        status, body = raw(*sent, signed=random_.random() < 0.95)
+        assert status < 500 or status == 501, (sent, status, body)
         assert b"root:" not in body
     s3.put_object(Bucket="artifacts", Key="one", Body=b"still here")
     assert s3.get_object(Bucket="artifacts", Key="one")["Body"].read() == b"still here"
@@ -175,7 +250,10 @@ def test_random_requests_cause_no_internal_error(port: int) -> None:
 def test_malformed_signatures_are_refused(port: int) -> None:
     raw = RawClient(port)
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    good = f"AWS4-HMAC-SHA256 Credential={KEY}/{now[:8]}/us-east-1/s3/aws4_request, SignedHeaders=host, Signature={'0' * 64}"
+    good = (
+        f"AWS4-HMAC-SHA256 Credential={KEY}/{now[:8]}/us-east-1/s3/aws4_request, "
+        f"SignedHeaders=host, Signature={'0' * 64}"
+    )
     host = {
         "Host": f"nyc3.spaces.test.internal:{port}",
         "x-amz-content-sha256": "UNSIGNED-PAYLOAD",
@@ -191,7 +269,10 @@ def test_malformed_signatures_are_refused(port: int) -> None:
     ):
         status, _ = raw.unsigned("GET", "/artifacts", {**host, "Authorization": authorization})
         assert status in (400, 403), authorization
-    query = f"X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential={KEY}%2F{now[:8]}%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-SignedHeaders=host"
+    query = (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-SignedHeaders=host"
+        f"&X-Amz-Credential={KEY}%2F{now[:8]}%2Fus-east-1%2Fs3%2Faws4_request"
+    )
     for time, expires in (
         (now, "9" * 5000),
         (now, "0"),
@@ -201,7 +282,10 @@ def test_malformed_signatures_are_refused(port: int) -> None:
         ("99991231T235959Z", "60"),
         ("x", "1"),
     ):
-        signed = f"/artifacts?{query}&X-Amz-Date={time}&X-Amz-Expires={expires}&X-Amz-Signature={'0' * 64}"
+        signed = (
+            f"/artifacts?{query}&X-Amz-Date={time}&X-Amz-Expires={expires}"
+            f"&X-Amz-Signature={'0' * 64}"
+        )
         assert raw.unsigned("GET", signed, {"Host": host["Host"]})[0] in (400, 403), (time, expires)
 
 
@@ -217,7 +301,7 @@ def test_a_request_time_15_minutes_off_is_refused(
 
 
 def test_an_unsigned_amz_header_is_refused(port: int) -> None:
-    """Who holds an address to put an object with must not copy another one into it."""
+    """The holder of a presigned upload URL must not copy another object with it."""
     s3, raw = s3_client(port), RawClient(port)
     s3.put_object(Bucket="artifacts", Key="secret", Body=b"secret")
     address = s3.generate_presigned_url(
@@ -243,7 +327,9 @@ def test_a_truncated_body_changes_nothing(port: int) -> None:
     ):
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(
-                f"PUT {target} HTTP/1.1\r\nHost: artifacts.nyc3.spaces.test.internal:{port}\r\n{framing}\r\n\r\n".encode()
+                f"PUT {target} HTTP/1.1\r\n"
+                f"Host: artifacts.nyc3.spaces.test.internal:{port}\r\n"
+                f"{framing}\r\n\r\n".encode()
                 + sent
             )
             connection.shutdown(socket.SHUT_WR)
@@ -280,11 +366,11 @@ def test_a_checksum_that_does_not_match_is_refused(port: int) -> None:
 
 
 def test_an_unsigned_trailing_checksum_is_accepted(port: int) -> None:
-    """boto3 sends it where it believes to speak TLS; then the connection is made without."""
+    """boto3 sends such a checksum only over TLS, so the test strips TLS after signing."""
     s3 = s3_client(port)
     options = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
     endpoint = f"https://nyc3.spaces.test.internal:{port}"
-    over_tls = boto3.client(
+    tls_client = boto3.client(
         "s3",
         endpoint_url=endpoint,
         region_name="us-east-1",
@@ -294,12 +380,12 @@ def test_an_unsigned_trailing_checksum_is_accepted(port: int) -> None:
     )
     seen: list[str] = []
 
-    def in_the_clear(request: object, **_: object) -> None:
+    def strip_tls(request: object, **_: object) -> None:
         seen.append(str(request.headers["x-amz-content-sha256"], "ascii"))  # type: ignore[attr-defined]
         request.url = request.url.replace("https:", "http:")  # type: ignore[attr-defined]
 
-    over_tls.meta.events.register("before-send.s3", in_the_clear)
-    over_tls.put_object(Bucket="artifacts", Key="one", Body=LARGE, ContentEncoding="gzip")
+    tls_client.meta.events.register("before-send.s3", strip_tls)
+    tls_client.put_object(Bucket="artifacts", Key="one", Body=LARGE, ContentEncoding="gzip")
     got = s3.get_object(Bucket="artifacts", Key="one", ChecksumMode="ENABLED")
     assert seen == ["STREAMING-UNSIGNED-PAYLOAD-TRAILER"]
     assert (got["Body"].read(), got["ContentEncoding"]) == (LARGE, "gzip")
@@ -307,7 +393,7 @@ def test_an_unsigned_trailing_checksum_is_accepted(port: int) -> None:
 
 
 class ChunkedUpload:
-    """A request in signed chunks, as the SDKs for Java and Rust send them without TLS."""
+    """An upload in signed chunks, as the SDKs for Java and Rust send it without TLS."""
 
     def __init__(self, port: int, trailer: bool = False) -> None:
         self._raw, self._host = RawClient(port), f"nyc3.spaces.test.internal:{port}"
@@ -348,7 +434,8 @@ class ChunkedUpload:
         )
         previous = self._sign("AWS4-HMAC-SHA256", hashlib.sha256(canonical.encode()).hexdigest())
         headers["authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={KEY}/{self._scope}, SignedHeaders={names}, Signature={previous}"
+            f"AWS4-HMAC-SHA256 Credential={KEY}/{self._scope}, "
+            f"SignedHeaders={names}, Signature={previous}"
         )
         body = b""
         for chunk in (*chunks, b""):
@@ -430,8 +517,10 @@ def test_malformed_chunks_are_refused(port: int, body: bytes) -> None:
 
 def test_a_presigned_url_from_the_future_is_refused() -> None:
     later = (datetime.now(UTC) + timedelta(minutes=20)).strftime("%Y%m%dT%H%M%SZ")
-    scope = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-SignedHeaders=host&X-Amz-Expires=60"
-    query = f"{scope}&X-Amz-Date={later}&X-Amz-Signature=x"
+    query = (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-SignedHeaders=host"
+        f"&X-Amz-Expires=60&X-Amz-Date={later}&X-Amz-Signature=x"
+    )
     with pytest.raises(S3Error, match="not valid yet"):
         verify(
             Request(method="GET", path="/", query=query, headers={}, body=b""),

@@ -1,4 +1,4 @@
-"""Who may do what in Spaces: keys within their grants, accounts among themselves, and anyone."""
+"""Permissions in Spaces: of keys by their grants, between accounts, and of anonymous clients."""
 
 import urllib.error
 import urllib.request
@@ -67,7 +67,10 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
-    """With the buckets ``own``, ``empty`` and ``other`` of the default account, and an object in two of them."""
+    """Serve the buckets ``own``, ``empty`` and ``other`` of the default account.
+
+    The buckets ``own`` and ``other`` have one object each.
+    """
     publish_keys(
         config,
         reader=("default", [("own", "read"), ("empty", "read")]),
@@ -154,13 +157,13 @@ def test_bucket_ownership_survives_a_restart(config: CloudConfig) -> None:
 
 
 def _with_copy_source(source: str) -> Callable[..., None]:
-    """Has a client name the source of a copy in these very characters."""
+    """Return a handler that sets x-amz-copy-source to exactly ``source``."""
 
-    def spell(request: Any, **_: object) -> None:
+    def set_copy_source(request: Any, **_: object) -> None:
         del request.headers["x-amz-copy-source"]
         request.headers["x-amz-copy-source"] = source
 
-    return spell
+    return set_copy_source
 
 
 def test_copying_needs_read_permission_for_the_source(port: int) -> None:
@@ -168,16 +171,16 @@ def test_copying_needs_read_permission_for_the_source(port: int) -> None:
     client_of(port, "stranger").create_bucket(Bucket="theirs")
     own = {"stranger": "theirs", "writer": "own", "elsewhere": "other"}
     for key, source in grants.items():
-        for spelled in (
+        for copy_source in (
             source,
             f"/{source}",
             source.replace("/", "%2F"),
             f"{source}?versionId=null",
         ):
             s3 = client_of(port, key)
-            s3.meta.events.register("before-sign.s3", _with_copy_source(spelled))
+            s3.meta.events.register("before-sign.s3", _with_copy_source(copy_source))
             copy = partial(s3.copy_object, Bucket=own[key], Key="stolen", CopySource="x/y")
-            assert error_code(copy) == "AccessDenied", (key, spelled)
+            assert error_code(copy) == "AccessDenied", (key, copy_source)
         assert "Contents" not in client_of(port, key).list_objects_v2(
             Bucket=own[key], Prefix="stolen"
         )
@@ -256,12 +259,12 @@ def test_an_account_created_later_has_its_own_buckets(config: CloudConfig, port:
 
 
 def test_files_with_secrets_are_readable_by_root_only(config: CloudConfig, port: int) -> None:
-    """A file that holds one, or a directory above it, is closed to all others."""
-    holding = [
+    """The file or its directory is not accessible to other users."""
+    files_with_secrets = [
         file
         for file in config.directory.rglob("*")
         if file.is_file() and b"secret-" in file.read_bytes()
     ]
-    assert holding
-    for file in holding:
+    assert files_with_secrets
+    for file in files_with_secrets:
         assert file.stat().st_mode & 0o077 == 0 or config.directory.stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""What Spaces has acknowledged is on its disk: through a full disk and a process that is killed."""
+"""Durability of Spaces: acknowledged changes survive a full disk and a killed process."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ from tests.rehearsal.support.small_spaces import (
 )
 
 OBJECT_BYTES = 200_000
-"""Bytes of each object that fills the small disk."""
+"""Size of the objects that fill the small disk."""
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
 
 @pytest.fixture
 def small_disk(config: CloudConfig) -> Iterator[Path]:
-    """The directory of Spaces on a file system of 4 MiB."""
+    """Mount a file system of 4 MiB for the directory of Spaces."""
     directory = config.directory / "spaces"
     directory.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(directory)], check=True)
@@ -55,24 +55,24 @@ def test_a_full_disk_loses_nothing_that_was_acknowledged(
         s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")
         s3.put_object(Bucket="artifacts", Key="first", Body=b"as it was")
-        kept = _fill_disk(s3)
-        assert 5 < kept < 20
+        stored = _fill_disk(s3)
+        assert 5 < stored < 20
         assert (
             error_code(s3.put_object, Bucket="artifacts", Key="first", Body=LARGE)
             == "ServiceUnavailable"
         )
-        _assert_unchanged(s3, kept)
+        _assert_unchanged(s3, stored)
     with serve_spaces(config) as port:
         s3 = s3_client(port)
-        _assert_unchanged(s3, kept)
-        for number in range(kept):
+        _assert_unchanged(s3, stored)
+        for number in range(stored):
             s3.delete_object(Bucket="artifacts", Key=f"{number}")
         s3.put_object(Bucket="artifacts", Key="first", Body=LARGE[:OBJECT_BYTES])
         assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == LARGE[:OBJECT_BYTES]
 
 
 def _fill_disk(s3: S3Client) -> int:
-    """How many objects the disk took."""
+    """Store objects until the disk is full and return their number."""
     for number in range(100):
         try:
             s3.put_object(Bucket="artifacts", Key=f"{number}", Body=body(number))
@@ -82,19 +82,19 @@ def _fill_disk(s3: S3Client) -> int:
     raise AssertionError("the disk is never full")
 
 
-def _assert_unchanged(s3: S3Client, kept: int) -> None:
-    """All that was acknowledged is there as it was, and nothing else."""
+def _assert_unchanged(s3: S3Client, stored: int) -> None:
+    """Assert that exactly the acknowledged objects exist, unchanged."""
     assert {found["Key"] for found in s3.list_objects_v2(Bucket="artifacts")["Contents"]} == {
         "first",
-        *map(str, range(kept)),
+        *map(str, range(stored)),
     }
     assert s3.get_object(Bucket="artifacts", Key="first")["Body"].read() == b"as it was"
-    for number in range(kept):
+    for number in range(stored):
         assert s3.get_object(Bucket="artifacts", Key=f"{number}")["Body"].read() == body(number)
 
 
 def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfig) -> None:
-    """Killed five times while four clients put, replace and delete."""
+    """Kill the process five times while four clients put, replace and delete objects."""
     random_ = random.Random(5)
     acknowledged: dict[str, bytes | None] = {}
     with serve_spaces(config) as port:
@@ -109,8 +109,8 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
             ]
             for thread in clients:
                 thread.start()
-            enough = len(acknowledged) + random_.randint(10, 40)
-            while len(acknowledged) < enough and any(thread.is_alive() for thread in clients):
+            target = len(acknowledged) + random_.randint(10, 40)
+            while len(acknowledged) < target and any(thread.is_alive() for thread in clients):
                 clients[0].join(0.01)
             served.kill()
             served.wait()
@@ -133,7 +133,10 @@ def test_a_killed_process_loses_nothing_that_was_acknowledged(config: CloudConfi
 
 
 def _change_objects(port: int, prefix: str, acknowledged: dict[str, bytes | None]) -> None:
-    """Put objects, each twice, and delete every third, until the process is gone; what is in doubt is not noted."""
+    """Put each object twice and delete every third until the process is killed.
+
+    Operations without a response are not recorded: their result is unknown.
+    """
     s3 = s3_client(port)
     for number in range(1000):
         key = f"{prefix}-{number}"
@@ -153,7 +156,7 @@ def _change_objects(port: int, prefix: str, acknowledged: dict[str, bytes | None
 def test_a_blob_is_synced_before_the_response(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file and its directory are synced, the file before it has its name."""
+    """The file is synced before it gets its name, then its directory is synced."""
     synced: list[str] = []
     sync = os.fsync
 
@@ -174,7 +177,7 @@ def test_a_blob_is_synced_before_the_response(
 def test_a_change_writes_only_the_changed_rows(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many objects there are: else a bucket of thousands would take longer with each."""
+    """The time of a change must not grow with the number of objects."""
     with serve_spaces(config) as port:
         s3 = s3_client(port)
         s3.create_bucket(Bucket="artifacts")

@@ -1,5 +1,6 @@
-"""Spaces over HTTP, asked by boto3 and by hand: signatures, anonymous reads, both ways of naming a bucket, restarts."""
+"""Spaces over HTTP: signatures, anonymous reads, addressing styles and restarts."""
 
+import json
 import subprocess
 import urllib.error
 import urllib.request
@@ -31,8 +32,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
 
 @pytest.fixture
 def port(config: CloudConfig) -> Iterator[int]:
-    with serve_spaces(config) as found:
-        yield found
+    with serve_spaces(config) as port:
+        yield port
 
 
 def url(port: int, bucket: str, path: str) -> str:
@@ -45,7 +46,7 @@ def status(
     headers: dict[str, str] | None = None,
     data: bytes | None = None,
 ) -> int:
-    """The status of a request that is signed only by what the address or the headers hold."""
+    """Return the status of a request without a signature other than in URL or headers."""
     try:
         with urllib.request.urlopen(
             urllib.request.Request(address, method=method, headers=headers or {}, data=data)
@@ -243,9 +244,15 @@ def test_deleting_an_object_deletes_its_blob(config: CloudConfig, port: int) -> 
 def test_operations_that_would_have_no_effect_are_not_implemented(port: int) -> None:
     s3 = s3_client(port)
     s3.create_bucket(Bucket="artifacts")
-    everyone = '{"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::artifacts/*"}]}'
-    for asked in (
-        lambda: s3.put_bucket_policy(Bucket="artifacts", Policy=everyone),
+    allow_everyone = {
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": "arn:aws:s3:::artifacts/*",
+    }
+    policy = json.dumps({"Statement": [allow_everyone]})
+    for operation in (
+        lambda: s3.put_bucket_policy(Bucket="artifacts", Policy=policy),
         lambda: s3.get_bucket_policy(Bucket="artifacts"),
         lambda: s3.delete_bucket_policy(Bucket="artifacts"),
         lambda: s3.put_bucket_website(
@@ -257,7 +264,7 @@ def test_operations_that_would_have_no_effect_are_not_implemented(port: int) -> 
             Bucket="artifacts", Key="cold", StorageClass="DEEP_ARCHIVE"
         ),
     ):
-        assert error_code(asked) == "NotImplemented"
+        assert error_code(operation) == "NotImplemented"
     assert s3.list_objects_v2(Bucket="artifacts")["KeyCount"] == 0
 
 

@@ -1,4 +1,4 @@
-"""Spaces alone on a port of the loopback, and clients of it; run as a module it is a process that can be killed."""
+"""Spaces on a loopback port, with clients. Run as a module, it is a separate process."""
 
 import contextlib
 import http.client
@@ -29,22 +29,25 @@ from rehearsal.state.records import Grant
 KEY, SECRET = "DO00EXAMPLE", "not/a+secret"
 Style = Literal["virtual", "path"]
 LARGE = bytes(range(256)) * 12_000
-"""Three megabytes: clients announce it with Expect before they send it."""
+"""Three megabytes, for which clients send the Expect header first."""
 
 
 def make_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
-    """A cloud's facts, with its names and nothing else of the machine's settings known to this process."""
+    """Save a cloud's configuration and isolate this process from the machine's AWS settings.
+
+    The host names of Spaces resolve to the loopback address.
+    """
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     for name in ("AWS_CA_BUNDLE", "AWS_PROFILE", "HTTP_PROXY", "http_proxy"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
     resolve = socket.getaddrinfo
 
-    def resolve_locally(host: str, *rest: object, **more: object) -> object:
+    def resolve_locally(host: str, *rest: object, **options: object) -> object:
         return resolve(
             "127.0.0.1" if str(host).endswith(".spaces.test.internal") else host,
             *rest,  # type: ignore[arg-type]
-            **more,  # type: ignore[arg-type]
+            **options,  # type: ignore[arg-type]
         )
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve_locally)
@@ -62,8 +65,11 @@ def make_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
 
 
 def publish_keys(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]]]) -> None:
-    """Have these keys, each of an account and with (bucket, permission) pairs; the secret of each is ``secret-`` and its name."""
-    made_of = {
+    """Publish keys, each with its account and its (bucket, permission) grants.
+
+    The secret of the key NAME is ``secret-NAME``.
+    """
+    keys = {
         name: spaces_key_file.Key(
             account=account,
             secret=f"secret-{name}",
@@ -74,12 +80,12 @@ def publish_keys(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]
         )
         for name, (account, grants) in granted.items()
     }
-    spaces_key_file.publish(config, made_of)
+    spaces_key_file.publish(config, keys)
 
 
 @contextlib.contextmanager
 def serve_spaces(config: CloudConfig) -> Iterator[int]:
-    """Spaces in this process; every entry is a new start from what is on disk."""
+    """Serve Spaces in this process, loaded from disk on every entry, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = create_server(config, listener)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -94,7 +100,7 @@ def serve_spaces(config: CloudConfig) -> Iterator[int]:
 
 @contextlib.contextmanager
 def spaces_process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Spaces in a process of its own."""
+    """Serve Spaces in a separate process; yield the process and the port."""
     environment = {**os.environ, "SLIPWAY_STATE": os.environ["SLIPWAY_STATE"]}
     command = [sys.executable, "-m", "tests.rehearsal.support.small_spaces", config.name]
     with subprocess.Popen(
@@ -122,13 +128,13 @@ def s3_client(
     style: Style = "virtual",
     region: str = "nyc3",
     signing: str = "us-east-1",
-    **more: object,
+    **options: object,
 ) -> S3Client:
-    options = Config(
+    client_config = Config(
         s3={"addressing_style": style},
         retries={"total_max_attempts": 1},
         signature_version="s3v4",
-        **more,  # type: ignore[arg-type]
+        **options,  # type: ignore[arg-type]
     )
     endpoint = f"http://{region}.spaces.test.internal:{port}"
     return boto3.client(
@@ -137,13 +143,13 @@ def s3_client(
         region_name=signing,
         aws_access_key_id=key,
         aws_secret_access_key=secret,
-        config=options,
+        config=client_config,
     )
 
 
-def client_of(port: int, name: str, **more: str) -> S3Client:
-    """The client of a key of ``grant``."""
-    return s3_client(port, key=name, secret=f"secret-{name}", **more)  # type: ignore[arg-type]
+def client_of(port: int, name: str, **options: str) -> S3Client:
+    """Return a client with a key of ``publish_keys``."""
+    return s3_client(port, key=name, secret=f"secret-{name}", **options)  # type: ignore[arg-type]
 
 
 def error_code(operation: Callable[..., object], *args: object, **kwargs: object) -> str:
@@ -157,7 +163,7 @@ def error_code(operation: Callable[..., object], *args: object, **kwargs: object
 
 
 class RawClient:
-    """Sends requests as they are written, signed by hand, to see what a client would not let pass."""
+    """Sends requests unchanged, including those that boto3 would reject or normalise."""
 
     def __init__(self, port: int, key: str = KEY, secret: str = SECRET) -> None:
         self._port = port
@@ -183,15 +189,15 @@ class RawClient:
     def unsigned(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes = b""
     ) -> tuple[int, bytes]:
-        """As it is: with ``headers`` and, if they tell no other, the body's length."""
+        """Send a request without adding a signature; Content-Length is added if missing."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
             for name, value in ({"Content-Length": str(len(body))} | dict(headers)).items():
                 connection.putheader(name, value)
             connection.endheaders(body)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
+            response = connection.getresponse()
+            return response.status, response.read()
         finally:
             connection.close()
 

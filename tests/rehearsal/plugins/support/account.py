@@ -1,4 +1,4 @@
-"""An account of the rehearsal cloud with what resources need to be there before them."""
+"""An account of the rehearsal cloud that creates the objects that tests refer to."""
 
 import itertools
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from tests.rehearsal.support.issuing import Issued, issue
 
 
 class Account:
-    """Makes each thing when it is asked for, under a name of its own."""
+    """Creates objects in an account, each with a unique name."""
 
     def __init__(self, api: Client) -> None:
         self._api = api
@@ -33,17 +33,17 @@ class Account:
         return f"thing-{next(self._numbers)}"
 
     def key(self) -> str:
-        """The text of a public key."""
+        """Return the text of a new public key."""
         public = Ed25519PrivateKey.generate().public_key()
         return public.public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         ).decode()
 
     def fingerprint(self) -> str:
-        made = self._api(
+        key = self._api(
             "POST", "/v2/account/keys", {"name": self.name(), "public_key": self.key()}, 201
         )
-        return str(made["ssh_key"]["fingerprint"])
+        return str(key["ssh_key"]["fingerprint"])
 
     def droplet(self) -> int:
         return int(self._api.droplet(self.name())["id"])
@@ -97,11 +97,11 @@ class Account:
         return issue("www.example.com", "www.example.com", by=self.authority)
 
     def issued(self) -> Issued:
-        """As ``uploaded``, with its key, and another."""
+        """Return another certificate with the key of ``uploaded``."""
         return issue("www.example.com", "www.example.com", by=self.authority, key=self.uploaded.key)
 
     def restore_default_project(self) -> None:
-        """Make the first project the default one again."""
+        """Make the original default project the default again."""
         self._api("PATCH", f"/v2/projects/{self._project}", {"is_default": True})
 
     def urn(self) -> str:
@@ -110,7 +110,7 @@ class Account:
 
 @contextmanager
 def account(directory: Path) -> Iterator[Account]:
-    """The one account of a cloud of memory machines, whose state is in ``directory``."""
+    """Run a cloud of memory machines with its state in ``directory`` and yield its account."""
     config = CloudConfig(
         name="walked",
         index=15,

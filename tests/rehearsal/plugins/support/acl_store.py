@@ -1,4 +1,4 @@
-"""Consul's and Nomad's access control, as far as the stand-ins use it."""
+"""A fake of Consul's and Nomad's ACL API."""
 
 import itertools
 from typing import Any
@@ -13,10 +13,10 @@ Object = dict[str, Any]
 
 
 class AclStore:
-    """Keeps what is put, under the key that it was put with or a new one."""
+    """Stores objects under their key or under a generated key."""
 
     def __init__(self, missing: str) -> None:
-        """``missing`` is what is said of an object that is not there."""
+        """``missing`` is the error message for an object that does not exist."""
         self.objects: dict[str, Object] = {}
         self._missing = missing
         self._keys = (f"{number:08d}-0000-0000-0000-000000000000" for number in itertools.count(1))
@@ -36,12 +36,12 @@ class AclStore:
         return Reply(body=found)
 
     def only(self, kind: str) -> Object:
-        """The only object of a kind."""
+        """Return the only object of a kind."""
         (found,) = (item for path, item in self.objects.items() if path.startswith(f"{kind}/"))
         return found
 
     def forget(self, kind: str) -> None:
-        """Behind everyone's back."""
+        """Delete all objects of a kind, as if outside of Pulumi."""
         self.objects = {
             path: item for path, item in self.objects.items() if not path.startswith(f"{kind}/")
         }
@@ -70,7 +70,7 @@ class AclStore:
         return found
 
     def _link(self, kind: str, link: Any) -> Any:
-        """Links come back with id and name; a Nomad token's policies are names alone."""
+        """Return a link with id and name. The policies of a Nomad token are names only."""
         if isinstance(link, str):
             return link
         key_paths = (

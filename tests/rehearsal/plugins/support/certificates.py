@@ -1,4 +1,4 @@
-"""An authority and its certificates, made with the stand-in for the tls plugin."""
+"""A CA and its certificates, created with the TLS emulator."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ NODE = {"allowedUses": ["digital_signature", "server_auth", "client_auth"]}
 
 
 class FakeTime:
-    """What the stand-in asks for the time."""
+    """A time source for the emulator that tests can advance."""
 
     def __init__(self, now: datetime = START) -> None:
         self.now = now
@@ -37,12 +37,12 @@ class FakeTime:
 
 
 def driver(fake_time: FakeTime | None = None) -> Driver:
-    """With the machine's own time when there are no ``fake_time``."""
+    """Return a driver with ``fake_time`` or, without it, the system time."""
     return Driver(replace(PACKAGE, connect=lambda _: fake_time) if fake_time else PACKAGE, {})
 
 
 def key(plugin: Driver, **news: Any) -> str:
-    """A private key in PEM."""
+    """Generate a private key and return it in PEM."""
     return str(
         plugin.create(KEY, {"algorithm": "ECDSA", "ecdsaCurve": "P256", **news})[1]["privateKeyPem"]
     )
@@ -54,23 +54,23 @@ def parsed(state: State) -> x509.Certificate:
 
 @dataclass(frozen=True)
 class Authority:
-    """Who signs, and what it signs with."""
+    """A CA: its key, its certificate and the driver that created them."""
 
     plugin: Driver
     key: str
     certificate: str
 
     @classmethod
-    def make(cls, plugin: Driver, own: str = "") -> "Authority":
-        """A new one, with a new key when there is no ``own``."""
-        own = own or key(plugin)
+    def make(cls, plugin: Driver, private_key: str = "") -> "Authority":
+        """Create a CA, with a new key unless ``private_key`` is given."""
+        private_key = private_key or key(plugin)
         _, state = plugin.create(
-            SELF_SIGNED, {**AUTHORITY, "privateKeyPem": own, "validityPeriodHours": 87600}
+            SELF_SIGNED, {**AUTHORITY, "privateKeyPem": private_key, "validityPeriodHours": 87600}
         )
-        return cls(plugin, own, state["certPem"])
+        return cls(plugin, private_key, state["certPem"])
 
     def certificate_inputs(self, request: str, **news: Any) -> State:
-        """The inputs of a certificate for ``request``."""
+        """Return the inputs of a certificate for ``request``."""
         desired = {
             "caCertPem": self.certificate,
             "caPrivateKeyPem": self.key,
@@ -78,10 +78,10 @@ class Authority:
         }
         return {**NODE, **desired, "validityPeriodHours": 2160, **news}
 
-    def sign(self, own: str, **names: Any) -> tuple[str, State]:
-        """The id and the state of a certificate for the owner of the key ``own``."""
+    def sign(self, private_key: str, **names: Any) -> tuple[str, State]:
+        """Create a certificate for ``private_key`` and return its id and state."""
         _, desired = self.plugin.create(
-            REQUEST, {"privateKeyPem": own, "subject": {"commonName": "node"}, **names}
+            REQUEST, {"privateKeyPem": private_key, "subject": {"commonName": "node"}, **names}
         )
         return self.plugin.create(
             LOCALLY_SIGNED, self.certificate_inputs(desired["certRequestPem"])

@@ -1,4 +1,4 @@
-"""Drives a stand-in as the engine does, with plain values."""
+"""A driver that calls an emulator like the engine does, with plain values."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ class Diff:
 
 
 class Driver:
-    """One configured stand-in."""
+    """A configured emulator."""
 
     def __init__(self, package: Package[Any], config: Mapping[str, Any]) -> None:
         self.plugin = ProviderEmulator(package, "1.0.0")
@@ -38,17 +38,17 @@ class Driver:
     def check(
         self, token: str, news: State, olds: State | None = None, name: str = "thing"
     ) -> tuple[State, list[str]]:
-        """The inputs, and the failures as ``property: reason``."""
+        """Return the inputs and the failures as ``property: reason``."""
         request = engine.CheckRequest(
             urn(token, name), values.to_engine(olds or {}), values.to_engine(news), b"seed"
         )
-        answer = asyncio.run(self.plugin.check(request))
-        return values.from_engine(answer.inputs or {}), [
-            f"{item.property}: {item.reason}" for item in answer.failures or []
+        response = asyncio.run(self.plugin.check(request))
+        return values.from_engine(response.inputs or {}), [
+            f"{item.property}: {item.reason}" for item in response.failures or []
         ]
 
     def inputs(self, token: str, news: State, olds: State | None = None) -> State:
-        """The checked inputs; a failure fails the test."""
+        """Return the checked inputs. There must be no failures."""
         inputs, failures = self.check(token, news, olds)
         assert not failures, failures
         return inputs
@@ -59,8 +59,8 @@ class Driver:
         request = engine.CreateRequest(
             urn(token, "thing"), values.to_engine(self.inputs(token, news)), seconds, preview
         )
-        answer = asyncio.run(self.plugin.create(request))
-        return answer.resource_id or "", values.from_engine(answer.properties)
+        response = asyncio.run(self.plugin.create(request))
+        return response.resource_id or "", values.from_engine(response.properties)
 
     def diff(self, token: str, state: State, news: State, ignored: Sequence[str] = ()) -> Diff:
         request = engine.DiffRequest(
@@ -70,13 +70,13 @@ class Driver:
             values.to_engine(self.inputs(token, news)),
             list(ignored),
         )
-        answer = asyncio.run(self.plugin.diff(request))
-        assert answer.changes == bool(answer.diffs)
+        response = asyncio.run(self.plugin.diff(request))
+        assert response.changes == bool(response.diffs)
         return Diff(
-            answer.diffs,
-            sorted(answer.detailed_diff),
-            answer.replaces,
-            answer.delete_before_replace,
+            response.diffs,
+            sorted(response.detailed_diff),
+            response.replaces,
+            response.delete_before_replace,
         )
 
     def update(
@@ -103,18 +103,18 @@ class Driver:
     def read(
         self, token: str, resource_id: str, state: State | None = None, inputs: State | None = None
     ) -> tuple[str, State, State]:
-        """Id (empty when gone), state and inputs."""
+        """Return id (empty if the resource does not exist), state and inputs."""
         request = engine.ReadRequest(
             urn(token, "thing"),
             resource_id,
             values.to_engine(state or {}),
             values.to_engine(inputs or {}),
         )
-        answer = asyncio.run(self.plugin.read(request))
+        response = asyncio.run(self.plugin.read(request))
         return (
-            answer.resource_id or "",
-            values.from_engine(answer.properties),
-            values.from_engine(answer.inputs),
+            response.resource_id or "",
+            values.from_engine(response.properties),
+            values.from_engine(response.inputs),
         )
 
     def delete(self, token: str, resource_id: str, state: State) -> None:
@@ -125,8 +125,8 @@ class Driver:
         )
 
     def invoke(self, token: str, args: State) -> State:
-        answer = asyncio.run(
+        response = asyncio.run(
             self.plugin.invoke(engine.InvokeRequest(token, values.to_engine(args)))
         )
-        assert not answer.failures
-        return values.from_engine(answer.return_value or {})
+        assert not response.failures
+        return values.from_engine(response.return_value or {})

@@ -1,4 +1,4 @@
-"""What each resource of the account is made of, and two values for each of its properties."""
+"""Sample inputs of each DigitalOcean resource, with two values for each property."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,24 +22,24 @@ Pair = tuple[object, object]
 
 @dataclass(frozen=True)
 class Samples:
-    """Of one kind of resource."""
+    """Samples of one resource type."""
 
     base: Callable[[Account], State]
-    """What it cannot do without."""
+    """Required inputs."""
     pairs: dict[str, Callable[[Account], Pair]]
-    """By property, a value to make it with and another one; None for the absence of one."""
+    """By property, the value for the creation and the changed value."""
     companions: dict[str, State] = field(default_factory=dict)
-    """By property, what else has to be set with it."""
+    """By property, further inputs that it requires."""
     not_returned: tuple[str, ...] = ()
-    """What the service keeps to itself, so that an import cannot have it."""
+    """Properties that the API does not return, so that an import lacks them."""
     compared_only: dict[str, str] = field(default_factory=dict)
-    """Why the second value of a property is compared and not made."""
+    """By property, why the changed value is only compared and not applied."""
     import_id: Callable[[str, State], str] | None = lambda resource_id, state: resource_id
-    """By what an import finds it; None for what cannot be imported."""
+    """Returns the import id; None if the resource cannot be imported."""
     before_delete: Callable[[Account], None] = lambda account: None
-    """Before it can be deleted."""
+    """Prepares the deletion."""
     shares_id: bool = False
-    """Its id is that of something which stays."""
+    """Whether the id belongs to an object that outlives the resource."""
 
 
 HEALTH = {"protocol": "http", "port": 80, "path": "/"}

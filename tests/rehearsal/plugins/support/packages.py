@@ -1,4 +1,4 @@
-"""Every package, resource and function of the stand-ins, for tests that walk them all."""
+"""All packages, resources and functions of the emulators, for tests that cover them all."""
 
 from typing import Any
 

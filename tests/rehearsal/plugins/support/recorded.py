@@ -1,4 +1,4 @@
-"""The official plugins' recorded calls and states, and a service that answers as the recording says."""
+"""Recorded calls and states of the official plugins, and a service that replays them."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ REFERENCE = Path(__file__).parents[5] / "shared/reference"
 DATACENTER = {"Config": {"Datacenter": "dc1"}}
 ZERO_TIME = "0001-01-01T00:00:00Z"
 MEANINGFUL_IF_EMPTY = ("Expose", "MeshGateway", "SkipNodeUpdate")
-"""What counts in a request even when it is empty."""
+"""Request fields that are significant even if they are empty."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Recorded:
 
 
 def load_steps(package: str) -> dict[str, list[Recorded]]:
-    """The calls of each recorded step."""
+    """Return the calls of each recorded step."""
     file = _file(f"official-{package}-plugin-calls.jsonl")
     found: dict[str, list[Recorded]] = {}
     for line in file.read_text().splitlines():
@@ -51,14 +51,14 @@ def load_steps(package: str) -> dict[str, list[Recorded]]:
 
 
 def load_state(resource_type: str, part: str = "first program, step 1") -> dict[str, Any]:
-    """Inputs, outputs and id as the engine held them."""
+    """Return inputs, outputs and id in the engine's format."""
     states = json.loads(_file("official-plugin-states.json").read_text())
     found: dict[str, Any] = next(item for item in states[part] if item["type"] == resource_type)
     return found
 
 
 class Replay:
-    """Answers each path with its recorded answers, in their order; the last one again and again."""
+    """Replays the recorded responses of each path in order and repeats the last one."""
 
     def __init__(self, calls: list[Recorded]) -> None:
         self._answers: dict[str, list[Recorded]] = {}
@@ -76,14 +76,14 @@ class Replay:
 
 
 def calls_about(calls: list[Recorded], *words: str) -> list[str]:
-    """The recorded calls that concern one resource, a repeated poll told once."""
+    """Return the recorded calls that concern one resource, without repeated polls."""
     return list(
         without_repetitions(str(call) for call in calls if any(word in call.path for word in words))
     )
 
 
 def without_repetitions(calls: Iterator[str]) -> Iterator[str]:
-    """Without immediate repetitions, which are polls."""
+    """Yield the calls without immediate repetitions, which are polls."""
     last = ""
     for call in calls:
         if call != last:
@@ -92,7 +92,7 @@ def without_repetitions(calls: Iterator[str]) -> Iterator[str]:
 
 
 def program_inputs(value: Any) -> Any:
-    """Inputs as the program wrote them: without the engine's keys and what the plugin filled in."""
+    """Return the inputs of the program, without keys of the engine and without defaults."""
     if isinstance(value, dict):
         filled = value.get("__defaults", [])
         return {
@@ -104,7 +104,7 @@ def program_inputs(value: Any) -> Any:
 
 
 def without_zero_values(value: Any) -> Any:
-    """A request without the zero values that the official clients spell out."""
+    """Return a request without zero values, which the official clients send explicitly."""
     if isinstance(value, dict):
         items = {key: without_zero_values(item) for key, item in value.items()}
         return {

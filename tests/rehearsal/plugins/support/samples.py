@@ -1,4 +1,4 @@
-"""Values for every property of every resource: made from their types, and by hand where a service or a check demands more."""
+"""Sample values for every property of every resource, generated from the property types."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def name_of(value: object) -> str:
 
 
 def sample(kind: Kind, number: int, key: str = "") -> Any:
-    """A value of a kind; another for another number (1 or 2)."""
+    """Return the sample value with a number (1 or 2) for a property type."""
     if kind.name == "object":
         return {
             name: sample(item.kind, number, name)
@@ -61,7 +61,7 @@ def checked(kind: type[Resource[Any]], news: State) -> State:
 
 
 def state_of(kind: type[Resource[Any]], inputs: State) -> State:
-    """What the state keeps of the inputs."""
+    """Return the state of a resource with these inputs."""
     items = kind.properties
     to_state = {key: items[key].to_state for key in inputs if key in items}
     return {key: keep(inputs[key]) if keep else inputs[key] for key, keep in to_state.items()}

@@ -1,4 +1,4 @@
-"""An HTTP service that answers as a test says and remembers what it was asked."""
+"""An HTTP service with scripted responses that records the requests."""
 
 import json
 import ssl
@@ -13,11 +13,11 @@ from typing import Any
 class Call:
     method: str
     path: str
-    """With its query."""
+    """Path with query."""
     body: Any
     headers: Mapping[str, str]
     port: int = 0
-    """The caller's: one for each connection."""
+    """Source port, which identifies the connection."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -31,7 +31,7 @@ class Reply:
 
 
 class Service:
-    """Serves on a loopback port within a ``with``; with ``tls``, over TLS."""
+    """Serves on a loopback port inside a ``with`` block, over TLS if ``tls`` is given."""
 
     def __init__(self, answer: Callable[[Call], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[Call] = []
@@ -46,7 +46,7 @@ class Service:
 
     @property
     def request_lines(self) -> list[str]:
-        """Each call as ``METHOD path?query``."""
+        """The requests as ``METHOD path?query``."""
         return [str(call) for call in self.calls]
 
     def bodies(self, method: str, path: str) -> list[Any]:
@@ -94,7 +94,7 @@ class Service:
             do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:
-                """Nothing: the test asks for the calls."""
+                """Log nothing: tests inspect the recorded calls."""
 
         return Handler
 
