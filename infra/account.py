@@ -1,4 +1,4 @@
-"""The account behind the token: whether it can hold what the settings ask for. Only reads."""
+"""The DigitalOcean account, and whether the settings fit its limits and offers. Reads only."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,17 +9,19 @@ from infra import addresses, names
 from infra.digitalocean_api import LOAD_BALANCER_NODE_MONTHLY_USD, DigitalOceanApi
 from infra.settings import Settings
 
+MAX_SUGGESTED_SIZES = 5
+
 
 @dataclass(frozen=True)
 class Account:
-    """What the API told of the account."""
+    """The account's id and its prices."""
 
     id: str
     prices: Mapping[str, float]
-    """US dollars a month of each size."""
+    """US dollars for a month of each droplet size."""
 
     def monthly_usd(self, settings: Settings) -> float:
-        """What the droplets and the load balancer cost a month; Spaces is a flat fee of the account."""
+        """Return the price of the droplets and the load balancer; without Spaces, a flat fee."""
         droplets = sum(
             settings.machine_count(role) * self.prices[settings.droplet_size(role)]
             for role in names.ROLES
@@ -28,92 +30,108 @@ class Account:
 
 
 def survey(api: DigitalOceanApi, settings: Settings, prefix: str) -> tuple[Account, list[str]]:
-    """Ask the account what it offers, and compare.
+    """Compare the settings with the account.
 
     Args:
-        prefix: how names of this stack start; what bears it is its own and no obstacle.
+        prefix: start of the names of the stack's own resources, which conflict with nothing.
 
     Returns:
-        The account, and every problem with its remedy.
+        The account, and all problems with remedies.
 
     Raises:
-        ApiError: the API could not be asked.
+        ApiError: a request fails.
     """
     account = api.get("/v2/account")["account"]
     sizes = {size["slug"]: size for size in api.list_all("/v2/sizes", "sizes")}
     regions = {region["slug"]: region for region in api.list_all("/v2/regions", "regions")}
     problems = [
-        *_region(settings, regions, sizes),
-        *_room(settings, prefix, account, api),
-        *_overlaps(settings, prefix, api),
+        *_check_region_and_sizes(settings, regions, sizes),
+        *_check_droplet_limit(settings, prefix, account["droplet_limit"], api),
+        *_check_vpc(settings, prefix, api),
     ]
-    return Account(
-        account["uuid"], {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
-    ), problems
+    prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
+    return Account(account["uuid"], prices), problems
 
 
-def _region(
+def _check_region_and_sizes(
     settings: Settings, regions: Mapping[str, dict[str, Any]], sizes: Mapping[str, dict[str, Any]]
 ) -> Iterator[str]:
     region = regions.get(settings.region)
     if region is None or not region["available"]:
-        state = "does not exist" if region is None else "takes nothing new at present"
-        there = ", ".join(sorted(slug for slug, other in regions.items() if other["available"]))
-        yield f"region: {settings.region} {state}; there are {there}"
+        state = "does not exist" if region is None else "accepts no new resources at present"
+        available = sorted(slug for slug, other in regions.items() if other["available"])
+        yield f"region: {settings.region} {state}; choose one of {', '.join(available)}"
     for role in names.ROLES:
-        name, slug = f"{role}_size", settings.droplet_size(role)
+        setting, slug = f"{role}_size", settings.droplet_size(role)
         size = sizes.get(slug)
         if size is None:
-            yield f"{name}: there is no size {slug}; {_offer(settings.region, sizes)}"
-        elif region is not None and (
-            settings.region not in size["regions"] or not size["available"]
-        ):
-            yield f"{name}: {settings.region} does not offer {slug}; {_offer(settings.region, sizes)}"
+            yield f"{setting}: there is no size {slug}; {_suggest_sizes(settings.region, sizes)}"
+        elif region is not None and not _is_offered(size, settings.region):
+            yield (
+                f"{setting}: {settings.region} does not offer {slug}; "
+                f"{_suggest_sizes(settings.region, sizes)}"
+            )
 
 
-def _offer(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
-    """The cheapest sizes of a region, as a remedy."""
-    there = sorted(
-        (size for size in sizes.values() if region in size["regions"] and size["available"]),
+def _is_offered(size: Mapping[str, Any], region: str) -> bool:
+    return bool(size["available"]) and region in size["regions"]
+
+
+def _suggest_sizes(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
+    """Return the cheapest sizes of a region, as a remedy."""
+    offered = sorted(
+        (size for size in sizes.values() if _is_offered(size, region)),
         key=lambda size: float(size["price_monthly"]),
     )
-    return (
-        f"{region} offers {', '.join(size['slug'] for size in there[:5])} and more"
-        if there
-        else "choose another region"
-    )
+    if not offered:
+        return "choose another region"
+    cheapest = ", ".join(size["slug"] for size in offered[:MAX_SUGGESTED_SIZES])
+    return f"{region} offers {cheapest} and more"
 
 
-def _room(
-    settings: Settings, prefix: str, account: dict[str, Any], api: DigitalOceanApi
+def _check_droplet_limit(
+    settings: Settings, prefix: str, limit: int, api: DigitalOceanApi
 ) -> Iterator[str]:
-    """What the stack has already is no obstacle: an old machine goes before a new one of its name comes."""
-    own = set(names.role_tags(prefix))
+    """Yield a problem if there are too many droplets.
+
+    The stack's own droplets do not count: an old one is deleted before its replacement is created.
+    """
+    stack_tags = set(names.role_tags(prefix))
     others = sum(
-        own.isdisjoint(droplet["tags"]) for droplet in api.list_all("/v2/droplets", "droplets")
+        stack_tags.isdisjoint(droplet["tags"])
+        for droplet in api.list_all("/v2/droplets", "droplets")
     )
-    asked, limit = settings.primes + settings.workers, account["droplet_limit"]
-    if asked + others > limit:
-        besides = f", and {others} that are not this stack's are there" if others else ""
-        yield f"workers: {asked} machines are asked for, the account may have {limit}{besides}; set fewer, or ask DigitalOcean for more"
+    machines = settings.primes + settings.workers
+    if machines + others > limit:
+        besides = f" and already has {others} of other stacks" if others else ""
+        yield (
+            f"workers: the stack has {machines} droplets, but the account may have {limit}"
+            f"{besides}; set fewer, or ask DigitalOcean for a higher limit"
+        )
 
 
-def no_room_to_build(api: DigitalOceanApi) -> str | None:
-    """Why the image cannot be built, in words; None when the account may have one more droplet, for as long as that takes.
+def droplet_limit_problem(api: DigitalOceanApi) -> str | None:
+    """Return why the image cannot be built, or None if the account may have one more droplet.
 
     Raises:
-        ApiError: the API could not be asked.
+        ApiError: a request fails.
     """
     limit = api.get("/v2/account")["account"]["droplet_limit"]
-    there = sum(1 for _ in api.list_all("/v2/droplets", "droplets"))
-    if there < limit:
+    count = len(api.list_all("/v2/droplets", "droplets"))
+    if count < limit:
         return None
-    return f"the image is built on a droplet of its own, and the account has {there} of the {limit} it may have; ask DigitalOcean for more"
+    return (
+        "the image is built on a droplet of its own, but the account already has "
+        f"{count} of {limit} droplets; delete one, or ask DigitalOcean for a higher limit"
+    )
 
 
-def _overlaps(settings: Settings, prefix: str, api: DigitalOceanApi) -> Iterator[str]:
+def _check_vpc(settings: Settings, prefix: str, api: DigitalOceanApi) -> Iterator[str]:
     for vpc in api.list_all("/v2/vpcs", "vpcs"):
         if vpc["name"] != prefix and addresses.overlapping(
             settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]
         ):
-            yield f"vpc_cidr: {settings.vpc_cidr} overlaps {vpc['ip_range']} of the VPC {vpc['name']} in {vpc['region']}; move it"
+            yield (
+                f"vpc_cidr: {settings.vpc_cidr} overlaps {vpc['ip_range']} of the VPC "
+                f"{vpc['name']} in {vpc['region']}; set another range"
+            )

@@ -1,4 +1,7 @@
-"""The check before take-off: settings, credentials and account, told together, in previews too."""
+"""The checks before any resource is created: settings, credentials and account.
+
+They also run in previews, and report all problems together.
+"""
 
 import os
 from collections.abc import Mapping
@@ -13,75 +16,80 @@ from infra.account import Account, survey
 from infra.digitalocean_api import ApiError, connect, spaces_url
 from infra.settings import Settings
 
+SPACES_KEY_VARIABLES = {
+    "spacesAccessId": "SPACES_ACCESS_KEY_ID",
+    "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
+}
+"""Environment variable of each provider setting."""
+
 
 @dataclass(frozen=True)
 class Context:
-    """All that the program is told from outside, checked."""
+    """The validated inputs of the program."""
 
     settings: Settings
     account: Account
     prefix: str
-    """How every name and tag of this stack starts."""
+    """Start of all names and tags of the stack."""
     bucket: str
     spaces_endpoint: str
-    """Where Spaces answers in this stack's region."""
+    """URL of Spaces in the stack's region."""
 
 
 def preflight() -> Context:
-    """Read the stack's settings and ask the account.
+    """Validate the stack's settings and compare them with the account.
 
     Raises:
-        pulumi.RunError: with every problem and its remedy; nothing has been asked for yet.
+        pulumi.RunError: with all problems and their remedies.
     """
     stack, project = pulumi.get_stack(), pulumi.get_project()
-    own, cloud = _config(project), _config("digitalocean")
-    found, problems = settings.check(stack, own, os.environ)
-    problems += _missing_spaces_key(cloud) + _missing_releases_key()
+    provider_config = _read_config("digitalocean")
+    stack_settings, problems = settings.check(stack, _read_config(project), os.environ)
+    problems += _check_spaces_key(provider_config) + _check_releases_key()
     prefix = names.stack_prefix(project, stack)
     account = None
     try:
-        account, account_problems = survey(connect(cloud.get), found, prefix)
+        account, account_problems = survey(connect(provider_config.get), stack_settings, prefix)
         problems += account_problems
     except ApiError as error:
         problems.append(str(error))
     if account is None or problems:
-        raise pulumi.RunError(settings.message(stack, problems))
-    bucket = found.artifacts_bucket or names.bucket_name(prefix, found.region, account.id)
-    return Context(found, account, prefix, bucket, spaces_url(found.region, cloud.get))
-
-
-def _config(namespace: str) -> dict[str, str]:
-    """All of a namespace: ``pulumi.Config`` finds only what it is asked for, and would never tell an unknown key."""
-    everything: Mapping[str, str] = {**get_config_env(), **CONFIG.get()}
-    start = f"{namespace}:"
-    return {
-        key.removeprefix(start): value for key, value in everything.items() if key.startswith(start)
-    }
-
-
-def _first(configured: str | None, *variables: str) -> str | None:
-    """As the provider reads its own settings: the stack's file, then the environment."""
-    return configured or next(
-        (value for variable in variables if (value := os.environ.get(variable))), None
+        raise pulumi.RunError(settings.format_report(stack, problems))
+    region = stack_settings.region
+    return Context(
+        settings=stack_settings,
+        account=account,
+        prefix=prefix,
+        bucket=stack_settings.artifacts_bucket or names.bucket_name(prefix, region, account.id),
+        spaces_endpoint=spaces_url(region, provider_config.get),
     )
 
 
-def _missing_spaces_key(cloud: Mapping[str, str]) -> list[str]:
-    wanted = {
-        "spacesAccessId": "SPACES_ACCESS_KEY_ID",
-        "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
+def _read_config(namespace: str) -> dict[str, str]:
+    """Return all values of a namespace.
+
+    ``pulumi.Config`` only returns the value of a given key, so it cannot find unknown keys.
+    """
+    values: Mapping[str, str] = {**get_config_env(), **CONFIG.get()}
+    start = f"{namespace}:"
+    return {
+        key.removeprefix(start): value for key, value in values.items() if key.startswith(start)
     }
-    missing = [
-        (name, variable)
-        for name, variable in wanted.items()
-        if not _first(cloud.get(name), variable)
-    ]
+
+
+def _check_spaces_key(provider_config: Mapping[str, str]) -> list[str]:
     return [
         f"no Spaces key: set {variable}, or `pulumi config set --secret digitalocean:{name}`"
-        for name, variable in missing
+        for name, variable in SPACES_KEY_VARIABLES.items()
+        if not (provider_config.get(name) or os.environ.get(variable))
     ]
 
 
-def _missing_releases_key() -> list[str]:
-    key = os.environ.get("SLIPWAY_RELEASES_KEY")
-    return [f"SLIPWAY_RELEASES_KEY names no file: {key}"] if key and not Path(key).is_file() else []
+def _check_releases_key() -> list[str]:
+    path = os.environ.get("SLIPWAY_RELEASES_KEY")
+    if not path or Path(path).is_file():
+        return []
+    return [
+        f"SLIPWAY_RELEASES_KEY: there is no file {path}; "
+        "set it to the file of the key that signs the releases, or unset it"
+    ]

@@ -1,36 +1,22 @@
-"""What a stack may set. Read once and checked whole, before the first resource is asked for."""
+"""The settings of a stack, and their validation.
+
+To change which droplet sizes a stack may have, see ``prime_size`` and ``worker_size`` here, and
+``infra/account.py``, which compares them with the sizes that the region offers.
+"""
 
 import difflib
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from infra import addresses, names
-
-ENVIRONMENT = {"admin_cidrs": "SLIPWAY_ADMIN_CIDRS", "ssh_public_key": "SLIPWAY_SSH_PUBLIC_KEY"}
-"""Settings that may also come from the environment, because they belong to who deploys, not to what is deployed."""
+from infra.settings_input import ENVIRONMENT, merge_environment, parse_number, split_list
 
 AGENT_PORTS = frozenset({22, 53, *range(4646, 4649), *range(8300, 8303), *range(8500, 8504), 8600})
-"""What sshd, Consul and Nomad listen on."""
-
-
-def _parts(value: object) -> object:
-    """A list as Pulumi hands it over: a list, JSON text, or text with commas."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _number(value: object) -> object:
-    """A number as Pulumi hands it over: text."""
-    return int(value) if isinstance(value, str) and value.isdigit() else value
+"""Ports of sshd, Consul and Nomad."""
 
 
 Size = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")]
@@ -42,7 +28,7 @@ PublicKey = Annotated[
 
 
 class Settings(BaseModel):
-    """One stack's settings; frozen, and nothing that it does not know. Made by ``check`` and ``load``."""
+    """The settings of one stack. Use ``check`` or ``load`` to create them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,41 +36,44 @@ class Settings(BaseModel):
         str,
         Field(
             pattern=r"^[a-z]{3}\d$",
-            description="Where everything is: a DigitalOcean region that has Spaces.",
+            description="The DigitalOcean region of all resources. It must have Spaces.",
         ),
     ] = "nyc3"
     primes: Annotated[
         Literal[1, 3, 5],
-        BeforeValidator(_number),
+        BeforeValidator(parse_number),
         Field(description="Consul and Nomad servers: 1, 3 or 5."),
     ] = 1
     workers: Annotated[
         int,
         Field(ge=1, le=1000, description="Machines that run jobs; at least `service_count` + 1."),
     ] = 4
-    prime_size: Annotated[Size, Field(description="Size of a prime; the region must offer it.")] = (
-        "s-1vcpu-1gb"
-    )
+    prime_size: Annotated[
+        Size, Field(description="Droplet size of the primes; the region must offer it.")
+    ] = "s-1vcpu-1gb"
     worker_size: Annotated[
-        Size, Field(description="Size of a worker; the region must offer it.")
+        Size, Field(description="Droplet size of the workers; the region must offer it.")
     ] = "s-1vcpu-1gb"
     vpc_cidr: Annotated[
         IPv4Network,
         Field(
-            description="The private network, /16 to /28 and RFC 1918; no other VPC may overlap it."
+            description="IP range of the VPC: RFC 1918, /16 to /28. "
+            "It must not overlap another VPC of the account."
         ),
     ] = IPv4Network("10.10.0.0/20")
     admin_cidrs: Annotated[
         tuple[addresses.Network, ...],
-        BeforeValidator(_parts),
+        BeforeValidator(split_list),
         Field(
-            description="Who may reach SSH, Nomad (4646) and Consul (8501). Required; what the environment names is added."
+            description="Networks that may connect to SSH, Nomad (4646) and Consul (8501). "
+            "Required; the networks of the environment are added."
         ),
     ] = ()
     ssh_public_key: Annotated[
         PublicKey | None,
         Field(
-            description="Who may log in over SSH as `ops`, which may do all; nobody if unset. Reaches every machine at the next `up`."
+            description="Public SSH key of the user `ops`, who may use sudo. "
+            "Without it, nobody can log in. `up` delivers a new key to every machine."
         ),
     ] = None
     service_count: Annotated[
@@ -95,41 +84,53 @@ class Settings(BaseModel):
         Field(
             ge=1024,
             le=19999,
-            description="Port of frontserve on each worker, open to the load balancer only; not one of an agent's.",
+            description="Port of frontserve on each worker. Only the load balancer can connect to "
+            "it. The ports of Consul and Nomad are not allowed.",
         ),
     ] = 8085
     workload: Annotated[
         bool,
         Field(
-            description="Whether services, prober and operator are in the cluster. Without them a new stack can be brought up "
-            "in parts (`pulumi up --target`), which providers of a cluster that is not there yet make impossible."
+            description="Whether the stack has the services, the prober and the operator. "
+            "To create a new stack in parts (`pulumi up --target`), set it to false first: "
+            "the providers of a cluster that does not exist yet cannot be configured."
         ),
     ] = True
     task_driver: Annotated[
         Literal["exec", "raw_exec"],
-        Field(description="How Nomad runs a service: in a chroot, or as it is."),
+        Field(
+            description="Nomad's task driver: `exec` runs a service in a chroot, `raw_exec` "
+            "without isolation."
+        ),
     ] = "exec"
     greeting: Annotated[
         str,
         Field(
             pattern=r"^[^$\n]{0,200}$",
-            description="What backserve answers with: one line without `$`. With none it is unhealthy, and an update to that is reverted.",
+            description="The text with which backserve answers: one line without `$`. "
+            "With an empty text, backserve is unhealthy and Nomad reverts the update.",
         ),
     ] = "hello"
     consul_version: Annotated[
-        Version, Field(description="Consul in the base image; a change makes a new image.")
+        Version, Field(description="Consul in the base image; a change builds a new image.")
     ] = "1.22.3"
     nomad_version: Annotated[
-        Version, Field(description="Nomad in the base image; a change makes a new image.")
+        Version, Field(description="Nomad in the base image; a change builds a new image.")
     ] = "1.11.3"
     artifacts_bucket: Annotated[
         Bucket | None,
         Field(
-            description="Bucket of the packed services; unset, it is named after project, stack, region and account."
+            description="Bucket of the packed services. The default name has the project, the "
+            "stack, the region and a hash of the account."
         ),
     ] = None
     ready_timeout: Annotated[
-        int, Field(ge=30, le=3600, description="Seconds that the agents have to find each other.")
+        int,
+        Field(
+            ge=30,
+            le=3600,
+            description="Seconds in which a machine must enrol, and all agents must join.",
+        ),
     ] = 600
 
     def machine_count(self, role: names.Role) -> int:
@@ -141,170 +142,159 @@ class Settings(BaseModel):
         return {"prime": self.prime_size, "worker": self.worker_size}[role]
 
 
-Problem = tuple[tuple[str, ...], str]
-"""The settings that together are wrong, the one to change first, and the words."""
+class Problem(NamedTuple):
+    """A wrong combination of settings; ``fields`` starts with the one to change."""
+
+    fields: tuple[str, ...]
+    text: str
 
 
 class SettingsError(Exception):
-    """Every problem of a stack's settings, one a line."""
+    """All problems of a stack's settings, one in each line."""
 
 
 def check(
     stack: str, values: Mapping[str, Any], environment: Mapping[str, str]
 ) -> tuple[Settings, list[str]]:
-    """Check ``values`` of ``Pulumi.<stack>.yaml`` together with what the environment adds.
+    """Validate ``values`` of ``Pulumi.<stack>.yaml`` and the environment.
 
     Returns:
-        The settings, a default standing where a value is wrong, and all problems with their remedies; empty if none.
+        The settings, with defaults in place of wrong values, and all problems with remedies.
     """
-    values = _with_environment(values, environment)
+    values = merge_environment(values, environment)
     problems = []
     wrong: set[str] = set()
     try:
         settings = Settings(**values)
-    except ValidationError as bad:
-        for error in bad.errors():
-            name = str(error["loc"][0])
+    except ValidationError as error:
+        for details in error.errors():
+            name = str(details["loc"][0])
             if name not in wrong:
-                problems.append(_told(name, values[name], error["msg"]))
+                problems.append(format_problem(name, values[name], details["msg"]))
             wrong.add(name)
         settings = Settings(**{name: value for name, value in values.items() if name not in wrong})
     problems += [
-        f"{fields[0]}: {text}" for fields, text in _together(settings) if not wrong & set(fields)
+        f"{problem.fields[0]}: {problem.text}"
+        for problem in cross_field_checks(settings)
+        if not wrong & set(problem.fields)
     ]
     if not names.is_slug(stack):
         problems.append(
-            f"stack name {stack!r} is in every name and tag: use 1 to 30 lower-case letters, digits and single dashes"
+            f"stack name {stack!r} is part of every name and tag: "
+            "use 1 to 30 lower-case letters, digits and single dashes"
         )
     return settings, problems
 
 
 def load(stack: str, values: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
-    """As ``check``, for a caller that can do nothing with wrong settings.
+    """Return valid settings.
 
     Raises:
-        SettingsError: with all problems at once.
+        SettingsError: with all problems.
     """
     settings, problems = check(stack, values, environment)
     if problems:
-        raise SettingsError(message(stack, problems))
+        raise SettingsError(format_report(stack, problems))
     return settings
 
 
-def is_settings_report(text: str) -> bool:
-    """Whether an error message of the program is the ``message`` of wrong settings."""
-    return re.match(r"(SettingsError: )?Pulumi\.\S+\.yaml .*problem", text) is not None
-
-
-def message(stack: str, problems: list[str]) -> str:
+def format_report(stack: str, problems: list[str]) -> str:
     """Return the report of all problems; ``is_settings_report`` recognises it."""
     count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     return (
-        f"Pulumi.{stack}.yaml and its environment have {count}; nothing was touched:\n"
-        + "\n".join(f"  - {p}" for p in problems)
+        f"Pulumi.{stack}.yaml and its environment have {count}; nothing was changed:\n"
+        + "\n".join(f"  - {problem}" for problem in problems)
     )
 
 
-def _with_environment(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The stack's file and the environment together: networks add up, any other value of the file wins."""
-    merged = dict(values)
-    for name, variable in ENVIRONMENT.items():
-        if value := environment.get(variable, "").strip():
-            merged[name] = (
-                ",".join(map(str, (*_listed(values.get(name)), value)))
-                if name == "admin_cidrs"
-                else values.get(name, value)
-            )
-    return merged
+def is_settings_report(text: str) -> bool:
+    """Whether an error message of the program is a ``format_report``."""
+    return re.match(r"(SettingsError: )?Pulumi\.\S+\.yaml .*problem", text) is not None
 
 
-def _listed(value: object) -> list[object]:
-    parts = _parts(value) if value is not None else []
-    return parts if isinstance(parts, list) else [parts]
-
-
-def _told(name: str, value: object, reason: str) -> str:
-    """One wrong value in words: what it is, why it will not do, what would."""
+def format_problem(name: str, value: object, reason: str) -> str:
+    """Return a sentence with the setting, its value, the reason and the remedy."""
     if (field := Settings.model_fields.get(name)) is None:
-        near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        similar = difflib.get_close_matches(name, Settings.model_fields, n=1)
         remedy = (
-            f"did you mean {near[0]!r}?"
-            if near
-            else f"there are {', '.join(Settings.model_fields)}"
+            f"did you mean {similar[0]!r}?"
+            if similar
+            else f"the settings are {', '.join(Settings.model_fields)}"
         )
         return f"{name}: no such setting; {remedy}"
     return (
-        f"{name}: {str(value)!r} will not do ({reason[0].lower()}{reason[1:]}). {field.description}"
+        f"{name}: {str(value)!r} is not allowed ({reason[0].lower()}{reason[1:]}). "
+        f"{field.description}"
     )
 
 
-def _together(settings: Settings) -> list[Problem]:
-    """What no value alone is guilty of."""
-    s = settings
-    found: list[Problem] = []
-    if s.region not in addresses.SPACES_REGIONS:
-        found.append(
-            (
-                ("region",),
-                f"{s.region} has no Spaces, which hold the services; choose one of {', '.join(addresses.SPACES_REGIONS)}",
-            )
+def cross_field_checks(settings: Settings) -> Iterator[Problem]:
+    """Yield the problems that no field's own validation finds."""
+    if settings.region not in addresses.SPACES_REGIONS:
+        yield Problem(
+            ("region",),
+            f"{settings.region} has no Spaces, which store the services; "
+            f"choose one of {', '.join(addresses.SPACES_REGIONS)}",
         )
-    if s.workers < s.service_count + 1:
-        found.append(
-            (
-                ("workers", "service_count"),
-                f"{s.workers} cannot hold {s.service_count} instances on a fixed port and the canary of an update: "
-                f"set at least {s.service_count + 1}, or a lower service_count",
-            )
+    if settings.workers < settings.service_count + 1:
+        yield Problem(
+            ("workers", "service_count"),
+            f"{settings.workers} workers cannot run {settings.service_count} instances on a fixed "
+            "port and the canary of an update: "
+            f"set at least {settings.service_count + 1}, or a lower service_count",
         )
-    if s.frontserve_port in AGENT_PORTS:
-        found.append(
-            (
-                ("frontserve_port",),
-                f"{s.frontserve_port} is an agent's; set another, for example 8085",
-            )
+    if settings.frontserve_port in AGENT_PORTS:
+        yield Problem(
+            ("frontserve_port",),
+            f"{settings.frontserve_port} is a port of sshd, Consul or Nomad; "
+            "set another, for example 8085",
         )
-    found += _networks(s)
-    return found
+    yield from _check_vpc(settings)
+    yield from _check_admin_networks(settings)
 
 
-def _networks(s: Settings) -> list[Problem]:
-    found: list[Problem] = []
-    if not (16 <= s.vpc_cidr.prefixlen <= 28 and addresses.is_private(s.vpc_cidr)):
-        found.append(
-            (
-                ("vpc_cidr",),
-                f"{s.vpc_cidr} is not a private range from /16 to /28; set one, for example 10.10.0.0/20",
-            )
+def _check_vpc(settings: Settings) -> Iterator[Problem]:
+    vpc = settings.vpc_cidr
+    machines = settings.primes + settings.workers
+    if not (16 <= vpc.prefixlen <= 28 and addresses.is_private(vpc)):
+        yield Problem(
+            ("vpc_cidr",),
+            f"{vpc} is not a private range from /16 to /28; set one, for example 10.10.0.0/20",
         )
-    elif taken := addresses.overlapping(s.vpc_cidr, addresses.RESERVED_RANGES):
-        found.append(
-            (
-                ("vpc_cidr",),
-                f"{s.vpc_cidr} overlaps {taken[0]}, which DigitalOcean keeps for itself; move it",
-            )
+    elif reserved := addresses.overlapping(vpc, addresses.RESERVED_RANGES):
+        yield Problem(
+            ("vpc_cidr",),
+            f"{vpc} overlaps {reserved[0]}, which DigitalOcean reserves; set another range",
         )
-    elif s.primes + s.workers > (room := addresses.capacity(s.vpc_cidr)):
-        asked = s.primes + s.workers
-        found.append(
-            (
-                ("vpc_cidr", "primes", "workers"),
-                f"{s.vpc_cidr} has room for {max(room, 0)} machines, {asked} are asked for; widen it",
-            )
+    elif machines > (capacity := max(addresses.capacity(vpc), 0)):
+        yield Problem(
+            ("vpc_cidr", "primes", "workers"),
+            f"{vpc} has addresses for {capacity} machines, and the stack has {machines}; "
+            "set a larger range",
         )
-    if not s.admin_cidrs:
-        text = f"required; list the networks that you work from, in Pulumi.<stack>.yaml or in {ENVIRONMENT['admin_cidrs']}"
-        found.append((("admin_cidrs",), text))
-    elif addresses.is_everyone(s.admin_cidrs):
-        found.append(
-            (
-                ("admin_cidrs",),
-                "opens SSH, Nomad and Consul to everyone; name the networks that you work from",
-            )
+
+
+def _check_admin_networks(settings: Settings) -> Iterator[Problem]:
+    if not settings.admin_cidrs:
+        yield Problem(
+            ("admin_cidrs",),
+            "required; list the networks that you work from, "
+            f"in Pulumi.<stack>.yaml or in {ENVIRONMENT['admin_cidrs']}",
         )
-    for network in addresses.overlapping(
-        s.vpc_cidr, [n for n in s.admin_cidrs if isinstance(n, IPv4Network) and n.prefixlen]
-    ):
-        text = f"{network} overlaps vpc_cidr {s.vpc_cidr}, so that every machine of it would count as an administrator; take it out"
-        found.append((("admin_cidrs", "vpc_cidr"), text))
-    return found
+    elif addresses.is_everyone(settings.admin_cidrs):
+        yield Problem(
+            ("admin_cidrs",),
+            f"{', '.join(map(str, settings.admin_cidrs))} opens SSH, Nomad and Consul to everyone; "
+            "list only the networks that you work from",
+        )
+    ipv4 = [
+        network
+        for network in settings.admin_cidrs
+        if isinstance(network, IPv4Network) and network.prefixlen
+    ]
+    for network in addresses.overlapping(settings.vpc_cidr, ipv4):
+        yield Problem(
+            ("admin_cidrs", "vpc_cidr"),
+            f"{network} overlaps vpc_cidr {settings.vpc_cidr}, so every machine of the stack would "
+            "have the administrators' access; remove it",
+        )

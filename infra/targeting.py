@@ -1,6 +1,7 @@
-"""What an update of some targets only (``pulumi up --target``) leaves undone.
+"""Outputs in an update of selected resources (``pulumi up --target``).
 
-The engine skips what is neither targeted nor there yet, and to the program every output of it is None, and known.
+The engine skips a resource that is not selected and does not exist yet. All its outputs resolve to
+None.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ U = TypeVar("U")
 
 
 def apply_if_created(output: pulumi.Output[T], function: Callable[[T], U]) -> pulumi.Output[U]:
-    """``function`` of an output, or None where there is none because its resource was skipped: nobody uses it then."""
+    """Return ``function`` of the output, or None if its resource is skipped."""
     return cast(
         "pulumi.Output[U]", output.apply(lambda value: None if value is None else function(value))
     )

@@ -86,6 +86,7 @@ MAX_TOP_LEVEL_MODULES = {"rehearsal": 12, "infra": 26, "jobs": 20, "deploy": 24,
 STAND_INS = {"digitalocean", "nomad", "consul", "random", "tls"}
 PURE = (
     "infra.settings",
+    "infra.settings_input",
     "infra.addresses",
     "infra.user_data",
     "infra.mtls",

@@ -24,7 +24,7 @@ from pulumi.dynamic import (
     UpdateResult,
 )
 
-from infra.account import no_room_to_build
+from infra.account import droplet_limit_problem
 from infra.digitalocean_api import ApiError, connect
 from infra.image.api import Image, ImageApi
 from infra.image.build import Build, BuildError, build
@@ -189,7 +189,7 @@ class ImageProvider(ResourceProvider):
             lambda name: is_build_of(owner, name), lambda image: any(map(is_claim, image.tags))
         ):
             say(f"removed what an earlier build left: {leftover}")
-        if full := no_room_to_build(api.api):
+        if full := droplet_limit_problem(api.api):
             raise BuildError(full)
         what = Build(
             name=build_name(owner),

@@ -87,13 +87,13 @@ def test_a_missing_backend_is_reported_with_its_remedy() -> None:
     ("message", "wrong"),
     [
         (
-            "Pulumi.dev.yaml and its environment have 1 problem; nothing was touched:\n"
+            "Pulumi.dev.yaml and its environment have 1 problem; nothing was changed:\n"
             "  - region: no",
             True,
         ),
         (
             "SettingsError: Pulumi.dev.yaml and its environment have 2 problems; "
-            "nothing was touched:",
+            "nothing was changed:",
             True,
         ),
         ("Pulumi could not reach the API", False),

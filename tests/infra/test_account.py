@@ -33,11 +33,11 @@ def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
 @pytest.mark.parametrize(
     ("values", "told"),
     [
-        ({"region": "tor1"}, ["region: tor1 does not exist; there are ams3, nyc3"]),
+        ({"region": "tor1"}, ["region: tor1 does not exist; choose one of ams3, nyc3"]),
         (
             {"region": "sfo2"},
             [
-                "region: sfo2 takes nothing new",
+                "region: sfo2 accepts no new resources",
                 "prime_size: sfo2 does not offer",
                 "worker_size: sfo2 does not offer",
             ],
@@ -50,7 +50,7 @@ def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
             {"prime_size": "s-none"},
             ["prime_size: there is no size s-none; nyc3 offers s-1vcpu-1gb"],
         ),
-        ({"workers": "25"}, ["workers: 26 machines are asked for, the account may have 25"]),
+        ({"workers": "25"}, ["workers: the stack has 26 droplets, but the account may have 25"]),
     ],
 )
 def test_what_the_account_lacks_is_told(
@@ -70,8 +70,8 @@ def test_other_droplets_take_room_and_its_own_do_not(cloud: AccountApi) -> None:
     cloud.things["droplets"].append({"tags": []})
     assert problems(cloud) == []
     assert problems(cloud, workers="5") == [
-        "workers: 6 machines are asked for, the account may have 7, and 2 that are not this stack's are there; "
-        "set fewer, or ask DigitalOcean for more"
+        "workers: the stack has 6 droplets, but the account may have 7 and already has 2 of other "
+        "stacks; set fewer, or ask DigitalOcean for a higher limit"
     ]
 
 
@@ -82,7 +82,7 @@ def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
         {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
     ]
     assert problems(cloud) == [
-        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; move it"
+        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; set another range"
     ]
 
 

@@ -254,7 +254,7 @@ def test_a_full_account_is_told_before_packer_runs(
     account.droplet_limit = 1
     account.add(account.droplets, "somebody's")
     with pytest.raises(
-        BuildError, match="on a droplet of its own, and the account has 1 of the 1 it may have"
+        BuildError, match="on a droplet of its own, but the account already has 1 of 1 droplets"
     ):
         provider.create(dict(PROPS))
     assert calls(log) == []

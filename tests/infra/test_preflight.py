@@ -88,7 +88,7 @@ def test_settings_credentials_and_account_are_told_together(prepare: Prepare) ->
         SLIPWAY_ADMIN_CIDRS="",
     )
     lines = told()
-    assert lines[0] == "Pulumi.test.yaml and its environment have 5 problems; nothing was touched:"
+    assert lines[0] == "Pulumi.test.yaml and its environment have 5 problems; nothing was changed:"
     assert [line.split(":")[0].strip(" -") for line in lines[1:]] == [
         "primes",
         "wrokers",
@@ -120,4 +120,4 @@ def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:
 
 def test_a_releases_key_that_is_not_there_is_told(prepare: Prepare, tmp_path: Path) -> None:
     prepare(SLIPWAY_RELEASES_KEY=str(tmp_path / "none.asc"))
-    assert told()[1].startswith("  - SLIPWAY_RELEASES_KEY names no file")
+    assert told()[1].startswith("  - SLIPWAY_RELEASES_KEY: there is no file")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.settings import ENVIRONMENT, Settings, SettingsError, check, load
+from infra.settings import Settings, SettingsError, check, load
+from infra.settings_input import ENVIRONMENT
 
 RIGHT = {"admin_cidrs": "203.0.113.0/24"}
 ROOT = Path(__file__).parents[2]
@@ -57,15 +58,15 @@ def test_values_come_as_text() -> None:
     ("values", "setting", "told"),
     [
         ({"wrokers": "3"}, "wrokers", "did you mean 'workers'?"),
-        ({"zzz": "3"}, "zzz", "there are region, primes"),
-        ({"region": "mars"}, "region", "'mars' will not do"),
+        ({"zzz": "3"}, "zzz", "the settings are region, primes"),
+        ({"region": "mars"}, "region", "'mars' is not allowed"),
         ({"region": "nyc1"}, "region", "has no Spaces"),
         ({"primes": "2"}, "primes", "1, 3 or 5"),
         ({"primes": "two"}, "primes", "1, 3 or 5"),
         ({"workers": "many"}, "workers", "valid integer"),
         ({"workers": "2"}, "workers", "set at least 3"),
         ({"workers": "4", "service_count": "4"}, "workers", "set at least 5"),
-        ({"prime_size": ""}, "prime_size", "will not do"),
+        ({"prime_size": ""}, "prime_size", "is not allowed"),
         ({"vpc_cidr": "10.10.0.5/20"}, "vpc_cidr", "not a valid IPv4 network"),
         ({"vpc_cidr": "10.0.0.0/8"}, "vpc_cidr", "/16 to /28"),
         ({"vpc_cidr": "198.51.100.0/24"}, "vpc_cidr", "not a private range"),
@@ -73,23 +74,23 @@ def test_values_come_as_text() -> None:
         (
             {"vpc_cidr": "10.10.0.0/28", "workers": "9"},
             "vpc_cidr",
-            "room for 8 machines, 10 are asked for",
+            "addresses for 8 machines, and the stack has 10",
         ),
         ({"admin_cidrs": ""}, "admin_cidrs", "SLIPWAY_ADMIN_CIDRS"),
         ({"admin_cidrs": "0.0.0.0/0"}, "admin_cidrs", "everyone"),
         ({"admin_cidrs": "203.0.113.0/24,::/0"}, "admin_cidrs", "everyone"),
-        ({"admin_cidrs": "office"}, "admin_cidrs", "'office' will not do"),
-        ({"admin_cidrs": "[1"}, "admin_cidrs", "will not do"),
+        ({"admin_cidrs": "office"}, "admin_cidrs", "'office' is not allowed"),
+        ({"admin_cidrs": "[1"}, "admin_cidrs", "is not allowed"),
         ({"admin_cidrs": "10.10.1.0/24"}, "admin_cidrs", "overlaps vpc_cidr"),
-        ({"frontserve_port": "8500"}, "frontserve_port", "is an agent's"),
+        ({"frontserve_port": "8500"}, "frontserve_port", "is a port of sshd, Consul or Nomad"),
         ({"frontserve_port": "80"}, "frontserve_port", "greater than or equal to 1024"),
         ({"task_driver": "docker"}, "task_driver", "'exec' or 'raw_exec'"),
-        ({"consul_version": "latest"}, "consul_version", "'latest' will not do"),
-        ({"artifacts_bucket": "My.Bucket"}, "artifacts_bucket", "will not do"),
+        ({"consul_version": "latest"}, "consul_version", "'latest' is not allowed"),
+        ({"artifacts_bucket": "My.Bucket"}, "artifacts_bucket", "is not allowed"),
         (
             {"ssh_public_key": "-----BEGIN OPENSSH PRIVATE KEY-----"},
             "ssh_public_key",
-            "will not do",
+            "is not allowed",
         ),
     ],
 )

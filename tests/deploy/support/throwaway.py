@@ -56,7 +56,7 @@ config = pulumi.Config()
 mode = config.require("mode")
 if mode == "wrong":
     raise pulumi.RunError(
-        "Pulumi.dev.yaml and its environment have 2 problems; nothing was touched:\\n"
+        "Pulumi.dev.yaml and its environment have 2 problems; nothing was changed:\\n"
         "  - region: no\\n  - workers: no"
     )
 if mode == "broken":
