@@ -1,4 +1,4 @@
-"""One room for each resource of the API: routes (HTTP only), shapes (as on the wire) and rules (behaviour).
+"""One package for each resource of the API: routes (HTTP), schemas (JSON) and service (behaviour).
 
-No room imports another. What they share are the store, the states, and the modules beside this package.
+The packages do not import each other. They share the store, and the modules of this package.
 """

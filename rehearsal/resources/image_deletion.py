@@ -1,4 +1,4 @@
-"""How images go: at once for clients, in the background on disk."""
+"""Deletion of images: immediate for clients, in the background on the disk."""
 
 from rehearsal.api.cloud import Cloud
 from rehearsal.api.worker import Commit, Handler, create_action
@@ -8,13 +8,13 @@ from rehearsal.state.records import Action, Image
 from rehearsal.state.states import DELETE_IMAGE
 
 
-def discard(cloud: Cloud, image: Image) -> None:
-    """Begin to remove an image.
+def delete_image(cloud: Cloud, image: Image) -> None:
+    """Delete an image, and start an action that removes its disk.
 
     Raises:
-        ApiError: 422 while it is being transferred
+        ApiError: 422 while the image is being transferred.
     """
-    if image_transfer.regions(cloud.store, image):
+    if image_transfer.pending_regions(cloud.store, image):
         raise unprocessable("The image is being transferred and can not be deleted.")
     with cloud.store.transaction():
         cloud.store.put(image.model_copy(update={"status": DELETE_IMAGE(image.status)}))
@@ -23,19 +23,19 @@ def discard(cloud: Cloud, image: Image) -> None:
 
 
 def register_handlers(cloud: Cloud) -> None:
-    """Tell the worker how images are removed."""
+    """Register the handler that removes disks of images."""
 
     async def remove(action: Action) -> Commit:
         await cloud.machines.delete_image(str(action.resource_id))
-        return lambda: _forget(cloud, action.resource_id)
+        return lambda: _delete_record(cloud, action.resource_id)
 
-    def stay(action: Action) -> None:
-        """A disk that could not be removed is left; no client sees its image again."""
+    def keep(action: Action) -> None:
+        """Leave the disk. Clients do not see the image any more."""
 
-    cloud.worker.register("image", "image_destroy", Handler(remove, stay))
+    cloud.worker.register("image", "image_destroy", Handler(remove, keep))
 
 
-def _forget(cloud: Cloud, id: int) -> None:
+def _delete_record(cloud: Cloud, id: int) -> None:
     image = cloud.store.get(Image, id)
     if image:
         cloud.store.delete(image)

@@ -1,12 +1,12 @@
-"""Which transfers of an image are under way."""
+"""Image transfers in progress."""
 
 from rehearsal.state.records import Action, Image
 from rehearsal.state.states import ActionStatus
 from rehearsal.state.store import Store
 
 
-def regions(store: Store, image: Image) -> set[str]:
-    """Where the image is on its way to."""
+def pending_regions(store: Store, image: Image) -> set[str]:
+    """Return the regions that the image is being transferred to."""
     return {
         action.arguments["region"]
         for action in store.all(Action)

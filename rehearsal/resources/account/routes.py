@@ -1,4 +1,4 @@
-"""GET /v2/account."""
+"""Route of /v2/account."""
 
 from typing import Any
 
@@ -12,7 +12,8 @@ router = APIRouter()
 
 @router.get("/v2/account")
 async def get_account(cloud: CurrentCloud) -> dict[str, Any]:
-    account, owner = cloud.account, cloud.account.uuid(cloud.config)
+    account = cloud.account
+    uuid = account.uuid(cloud.config)
     return {
         "account": {
             "droplet_limit": account.droplet_limit,
@@ -21,10 +22,10 @@ async def get_account(cloud: CurrentCloud) -> dict[str, Any]:
             "volume_limit": catalog.VOLUME_LIMIT,
             "name": account.team,
             "email": account.email,
-            "uuid": owner,
+            "uuid": uuid,
             "email_verified": True,
             "status": "active",
             "status_message": "",
-            "team": {"name": account.team, "uuid": owner},
+            "team": {"name": account.team, "uuid": uuid},
         }
     }

@@ -1,4 +1,4 @@
-"""/v2/actions: everything that was ever begun, the newest first."""
+"""Routes of /v2/actions: all actions of the account, the newest first."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Uploaded certificates: whether a key, a leaf and a chain are what a load balancer can serve."""
+"""Validation of custom certificates: key, leaf certificate and chain."""
 
 import os
 import ssl
@@ -11,20 +11,20 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from rehearsal.errors import unprocessable
 
-LEAST_RSA = 2048
-"""Bits; TLS libraries take no shorter key."""
+MIN_RSA_BITS = 2048
+"""TLS libraries refuse shorter keys."""
 
-LONGEST_CHAIN = 10
+MAX_CHAIN_LENGTH = 10
 Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
 
 def check(
     private_key: str, leaf_certificate: str, certificate_chain: str
 ) -> tuple[x509.Certificate, bytes]:
-    """The leaf, and the PEM of key and chain as they are to be served.
+    """Return the leaf certificate, and the PEM of key and chain for HAProxy.
 
     Raises:
-        ApiError: 422 telling which part is wrong, and why.
+        ApiError: 422 with the invalid field, and why.
     """
     if not private_key.strip():
         raise unprocessable("private_key is required for a custom certificate.")
@@ -32,7 +32,8 @@ def check(
     leaves = _certificates("leaf_certificate", leaf_certificate)
     if len(leaves) != 1:
         raise unprocessable(
-            f"leaf_certificate must hold one certificate, not {len(leaves)}; its issuers belong into certificate_chain."
+            f"leaf_certificate must hold one certificate, not {len(leaves)}; "
+            "its issuers belong into certificate_chain."
         )
     leaf = leaves[0]
     if leaf.public_key() != key.public_key():
@@ -42,23 +43,26 @@ def check(
         _certificates("certificate_chain", certificate_chain) if certificate_chain.strip() else []
     )
     _check_chain(leaf, chain)
-    served = key.private_bytes(
+    pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    served += b"".join(one.public_bytes(serialization.Encoding.PEM) for one in (leaf, *chain))
-    _check_served(served)
-    return leaf, served
+    pem += b"".join(
+        certificate.public_bytes(serialization.Encoding.PEM) for certificate in (leaf, *chain)
+    )
+    _check_with_tls(pem)
+    return leaf, pem
 
 
-def names(leaf: x509.Certificate) -> list[str]:
-    """The DNS names that it is for; of an old one without any, its common name."""
+def dns_names(leaf: x509.Certificate) -> list[str]:
+    """Return the DNS names, or the common name of an old certificate without any."""
     try:
         return leaf.extensions.get_extension_for_class(
             x509.SubjectAlternativeName
         ).value.get_values_for_type(x509.DNSName)
     except x509.ExtensionNotFound:
         return [
-            str(one.value) for one in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+            str(attribute.value)
+            for attribute in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
         ]
 
 
@@ -71,9 +75,9 @@ def _key(text: str) -> Key:
         raise unprocessable("private_key is not a private key in PEM format.") from None
     if not isinstance(key, Key):
         raise unprocessable("private_key must be an RSA or ECDSA key.")
-    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < LEAST_RSA:
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < MIN_RSA_BITS:
         raise unprocessable(
-            f"private_key is too short: an RSA key must have {LEAST_RSA} bits or more."
+            f"private_key is too short: an RSA key must have {MIN_RSA_BITS} bits or more."
         )
     return key
 
@@ -82,13 +86,13 @@ def _certificates(field: str, text: str) -> list[x509.Certificate]:
     if not text.strip():
         raise unprocessable(f"{field} is required for a custom certificate.")
     try:
-        found = x509.load_pem_x509_certificates(text.encode())
-        for one in found:  # each part is parsed when it is asked for
-            names(one)
-            one.public_key()
+        certificates = x509.load_pem_x509_certificates(text.encode())
+        for certificate in certificates:  # names and key are parsed at their first use
+            dns_names(certificate)
+            certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
         raise unprocessable(f"{field} is not a certificate in PEM format.") from None
-    return found
+    return certificates
 
 
 def _check_dates(field: str, certificate: x509.Certificate) -> None:
@@ -104,10 +108,10 @@ def _check_dates(field: str, certificate: x509.Certificate) -> None:
 
 
 def _check_chain(leaf: x509.Certificate, chain: list[x509.Certificate]) -> None:
-    """From the leaf's issuer upwards, each the issuer of the one before."""
-    if len(chain) > LONGEST_CHAIN:
+    """Check that each certificate of the chain issued the previous one, beginning with the leaf."""
+    if len(chain) > MAX_CHAIN_LENGTH:
         raise unprocessable(
-            f"certificate_chain holds {len(chain)} certificates; {LONGEST_CHAIN} at most."
+            f"certificate_chain holds {len(chain)} certificates; {MAX_CHAIN_LENGTH} at most."
         )
     if leaf in chain:
         raise unprocessable("certificate_chain must not hold the leaf certificate itself.")
@@ -116,24 +120,23 @@ def _check_chain(leaf: x509.Certificate, chain: list[x509.Certificate]) -> None:
         try:
             below.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-            what = (
+            issued = (
                 "leaf_certificate"
                 if number == 1
                 else f"certificate {number - 1} of certificate_chain"
             )
             raise unprocessable(
-                f"certificate_chain is out of order: its certificate {number} did not issue {what}."
+                f"certificate_chain is out of order: its certificate {number} did not issue {issued}."
             ) from None
 
 
-def _check_served(served: bytes) -> None:
-    """What TLS itself finds too weak, such as a SHA-1 signature: a balancer would not start with it."""
+def _check_with_tls(pem: bytes) -> None:
+    """Load the certificate with OpenSSL, which refuses weak ones, such as SHA-1 signatures."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.set_ciphers("DEFAULT:@SECLEVEL=2")
-    with os.fdopen(
-        os.memfd_create("certificate"), "wb"
-    ) as file:  # the key is on no disk before it is accepted
-        file.write(served)
+    # In memory, so that a rejected key is never on the disk.
+    with os.fdopen(os.memfd_create("certificate"), "wb") as file:
+        file.write(pem)
         file.flush()
         try:
             context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")

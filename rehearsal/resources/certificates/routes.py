@@ -1,4 +1,4 @@
-"""/v2/certificates."""
+"""Routes of /v2/certificates."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/v2/certificates")
 async def list_certificates(cloud: CurrentCloud, page: Paging, name: str = "") -> dict[str, Any]:
-    return page.response("certificates", service.named(cloud, name), Certificate.from_record)
+    return page.response("certificates", service.list_by_name(cloud, name), Certificate.from_record)
 
 
 @router.post("/v2/certificates", status_code=201)

@@ -1,4 +1,4 @@
-"""Certificates on the wire."""
+"""Request and response bodies of certificates."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Certificates: uploaded ones, and those that the cloud's own authority signs in the place of Let's Encrypt."""
+"""Certificates: custom ones, and those of the certificate authority that replaces Let's Encrypt."""
 
 import asyncio
 import re
@@ -22,8 +22,8 @@ _DNS_NAME = re.compile(rf"(?=.{{1,253}}\Z)(\*\.)?({_LABEL}\.)+{_LABEL}")
 WILDCARD = "*."
 
 
-def named(cloud: Cloud, name: str) -> list[Certificate]:
-    """Those of a name; all if it is empty."""
+def list_by_name(cloud: Cloud, name: str) -> list[Certificate]:
+    """Return the certificates with a name, or all for an empty name."""
     return [
         certificate
         for certificate in cloud.store.all(Certificate)
@@ -32,102 +32,118 @@ def named(cloud: Cloud, name: str) -> list[Certificate]:
 
 
 def get(cloud: Cloud, id: str) -> Certificate:
-    """Raises: ApiError 404"""
-    found = cloud.store.get(Certificate, id)
-    if found is None:
+    """Return a certificate.
+
+    Raises:
+        ApiError: 404
+    """
+    certificate = cloud.store.get(Certificate, id)
+    if certificate is None:
         raise not_found()
-    return found
+    return certificate
 
 
 def create(cloud: Cloud, body: CertificateCreate) -> Certificate:
-    """Raises: ApiError 422 for a name that is taken, or material that is no certificate for a load balancer."""
-    if named(cloud, body.name):
+    """Create a certificate.
+
+    Raises:
+        ApiError: 422 for a name in use, or an invalid key or certificate.
+    """
+    if list_by_name(cloud, body.name):
         raise unprocessable("name is not unique")
     if body.type == "lets_encrypt" or (body.type == "" and body.dns_names):
         return _issue(cloud, body)
     leaf, pem = custom_certificate.check(
         body.private_key, body.leaf_certificate, body.certificate_chain
     )
-    return _keep(cloud, _record(body, "custom", leaf, custom_certificate.names(leaf)), pem)
+    return _save(cloud, _record(body, "custom", leaf, custom_certificate.dns_names(leaf)), pem)
 
 
 async def delete(cloud: Cloud, certificate: Certificate) -> None:
-    """Raises: ApiError 403 for one that is in use."""
+    """Delete a certificate.
+
+    Raises:
+        ApiError: 403 if a load balancer uses it.
+    """
     if any(
         certificate.id in balancer.certificate_ids for balancer in cloud.store.all(LoadBalancer)
     ):
-        used = f"The certificate {certificate.name} is being used by one or more load balancers."
-        raise forbidden(f"{used} Make sure the certificate is not in use before deleting it.")
+        raise forbidden(
+            f"The certificate {certificate.name} is being used by one or more load balancers. "
+            "Make sure the certificate is not in use before deleting it."
+        )
     with cloud.store.transaction():
         cloud.store.delete(certificate)
     try:
-        await (
-            cloud.network.reconcile()
-        )  # a balancer that is just changing may still be reading the file
+        # A load balancer in the middle of a change may still read the file.
+        await cloud.network.reconcile()
     finally:
         certificate_files.delete(cloud.config, certificate.id)
 
 
 def resume(cloud: Cloud) -> None:
-    """After a start of the API: prove those that were still pending, and remove what no account has."""
+    """Verify pending certificates after a restart, and delete files of unknown certificates."""
     certificate_files.delete_others(
         cloud.config, {str(certificate.id) for certificate in cloud.store.all_accounts(Certificate)}
     )
     for certificate in cloud.store.all(Certificate):
         if certificate.state is states.CertificateState.PENDING:
-            cloud.worker.spawn(_prove(cloud, certificate))
+            cloud.worker.spawn(_verify(cloud, certificate))
 
 
 def _issue(cloud: Cloud, body: CertificateCreate) -> Certificate:
     if body.private_key or body.leaf_certificate or body.certificate_chain:
         raise unprocessable(
-            "private_key, leaf_certificate and certificate_chain are of custom certificates only."
+            "private_key, leaf_certificate and certificate_chain are for custom certificates only."
         )
     names = _dns_names(cloud, body.dns_names)
     leaf, pem = certificate_authority.issue(cloud.config, names)
-    certificate = _keep(cloud, _record(body, "lets_encrypt", leaf, names), pem)
-    cloud.worker.spawn(_prove(cloud, certificate))
+    certificate = _save(cloud, _record(body, "lets_encrypt", leaf, names), pem)
+    cloud.worker.spawn(_verify(cloud, certificate))
     return certificate
 
 
-def _dns_names(cloud: Cloud, wanted: list[str]) -> list[str]:
-    """Each once, in lower case; a wildcard brings the name above it along, as in the real cloud."""
-    if not wanted:
+def _dns_names(cloud: Cloud, requested: list[str]) -> list[str]:
+    """Return the names in lower case, without repetitions.
+
+    Like the real API, add the parent domain of a wildcard name.
+    """
+    if not requested:
         raise unprocessable("dns_names is required for a Let's Encrypt certificate.")
     names: dict[str, None] = {}
-    for name in wanted:
+    for name in requested:
         if not _DNS_NAME.fullmatch(name.lower()):
             raise unprocessable(f"dns_names: {name!r} is not a DNS name.")
         names[name.lower()] = None
     for name in list(names):
         names[name.removeprefix(WILDCARD)] = None
     for name in names:
-        if not _is_ours(cloud, name):
-            raise unprocessable(f"dns_names: {name} is of no domain of this account.")
+        if not _is_in_own_domain(cloud, name):
+            raise unprocessable(f"dns_names: {name} is in no domain of this account.")
     return list(names)
 
 
-def _is_ours(cloud: Cloud, name: str) -> bool:
+def _is_in_own_domain(cloud: Cloud, name: str) -> bool:
     return any(
         f".{name.removeprefix(WILDCARD)}".endswith(f".{domain.id}")
         for domain in cloud.store.all(Domain)
     )
 
 
-async def _prove(cloud: Cloud, certificate: Certificate) -> None:
-    """The domains must still be the account's when the time has come."""
+async def _verify(cloud: Cloud, certificate: Certificate) -> None:
+    """Verify a certificate after its duration. Its domains must still exist then."""
     await asyncio.sleep(
         cloud.times.remaining_seconds("certificate", "create", certificate.created_at)
     )
     if cloud.store.get(Certificate, certificate.id) is None:
         return
-    step = (
+    transition = (
         states.VERIFY
-        if all(_is_ours(cloud, name) for name in certificate.dns_names)
+        if all(_is_in_own_domain(cloud, name) for name in certificate.dns_names)
         else states.FAIL_VERIFICATION
     )
     with cloud.store.transaction():
-        cloud.store.put(certificate.model_copy(update={"state": step(certificate.state)}))
+        cloud.store.put(certificate.model_copy(update={"state": transition(certificate.state)}))
 
 
 def _record(
@@ -149,8 +165,8 @@ def _record(
     )
 
 
-def _keep(cloud: Cloud, certificate: Certificate, pem: bytes) -> Certificate:
-    """The file first: of a certificate that was acknowledged there is one."""
+def _save(cloud: Cloud, certificate: Certificate, pem: bytes) -> Certificate:
+    """Store a certificate. The file comes first, so that each stored certificate has one."""
     certificate_files.write(cloud.config, certificate.id, pem)
     try:
         with cloud.store.transaction():

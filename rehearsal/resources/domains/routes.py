@@ -1,4 +1,4 @@
-"""/v2/domains and the records of each."""
+"""Routes of /v2/domains, and of a domain's records."""
 
 from typing import Any, Literal
 
@@ -22,24 +22,24 @@ router = APIRouter(prefix="/v2/domains")
 
 @router.get("")
 async def list_domains(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
-    own = zones.group_by_domain(cloud.store.all(domains.DomainRecord))
+    records = zones.group_by_domain(cloud.store.all(domains.DomainRecord))
     return page.response(
         "domains",
         cloud.store.all(domains.Domain),
-        lambda domain: Domain.from_record(domain, own[domain.id]),
+        lambda domain: Domain.from_record(domain, records[domain.id]),
     )
 
 
 @router.post("", status_code=201)
 async def create_domain(body: DomainCreate, cloud: CurrentCloud) -> dict[str, Any]:
-    """As in the API, the zone file is not yet told."""
-    made = _shape(cloud, await service.create(cloud, body))
-    return {"domain": made.model_copy(update={"zone_file": None})}
+    """Create a domain. Like the real API, the response has no zone file."""
+    domain = _to_json(cloud, await service.create(cloud, body))
+    return {"domain": domain.model_copy(update={"zone_file": None})}
 
 
 @router.get("/{domain_name}")
 async def get_domain(domain_name: str, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"domain": _shape(cloud, service.get(cloud, domain_name))}
+    return {"domain": _to_json(cloud, service.get(cloud, domain_name))}
 
 
 @router.delete("/{domain_name}", status_code=204)
@@ -57,7 +57,7 @@ async def list_records(
 ) -> dict[str, Any]:
     domain = service.get(cloud, domain_name)
     return page.response(
-        "domain_records", service.records_like(cloud, domain, name, type), DomainRecord.from_record
+        "domain_records", service.find_records(cloud, domain, name, type), DomainRecord.from_record
     )
 
 
@@ -67,7 +67,7 @@ async def create_record(
 ) -> dict[str, Any]:
     return {
         "domain_record": DomainRecord.from_record(
-            await service.add(cloud, service.get(cloud, domain_name), body)
+            await service.add_record(cloud, service.get(cloud, domain_name), body)
         )
     }
 
@@ -76,26 +76,28 @@ async def create_record(
 async def get_record(domain_name: str, record_id: int, cloud: CurrentCloud) -> dict[str, Any]:
     return {
         "domain_record": DomainRecord.from_record(
-            service.record(cloud, service.get(cloud, domain_name), record_id)
+            service.get_record(cloud, service.get(cloud, domain_name), record_id)
         )
     }
 
 
 @router.put("/{domain_name}/records/{record_id}")
 @router.patch("/{domain_name}/records/{record_id}")
-async def change_record(
+async def update_record(
     domain_name: str, record_id: int, body: RecordUpdate, cloud: CurrentCloud
 ) -> dict[str, Any]:
     domain = service.get(cloud, domain_name)
-    changed = await service.change(cloud, domain, service.record(cloud, domain, record_id), body)
+    changed = await service.update_record(
+        cloud, domain, service.get_record(cloud, domain, record_id), body
+    )
     return {"domain_record": DomainRecord.from_record(changed)}
 
 
 @router.delete("/{domain_name}/records/{record_id}", status_code=204)
 async def delete_record(domain_name: str, record_id: int, cloud: CurrentCloud) -> None:
     domain = service.get(cloud, domain_name)
-    await service.remove(cloud, domain, service.record(cloud, domain, record_id))
+    await service.delete_record(cloud, domain, service.get_record(cloud, domain, record_id))
 
 
-def _shape(cloud: Cloud, domain: domains.Domain) -> Domain:
-    return Domain.from_record(domain, service.records(cloud, domain))
+def _to_json(cloud: Cloud, domain: domains.Domain) -> Domain:
+    return Domain.from_record(domain, domains.list_records(cloud.store, domain))

@@ -1,4 +1,4 @@
-"""Domains and their records on the wire."""
+"""Request and response bodies of domains and their records."""
 
 from pydantic import BaseModel
 
@@ -13,7 +13,7 @@ class DomainCreate(Body):
 
 
 class RecordUpdate(Body):
-    """Any part of a record. What is absent stays as it is; clients send zeros for what the type does not have."""
+    """Changed fields of a record. Clients send zeros for fields that the type does not have."""
 
     type: domains.RecordType | None = None
     name: str = ""
@@ -36,9 +36,9 @@ class Domain(BaseModel):
     zone_file: str | None
 
     @classmethod
-    def from_record(cls, domain: domains.Domain, own: list[domains.DomainRecord]) -> "Domain":
-        ttl = next(record.ttl for record in own if record.type == "SOA")
-        return cls(name=domain.id, ttl=ttl, zone_file=zones.build_zone_file(domain, own))
+    def from_record(cls, domain: domains.Domain, records: list[domains.DomainRecord]) -> "Domain":
+        ttl = next(record.ttl for record in records if record.type == "SOA")
+        return cls(name=domain.id, ttl=ttl, zone_file=zones.build_zone_file(domain, records))
 
 
 class DomainRecord(BaseModel):

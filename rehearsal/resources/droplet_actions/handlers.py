@@ -1,4 +1,4 @@
-"""How each type of action is done on the machine, and what it changes about the droplet."""
+"""Handlers of droplet actions: what each does to the machine and to the droplet's record."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -14,25 +14,29 @@ from rehearsal.topology.protocol import MachineError
 GIB = 1024**3
 
 Changes = dict[str, Any]
-"""The droplet's fields that an action gave a new value."""
+"""The changed fields of a droplet."""
 
-Step = Callable[[Cloud, Droplet, Action], Awaitable[Changes]]
+ActionFunction = Callable[[Cloud, Droplet, Action], Awaitable[Changes]]
 
 
 def register_handlers(cloud: Cloud) -> None:
-    """Tell the worker how droplet actions are done."""
-    for type, step in _STEPS.items():
+    """Register the handlers of all droplet actions."""
+    for type, function in _FUNCTIONS.items():
         cloud.worker.register(
-            "droplet", type, Handler(_doing(cloud, step), lambda action: _unlock(cloud, action, {}))
+            "droplet",
+            type,
+            Handler(_handle(cloud, function), lambda action: _unlock(cloud, action, {})),
         )
     cloud.worker.register(
-        "droplet", "snapshot", Handler(_taking(cloud), lambda action: _unlock(cloud, action, {}))
+        "droplet",
+        "snapshot",
+        Handler(_handle_snapshot(cloud), lambda action: _unlock(cloud, action, {})),
     )
 
 
-def _doing(cloud: Cloud, step: Step) -> Callable[[Action], Awaitable[Commit]]:
+def _handle(cloud: Cloud, function: ActionFunction) -> Callable[[Action], Awaitable[Commit]]:
     async def do(action: Action) -> Commit:
-        changes = await step(cloud, droplet_of_action(cloud.store, action), action)
+        changes = await function(cloud, droplet_of_action(cloud.store, action), action)
         return lambda: _unlock(cloud, action, changes)
 
     return do
@@ -62,7 +66,7 @@ async def _shutdown(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
 
 
 async def _reboot(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    """A machine that does not shut down by itself is switched off, as the real cloud does."""
+    """Power off a machine that does not shut down, like the real API."""
     try:
         await cloud.machines.shutdown(droplet.id)
     except MachineError:
@@ -77,17 +81,17 @@ async def _power_cycle(cloud: Cloud, droplet: Droplet, action: Action) -> Change
     return {}
 
 
-def _taking(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
-    """A snapshot is there for clients when its action is completed, and not before."""
+def _handle_snapshot(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
+    """Return a handler that stores the image when the action completes, and not earlier."""
 
     async def do(action: Action) -> Commit:
         size = await cloud.machines.snapshot(action.resource_id, str(action.arguments["image_id"]))
-        return lambda: _keep(cloud, action, size)
+        return lambda: _put_snapshot(cloud, action, size)
 
     return do
 
 
-def _keep(cloud: Cloud, action: Action, size: int) -> None:
+def _put_snapshot(cloud: Cloud, action: Action, size: int) -> None:
     droplet = droplet_of_action(cloud.store, action)
     image = Image(
         id=action.arguments["image_id"],
@@ -110,7 +114,7 @@ def _keep(cloud: Cloud, action: Action, size: int) -> None:
 async def _rebuild(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
     image = lookup.find_image(cloud.store, action.arguments["image_id"])
     if image is None:
-        raise MachineError("the image was deleted meanwhile")
+        raise MachineError("the image was deleted in the meantime")
     rebuilt = droplet.model_copy(update={"image": image})
     await cloud.machines.rebuild(build_machine_spec(cloud.store, cloud.config, rebuilt))
     return {"image": image, "status": REBUILD(droplet.status)}
@@ -125,7 +129,7 @@ async def _resize(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
 
 
 async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    """At once, so that names in the network follow before the action is completed."""
+    """Store the name first, so that DNS has it before the action completes."""
     with cloud.store.transaction():
         cloud.store.put(droplet.model_copy(update={"name": action.arguments["name"]}))
     await cloud.network.reconcile()
@@ -133,7 +137,7 @@ async def _rename(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
 
 
 async def _reset_password(cloud: Cloud, droplet: Droplet, action: Action) -> Changes:
-    """Nobody is here whom a new password could be mailed to: root's stays as it is."""
+    """Do nothing: DigitalOcean sends the new password by email."""
     return {}
 
 
@@ -163,7 +167,7 @@ def _with(droplet: Droplet, feature: str) -> list[str]:
     return sorted({*droplet.features, feature})
 
 
-_STEPS: dict[str, Step] = {
+_FUNCTIONS: dict[str, ActionFunction] = {
     "power_on": _power_on,
     "power_off": _power_off,
     "shutdown": _shutdown,

@@ -1,4 +1,4 @@
-"""/v2/droplets/{id}/actions, and actions on all droplets with a tag."""
+"""Routes of /v2/droplets/{id}/actions, and of actions on all droplets with a tag."""
 
 from typing import Annotated, Any
 
@@ -17,13 +17,13 @@ router = APIRouter(prefix="/v2/droplets")
 
 
 @router.post("/actions", status_code=201)
-async def act_tagged(
+async def create_tagged_actions(
     body: DropletAction, tag_name: Annotated[str, Query(min_length=1)], cloud: CurrentCloud
 ) -> dict[str, Any]:
     return {
         "actions": [
             schemas.Action.from_record(action)
-            for action in service.begin_tagged(cloud, tag_name, body)
+            for action in service.start_tagged_actions(cloud, tag_name, body)
         ]
     }
 
@@ -31,19 +31,21 @@ async def act_tagged(
 @router.get("/{droplet_id}/actions")
 async def list_actions(droplet_id: int, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
     lookup.get_droplet(cloud.store, droplet_id)
-    found = [
+    actions = [
         action
         for action in cloud.store.all(Action)
         if action.resource_type == "droplet" and action.resource_id == droplet_id
     ]
-    return page.response("actions", found[::-1], schemas.Action.from_record)
+    return page.response("actions", actions[::-1], schemas.Action.from_record)
 
 
 @router.post("/{droplet_id}/actions", status_code=201)
-async def act(droplet_id: int, body: DropletAction, cloud: CurrentCloud) -> dict[str, Any]:
+async def create_action(
+    droplet_id: int, body: DropletAction, cloud: CurrentCloud
+) -> dict[str, Any]:
     return {
         "action": schemas.Action.from_record(
-            service.begin(cloud, lookup.get_droplet(cloud.store, droplet_id), body)
+            service.start_action(cloud, lookup.get_droplet(cloud.store, droplet_id), body)
         )
     }
 

@@ -1,4 +1,4 @@
-"""What a droplet can be asked to do, on the wire."""
+"""Request bodies of droplet actions."""
 
 from typing import Literal
 
@@ -26,13 +26,13 @@ ActionType = Literal[
 
 
 class DropletAction(Body):
-    """One request for all types; which field belongs to which type is for the rules."""
+    """The body of all action types. The service checks the fields of each type."""
 
     type: ActionType
     name: str = ""
-    """Of a rename or a snapshot."""
+    """For rename and snapshot."""
     size: str = ""
     disk: bool = False
     image: int | str = ""
-    """Of a rebuild: an id or a slug; of a restore: the id of a snapshot of the droplet."""
+    """For rebuild: an id or a slug. For restore: the id of one of the droplet's snapshots."""
     backup_policy: BackupPolicy | None = None

@@ -1,4 +1,4 @@
-"""When a droplet can do what it is asked to, and with which arguments."""
+"""Droplet actions: preconditions and arguments."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from rehearsal.state import lookup
 from rehearsal.state.records import Action, Droplet, Image
 from rehearsal.state.states import DropletStatus
 
-FOR_TAGS = {
+TAG_ACTIONS = {
     "power_cycle",
     "power_on",
     "power_off",
@@ -24,23 +24,23 @@ FOR_TAGS = {
     "disable_backups",
     "snapshot",
 }
-"""The types that can be asked of all droplets with a tag."""
+"""The types of action that are possible on all droplets with a tag."""
 
 _NEED_POWER = {"power_off", "shutdown", "reboot", "power_cycle"}
 
 
-def begin(cloud: Cloud, droplet: Droplet, body: DropletAction) -> Action:
-    """Lock the droplet and begin what is asked.
+def start_action(cloud: Cloud, droplet: Droplet, body: DropletAction) -> Action:
+    """Lock a droplet and start an action on it.
 
     Raises:
-        ApiError: 422 if the droplet is locked, in the wrong state, or the arguments are wrong.
+        ApiError: 422 if the droplet is locked or in the wrong state, or for an invalid argument.
     """
     if droplet.pending_action_id is not None:
         raise unprocessable("Droplet already has a pending event.")
     if body.type in _NEED_POWER and droplet.status is DropletStatus.OFF:
         raise unprocessable("Droplet is already powered off.")
-    find_arguments = _ARGUMENTS.get(body.type)
-    arguments = find_arguments(cloud, droplet, body) if find_arguments else {}
+    check = _ARGUMENT_CHECKS.get(body.type)
+    arguments = check(cloud, droplet, body) if check else {}
     with cloud.store.transaction():
         if body.type == "snapshot":
             arguments["image_id"] = cloud.store.next_id("image", FIRST_SNAPSHOT_ID)
@@ -52,23 +52,23 @@ def begin(cloud: Cloud, droplet: Droplet, body: DropletAction) -> Action:
     return action
 
 
-def begin_tagged(cloud: Cloud, tag: str, body: DropletAction) -> list[Action]:
-    """Begin it on all droplets with the tag that can do it.
+def start_tagged_actions(cloud: Cloud, tag: str, body: DropletAction) -> list[Action]:
+    """Start an action on each droplet with a tag for which it is possible.
 
     Raises:
-        ApiError: 422 if none can.
+        ApiError: 422 if it is possible for none of them.
     """
-    if body.type not in FOR_TAGS:
-        raise unprocessable(f"{body.type} cannot be asked of droplets by tag.")
+    if body.type not in TAG_ACTIONS:
+        raise unprocessable(f"{body.type} is not possible by tag.")
     actions = []
-    refusals: list[ApiError] = []
+    errors: list[ApiError] = []
     for droplet in lookup.list_tagged_droplets(cloud.store, tag):
         try:
-            actions.append(begin(cloud, droplet, body))
-        except ApiError as refusal:
-            refusals.append(refusal)
-    if refusals and not actions:
-        raise refusals[0]
+            actions.append(start_action(cloud, droplet, body))
+        except ApiError as error:
+            errors.append(error)
+    if errors and not actions:
+        raise errors[0]
     return actions
 
 
@@ -80,21 +80,22 @@ def _rebuild(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, A
     image = lookup.find_image(cloud.store, body.image) if body.image else None
     if image is None or droplet.region not in image.regions:
         raise unprocessable("You specified an invalid image for Droplet rebuild.")
-    return _fitting(droplet, image)
+    return _check_disk(droplet, image)
 
 
 def _restore(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
-    """The droplet's own snapshots stand in for its backups, of which there are none."""
+    """Use one of the droplet's snapshots, because there are no backups."""
     image = lookup.find_image(cloud.store, body.image) if isinstance(body.image, int) else None
     if image is None or image.droplet_id != droplet.id or droplet.region not in image.regions:
         raise unprocessable("You specified an invalid image for Droplet restore.")
-    return _fitting(droplet, image)
+    return _check_disk(droplet, image)
 
 
-def _fitting(droplet: Droplet, image: Image) -> dict[str, Any]:
+def _check_disk(droplet: Droplet, image: Image) -> dict[str, Any]:
     if image.min_disk_size > droplet.disk:
         raise unprocessable(
-            f"The image needs a disk of {image.min_disk_size} GB, the Droplet has {droplet.disk} GB."
+            f"The image needs a disk of {image.min_disk_size} GB, "
+            f"the Droplet has {droplet.disk} GB."
         )
     return {"image_id": image.id}
 
@@ -131,11 +132,11 @@ def _backup_policy(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[
 
 def _kernel(cloud: Cloud, droplet: Droplet, body: DropletAction) -> dict[str, Any]:
     raise unprocessable(
-        "The Droplet manages its kernel itself: it can not be changed from outside."
+        "The Droplet manages its own kernel, which cannot be changed with an action."
     )
 
 
-_ARGUMENTS: dict[str, Callable[[Cloud, Droplet, DropletAction], dict[str, Any]]] = {
+_ARGUMENT_CHECKS: dict[str, Callable[[Cloud, Droplet, DropletAction], dict[str, Any]]] = {
     "snapshot": _snapshot,
     "restore": _restore,
     "rebuild": _rebuild,

@@ -1,4 +1,4 @@
-"""/v2/droplets."""
+"""Routes of /v2/droplets."""
 
 from typing import Annotated, Any, Literal
 
@@ -23,16 +23,16 @@ async def list_droplets(
     name: str = "",
     type: Literal["droplets", "gpus", ""] = "",
 ) -> dict[str, Any]:
-    found = (
+    droplets = (
         lookup.list_tagged_droplets(cloud.store, tag_name)
         if tag_name
         else lookup.list_droplets(cloud.store)
     )
     if name:
-        found = [droplet for droplet in found if droplet.name.lower() == name.lower()]
+        droplets = [droplet for droplet in droplets if droplet.name.lower() == name.lower()]
     return page.response(
         "droplets",
-        [] if type == "gpus" else found,
+        [] if type == "gpus" else droplets,
         lambda droplet: build_droplet(cloud.store, cloud.config, droplet),
     )
 
@@ -41,15 +41,15 @@ async def list_droplets(
 async def create_droplets(
     body: DropletCreate, cloud: CurrentCloud, request: Request
 ) -> dict[str, Any]:
-    made = service.create(cloud, body)
+    created = service.create(cloud, body)
     base = str(request.base_url)
     links = {
         "actions": [
             ActionLink(id=action.id, rel="create", href=f"{base}v2/actions/{action.id}")
-            for _, action in made
+            for _, action in created
         ]
     }
-    droplets = [build_droplet(cloud.store, cloud.config, droplet) for droplet, _ in made]
+    droplets = [build_droplet(cloud.store, cloud.config, droplet) for droplet, _ in created]
     return (
         {"droplets": droplets, "links": links}
         if body.names

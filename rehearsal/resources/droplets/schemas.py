@@ -1,4 +1,4 @@
-"""What a droplet may be asked to be, on the wire."""
+"""Request bodies of droplets."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""/v2/images/{id}/actions."""
+"""Routes of /v2/images/{id}/actions."""
 
 from typing import Any
 
@@ -18,19 +18,19 @@ router = APIRouter(prefix="/v2/images/{image_id}/actions")
 @router.get("")
 async def list_actions(image_id: int, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
     service.get(cloud, image_id)
-    found = [
+    actions = [
         action
         for action in cloud.store.all(Action)
         if action.resource_type == "image" and action.resource_id == image_id
     ]
-    return page.response("actions", found[::-1], schemas.Action.from_record)
+    return page.response("actions", actions[::-1], schemas.Action.from_record)
 
 
 @router.post("", status_code=201)
-async def act(image_id: int, body: ImageAction, cloud: CurrentCloud) -> dict[str, Any]:
+async def create_action(image_id: int, body: ImageAction, cloud: CurrentCloud) -> dict[str, Any]:
     return {
         "action": schemas.Action.from_record(
-            service.begin(cloud, service.get(cloud, image_id), body)
+            service.start_action(cloud, service.get(cloud, image_id), body)
         )
     }
 

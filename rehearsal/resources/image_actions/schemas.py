@@ -1,4 +1,4 @@
-"""What an image can be asked to do, on the wire."""
+"""Request bodies of image actions."""
 
 from typing import Literal
 
@@ -8,4 +8,4 @@ from rehearsal.api.schemas import Body
 class ImageAction(Body):
     type: Literal["transfer", "convert"]
     region: str = ""
-    """Of a transfer."""
+    """For transfer."""

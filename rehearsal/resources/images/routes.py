@@ -1,4 +1,4 @@
-"""/v2/images."""
+"""Routes of /v2/images."""
 
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ async def list_images(
     tag_name: str = "",
 ) -> dict[str, Any]:
     return page.response(
-        "images", service.select(cloud, type, private, tag_name), schemas.Image.from_record
+        "images", service.list_matching(cloud, type, private, tag_name), schemas.Image.from_record
     )
 
 

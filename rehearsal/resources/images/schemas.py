@@ -1,4 +1,4 @@
-"""Changes of an image, on the wire."""
+"""Request bodies of images."""
 
 from typing import Annotated, Literal
 

@@ -1,47 +1,39 @@
-"""The names of a Let's Encrypt certificate lead to the load balancer that serves it, as in the real cloud."""
+"""A records for the names of Let's Encrypt certificates, which the real API adds as well."""
 
-import time
-
-from rehearsal.state.domains import Domain, DomainRecord
+from rehearsal.state import domains
+from rehearsal.state.domains import Domain
 from rehearsal.state.records import Certificate, LoadBalancer
 from rehearsal.state.store import Store
 from rehearsal.topology import zones
 
-ADDRESSES = ("A", "AAAA", "CNAME")
-SEQUENCE = "domain_record"
+ADDRESS_TYPES = ("A", "AAAA", "CNAME")
 
 
 def ensure(store: Store, balancer: LoadBalancer) -> None:
-    """Give each such name that has no address yet the balancer's, unless it was told not to; only in a transaction."""
+    """Add a record for each name of the certificates that has none; call in a transaction.
+
+    The load balancer must be external, and must not have ``disable_lets_encrypt_dns_records``.
+    """
     if balancer.disable_lets_encrypt_dns_records or balancer.network == "INTERNAL":
         return
     for id in sorted(balancer.certificate_ids):
         certificate = store.get(Certificate, id)
         if certificate and certificate.type == "lets_encrypt":
-            for name in certificate.dns_names:
-                _ensure(store, balancer, name)
+            for fqdn in certificate.dns_names:
+                _ensure_record(store, balancer, fqdn)
 
 
-def _ensure(store: Store, balancer: LoadBalancer, whole: str) -> None:
-    found = [domain for domain in store.all(Domain) if f".{whole}".endswith(f".{domain.id}")]
-    if not found:
+def _ensure_record(store: Store, balancer: LoadBalancer, fqdn: str) -> None:
+    parents = [domain for domain in store.all(Domain) if f".{fqdn}".endswith(f".{domain.id}")]
+    if not parents:
         return
-    domain = max(found, key=lambda domain: len(domain.id))
-    name = whole.removesuffix(domain.id).removesuffix(".") or "@"
-    records = [record for record in store.all(DomainRecord) if record.domain == domain.id]
-    if any(record.name.lower() == name and record.type in ADDRESSES for record in records):
+    domain = max(parents, key=lambda domain: len(domain.id))
+    name = fqdn.removesuffix(domain.id).removesuffix(".") or "@"
+    if any(
+        record.name.lower() == name and record.type in ADDRESS_TYPES
+        for record in domains.list_records(store, domain)
+    ):
         return
-    next_id = store.next_id(
-        SEQUENCE, max(record.id for record in records) + 1
-    )  # a domain has records since it was made
-    store.put(
-        DomainRecord(
-            id=next_id,
-            domain=domain.id,
-            type="A",
-            name=name,
-            data=str(balancer.public_ip),
-            ttl=zones.DEFAULT_TTL_S,
-        )
-    )
-    store.put(domain.model_copy(update={"serial": max(int(time.time()), domain.serial + 1)}))
+    fields = {"name": name, "data": str(balancer.public_ip), "ttl": zones.DEFAULT_TTL_S}
+    domains.add_record(store, domain, "A", fields)
+    domains.increase_serial(store, domain)

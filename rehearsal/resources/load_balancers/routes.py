@@ -1,4 +1,4 @@
-"""/v2/load_balancers."""
+"""Routes of /v2/load_balancers."""
 
 from typing import Any
 
@@ -20,37 +20,37 @@ router = APIRouter(prefix="/v2/load_balancers")
 
 
 @router.get("")
-async def list_balancers(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
+async def list_load_balancers(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
     return page.response(
         "load_balancers",
         cloud.store.all(records.LoadBalancer),
-        lambda balancer: _shape(cloud, balancer),
+        lambda balancer: _to_json(cloud, balancer),
     )
 
 
 @router.post("", status_code=202)
-async def create_balancer(body: LoadBalancerWrite, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"load_balancer": _shape(cloud, service.create(cloud, body))}
+async def create_load_balancer(body: LoadBalancerWrite, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"load_balancer": _to_json(cloud, service.create(cloud, body))}
 
 
 @router.get("/{lb_id}")
-async def get_balancer(lb_id: str, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"load_balancer": _shape(cloud, lookup.get_load_balancer(cloud.store, lb_id))}
+async def get_load_balancer(lb_id: str, cloud: CurrentCloud) -> dict[str, Any]:
+    return {"load_balancer": _to_json(cloud, lookup.get_load_balancer(cloud.store, lb_id))}
 
 
 @router.put("/{lb_id}")
-async def replace_balancer(
+async def replace_load_balancer(
     lb_id: str, body: LoadBalancerWrite, cloud: CurrentCloud
 ) -> dict[str, Any]:
     return {
-        "load_balancer": _shape(
+        "load_balancer": _to_json(
             cloud, await service.replace(cloud, lookup.get_load_balancer(cloud.store, lb_id), body)
         )
     }
 
 
 @router.delete("/{lb_id}", status_code=204)
-async def delete_balancer(lb_id: str, cloud: CurrentCloud) -> None:
+async def delete_load_balancer(lb_id: str, cloud: CurrentCloud) -> None:
     await service.delete(cloud, lookup.get_load_balancer(cloud.store, lb_id))
 
 
@@ -82,7 +82,7 @@ async def remove_rules(lb_id: str, body: ForwardingRules, cloud: CurrentCloud) -
     )
 
 
-def _shape(cloud: Cloud, balancer: records.LoadBalancer) -> LoadBalancer:
+def _to_json(cloud: Cloud, balancer: records.LoadBalancer) -> LoadBalancer:
     return LoadBalancer.from_record(
         balancer, [droplet.id for droplet in list_targets(cloud.store, balancer)]
     )

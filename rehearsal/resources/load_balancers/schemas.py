@@ -1,4 +1,4 @@
-"""Load balancers on the wire."""
+"""Request and response bodies of load balancers."""
 
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
@@ -17,8 +17,7 @@ from rehearsal.api.schemas import Body
 from rehearsal.catalog.regions import REGIONS, Region
 from rehearsal.state import records
 
-SIZES = {"lb-small": 1, "lb-medium": 3, "lb-large": 6}
-"""Nodes."""
+SIZE_NODES = {"lb-small": 1, "lb-medium": 3, "lb-large": 6}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Protocol = Literal["http", "https", "http2", "http3", "tcp", "udp"]
@@ -44,8 +43,8 @@ class HealthCheck(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_empty_path(cls, data: Any) -> Any:
-        """Clients send an empty path with a TCP check."""
+    def _drop_empty_path(cls, data: Any) -> Any:
+        """Accept the empty path that clients send with a TCP check."""
         return (
             {key: value for key, value in data.items() if (key, value) != ("path", "")}
             if isinstance(data, dict)
@@ -58,18 +57,18 @@ class StickySessions(Body):
     cookie_name: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9!%&*+._~-]*$", max_length=255)
     ] = ""
-    """A token of RFC 6265, or no browser would send it back; without those of its characters that mean something to HAProxy."""
+    """A token of RFC 6265, without the characters that HAProxy's configuration interprets."""
     cookie_ttl_seconds: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
 
     @model_validator(mode="after")
-    def _whole_cookie(self) -> "StickySessions":
+    def _require_cookie(self) -> "StickySessions":
         if self.type == "cookies" and not (self.cookie_name and self.cookie_ttl_seconds > 0):
             raise ValueError("cookie_name and cookie_ttl_seconds are required with type cookies")
         return self
 
 
-def _source(rule: str) -> str:
-    """Without the zone that an IPv6 address may name: it may be any text, and would be one of the host's interfaces."""
+def _check_source(rule: str) -> str:
+    """Check a firewall rule. An IPv6 zone is refused: it names an interface of the host."""
     kind, _, source = rule.partition(":")
     try:
         if "%" in source:
@@ -85,7 +84,7 @@ def _source(rule: str) -> str:
     return rule
 
 
-Source = Annotated[str, AfterValidator(_source)]
+Source = Annotated[str, AfterValidator(_check_source)]
 
 
 class LoadBalancerFirewall(Body):
@@ -94,7 +93,7 @@ class LoadBalancerFirewall(Body):
 
 
 class LoadBalancerWrite(Body):
-    """The body of a creation, and of a full update."""
+    """The body of a request that creates or replaces a load balancer."""
 
     name: Annotated[
         str,
@@ -167,17 +166,15 @@ class LoadBalancer(BaseModel):
     target_load_balancer_ids: list[str] = Field(default_factory=list)
 
     @model_serializer(mode="wrap")
-    def _without_absent_size(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        shown: dict[str, Any] = plain(self)
+    def _drop_absent_size(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = serialize(self)
         return (
-            shown
-            if shown["size"]
-            else {key: value for key, value in shown.items() if key != "size"}
+            body if body["size"] else {key: value for key, value in body.items() if key != "size"}
         )
 
     @classmethod
     def from_record(cls, balancer: records.LoadBalancer, targets: list[int]) -> "LoadBalancer":
-        """``targets`` are the droplets that it forwards to."""
+        """Build the response; ``targets`` are the ids of the droplets that it forwards to."""
         return cls(
             id=balancer.id,
             name=balancer.name,
@@ -188,7 +185,9 @@ class LoadBalancer(BaseModel):
             vpc_uuid=balancer.vpc_id,
             project_id=balancer.project_id,
             network=balancer.network,
-            size=next((name for name, nodes in SIZES.items() if nodes == balancer.size_unit), None),
+            size=next(
+                (name for name, nodes in SIZE_NODES.items() if nodes == balancer.size_unit), None
+            ),
             size_unit=balancer.size_unit,
             algorithm=balancer.algorithm,
             forwarding_rules=balancer.forwarding_rules,

@@ -4,7 +4,7 @@ from typing import Any
 
 from rehearsal.errors import unprocessable
 from rehearsal.resources.load_balancers import schemas
-from rehearsal.resources.load_balancers.schemas import SIZES, LoadBalancerWrite
+from rehearsal.resources.load_balancers.schemas import SIZE_NODES, LoadBalancerWrite
 from rehearsal.state.records import (
     Certificate,
     ForwardingRule,
@@ -47,7 +47,7 @@ def to_record_fields(store: Store, body: LoadBalancerWrite) -> dict[str, Any]:
             )
     if body.droplet_ids and body.tag:
         raise unprocessable("Only one of droplet_ids and tag can be given.")
-    if body.size and body.size_unit is not None and SIZES[body.size] != body.size_unit:
+    if body.size and body.size_unit is not None and SIZE_NODES[body.size] != body.size_unit:
         raise unprocessable("Only one of size and size_unit can be given.")
     return {
         "name": body.name,
@@ -61,7 +61,7 @@ def to_record_fields(store: Store, body: LoadBalancerWrite) -> dict[str, Any]:
         "disable_lets_encrypt_dns_records": body.disable_lets_encrypt_dns_records,
         "http_idle_timeout_seconds": body.http_idle_timeout_seconds,
         "tls_cipher_policy": body.tls_cipher_policy or "DEFAULT",
-        "size_unit": body.size_unit or SIZES[body.size or "lb-small"],
+        "size_unit": body.size_unit or SIZE_NODES[body.size or "lb-small"],
         "firewall": LoadBalancerFirewall(**body.firewall.model_dump()),
     }
 

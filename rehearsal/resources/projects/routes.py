@@ -1,4 +1,4 @@
-"""/v2/projects; ``default`` stands for the default project's id."""
+"""Routes of /v2/projects; the id ``default`` names the default project."""
 
 from typing import Any
 from uuid import NAMESPACE_DNS, uuid5
@@ -14,7 +14,7 @@ from rehearsal.resources.projects.schemas import (
     ProjectCreate,
     ProjectReplace,
     ProjectUpdate,
-    resource,
+    format_resource,
 )
 from rehearsal.state import records
 
@@ -23,34 +23,34 @@ router = APIRouter(prefix="/v2/projects")
 
 @router.get("")
 async def list_projects(cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
-    service.default(cloud)
+    service.ensure_default(cloud)
     return page.response(
-        "projects", cloud.store.all(records.Project), lambda project: _shape(cloud, project)
+        "projects", cloud.store.all(records.Project), lambda project: _to_json(cloud, project)
     )
 
 
 @router.post("", status_code=201)
 async def create_project(body: ProjectCreate, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"project": _shape(cloud, service.create(cloud, body))}
+    return {"project": _to_json(cloud, service.create(cloud, body))}
 
 
 @router.get("/{project_id}")
 async def get_project(project_id: str, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"project": _shape(cloud, service.get(cloud, project_id))}
+    return {"project": _to_json(cloud, service.get(cloud, project_id))}
 
 
 @router.put("/{project_id}")
 async def replace_project(
     project_id: str, body: ProjectReplace, cloud: CurrentCloud
 ) -> dict[str, Any]:
-    return {"project": _shape(cloud, service.change(cloud, service.get(cloud, project_id), body))}
+    return {"project": _to_json(cloud, service.update(cloud, service.get(cloud, project_id), body))}
 
 
 @router.patch("/{project_id}")
 async def update_project(
     project_id: str, body: ProjectUpdate, cloud: CurrentCloud
 ) -> dict[str, Any]:
-    return {"project": _shape(cloud, service.change(cloud, service.get(cloud, project_id), body))}
+    return {"project": _to_json(cloud, service.update(cloud, service.get(cloud, project_id), body))}
 
 
 @router.delete("/{project_id}", status_code=204)
@@ -62,9 +62,9 @@ async def delete_project(project_id: str, cloud: CurrentCloud) -> None:
 async def list_resources(
     project_id: str, request: Request, cloud: CurrentCloud, page: Paging
 ) -> dict[str, Any]:
-    held = list(service.get(cloud, project_id).resources.items())
+    assignments = list(service.get(cloud, project_id).resources.items())
     return page.response(
-        "resources", held, lambda item: resource(*item, str(request.base_url), "ok")
+        "resources", assignments, lambda item: format_resource(*item, str(request.base_url), "ok")
     )
 
 
@@ -75,12 +75,12 @@ async def assign_resources(
     assigned = service.assign(cloud, service.get(cloud, project_id), body.resources)
     return {
         "resources": [
-            resource(urn, at, str(request.base_url), status) for urn, at, status in assigned
+            format_resource(urn, at, str(request.base_url), status) for urn, at, status in assigned
         ]
     }
 
 
-def _shape(cloud: Cloud, project: records.Project) -> dict[str, Any]:
-    """An environment that was never told is left out."""
-    owner = str(uuid5(NAMESPACE_DNS, cloud.config.domain))
-    return Project.from_record(project, owner).model_dump(exclude_none=True)
+def _to_json(cloud: Cloud, project: records.Project) -> dict[str, Any]:
+    """Return the JSON of a project, without an environment that was never set."""
+    owner_uuid = str(uuid5(NAMESPACE_DNS, cloud.config.domain))
+    return Project.from_record(project, owner_uuid).model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""Projects on the wire."""
+"""Request and response bodies of projects."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
@@ -21,15 +21,15 @@ PURPOSES = {
     "IoT",
     "Operational / Developer tooling",
 }
-"""Any other purpose is kept as ``Other: ...``."""
+"""Any other purpose is stored as ``Other: ...``."""
 
 
-def _capital(value: Any) -> Any:
-    """Clients write environments in any case."""
+def _capitalize(value: Any) -> Any:
+    """Accept environments in any case."""
     return value.capitalize() if isinstance(value, str) else value
 
 
-def _known_purpose(value: Any) -> Any:
+def _normalize_purpose(value: Any) -> Any:
     if not isinstance(value, str) or not value or value in PURPOSES or value.startswith("Other: "):
         return value
     return f"Other: {value}"
@@ -38,10 +38,10 @@ def _known_purpose(value: Any) -> Any:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=175)]
 Description = Annotated[str, StringConstraints(max_length=255)]
 Purpose = Annotated[
-    str, StringConstraints(min_length=1, max_length=255), BeforeValidator(_known_purpose)
+    str, StringConstraints(min_length=1, max_length=255), BeforeValidator(_normalize_purpose)
 ]
 Environment = Annotated[
-    Literal["Development", "Staging", "Production", ""], BeforeValidator(_capital)
+    Literal["Development", "Staging", "Production", ""], BeforeValidator(_capitalize)
 ]
 
 
@@ -53,7 +53,7 @@ class ProjectCreate(Body):
 
 
 class ProjectReplace(Body):
-    """A full update tells all five."""
+    """The body of a request that replaces a project; all fields are required."""
 
     name: Name
     purpose: Purpose
@@ -87,12 +87,14 @@ class Project(BaseModel):
     updated_at: str
 
     @classmethod
-    def from_record(cls, project: records.Project, owner: str) -> "Project":
-        return cls(**project.model_dump(exclude={"resources"}), owner_uuid=owner, owner_id=OWNER_ID)
+    def from_record(cls, project: records.Project, owner_uuid: str) -> "Project":
+        return cls(
+            **project.model_dump(exclude={"resources"}), owner_uuid=owner_uuid, owner_id=OWNER_ID
+        )
 
 
-def resource(urn: str, assigned_at: str, base: str, status: str) -> dict[str, Any]:
-    """``resource`` of the API; ``base`` is the API's own URL."""
+def format_resource(urn: str, assigned_at: str, base: str, status: str) -> dict[str, Any]:
+    """Return ``resource`` of the API; ``base`` is the API's own URL."""
     _, kind, id = urn.split(":", 2)
     path = {
         "droplet": "droplets",

@@ -1,4 +1,4 @@
-"""Projects: every resource is in one, and one of them is the default."""
+"""Projects: each resource is in one, and one of them is the default."""
 
 import re
 from uuid import uuid4
@@ -18,26 +18,31 @@ _URN = re.compile(
 
 
 def get(cloud: Cloud, id: str) -> Project:
-    """By id, or the default one by ``default``.
+    """Return a project by its id, or the default project for ``default``.
 
     Raises:
         ApiError: 404
     """
     if id == "default":
-        return default(cloud)
+        return ensure_default(cloud)
     project = cloud.store.get(Project, id)
     if project is None:
         raise not_found()
     return project
 
 
-def default(cloud: Cloud) -> Project:
+def ensure_default(cloud: Cloud) -> Project:
+    """Return the default project, which the first call creates."""
     with cloud.store.transaction():
         return project_assignment.ensure_default_project(cloud.store)
 
 
 def create(cloud: Cloud, body: ProjectCreate) -> Project:
-    """Raises: ApiError 409 for a name in use."""
+    """Create a project.
+
+    Raises:
+        ApiError: 409 for a name in use.
+    """
     _check_name(cloud, body.name, None)
     time = now()
     project = Project(
@@ -56,8 +61,12 @@ def create(cloud: Cloud, body: ProjectCreate) -> Project:
     return project
 
 
-def change(cloud: Cloud, project: Project, body: ProjectReplace | ProjectUpdate) -> Project:
-    """Raises: ApiError 409 for a name in use; 422 if no project would be the default."""
+def update(cloud: Cloud, project: Project, body: ProjectReplace | ProjectUpdate) -> Project:
+    """Change the given fields of a project.
+
+    Raises:
+        ApiError: 409 for a name in use, 422 if no project would be the default.
+    """
     store = cloud.store
     if body.name is not None:
         _check_name(cloud, body.name, project.id)
@@ -68,8 +77,8 @@ def change(cloud: Cloud, project: Project, body: ProjectReplace | ProjectUpdate)
         changes["environment"] = changes["environment"] or None
     with store.transaction():
         if body.is_default and not project.is_default:
-            former = project_assignment.ensure_default_project(store)
-            store.put(former.model_copy(update={"is_default": False}))
+            previous = project_assignment.ensure_default_project(store)
+            store.put(previous.model_copy(update={"is_default": False}))
             changes["is_default"] = True
         changed = project.model_copy(update=changes)
         store.put(changed)
@@ -77,7 +86,11 @@ def change(cloud: Cloud, project: Project, body: ProjectReplace | ProjectUpdate)
 
 
 def delete(cloud: Cloud, project: Project) -> None:
-    """Raises: ApiError 412 for the default project, or one that holds something."""
+    """Delete a project.
+
+    Raises:
+        ApiError: 412 for the default project, or one with resources.
+    """
     if project.is_default:
         raise precondition_failed("cannot delete the default project")
     if project.resources:
@@ -89,32 +102,34 @@ def delete(cloud: Cloud, project: Project) -> None:
 
 
 def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, str, str]]:
-    """Put resources into a project; gives for each its URN, the time of its assignment and what became of it.
+    """Assign resources to a project. Return the URN, time and status of each.
 
     Raises:
-        ApiError: 400 for what is no URN, 412 for a reserved IP whose droplet is to stay elsewhere; nothing is assigned then
+        ApiError: 400 for an invalid URN, 412 for a reserved IP without its droplet. Nothing is
+            assigned then.
     """
     for urn in urns:
         if not _URN.fullmatch(urn):
             raise bad_request(f"{urn} is not a valid urn")
-    # Clients may use the new name; the API answers with the old one (``ReservedIp.urn``), the only one in its description's pattern.
+    # Requests may have the new name of the type; the API specification has only the old one.
     urns = [urn.replace("do:reservedip:", "do:floatingip:") for urn in urns]
     for address in cloud.store.all(ReservedIp):
         if address.urn in urns and address.droplet_id is not None:
             droplet = f"do:droplet:{address.droplet_id}"
             if droplet not in urns and droplet not in project.resources:
                 raise precondition_failed(
-                    "Cannot move a Reserved IP with an associated Droplet. Please move the Droplet instead."
+                    "Cannot move a Reserved IP with an associated Droplet. "
+                    "Please move the Droplet instead."
                 )
     results = []
     with cloud.store.transaction():
         for urn in urns:
-            holder = project_assignment.find_project(cloud.store, urn)
-            if holder and holder.id == project.id:
-                results.append((urn, holder.resources[urn], "already_assigned"))
+            current = project_assignment.find_project(cloud.store, urn)
+            if current and current.id == project.id:
+                results.append((urn, current.resources[urn], "already_assigned"))
             elif _exists(cloud, urn):
                 project_assignment.assign(cloud.store, urn, project)
-                _follow(cloud, urn, project)
+                _assign_related(cloud, urn, project)
                 results.append((urn, now(), "assigned"))
             else:
                 results.append((urn, now(), "not_found"))
@@ -122,7 +137,7 @@ def assign(cloud: Cloud, project: Project, urns: list[str]) -> list[tuple[str, s
 
 
 def _exists(cloud: Cloud, urn: str) -> bool:
-    """Spaces are another service's: whatever could be a bucket's name is believed."""
+    """Return whether a resource exists. Any valid name of a Spaces bucket is accepted."""
     _, kind, id = urn.split(":", 2)
     match kind:
         case "droplet":
@@ -139,8 +154,8 @@ def _exists(cloud: Cloud, urn: str) -> bool:
             return kind == "space" and _BUCKET.fullmatch(id) is not None
 
 
-def _follow(cloud: Cloud, urn: str, project: Project) -> None:
-    """A load balancer tells its project itself, too; a droplet takes the reserved IP with it that points to it."""
+def _assign_related(cloud: Cloud, urn: str, project: Project) -> None:
+    """Update a load balancer's project, or assign the reserved IP of a droplet as well."""
     balancer = cloud.store.get(LoadBalancer, urn.removeprefix("do:loadbalancer:"))
     if balancer:
         cloud.store.put(balancer.model_copy(update={"project_id": project.id}))
@@ -149,6 +164,6 @@ def _follow(cloud: Cloud, urn: str, project: Project) -> None:
             project_assignment.assign(cloud.store, address.urn, project)
 
 
-def _check_name(cloud: Cloud, name: str, own: str | None) -> None:
-    if any(project.name == name and project.id != own for project in cloud.store.all(Project)):
+def _check_name(cloud: Cloud, name: str, own_id: str | None) -> None:
+    if any(project.name == name and project.id != own_id for project in cloud.store.all(Project)):
         raise conflict("name is already in use by another project")

@@ -1,4 +1,4 @@
-"""GET /v2/regions."""
+"""Route of /v2/regions."""
 
 from typing import Any
 

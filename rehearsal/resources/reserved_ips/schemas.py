@@ -1,4 +1,4 @@
-"""Reserved IPs on the wire."""
+"""Request and response bodies of reserved IPs."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ from rehearsal.state import records
 
 
 class ReservedIpCreate(schemas.Body):
-    """For a droplet, or for a region; a droplet has the last word."""
+    """The body of a creation, for a droplet or a region. The droplet takes precedence."""
 
     droplet_id: int | None = None
     region: str = ""
     project_id: str = ""
 
 
-class ReservedIpAct(schemas.Body):
+class ReservedIpActionCreate(schemas.Body):
     type: Literal["assign", "unassign"]
     droplet_id: int | None = None
 
@@ -44,6 +44,6 @@ class ReservedIp(BaseModel):
 
 
 class ReservedIpAction(schemas.Action):
-    """Only where it is shown as the address's own."""
+    """An action in responses below /v2/reserved_ips."""
 
     project_id: str

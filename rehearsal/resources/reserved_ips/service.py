@@ -1,4 +1,4 @@
-"""Reserved IPs: how many there may be, which droplet one may point to, and how it moves."""
+"""Reserved IPs: creation, assignment to droplets, deletion."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -7,22 +7,22 @@ from rehearsal.api.cloud import Cloud
 from rehearsal.api.worker import Commit, Handler, create_action
 from rehearsal.clock import now
 from rehearsal.errors import unprocessable
-from rehearsal.resources.reserved_ips.schemas import ReservedIpAct, ReservedIpCreate
+from rehearsal.resources.reserved_ips.schemas import ReservedIpActionCreate, ReservedIpCreate
 from rehearsal.state import addressing, lookup, project_assignment
 from rehearsal.state.records import Action, Droplet, ReservedIp
 from rehearsal.topology.protocol import MachineError
 
-Move = Literal["assign_ip", "unassign_ip"]
+AssignmentType = Literal["assign_ip", "unassign_ip"]
 
 
 def create(cloud: Cloud, body: ReservedIpCreate) -> tuple[ReservedIp, Action | None]:
-    """Reserve an address, and begin to point it to the droplet that is named, if one is.
+    """Create a reserved IP, and start its assignment to the droplet, if one is given.
 
     Raises:
-        ApiError: 422 for the first thing wrong.
+        ApiError: 422 for the first invalid field.
     """
     store = cloud.store
-    droplet = None if body.droplet_id is None else _target(cloud, body.droplet_id)
+    droplet = None if body.droplet_id is None else _get_target(cloud, body.droplet_id)
     region = droplet.region if droplet else body.region
     if lookup.find_region(region) is None:
         raise unprocessable("You specified an invalid region for reserved IP creation.")
@@ -42,21 +42,21 @@ def create(cloud: Cloud, body: ReservedIpCreate) -> tuple[ReservedIp, Action | N
             store, address.urn, project or project_assignment.ensure_default_project(store)
         )
         reserved = create_action(store, "reserved_ip", "reserve_ip", address.resource_id, region)
-        action = _promise(cloud, address, "assign_ip", droplet.id) if droplet else None
+        action = _start_assignment(cloud, address, "assign_ip", droplet.id) if droplet else None
     cloud.worker.start(reserved)
     if action:
         cloud.worker.start(action)
     return lookup.get_reserved_ip(store, address.id), action
 
 
-def begin(cloud: Cloud, address: ReservedIp, body: ReservedIpAct) -> Action:
-    """Lock the address and begin to move it.
+def start_action(cloud: Cloud, address: ReservedIp, body: ReservedIpActionCreate) -> Action:
+    """Lock a reserved IP, and start its assignment or unassignment.
 
     Raises:
-        ApiError: 422 if it is locked already, or cannot point there.
+        ApiError: 422 if it is locked, or cannot be assigned to the droplet.
     """
     _check_unlocked(address)
-    type: Move = "assign_ip"
+    type: AssignmentType = "assign_ip"
     if body.type == "unassign":
         type, target = "unassign_ip", None
         if address.droplet_id is None:
@@ -64,18 +64,18 @@ def begin(cloud: Cloud, address: ReservedIp, body: ReservedIpAct) -> Action:
     elif body.droplet_id is None:
         raise unprocessable("droplet_id is required")
     else:
-        droplet = _target(cloud, body.droplet_id)
+        droplet = _get_target(cloud, body.droplet_id)
         if droplet.region != address.region:
             raise unprocessable("The Droplet must be in the same region as the reserved IP.")
         target = droplet.id
     with cloud.store.transaction():
-        action = _promise(cloud, address, type, target)
+        action = _start_assignment(cloud, address, type, target)
     cloud.worker.start(action)
     return action
 
 
 async def delete(cloud: Cloud, address: ReservedIp) -> None:
-    """Take the address from its droplet and give it back.
+    """Unassign and delete a reserved IP.
 
     Raises:
         ApiError: 422 if it is locked.
@@ -87,37 +87,42 @@ async def delete(cloud: Cloud, address: ReservedIp) -> None:
     await cloud.network.reconcile()
 
 
-def actions(cloud: Cloud, address: ReservedIp) -> list[Action]:
-    """The newest first. Of an address that was given back and reserved again, what happened to it then counts too."""
-    return [action for action in cloud.store.all(Action) if _is_of(action, address)][::-1]
+def list_actions(cloud: Cloud, address: ReservedIp) -> list[Action]:
+    """Return the actions of an address, the newest first.
+
+    They include the actions of an earlier reserved IP with the same address.
+    """
+    return [action for action in cloud.store.all(Action) if _belongs_to(action, address)][::-1]
 
 
-def action(cloud: Cloud, address: ReservedIp, id: int) -> Action | None:
-    found = cloud.store.get(Action, id)
-    return found if found and _is_of(found, address) else None
+def find_action(cloud: Cloud, address: ReservedIp, id: int) -> Action | None:
+    action = cloud.store.get(Action, id)
+    return action if action and _belongs_to(action, address) else None
 
 
 def project_id(cloud: Cloud, address: ReservedIp) -> str:
-    holder = project_assignment.find_project(cloud.store, address.urn)
-    assert holder is not None
-    return holder.id
+    project = project_assignment.find_project(cloud.store, address.urn)
+    assert project is not None
+    return project.id
 
 
 def register_handlers(cloud: Cloud) -> None:
-    """Tell the worker how addresses are reserved, which is no work, and moved."""
-    cloud.worker.register("reserved_ip", "reserve_ip", Handler(_reserved, lambda action: None))
+    """Register the handlers of reserved IP actions. A reservation itself needs no work."""
+    cloud.worker.register("reserved_ip", "reserve_ip", Handler(_complete, lambda action: None))
     for type in ("assign_ip", "unassign_ip"):
         cloud.worker.register(
-            "reserved_ip", type, Handler(_moving(cloud), lambda action: _stay(cloud, action))
+            "reserved_ip", type, Handler(_assign(cloud), lambda action: _restore(cloud, action))
         )
 
 
-def _promise(cloud: Cloud, address: ReservedIp, type: Move, target: int | None) -> Action:
-    """Only in a transaction."""
+def _start_assignment(
+    cloud: Cloud, address: ReservedIp, type: AssignmentType, target: int | None
+) -> Action:
+    """Create an action and lock the reserved IP; call in a transaction."""
     arguments: dict[str, Any] = {
         "address": address.id,
         "droplet_id": target,
-        "former": address.droplet_id,
+        "previous": address.droplet_id,
     }
     action = create_action(
         cloud.store, "reserved_ip", type, address.resource_id, address.region, arguments
@@ -126,20 +131,20 @@ def _promise(cloud: Cloud, address: ReservedIp, type: Move, target: int | None) 
     return action
 
 
-async def _reserved(action: Action) -> Commit:
+async def _complete(action: Action) -> Commit:
     return lambda: None
 
 
-def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
+def _assign(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
     async def do(action: Action) -> Commit:
         target: int | None = action.arguments["droplet_id"]
         if target is not None and lookup.find_droplet(cloud.store, target) is None:
-            raise MachineError(f"droplet {target} is gone")
+            raise MachineError(f"droplet {target} does not exist any more")
         with cloud.store.transaction():
             address = _stored(cloud, action).model_copy(update={"droplet_id": target})
             cloud.store.put(address)
             project = project_assignment.find_project(cloud.store, f"do:droplet:{target}")
-            if project:  # where the droplet is, there is its address
+            if project:  # a reserved IP is in the project of its droplet
                 project_assignment.assign(cloud.store, address.urn, project)
         await cloud.network.reconcile()
         return lambda: cloud.store.put(
@@ -149,10 +154,11 @@ def _moving(cloud: Cloud) -> Callable[[Action], Awaitable[Commit]]:
     return do
 
 
-def _stay(cloud: Cloud, action: Action) -> None:
-    """What could not be moved points where it did, if that is still there."""
-    former: int | None = action.arguments["former"]
-    droplet_id = former if former is not None and lookup.find_droplet(cloud.store, former) else None
+def _restore(cloud: Cloud, action: Action) -> None:
+    """After a failure, assign the reserved IP to its previous droplet again, if it exists."""
+    previous: int | None = action.arguments["previous"]
+    exists = previous is not None and lookup.find_droplet(cloud.store, previous) is not None
+    droplet_id = previous if exists else None
     cloud.store.put(
         _stored(cloud, action).model_copy(
             update={"droplet_id": droplet_id, "pending_action_id": None}
@@ -164,8 +170,8 @@ def _stored(cloud: Cloud, action: Action) -> ReservedIp:
     return lookup.get_reserved_ip(cloud.store, action.arguments["address"])
 
 
-def _target(cloud: Cloud, droplet_id: int) -> Droplet:
-    """A droplet that an address may point to: it is not busy, and has none yet, not even this one."""
+def _get_target(cloud: Cloud, droplet_id: int) -> Droplet:
+    """Return a droplet for an assignment. It must be unlocked and have no reserved IP."""
     droplet = lookup.find_droplet(cloud.store, droplet_id)
     if droplet is None:
         raise unprocessable("The Droplet you specified does not exist.")
@@ -189,5 +195,5 @@ def _check_unlocked(address: ReservedIp) -> None:
         raise unprocessable("The reserved IP already has a pending event.")
 
 
-def _is_of(action: Action, address: ReservedIp) -> bool:
+def _belongs_to(action: Action, address: ReservedIp) -> bool:
     return (action.resource_type, action.resource_id) == ("reserved_ip", address.resource_id)

@@ -1,4 +1,4 @@
-"""GET /v2/sizes."""
+"""Route of /v2/sizes."""
 
 from typing import Any
 

@@ -1,12 +1,12 @@
-"""Snapshots on the wire: the same thing twice, with an id that is a number under a droplet and a text elsewhere."""
+"""Response bodies of snapshots: the id is a number in a droplet's list, and a string elsewhere."""
 
 from typing import Any
 
 from rehearsal.state.records import Image
 
 
-def snapshot(image: Image) -> dict[str, Any]:
-    """``snapshots`` of the API."""
+def format_snapshot(image: Image) -> dict[str, Any]:
+    """Return ``snapshots`` of the API."""
     return {
         **_common(image),
         "id": str(image.id),
@@ -16,8 +16,8 @@ def snapshot(image: Image) -> dict[str, Any]:
     }
 
 
-def droplet_snapshot(image: Image) -> dict[str, Any]:
-    """``droplet_snapshot`` of the API."""
+def format_droplet_snapshot(image: Image) -> dict[str, Any]:
+    """Return ``droplet_snapshot`` of the API."""
     return {
         **_common(image),
         "id": image.id,

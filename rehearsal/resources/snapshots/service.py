@@ -1,4 +1,4 @@
-"""Which images are snapshots, and of which droplet."""
+"""Snapshots, which are images of droplets."""
 
 from rehearsal.api.cloud import Cloud
 from rehearsal.errors import bad_request, not_found
@@ -6,12 +6,16 @@ from rehearsal.state import lookup
 from rehearsal.state.records import Image
 
 
-def snapshots(cloud: Cloud) -> list[Image]:
+def list_snapshots(cloud: Cloud) -> list[Image]:
     return [image for image in lookup.list_images(cloud.store) if image.type == "snapshot"]
 
 
 def get(cloud: Cloud, id: str) -> Image:
-    """Raises: ApiError 404; 400 for an image that is no snapshot."""
+    """Return a snapshot.
+
+    Raises:
+        ApiError: 404, or 400 for another image.
+    """
     image = lookup.find_image(cloud.store, id) if id.isdecimal() else None
     if image is None:
         raise not_found()

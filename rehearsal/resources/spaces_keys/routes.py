@@ -1,4 +1,4 @@
-"""/v2/spaces/keys."""
+"""Routes of /v2/spaces/keys."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -20,23 +20,25 @@ from rehearsal.resources.spaces_keys.schemas import (
 )
 
 
-class Route(APIRoute):
-    """A body that is not as it should be is a 400 here, where other rooms have a 422."""
+class BadRequestRoute(APIRoute):
+    """A route that responds to an invalid body with 400 instead of 422."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
-        async def handled(request: Request) -> Response:
+        async def convert_errors(request: Request) -> Response:
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                refusal = from_validation(error)
-                raise bad_request(refusal.message) if refusal.status == 422 else refusal from error
+                api_error = from_validation(error)
+                if api_error.status == 422:
+                    api_error = bad_request(api_error.message)
+                raise api_error from error
 
-        return handled
+        return convert_errors
 
 
-router = APIRouter(prefix="/v2/spaces/keys", route_class=Route)
+router = APIRouter(prefix="/v2/spaces/keys", route_class=BadRequestRoute)
 
 
 @router.get("")
@@ -51,7 +53,7 @@ async def list_keys(
 ) -> dict[str, Any]:
     return page.response(
         "keys",
-        service.listed(cloud, sort, sort_direction, name, bucket, permission),
+        service.list_matching(cloud, sort, sort_direction, name, bucket, permission),
         SpacesKey.from_record,
     )
 
@@ -63,7 +65,7 @@ async def create_key(body: KeyCreate, cloud: CurrentCloud) -> dict[str, Any]:
 
 @router.get("/{access_key}")
 async def get_key(access_key: str, cloud: CurrentCloud) -> dict[str, Any]:
-    """Under the name that godo reads, and in the list of which the API's description tells."""
+    """Return the key twice: as ``key``, which godo reads, and as the specified list ``keys``."""
     key = SpacesKey.from_record(service.get(cloud, access_key))
     return {"key": key, "keys": [key]}
 

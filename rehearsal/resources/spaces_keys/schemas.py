@@ -1,4 +1,4 @@
-"""Spaces keys on the wire."""
+"""Request and response bodies of Spaces keys."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -9,15 +9,15 @@ from rehearsal.state import records
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
 
-BUCKET = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
+BUCKET_PATTERN = r"^([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])?$"
 
 
 class Grant(Body):
-    bucket: Annotated[str, StringConstraints(pattern=BUCKET)]
+    bucket: Annotated[str, StringConstraints(pattern=BUCKET_PATTERN)]
     permission: Literal["read", "readwrite", "fullaccess", ""]
 
     @model_validator(mode="after")
-    def _of_one_bucket_or_all(self) -> Self:
+    def _require_bucket(self) -> Self:
         if self.permission in ("read", "readwrite") and not self.bucket:
             raise ValueError(f"a grant of {self.permission} must name a bucket")
         return self
@@ -32,7 +32,7 @@ class KeyCreate(Body):
 
 
 class KeyReplace(Body):
-    """Grants that are not told stay: clients that only rename send none."""
+    """The body of a full update. Clients that rename a key send no grants, which then stay."""
 
     name: Name
     grants: Grants | None = None
@@ -55,5 +55,5 @@ class SpacesKey(BaseModel):
 
 
 def with_secret(key: records.SpacesKey) -> dict[str, Any]:
-    """What the answer to its creation tells, and no other."""
+    """Return the response to a creation, the only one with the secret."""
     return {**SpacesKey.from_record(key).model_dump(), "secret_key": key.secret}

@@ -1,4 +1,4 @@
-"""Spaces keys: each is limited by its grants. Spaces has been told of a change before it is acknowledged."""
+"""Spaces keys and their grants. Spaces has each change before the API responds."""
 
 import secrets
 import string
@@ -13,35 +13,39 @@ from rehearsal.resources.spaces_keys.schemas import KeyCreate, KeyReplace, KeyUp
 from rehearsal.state import spaces_key_file
 from rehearsal.state.records import Grant, SpacesKey
 
-MOST = 200
-"""Keys that an account may have."""
+MAX_KEYS_PER_ACCOUNT = 200
 
 _CHARACTERS = string.ascii_uppercase + string.digits
 
 
 def resume(cloud: Cloud) -> None:
-    """Tell Spaces what the store says, which a crash may have kept from it."""
-    spaces_key_file.publish(cloud.config, _all(cloud))
+    """Publish the stored keys, which a crash may have prevented."""
+    spaces_key_file.publish(cloud.config, _published_keys(cloud))
 
 
-def listed(
+def list_matching(
     cloud: Cloud, sort: str, direction: str, name: str, bucket: str, permission: str
 ) -> list[SpacesKey]:
-    """Keys of that name with one grant that is of that bucket and that permission; what is empty is not asked for."""
-    found = [
+    """Return the keys with a name, and with a grant for a bucket and permission.
+
+    An empty string matches any.
+    """
+    keys = [
         key
         for key in cloud.store.all(SpacesKey)
         if name in ("", key.name) and _has_grant(key, bucket, permission)
     ]
-    found.sort(
+    keys.sort(
         key=lambda key: (key.name, key.created_at) if sort == "name" else (key.created_at, "")
     )
-    return found if direction.lower() == "asc" else found[::-1]
+    return keys if direction.lower() == "asc" else keys[::-1]
 
 
 def create(cloud: Cloud, body: KeyCreate) -> SpacesKey:
-    if len(cloud.store.all(SpacesKey)) >= MOST:
-        raise bad_request(f"you have reached the limit of {MOST} Spaces access keys")
+    if len(cloud.store.all(SpacesKey)) >= MAX_KEYS_PER_ACCOUNT:
+        raise bad_request(
+            f"you have reached the limit of {MAX_KEYS_PER_ACCOUNT} Spaces access keys"
+        )
     id = "DO00" + "".join(secrets.choice(_CHARACTERS) for _ in range(16))
     key = SpacesKey(
         id=id,
@@ -56,11 +60,15 @@ def create(cloud: Cloud, body: KeyCreate) -> SpacesKey:
 
 
 def get(cloud: Cloud, access_key: str) -> SpacesKey:
-    """Raises: ApiError 404."""
-    found = cloud.store.get(SpacesKey, access_key)
-    if found is None:
+    """Return a key.
+
+    Raises:
+        ApiError: 404
+    """
+    key = cloud.store.get(SpacesKey, access_key)
+    if key is None:
         raise not_found()
-    return found
+    return key
 
 
 def update(cloud: Cloud, access_key: str, body: KeyReplace | KeyUpdate) -> SpacesKey:
@@ -71,7 +79,7 @@ def update(cloud: Cloud, access_key: str, body: KeyReplace | KeyUpdate) -> Space
     if body.grants is not None:
         changes["grants"] = _grants(body.grants)
     changed = key.model_copy(update=changes)
-    if _is_full(changed) != _is_full(key):
+    if _has_full_access(changed) != _has_full_access(key):
         raise bad_request(
             "a fullaccess key cannot be converted to a scoped key, nor a scoped key to a fullaccess key"
         )
@@ -83,17 +91,17 @@ def delete(cloud: Cloud, access_key: str) -> None:
     key = get(cloud, access_key)
     with cloud.store.transaction():
         cloud.store.delete(key)
-        spaces_key_file.publish(cloud.config, _all(cloud))
+        spaces_key_file.publish(cloud.config, _published_keys(cloud))
 
 
 def _put(cloud: Cloud, key: SpacesKey) -> None:
     with cloud.store.transaction():
         cloud.store.put(key)
-        spaces_key_file.publish(cloud.config, _all(cloud))
+        spaces_key_file.publish(cloud.config, _published_keys(cloud))
 
 
-def _all(cloud: Cloud) -> dict[str, spaces_key_file.Key]:
-    """Of every account."""
+def _published_keys(cloud: Cloud) -> dict[str, spaces_key_file.Key]:
+    """Return the keys of all accounts."""
     records = cloud.store.all_accounts(SpacesKey)
     return {
         key.id: spaces_key_file.Key(account=key.account, secret=key.secret, grants=key.grants)
@@ -101,14 +109,14 @@ def _all(cloud: Cloud) -> dict[str, spaces_key_file.Key]:
     }
 
 
-def _grants(asked: Sequence[schemas.Grant]) -> list[Grant]:
-    """As they are kept: full access stands alone."""
-    if any(grant.permission == "fullaccess" for grant in asked):
+def _grants(grants: Sequence[schemas.Grant]) -> list[Grant]:
+    """Return the grants as stored: full access replaces all others."""
+    if any(grant.permission == "fullaccess" for grant in grants):
         return [spaces_key_file.FULL_ACCESS]
-    return [Grant(bucket=grant.bucket, permission=grant.permission) for grant in asked]
+    return [Grant(bucket=grant.bucket, permission=grant.permission) for grant in grants]
 
 
-def _is_full(key: SpacesKey) -> bool:
+def _has_full_access(key: SpacesKey) -> bool:
     return any(grant.permission == "fullaccess" for grant in key.grants)
 
 

@@ -1,4 +1,4 @@
-"""/v2/account/keys."""
+"""Routes of /v2/account/keys."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""SSH keys on the wire."""
+"""Request and response bodies of SSH keys."""
 
 from typing import Annotated
 

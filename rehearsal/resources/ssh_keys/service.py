@@ -1,4 +1,4 @@
-"""SSH keys: known by the MD5 fingerprint of the key, which an account has once."""
+"""SSH keys, identified by their MD5 fingerprint, which is unique in an account."""
 
 import base64
 import binascii
@@ -9,8 +9,8 @@ from rehearsal.errors import not_found, unprocessable
 from rehearsal.resources.ssh_keys.schemas import KeyCreate, KeyUpdate
 from rehearsal.state.records import SshKey
 
-FIRST_ID = 40_000_001
-KINDS = {
+FIRST_SSH_KEY_ID = 40_000_001
+KEY_TYPES = {
     "ssh-rsa",
     "ssh-dss",
     "ssh-ed25519",
@@ -28,14 +28,14 @@ def create(cloud: Cloud, body: KeyCreate) -> SshKey:
     if any(key.fingerprint == fingerprint for key in cloud.store.all(SshKey)):
         raise unprocessable("SSH Key is already in use on your account")
     with cloud.store.transaction():
-        id = cloud.store.next_id("ssh_key", FIRST_ID)
+        id = cloud.store.next_id("ssh_key", FIRST_SSH_KEY_ID)
         key = SshKey(id=id, name=body.name, public_key=body.public_key, fingerprint=fingerprint)
         cloud.store.put(key)
     return key
 
 
 def get(cloud: Cloud, identifier: str) -> SshKey:
-    """By id or fingerprint.
+    """Return a key by its id or fingerprint.
 
     Raises:
         ApiError: 404
@@ -60,9 +60,9 @@ def delete(cloud: Cloud, identifier: str) -> None:
 
 
 def _fingerprint(public_key: str) -> str:
-    """MD5 in hex with colons, as ``ssh-keygen -l -E md5`` prints it."""
+    """Return the MD5 fingerprint, as ``ssh-keygen -l -E md5`` prints it."""
     invalid = unprocessable("Key invalid, key should be of the format `ssh-rsa AAAA... comment`")
-    kind, _, rest = public_key.strip().partition(" ")
+    key_type, _, rest = public_key.strip().partition(" ")
     text, *_ = rest.split(" ", 1)
     try:
         blob = base64.b64decode(text, validate=True)
@@ -71,8 +71,8 @@ def _fingerprint(public_key: str) -> str:
     length = int.from_bytes(blob[:_LENGTH_BYTES], "big")
     if (
         len(public_key.splitlines()) > 1
-        or blob[_LENGTH_BYTES : _LENGTH_BYTES + length] != kind.encode()
-        or kind not in KINDS
+        or blob[_LENGTH_BYTES : _LENGTH_BYTES + length] != key_type.encode()
+        or key_type not in KEY_TYPES
     ):
         raise invalid
     return hashlib.md5(blob, usedforsecurity=False).digest().hex(":")

@@ -1,4 +1,4 @@
-"""/v2/tags."""
+"""Routes of /v2/tags."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rehearsal.api.cloud import Cloud, CurrentCloud
 from rehearsal.api.paging import Paging
 from rehearsal.errors import NOT_AN_OBJECT, NOT_JSON
 from rehearsal.resources.tags import service
-from rehearsal.resources.tags.schemas import Resources, Tag, refusal
+from rehearsal.resources.tags.schemas import Resources, Tag, error_body
 from rehearsal.state import lookup, records
 
 router = APIRouter(prefix="/v2/tags")
@@ -18,21 +18,21 @@ router = APIRouter(prefix="/v2/tags")
 @router.get("")
 async def list_tags(request: Request, cloud: CurrentCloud, page: Paging) -> dict[str, Any]:
     tags = sorted(cloud.store.all(records.Tag), key=lambda tag: tag.id)
-    return page.response("tags", tags, lambda tag: _shape(request, cloud, tag))
+    return page.response("tags", tags, lambda tag: _to_json(request, cloud, tag))
 
 
 @router.post("", status_code=201, response_model=None)
 async def create_tag(request: Request, cloud: CurrentCloud) -> dict[str, Any] | JSONResponse:
-    """The one operation that refuses whatever is wrong, no JSON too, in words of its own."""
+    """Create a tag. This operation has an error body of its own, also for invalid JSON."""
     try:
-        return {"tag": _shape(request, cloud, service.create(cloud, await _name(request)))}
+        return {"tag": _to_json(request, cloud, service.create(cloud, await _parse_name(request)))}
     except ValueError as error:
-        return JSONResponse(refusal(str(error)), status_code=400)
+        return JSONResponse(error_body(str(error)), status_code=400)
 
 
 @router.get("/{name}")
 async def get_tag(name: str, request: Request, cloud: CurrentCloud) -> dict[str, Any]:
-    return {"tag": _shape(request, cloud, service.get(cloud, name))}
+    return {"tag": _to_json(request, cloud, service.get(cloud, name))}
 
 
 @router.delete("/{name}", status_code=204)
@@ -50,8 +50,12 @@ async def detach(name: str, body: Resources, cloud: CurrentCloud) -> None:
     await service.detach(cloud, service.get(cloud, name), body.resources)
 
 
-async def _name(request: Request) -> object:
-    """Raises: ValueError for a body that is no JSON object."""
+async def _parse_name(request: Request) -> object:
+    """Return the name in the request body.
+
+    Raises:
+        ValueError: the body is not a JSON object.
+    """
     try:
         body = await request.json()
     except (ValueError, RecursionError):
@@ -61,8 +65,8 @@ async def _name(request: Request) -> object:
     return body.get("name")
 
 
-def _shape(request: Request, cloud: Cloud, tag: records.Tag) -> dict[str, Any]:
-    """Without the fields that are empty: a URI that is not there is left out, not null."""
+def _to_json(request: Request, cloud: Cloud, tag: records.Tag) -> dict[str, Any]:
+    """Return the JSON of a tag. An absent URI is omitted, not null."""
     droplets = [
         f"{request.base_url}v2/droplets/{droplet.id}"
         for droplet in lookup.list_tagged_droplets(cloud.store, tag.name)

@@ -1,4 +1,4 @@
-"""Tags on the wire."""
+"""Request and response bodies of tags."""
 
 from typing import Any, Literal
 
@@ -22,7 +22,7 @@ class Count(BaseModel):
 
 
 class TagResources(Count):
-    """How many things have a tag: all together, and of each kind."""
+    """The number of resources with a tag: all, and of each type."""
 
     droplets: Count
     images: Count
@@ -37,10 +37,10 @@ class Tag(BaseModel):
 
     @classmethod
     def from_tagged(cls, name: str, droplets: list[str], images: list[str]) -> "Tag":
-        """``droplets`` and ``images`` are the URLs of those that have it."""
-        together = _count(droplets + images)
+        """Build the response from the URLs of the tagged droplets and images."""
+        total = _count(droplets + images)
         resources = TagResources(
-            **together.model_dump(), droplets=_count(droplets), images=_count(images)
+            **total.model_dump(), droplets=_count(droplets), images=_count(images)
         )
         return cls(name=name, resources=resources)
 
@@ -49,6 +49,6 @@ def _count(uris: list[str]) -> Count:
     return Count(count=len(uris), last_tagged_uri=uris[-1] if uris else None)
 
 
-def refusal(message: str) -> dict[str, Any]:
-    """``error_with_root_causes``: how the creation of a tag is refused."""
+def error_body(message: str) -> dict[str, Any]:
+    """Return ``error_with_root_causes`` of the API."""
     return {"error": message, "messages": [message], "root_causes": []}

@@ -1,4 +1,4 @@
-"""/v2/vpcs."""
+"""Routes of /v2/vpcs."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ async def get_vpc(vpc_id: str, cloud: CurrentCloud) -> dict[str, Any]:
 @router.put("/{vpc_id}")
 async def replace_vpc(vpc_id: str, body: VpcReplace, cloud: CurrentCloud) -> dict[str, Any]:
     return {
-        "vpc": Vpc.from_record(service.replace(cloud, lookup.get_vpc(cloud.store, vpc_id), body))
+        "vpc": Vpc.from_record(service.update(cloud, lookup.get_vpc(cloud.store, vpc_id), body))
     }
 
 
 @router.patch("/{vpc_id}")
 async def update_vpc(vpc_id: str, body: VpcUpdate, cloud: CurrentCloud) -> dict[str, Any]:
     return {
-        "vpc": Vpc.from_record(service.replace(cloud, lookup.get_vpc(cloud.store, vpc_id), body))
+        "vpc": Vpc.from_record(service.update(cloud, lookup.get_vpc(cloud.store, vpc_id), body))
     }
 
 
@@ -53,6 +53,6 @@ async def list_members(
 ) -> dict[str, Any]:
     return page.response(
         "members",
-        service.members(cloud, lookup.get_vpc(cloud.store, vpc_id), resource_type),
+        service.list_members(cloud, lookup.get_vpc(cloud.store, vpc_id), resource_type),
         Member.from_record,
     )

@@ -1,4 +1,4 @@
-"""VPCs on the wire."""
+"""Request and response bodies of VPCs."""
 
 from typing import Annotated
 

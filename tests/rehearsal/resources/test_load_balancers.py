@@ -157,7 +157,7 @@ def test_what_cannot_be_created(api: Client, change: dict[str, Any]) -> None:
     ("change", "reason"),
     [
         ({"type": "GLOBAL", "forwarding_rules": []}, "all of its regions are on one machine"),
-        ({"type": "REGIONAL_NETWORK"}, "passes no packets on"),
+        ({"type": "REGIONAL_NETWORK"}, "forwards no packets"),
         ({"network_stack": "DUALSTACK"}, "no IPv6"),
         (
             {"forwarding_rules": [HTTP | {"entry_protocol": "udp", "target_protocol": "udp"}]},
