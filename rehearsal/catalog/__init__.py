@@ -1,1 +1,1 @@
-"""What the cloud offers: regions, sizes, stock images, limits. Shapes as in the API."""
+"""What the cloud offers: regions, sizes, stock images and account limits."""

@@ -1,11 +1,11 @@
-"""The stock images: those that the rehearsal cloud can boot."""
+"""The stock images, which the machines can boot."""
 
 from dataclasses import dataclass, field
 
 from rehearsal.catalog.regions import REGIONS
 
 FIRST_SNAPSHOT_ID = 180_000_001
-"""Ids of stock images are lower."""
+"""Stock images have lower ids."""
 
 
 @dataclass(frozen=True, kw_only=True)

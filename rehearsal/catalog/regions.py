@@ -1,4 +1,4 @@
-"""The datacentres. All of them are this one machine; an image or a VPC belongs to one all the same."""
+"""The regions. All are on this host, but images and VPCs still belong to regions."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -43,7 +43,7 @@ REGIONS = {
         _region("syd1", "Sydney 1"),
     )
 }
-"""Every region by its slug; those without a size are closed, and say so with ``available``."""
+"""All regions by slug. A region without sizes is closed: ``available`` is false."""
 
 SPACES_REGIONS = (
     "ams3",
@@ -58,4 +58,4 @@ SPACES_REGIONS = (
     "syd1",
     "tor1",
 )
-"""Where Spaces is; the API's description has no droplets in atl1."""
+"""The regions with Spaces. The API specification has no droplets in atl1."""

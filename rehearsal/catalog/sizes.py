@@ -1,13 +1,13 @@
-"""Droplet sizes with DigitalOcean's own figures: memory in MiB, disk in GiB, transfer in TiB, prices in USD."""
+"""DigitalOcean's droplet sizes: memory in MiB, disk in GiB, transfer in TiB, prices in USD."""
 
 from pydantic import BaseModel, ConfigDict
 
-HOURS_BILLED = 672
-"""A month is charged as 28 days at most, so the hourly price is a 672nd of the monthly one."""
+MAX_BILLED_HOURS = 672
+"""Per month: the monthly price is the maximum, and is reached after 28 days."""
 
-YOUNG_REGIONS = ("nyc1", "nyc3", "ams3", "sfo3", "sgp1", "lon1", "fra1", "tor1", "blr1", "syd1")
-OLD_REGIONS = ("nyc2", "sfo2")
-"""Datacentres closed to new kinds of hardware: they have the plain basic sizes only."""
+CURRENT_REGIONS = ("nyc1", "nyc3", "ams3", "sfo3", "sgp1", "lon1", "fra1", "tor1", "blr1", "syd1")
+LEGACY_REGIONS = ("nyc2", "sfo2")
+"""Regions without new hardware, which have only the basic sizes."""
 
 
 class DiskSize(BaseModel):
@@ -41,7 +41,7 @@ class Size(BaseModel):
 def _size(
     slug: str, description: str, memory: int, vcpus: int, disk: int, transfer: float, monthly: float
 ) -> Size:
-    regions = YOUNG_REGIONS + OLD_REGIONS if description == "Basic" else YOUNG_REGIONS
+    regions = CURRENT_REGIONS + LEGACY_REGIONS if description == "Basic" else CURRENT_REGIONS
     return Size(
         slug=slug,
         memory=memory,
@@ -49,7 +49,7 @@ def _size(
         disk=disk,
         transfer=transfer,
         price_monthly=monthly,
-        price_hourly=round(monthly / HOURS_BILLED, 5),
+        price_hourly=round(monthly / MAX_BILLED_HOURS, 5),
         regions=sorted(regions),
         available=True,
         description=description,
@@ -90,4 +90,4 @@ SIZES = {
         _size("m-8vcpu-64gb", "Memory-Optimized", 65536, 8, 200, 7, 336),
     )
 }
-"""Every size by its slug, the cheapest first."""
+"""All sizes by slug, the cheapest first."""

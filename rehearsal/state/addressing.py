@@ -17,7 +17,7 @@ AUTOMATIC_PREFIX = 20
 
 
 def free_public_addresses(store: Store, config: CloudConfig) -> Iterator[IPv4Address]:
-    """Yield free public addresses of the cloud, beginning after the last one; call in a transaction.
+    """Yield free public addresses, beginning after the last one; call in a transaction.
 
     Raises:
         ApiError: 422 after the last free address.

@@ -7,14 +7,11 @@ from pathlib import Path
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
 from rehearsal.times import Times
 from tests.rehearsal.support import coverage
-from tests.rehearsal.support.client import Client, running
-
-UNLIMITED = RateLimits(per_hour=1_000_000, per_minute=1_000_000, key_lists_per_minute=1_000_000)
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 
 SHORT_TIMES = Times(least=0.02)
 """Tests wait for states, so changes may be fast. Tests of durations set their own."""

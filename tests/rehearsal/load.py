@@ -1,7 +1,7 @@
-"""``make bench-api``: how quickly the API answers at a steady rate, with many droplets, and how much memory it takes.
+"""Measure the API's latency at a steady rate, with many droplets, and its memory (make bench-api).
 
-Requests are sent at their time whether or not earlier ones were answered, and their latency counts from that time: an API that
-stalls is not asked more slowly for it.
+Each request is sent at its scheduled time, even if earlier ones have no response yet. Its latency
+includes the delay since that time, so that a slow API does not reduce the load.
 """
 
 import argparse
@@ -22,14 +22,13 @@ import httpx
 from rehearsal.config import CloudConfig
 
 CLOUD = "load"
-MOST = {"p99_ms": 20, "memory_mb": 300}
-"""With what the command succeeds."""
+LIMITS = {"p99_ms": 20, "memory_mb": 300}
+"""The command fails if a measured value is higher."""
 
-AT_ONCE = 10
-"""Droplets that one request may make."""
+DROPLETS_PER_REQUEST = 10
 
 CONNECTIONS = 50
-WARM_UP_SECONDS = 3
+WARM_UP_S = 3
 
 MIX = {
     "get a droplet": 45,
@@ -43,11 +42,11 @@ MIX = {
     "delete a droplet": 2,
     "get a firewall": 1,
 }
-"""What is asked, in percent: mostly what clients do that wait for something."""
+"""Percentages of requests. Most are those of clients that wait for a change."""
 
 
 class Load:
-    """One cloud under load."""
+    """The load on one cloud."""
 
     def __init__(self, config: CloudConfig, droplets: int) -> None:
         self._droplets = droplets
@@ -61,13 +60,13 @@ class Load:
         self._ids: list[int] = []
         self._actions: list[int] = []
         self._spare: list[int] = []
-        """Made under load: these are deleted, so that the others stay as many."""
+        """Droplets created under load, which are deleted again."""
         self._firewall = ""
         self.latencies: dict[str, list[float]] = defaultdict(list)
-        self.refused: list[str] = []
+        self.errors: list[str] = []
 
     async def fill(self) -> None:
-        """Make the droplets, under a firewall that covers them by tag."""
+        """Create the droplets, and a firewall for their tag."""
         firewall = {
             "name": "load",
             "tags": ["load"],
@@ -76,71 +75,71 @@ class Load:
             ],
         }
         for tag in ("load", "some"):
-            await self._ask("POST", "/v2/tags", {"name": tag})
-        self._firewall = (await self._ask("POST", "/v2/firewalls", firewall))["firewall"]["id"]
-        for first in range(0, self._droplets, AT_ONCE):
-            made = await self._ask(
-                "POST", "/v2/droplets", self._body([f"load{first + one}" for one in range(AT_ONCE)])
+            await self._request("POST", "/v2/tags", {"name": tag})
+        self._firewall = (await self._request("POST", "/v2/firewalls", firewall))["firewall"]["id"]
+        for first in range(0, self._droplets, DROPLETS_PER_REQUEST):
+            made = await self._request(
+                "POST",
+                "/v2/droplets",
+                self._body([f"load{first + offset}" for offset in range(DROPLETS_PER_REQUEST)]),
             )
             self._ids += [droplet["id"] for droplet in made["droplets"]]
             self._actions += [action["id"] for action in made["links"]["actions"]]
-        while (await self._ask("GET", f"/v2/actions/{self._actions[-1]}"))["action"][
+        while (await self._request("GET", f"/v2/actions/{self._actions[-1]}"))["action"][
             "status"
         ] == "in-progress":
             await asyncio.sleep(0.2)
 
-    async def steady(self, rate: int, seconds: float) -> None:
-        """Ask so many times a second, for so long."""
+    async def run(self, rate: int, seconds: float) -> None:
+        """Send ``rate`` requests a second for ``seconds``."""
         chance = random.Random(1)
         start, tasks = time.perf_counter(), []
         for number in range(int(rate * seconds)):
             due = start + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             [kind] = chance.choices(list(MIX), list(MIX.values()))
-            tasks.append(asyncio.create_task(self._timed(kind, chance, due)))
+            tasks.append(asyncio.create_task(self._measure(kind, chance, due)))
         await asyncio.gather(*tasks)
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _timed(self, kind: str, chance: random.Random, due: float) -> None:
+    async def _measure(self, kind: str, chance: random.Random, due: float) -> None:
         try:
-            await self._one(kind, chance)
-        except httpx.HTTPStatusError as refused:
-            self.refused.append(
-                f"{kind}: {refused.response.status_code} {refused.response.text[:200]}"
-            )
+            await self._send(kind, chance)
+        except httpx.HTTPStatusError as error:
+            self.errors.append(f"{kind}: {error.response.status_code} {error.response.text[:200]}")
         self.latencies[kind].append(time.perf_counter() - due)
 
-    async def _one(self, kind: str, chance: random.Random) -> None:
+    async def _send(self, kind: str, chance: random.Random) -> None:
         id = chance.choice(self._ids)
         tagged = {"resources": [{"resource_id": str(id), "resource_type": "droplet"}]}
         match kind:
             case "get a droplet":
-                await self._ask("GET", f"/v2/droplets/{id}")
+                await self._request("GET", f"/v2/droplets/{id}")
             case "list 20 droplets":
-                await self._ask(
+                await self._request(
                     "GET", f"/v2/droplets?page={chance.randint(1, self._droplets // 20)}"
                 )
             case "list 200 droplets":
-                await self._ask("GET", "/v2/droplets?per_page=200")
+                await self._request("GET", "/v2/droplets?per_page=200")
             case "list by tag":
-                await self._ask("GET", "/v2/droplets?tag_name=some")
+                await self._request("GET", "/v2/droplets?tag_name=some")
             case "get an action":
-                await self._ask("GET", f"/v2/actions/{chance.choice(self._actions)}")
+                await self._request("GET", f"/v2/actions/{chance.choice(self._actions)}")
             case "tag a droplet":
-                await self._ask("POST", "/v2/tags/some/resources", tagged)
+                await self._request("POST", "/v2/tags/some/resources", tagged)
             case "untag a droplet":
-                await self._ask("DELETE", "/v2/tags/some/resources", tagged)
+                await self._request("DELETE", "/v2/tags/some/resources", tagged)
             case "create a droplet":
-                made = await self._ask("POST", "/v2/droplets", self._body(["spare"]))
+                made = await self._request("POST", "/v2/droplets", self._body(["spare"]))
                 self._spare.append(made["droplets"][0]["id"])
             case "delete a droplet" if len(self._spare) > 10:
-                await self._ask("DELETE", f"/v2/droplets/{self._spare.pop(0)}")
+                await self._request("DELETE", f"/v2/droplets/{self._spare.pop(0)}")
             case _:
-                await self._ask("GET", f"/v2/firewalls/{self._firewall}")
+                await self._request("GET", f"/v2/firewalls/{self._firewall}")
 
-    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    async def _request(self, method: str, path: str, body: Any = None) -> Any:
         response = await self._http.request(method, path, json=body)
         response.raise_for_status()
         return response.json() if response.content else None
@@ -155,8 +154,8 @@ class Load:
         }
 
 
-def memory(config: CloudConfig) -> float:
-    """The most that the API's process has taken, MB."""
+def peak_memory_mb(config: CloudConfig) -> float:
+    """Return the peak memory of the API's process in MB."""
     pid = (config.directory / "api.pid").read_text()
     status = Path(f"/proc/{pid}/status").read_text()
     return (
@@ -165,8 +164,8 @@ def memory(config: CloudConfig) -> float:
     )
 
 
-def percentile(values: list[float], percent: int) -> float:
-    """In milliseconds."""
+def percentile_ms(values: list[float], percent: int) -> float:
+    """Return a percentile in milliseconds."""
     return (
         round(statistics.quantiles(values, n=100)[percent - 1] * 1000, 1)
         if len(values) > 1
@@ -174,41 +173,43 @@ def percentile(values: list[float], percent: int) -> float:
     )
 
 
-async def measure(config: CloudConfig, options: argparse.Namespace) -> dict[str, Any]:
-    gc.disable()  # the client's own pauses are no news of the API
-    load = Load(config, options.droplets)
+async def measure(config: CloudConfig, args: argparse.Namespace) -> dict[str, Any]:
+    gc.disable()  # pauses of the client would count as latency
+    load = Load(config, args.droplets)
     try:
-        say(f"making {options.droplets} droplets")
+        log(f"Creating {args.droplets} droplets.")
         start = time.perf_counter()
         await load.fill()
         filled = time.perf_counter() - start
-        await load.steady(options.rate, WARM_UP_SECONDS)
+        await load.run(args.rate, WARM_UP_S)
         load.latencies.clear()
-        say(f"{options.rate} requests a second for {options.seconds} s")
-        await load.steady(options.rate, options.seconds)
+        log(f"Sending {args.rate} requests a second for {args.seconds} s.")
+        await load.run(args.rate, args.seconds)
     finally:
         await load.close()
     everything = [latency for latencies in load.latencies.values() for latency in latencies]
     return {
-        "droplets": options.droplets,
+        "droplets": args.droplets,
         "requests": len(everything),
         "filled_seconds": round(filled, 1),
-        "p50_ms": percentile(everything, 50),
-        "p99_ms": percentile(everything, 99),
+        "p50_ms": percentile_ms(everything, 50),
+        "p99_ms": percentile_ms(everything, 99),
         "p99_ms_of": {
-            kind: percentile(latencies, 99) for kind, latencies in sorted(load.latencies.items())
+            kind: percentile_ms(latencies, 99) for kind, latencies in sorted(load.latencies.items())
         },
-        "memory_mb": round(memory(config), 1),
-        "refused": load.refused,
+        "memory_mb": round(peak_memory_mb(config), 1),
+        "errors": load.errors,
     }
 
 
-def say(what: str) -> None:
-    print(what, file=sys.stderr)
+def log(message: str) -> None:
+    print(message, file=sys.stderr)
 
 
-def rehearsal(verb: str, *words: str) -> None:
-    subprocess.run([sys.executable, "-m", "rehearsal", verb, "--cloud", CLOUD, *words], check=True)
+def rehearsal(command: str, *args: str) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "rehearsal", command, "--cloud", CLOUD, *args], check=True
+    )
 
 
 def main() -> int:
@@ -218,19 +219,23 @@ def main() -> int:
         type=int,
         default=1000,
         metavar="N",
-        help="memory droplets (default: %(default)s)",
+        help="The number of droplets (default: %(default)s).",
     )
     parser.add_argument(
         "--rate",
         type=int,
         default=200,
         metavar="N",
-        help="requests a second (default: %(default)s)",
+        help="Requests a second (default: %(default)s).",
     )
     parser.add_argument(
-        "--seconds", type=int, default=30, metavar="N", help="for so long (default: %(default)s)"
+        "--seconds",
+        type=int,
+        default=30,
+        metavar="N",
+        help="The duration of the measurement (default: %(default)s).",
     )
-    options = parser.parse_args()
+    args = parser.parse_args()
     try:
         rehearsal(
             "up",
@@ -242,18 +247,18 @@ def main() -> int:
             "--requests-a-minute",
             "100000000",
         )
-        found = asyncio.run(measure(CloudConfig.load(CLOUD), options))
+        result = asyncio.run(measure(CloudConfig.load(CLOUD), args))
     finally:
         rehearsal("down")
-    print(json.dumps(found, indent=2))
-    missed = [
-        f"{name} is {found[name]}, more than {most}"
-        for name, most in MOST.items()
-        if found[name] > most
-    ] + found["refused"]
-    for problem in missed:
-        say(problem)
-    return 1 if missed else 0
+    print(json.dumps(result, indent=2))
+    problems = [
+        f"{name} is {result[name]}, more than {limit}"
+        for name, limit in LIMITS.items()
+        if result[name] > limit
+    ] + result["errors"]
+    for problem in problems:
+        log(problem)
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ def _check_dates(field: str, certificate: x509.Certificate) -> None:
 
 
 def _check_chain(leaf: x509.Certificate, chain: list[x509.Certificate]) -> None:
-    """Check that each certificate of the chain issued the previous one, beginning with the leaf."""
+    """Check that each certificate issued the previous one, beginning with the leaf."""
     if len(chain) > MAX_CHAIN_LENGTH:
         raise unprocessable(
             f"certificate_chain holds {len(chain)} certificates; {MAX_CHAIN_LENGTH} at most."

@@ -147,7 +147,7 @@ class LoadBalancer(BaseModel):
     network: str
     network_stack: str = "IPV4"
     size: str | None
-    """Left out for a number of nodes that has no name: what is read must be fit to be written again."""
+    """Omitted if no size has this number of nodes, so that clients can send the response back."""
     size_unit: int
     algorithm: str
     forwarding_rules: list[records.ForwardingRule]

@@ -81,7 +81,8 @@ def update(cloud: Cloud, access_key: str, body: KeyReplace | KeyUpdate) -> Space
     changed = key.model_copy(update=changes)
     if _has_full_access(changed) != _has_full_access(key):
         raise bad_request(
-            "a fullaccess key cannot be converted to a scoped key, nor a scoped key to a fullaccess key"
+            "a fullaccess key cannot be converted to a scoped key, "
+            "nor a scoped key to a fullaccess key"
         )
     _put(cloud, changed)
     return changed

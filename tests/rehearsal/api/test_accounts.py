@@ -18,8 +18,7 @@ from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
 from rehearsal.state.accounts import DEFAULT_ACCOUNT, Accounts
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 from tests.rehearsal.support.machines import HeldMachines, WatchedMachines
 
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support.client import Client, until
+from tests.rehearsal.support.samples import SSH_KEY
 
 RULE = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0"]}}
 MADE: dict[str, tuple[str, str, dict[str, Any], int]] = {
-    "ssh_key": ("/v2/account/keys", "id", {"name": "one", "public_key": KEY}, 201),
+    "ssh_key": ("/v2/account/keys", "id", {"name": "one", "public_key": SSH_KEY}, 201),
     "tag": ("/v2/tags", "name", {"name": "one"}, 201),
     "vpc": ("/v2/vpcs", "id", {"name": "one", "region": "nyc3"}, 201),
     "project": ("/v2/projects", "id", {"name": "one", "purpose": "IoT"}, 201),

@@ -19,12 +19,11 @@ from rehearsal.network import firewalls
 from rehearsal.network.dns_answers import Zones
 from rehearsal.server import ROUTE_MODULES
 from rehearsal.topology import zones
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.resources.test_load_balancer_text import checked
-from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support import seeding
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
+from tests.rehearsal.support.haproxy import render_and_check
 from tests.rehearsal.support.machines import WatchedMachines
+from tests.rehearsal.support.samples import SSH_KEY
 
 DEEP = 100_000
 NUMBERS = [0, -1, 2**31, 2**63, -(2**63), 10**400, 1.5, 1e308]
@@ -68,7 +67,7 @@ RAW = [
     b'{"name": ' + b"9" * 5000 + b"}",
 ]
 BODIES: dict[str, dict[str, Any]] = {
-    "/v2/account/keys": {"name": "mine", "public_key": KEY},
+    "/v2/account/keys": {"name": "mine", "public_key": SSH_KEY},
     "/v2/droplets": {
         "name": "one",
         "names": ["one"],
@@ -348,7 +347,7 @@ def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
         found = api("GET", "/v2/domains?per_page=200")["domains"]
     assert machines.network_state.load_balancers
     assert machines.network_state.droplet_firewalls
-    checked(config, machines.network_state, tmp_path)
+    render_and_check(config, machines.network_state, tmp_path)
     rules = firewalls.render(config, machines.network_state)
     subprocess.run(
         ["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, text=True, check=True

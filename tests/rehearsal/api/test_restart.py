@@ -1,67 +1,24 @@
 """An API that is killed knows its droplets when it starts again, and finishes what it had begun."""
 
 import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import requests
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.client import running, until
 from tests.rehearsal.support.machines import HeldMachines
+from tests.rehearsal.support.served import ROOT, assign_free_port, serve_command
 
-ROOT = Path(__file__).resolve().parents[3]
 BODY = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 
 
-@contextmanager
-def _process(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
-    """``python -m rehearsal serve``, killed at the end."""
-    command = [
-        sys.executable,
-        "-m",
-        "rehearsal",
-        "serve",
-        "--cloud",
-        config.name,
-        "--requests-a-minute",
-        "100000",
-    ]
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        until(lambda: _answers(config))
-        yield process, Client(config.api_url, config.token)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _answers(config: CloudConfig) -> bool:
-    try:
-        return requests.get(f"{config.api_url}/_rehearsal/health", timeout=5).ok
-    except requests.ConnectionError:
-        return False
-
-
-def _with_port(config: CloudConfig) -> CloudConfig:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        config = config.model_copy(update={"port": probe.getsockname()[1]})
-    config.save()
-    return config
-
-
 def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
-    config = _with_port(config)
+    config = assign_free_port(config)
     names = [f"one{number}" for number in range(12)]
     known: dict[int, str] = {}
     for start in range(0, len(names), 4):
-        with _process(config) as (process, api):
+        with serve_command(config) as (process, api):
             for name in names[start : start + 4]:
                 droplet = api(
                     "POST", "/v2/droplets", BODY | {"name": name, "tags": [f"t-{name}"]}, 202
@@ -69,7 +26,7 @@ def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
                 known[droplet["id"]] = name
             process.send_signal(signal.SIGKILL)
             process.wait()
-    with _process(config) as (_, api):
+    with serve_command(config) as (_, api):
         droplets = [api.settled(id) for id in known]
         assert {droplet["id"]: droplet["name"] for droplet in droplets} == known
         assert {droplet["status"] for droplet in droplets} == {"active"}
@@ -100,8 +57,8 @@ def test_droplets_that_were_on_are_on_again_and_others_stay_off(config: CloudCon
 
 
 def test_two_cannot_serve_the_same_cloud(config: CloudConfig) -> None:
-    config = _with_port(config)
-    with _process(config):
+    config = assign_free_port(config)
+    with serve_command(config):
         command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name]
         second = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False

@@ -14,8 +14,8 @@ from rehearsal import limits
 from rehearsal.config import CloudConfig
 from rehearsal.limits import RateLimits
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.resources.test_ssh_keys import KEY
 from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.samples import SSH_KEY
 
 SMALL = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "target_port": 8085}
@@ -78,7 +78,7 @@ def ended(do: Any, answer: Any) -> Any:
 
 
 def test_a_small_cluster_is_built_and_taken_down(api: Client, do: Any) -> None:
-    key = do.ssh_keys.create({"name": "pydo", "public_key": KEY})["ssh_key"]
+    key = do.ssh_keys.create({"name": "pydo", "public_key": SSH_KEY})["ssh_key"]
     vpc = do.vpcs.create({"name": "pydo", "region": "nyc3", "ip_range": "10.10.0.0/20"})["vpc"]
     ids = droplets(do, "one", "two", ssh_keys=[key["id"]], tags=["pydo"], vpc_uuid=vpc["id"])
     edge = {

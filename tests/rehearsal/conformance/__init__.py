@@ -1,1 +1,1 @@
-"""The API under requests made from its description, many and seeded."""
+"""A conformance test: generated requests, whose responses must match the specification."""

@@ -1,4 +1,4 @@
-"""``python -m tests.rehearsal.conformance``: the trial, as long as one likes."""
+"""Send generated requests to the API, and validate each response against the specification."""
 
 import argparse
 import os
@@ -8,10 +8,9 @@ import time
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.conformance import trial
-from tests.rehearsal.conftest import UNLIMITED
+from tests.rehearsal.conformance import generated_requests
 from tests.rehearsal.support import coverage, spec
-from tests.rehearsal.support.client import running
+from tests.rehearsal.support.client import UNLIMITED, running
 
 
 def main() -> int:
@@ -23,19 +22,20 @@ def main() -> int:
         type=int,
         default=20_000,
         metavar="N",
-        help="how many at least (default: %(default)s)",
+        help="The minimum number of requests (default: %(default)s).",
     )
     parser.add_argument(
         "--seed",
         type=int,
         default=1,
         metavar="N",
-        help="the same requests for the same number (default: %(default)s)",
+        help="The seed. Equal seeds give equal requests (default: %(default)s).",
     )
-    options = parser.parse_args()
+    args = parser.parse_args()
     if not spec.FILE.exists():
         print(
-            f"The API's description is not at hand: {spec.FILE.name} is kept outside the checkout.",
+            f"{spec.FILE} does not exist: it holds DigitalOcean's OpenAPI specification, which is "
+            "not part of the repository.",
             file=sys.stderr,
         )
         return 2
@@ -43,7 +43,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as state:
         os.environ["SLIPWAY_STATE"] = state
         config = CloudConfig(
-            name="trial",
+            name="conformance",
             index=15,
             machines="memory",
             port=1,
@@ -52,22 +52,24 @@ def main() -> int:
             spaces_secret="secret",
         )
         config.save()
-        asked = trial.operations(spec.raw(), coverage.is_supported)
+        operations = generated_requests.operations(spec.raw(), coverage.is_supported)
         print(
-            f"{options.requests} requests of {len(asked)} operations, seed {options.seed}",
+            f"{args.requests} requests of {len(operations)} operations, seed {args.seed}",
             file=sys.stderr,
         )
         with running(config, MemoryMachines(config), UNLIMITED) as client:
-            findings = trial.run(client.url, config.token, asked, options.requests, options.seed)
+            findings = generated_requests.run(
+                client.url, config.token, operations, args.requests, args.seed
+            )
     for operation, statuses in sorted(findings.statuses.items()):
         print(
             operation, " ".join(f"{status}:{count}" for status, count in sorted(statuses.items()))
         )
     for violation, count in findings.violations.most_common():
         print(f"\n{count} x {violation}")
-    seconds = time.monotonic() - start
+    duration_s = time.monotonic() - start
     print(
-        f"{findings.requests} requests, {findings.violations.total()} violations, {seconds:.0f} s",
+        f"{findings.requests} requests, {findings.violations.total()} violations, {duration_s:.0f} s",
         file=sys.stderr,
     )
     return 1 if findings.violations else 0

@@ -1,4 +1,4 @@
-"""Keys and certificates for requests; the keys are made once, for making one takes longer than a request."""
+"""Keys and certificates for requests. They share one key, which is slow to generate."""
 
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -19,8 +19,8 @@ def _key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
 
 
-def leaf(host: str) -> tuple[str, str]:
-    """A private key and a certificate for it that names the host, as PEM."""
+def issue_certificate(host: str) -> tuple[str, str]:
+    """Return a private key and a self-signed certificate for a host, as PEM."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.now(UTC)
     certificate = (
@@ -38,7 +38,7 @@ def leaf(host: str) -> tuple[str, str]:
     return key.decode(), certificate.public_bytes(Encoding.PEM).decode()
 
 
-def public_key() -> str:
-    """A new SSH key's public half."""
+def generate_public_key() -> str:
+    """Return a new public SSH key."""
     public = ed25519.Ed25519PrivateKey.generate().public_key()
     return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode() + " of a test"

@@ -1,1 +1,1 @@
-"""The store under what harms stores: processes that are killed, many clients at once, a full disk."""
+"""Tests of the store with killed processes, concurrent clients and a full disk."""

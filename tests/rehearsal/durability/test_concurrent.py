@@ -1,4 +1,4 @@
-"""Fifty clients that create, tag and delete the same things leave a store that agrees with itself."""
+"""Fifty clients create, tag and delete the same resources; the store stays consistent."""
 
 import random
 import threading
@@ -24,7 +24,7 @@ EXPECTED = {200, 201, 202, 204, 404, 409, 422}
 
 
 def _step(api: ApiClient, chance: random.Random) -> int:
-    """One request about what all clients fight over."""
+    """Send one request about a resource that all clients use."""
     tag, name = chance.choice(TAGS), chance.choice(NAMES)
     droplets = [droplet["id"] for droplet in api("GET", "/v2/droplets")[1]["droplets"]]
     some = chance.sample(droplets, min(2, len(droplets)))
@@ -55,21 +55,23 @@ def _step(api: ApiClient, chance: random.Random) -> int:
     return api(method, path, body)[0]
 
 
-def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_clients_leave_a_consistent_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     config = create_config(tmp_path)
     statuses: Counter[int] = Counter()
-    together = threading.Barrier(CLIENTS)
-    failed: list[BaseException] = []
+    barrier = threading.Barrier(CLIENTS)
+    errors: list[BaseException] = []
 
     def client(number: int) -> None:
         chance = random.Random(number)
         try:
             with ApiClient(config) as api:
-                together.wait()
+                barrier.wait()
                 statuses.update([_step(api, chance) for _ in range(STEPS)])
         except BaseException as error:
-            failed.append(error)
+            errors.append(error)
 
     with serving(config), ApiClient(config) as api:
         threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
@@ -77,15 +79,14 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
             thread.start()
         for thread in threads:
             thread.join()
-        assert failed == []
+        assert errors == []
         assert statuses.total() == CLIENTS * STEPS
         assert set(statuses) <= EXPECTED, statuses
         assert {202, 204, 422} <= set(statuses), statuses
         droplets = wait_until_idle(api)
-        told = inconsistencies(api, droplets)
-        assert told == []
+        assert inconsistencies(api, droplets) == []
         names = {
-            kind: [one["name"] for one in api.all(kind)]
+            kind: [item["name"] for item in api.all(kind)]
             for kind in ("tags", "vpcs", "projects", "firewalls")
         }
         assert {
@@ -94,7 +95,7 @@ def test_what_many_clients_do_at_once(tmp_path: Path, monkeypatch: pytest.Monkey
             for name in listed
             if Counter(n.lower() for n in listed)[name.lower()] > 1
         } == {}
-    # What it tells after a start is what it told before: the store and the memory are one.
+    # After a restart, the API returns the same: memory and database agree.
     with serving(config), ApiClient(config) as api:
         assert {d["id"]: d for d in wait_until_idle(api)} == {d["id"]: d for d in droplets}
-        assert {kind: [one["name"] for one in api.all(kind)] for kind in names} == names
+        assert {kind: [item["name"] for item in api.all(kind)] for kind in names} == names

@@ -1,4 +1,4 @@
-"""A full disk: what cannot be kept is refused, what was acknowledged stays, and with room again all goes on."""
+"""A full disk: requests fail, acknowledged resources stay, and with free space all works again."""
 
 import os
 import subprocess
@@ -19,8 +19,8 @@ SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file system of its own, of 4 MiB."""
+def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Mount a file system of 4 MiB as the state directory."""
     directory = tmp_path / "small"
     directory.mkdir()
     subprocess.run(
@@ -34,7 +34,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def _fill(directory: Path) -> Path:
-    """Leave no byte."""
+    """Write a file until the disk is full."""
     filler = directory / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -44,44 +44,44 @@ def _fill(directory: Path) -> Path:
             return filler
 
 
-def test_a_full_disk(small: Path) -> None:
-    config = create_config(small)
-    kept = set()
+def test_a_full_disk_loses_no_acknowledged_droplet(small_disk: Path) -> None:
+    config = create_config(small_disk)
+    acknowledged = set()
     with serving(config), ApiClient(config) as api:
-        status, made = api("POST", "/v2/droplets", {"name": "before", **SPEC})
+        status, created = api("POST", "/v2/droplets", {"name": "before", **SPEC})
         assert status == 202
-        kept.add(made["droplet"]["id"])
-        filler = _fill(small)
-        answers = [
+        acknowledged.add(created["droplet"]["id"])
+        filler = _fill(small_disk)
+        responses = [
             api(
                 "POST", "/v2/droplets", {"name": f"full{number}", "user_data": "x" * 60_000, **SPEC}
             )
             for number in range(20)
         ]
-        kept |= {body["droplet"]["id"] for status, body in answers if status == 202}
-        refused = [
-            (status, body["id"], body["message"]) for status, body in answers if status != 202
+        acknowledged |= {body["droplet"]["id"] for status, body in responses if status == 202}
+        errors = [
+            (status, body["id"], body["message"]) for status, body in responses if status != 202
         ]
-        assert refused, "the disk was not full"
-        assert {(status, id) for status, id, _ in refused} == {(500, "server_error")}
-        assert all("full" in message for *_, message in refused)
-        assert {droplet["id"] for droplet in api.all("droplets")} == kept, (
-            "what was refused is not there"
+        assert errors, "the disk was not full"
+        assert {(status, id) for status, id, _ in errors} == {(500, "server_error")}
+        assert all("full" in message for *_, message in errors)
+        assert {droplet["id"] for droplet in api.all("droplets")} == acknowledged, (
+            "a failed request has created a droplet"
         )
-    # Killed while nothing can be written, and started again.
+    # The API was killed while the disk was full; start it again.
     filler.unlink()
     with serving(config), ApiClient(config) as api:
         droplets = wait_until_idle(api)
-        assert {droplet["id"] for droplet in droplets} == kept
-        filler = _fill(small)
-        begun = [
+        assert {droplet["id"] for droplet in droplets} == acknowledged
+        filler = _fill(small_disk)
+        statuses = [
             api("POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "power_off"})[0]
             for droplet in droplets
         ]
         filler.unlink()
         droplets = wait_until_idle(api)
         assert [droplet["status"] for droplet in droplets] == [
-            "off" if status == 201 else "active" for status in begun
+            "off" if status == 201 else "active" for status in statuses
         ]
         assert api("POST", "/v2/droplets", {"name": "after", **SPEC})[0] == 202
         assert inconsistencies(api, wait_until_idle(api)) == []

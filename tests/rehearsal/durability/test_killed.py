@@ -1,4 +1,4 @@
-"""Killed a hundred times under load, the API loses nothing that it acknowledged."""
+"""The API, killed a hundred times under load, loses nothing that it has acknowledged."""
 
 import random
 import threading
@@ -16,11 +16,10 @@ from tests.rehearsal.support.served import (
 )
 from tests.rehearsal.support.writer import Writer
 
-MOMENTS = 100
+KILLS = 100
 WRITERS = 4
 SEED = 5
-MOST_ANSWERS = 40
-"""Between a start and the kill."""
+MAX_RESPONSES_PER_START = 40
 
 LISTS = {
     "droplets": "id",
@@ -34,63 +33,70 @@ LISTS = {
 }
 
 
-class Moment:
-    """Comes when so many requests have been acknowledged, however quickly they are."""
+class ResponseCounter:
+    """Sets ``reached`` after a number of acknowledged requests."""
 
-    def __init__(self, answers: int) -> None:
-        self._left = answers
+    def __init__(self, responses: int) -> None:
+        self._left = responses
         self._lock = threading.Lock()
-        self.came = threading.Event()
+        self.reached = threading.Event()
 
     def count(self) -> None:
         with self._lock:
             self._left -= 1
             if self._left <= 0:
-                self.came.set()
+                self.reached.set()
 
 
-def _write(writer: Writer, api: ApiClient, moment: Moment, wrong: list[BaseException]) -> None:
-    """Until the API is killed."""
+def _write(
+    writer: Writer, api: ApiClient, counter: ResponseCounter, errors: list[BaseException]
+) -> None:
+    """Send requests until the API is killed."""
     try:
         while True:
             before = writer.ledger.acknowledged
             writer.step(api)
             if writer.ledger.acknowledged > before:
-                moment.count()
+                counter.count()
     except requests.exceptions.RequestException:
         pass
     except BaseException as error:
-        wrong.append(error)
-        moment.came.set()
+        errors.append(error)
+        counter.reached.set()
 
 
 def test_nothing_acknowledged_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     config, chance = create_config(tmp_path), random.Random(SEED)
     writers = [Writer(f"w{number}", SEED + number) for number in range(WRITERS)]
-    for _ in range(MOMENTS):
-        moment, wrong = Moment(chance.randint(1, MOST_ANSWERS)), list[BaseException]()
+    for _ in range(KILLS):
+        counter, errors = (
+            ResponseCounter(chance.randint(1, MAX_RESPONSES_PER_START)),
+            list[BaseException](),
+        )
         with serving(config) as process:
             clients = [ApiClient(config) for _ in writers]
             threads = [
-                threading.Thread(target=_write, args=(writer, api, moment, wrong))
+                threading.Thread(target=_write, args=(writer, api, counter, errors))
                 for writer, api in zip(writers, clients, strict=True)
             ]
             for thread in threads:
                 thread.start()
-            moment.came.wait()
+            counter.reached.wait()
             process.kill()
             for thread in threads:
                 thread.join()
-        assert wrong == []
+        assert errors == []
     with serving(config), ApiClient(config) as api:
         droplets = wait_until_idle(api)
         listed = {
-            kind: {one[id]: one for one in api.all(kind.rpartition("/")[2], f"/v2/{kind}")}
+            kind: {item[id]: item for item in api.all(kind.rpartition("/")[2], f"/v2/{kind}")}
             for kind, id in LISTS.items()
             if kind != "account/keys"
         }
-        listed["account/keys"] = {one["id"]: one for one in api.all("ssh_keys", "/v2/account/keys")}
-        assert [problem for writer in writers for problem in writer.lost(listed)] == []
+        listed["account/keys"] = {
+            item["id"]: item for item in api.all("ssh_keys", "/v2/account/keys")
+        }
+        assert [problem for writer in writers for problem in writer.differences(listed)] == []
         assert inconsistencies(api, droplets) == []
-    assert sum(writer.ledger.acknowledged for writer in writers) >= MOMENTS
+    assert sum(writer.ledger.acknowledged for writer in writers) >= KILLS

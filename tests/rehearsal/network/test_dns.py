@@ -20,8 +20,7 @@ from rehearsal.network import dns as module
 from rehearsal.subprocesses import CHILD_ENVIRONMENT
 from rehearsal.topology import network_state_file
 from rehearsal.topology.protocol import NetworkState, Zone, ZoneRecord
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import running
+from tests.rehearsal.support.client import UNLIMITED, running
 from tests.rehearsal.support.machines import WatchedMachines
 from tests.rehearsal.support.small_cloud import VPC, run, small_cloud, wait_for
 

@@ -15,9 +15,8 @@ from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PartialFailureError, PluginError
 from rehearsal.plugins.values import UNKNOWN
 from rehearsal.times import CertificateTimes, Times
-from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.plugins.support.driver import Driver, State
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 from tests.rehearsal.support.issuing import Issued, issue
 
 CERTIFICATE = "digitalocean:index/certificate:Certificate"

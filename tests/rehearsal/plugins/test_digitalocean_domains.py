@@ -10,9 +10,8 @@ from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
-from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.plugins.support.driver import Driver, State
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 
 DOMAIN = "digitalocean:index/domain:Domain"
 RECORD = "digitalocean:index/dnsRecord:DnsRecord"

@@ -18,10 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.times import CertificateTimes, Times
-from tests.rehearsal.api.test_restart import _process, _with_port
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.client import UNLIMITED, Client, running, until
 from tests.rehearsal.support.issuing import DAY, Issued, issue, key_pem
+from tests.rehearsal.support.served import assign_free_port, serve_command
 
 CERTIFICATES = "/v2/certificates"
 ENCRYPT = {"name": "le", "type": "lets_encrypt", "dns_names": ["www.example.com"]}
@@ -368,10 +367,10 @@ def test_a_balancer_gets_the_names_of_its_lets_encrypt_certificate(
 def test_a_killed_api_proves_what_was_pending_and_removes_what_nobody_has(
     config: CloudConfig,
 ) -> None:
-    config = _with_port(
+    config = assign_free_port(
         config.model_copy(update={"times": Times(certificate=CertificateTimes(create=2.0))})
     )
-    with _process(config) as (process, api):
+    with serve_command(config) as (process, api):
         made = encrypt(api)
         kept = upload(api)
         assert made["state"] == "pending"
@@ -379,7 +378,7 @@ def test_a_killed_api_proves_what_was_pending_and_removes_what_nobody_has(
         process.wait()
     (config.directory / "certificates" / "of-a-crash.pem").write_text("")
     (config.directory / "certificates" / "half.new").write_text("")
-    with _process(config) as (_, api):
+    with serve_command(config) as (_, api):
         assert settled(api, made["id"])["state"] == "verified"
         assert api("GET", f"{CERTIFICATES}/{kept['id']}")["certificate"] == kept
     assert [file.stem for file in files(config)] == sorted([made["id"], kept["id"]])

@@ -12,8 +12,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.network.dns import Responder
 from rehearsal.state import accounts
 from rehearsal.topology.protocol import NetworkState
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 from tests.rehearsal.support.machines import WatchedMachines
 
 NAME = "example.com"

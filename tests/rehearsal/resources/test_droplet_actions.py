@@ -9,8 +9,7 @@ from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.resources.droplet_actions.schemas import ActionType
 from rehearsal.times import DropletTimes, Times
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.client import UNLIMITED, Client, running, until
 from tests.rehearsal.support.machines import StuckMachines
 
 NEVER = 3600.0

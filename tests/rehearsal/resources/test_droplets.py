@@ -7,11 +7,9 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
-from tests.rehearsal.resources.test_ssh_keys import FINGERPRINT, KEY
 from tests.rehearsal.support.client import Client, running, until
 from tests.rehearsal.support.machines import BrokenMachines, HeldMachines
-
-ONE = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
+from tests.rehearsal.support.samples import DROPLET, SSH_KEY, SSH_KEY_FINGERPRINT
 
 
 def _address(droplet: dict[str, Any], kind: str) -> dict[str, str]:
@@ -24,7 +22,7 @@ def _address(droplet: dict[str, Any], kind: str) -> dict[str, str]:
 def test_a_droplet_is_new_and_locked_until_its_machine_boots(config: CloudConfig) -> None:
     machines = HeldMachines(config)
     with running(config, machines) as api:
-        created = api("POST", "/v2/droplets", ONE, 202)
+        created = api("POST", "/v2/droplets", DROPLET, 202)
         droplet, action = created["droplet"], created["links"]["actions"][0]
         assert (droplet["status"], droplet["locked"], droplet["networks"]) == (
             "new",
@@ -47,7 +45,7 @@ def test_a_droplet_is_new_and_locked_until_its_machine_boots(config: CloudConfig
 
 
 def test_a_droplet_has_all_that_it_was_asked_to_have(api: Client, config: CloudConfig) -> None:
-    key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": KEY}, 201)["ssh_key"]
+    key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)["ssh_key"]
     vpc = api(
         "POST", "/v2/vpcs", {"name": "private", "region": "nyc3", "ip_range": "10.10.0.0/20"}, 201
     )["vpc"]
@@ -58,7 +56,7 @@ def test_a_droplet_has_all_that_it_was_asked_to_have(api: Client, config: CloudC
         "tags": ["a:1", "b"],
         "vpc_uuid": vpc["id"],
     }
-    droplet = api.droplet(ssh_keys=[key["id"], FINGERPRINT], **wishes)
+    droplet = api.droplet(ssh_keys=[key["id"], SSH_KEY_FINGERPRINT], **wishes)
     assert {"backups", "ipv6", "monitoring", "private_networking"} <= set(droplet["features"])
     assert (droplet["tags"], droplet["vpc_uuid"]) == (["a:1", "b"], vpc["id"])
     assert (droplet["memory"], droplet["vcpus"], droplet["disk"], droplet["size_slug"]) == (
@@ -98,7 +96,7 @@ def test_without_a_vpc_it_is_in_the_default_one(api: Client) -> None:
 
 
 def test_several_at_once_have_addresses_of_their_own(api: Client) -> None:
-    body = {key: value for key, value in ONE.items() if key != "name"} | {
+    body = {key: value for key, value in DROPLET.items() if key != "name"} | {
         "names": ["a1", "a2", "a3"]
     }
     created = api("POST", "/v2/droplets", body, 202)
@@ -152,7 +150,7 @@ def test_all_with_a_tag_are_deleted(api: Client) -> None:
 
 def test_a_machine_that_does_not_boot_leaves_a_droplet_that_is_off(config: CloudConfig) -> None:
     with running(config, BrokenMachines(config)) as api:
-        created = api("POST", "/v2/droplets", ONE, 202)
+        created = api("POST", "/v2/droplets", DROPLET, 202)
         assert api.ended(created["links"]["actions"][0]["id"])["status"] == "errored"
         assert api.settled(created["droplet"]["id"])["status"] == "off"
         api("DELETE", f"/v2/droplets/{created['droplet']['id']}", expect=204)
@@ -187,7 +185,7 @@ def test_a_machine_that_does_not_boot_leaves_a_droplet_that_is_off(config: Cloud
     ],
 )
 def test_what_cannot_be_created(api: Client, change: dict[str, Any], message: str) -> None:
-    assert message in api.refusal("POST", "/v2/droplets", ONE | change)
+    assert message in api.refusal("POST", "/v2/droplets", DROPLET | change)
     assert api("GET", "/v2/droplets")["meta"]["total"] == 0
     assert api("GET", "/v2/tags")["tags"] == []
 
@@ -196,7 +194,9 @@ def test_a_vpc_that_is_full(api: Client) -> None:
     vpc = api(
         "POST", "/v2/vpcs", {"name": "small", "region": "nyc3", "ip_range": "10.10.0.0/28"}, 201
     )["vpc"]
-    names = {key: value for key, value in ONE.items() if key != "name"} | {"vpc_uuid": vpc["id"]}
+    names = {key: value for key, value in DROPLET.items() if key != "name"} | {
+        "vpc_uuid": vpc["id"]
+    }
     api("POST", "/v2/droplets", names | {"names": [f"a{number}" for number in range(9)]}, 202)
     refused = api.refusal(
         "POST", "/v2/droplets", names | {"names": [f"b{number}" for number in range(9)]}

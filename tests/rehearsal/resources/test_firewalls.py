@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.rehearsal.resources.test_droplets import ONE
 from tests.rehearsal.support.client import Client, until
+from tests.rehearsal.support.samples import DROPLET
 
 SSH = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["0.0.0.0/0", "::/0"]}}
 ANY = {"protocol": "udp", "ports": "all", "destinations": {"addresses": ["0.0.0.0/0"]}}
@@ -97,7 +97,7 @@ def test_parts_are_added_and_removed(api: Client) -> None:
 
 
 def test_a_firewall_has_limits(api: Client) -> None:
-    names = {key: value for key, value in ONE.items() if key != "name"} | {
+    names = {key: value for key, value in DROPLET.items() if key != "name"} | {
         "tags": [f"t{number}" for number in range(6)]
     }
     made = [

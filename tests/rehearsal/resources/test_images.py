@@ -7,8 +7,7 @@ import pytest
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.times import ImageTimes, Times
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 
 
 def test_lists_are_filtered_by_kind_and_tag(api: Client) -> None:

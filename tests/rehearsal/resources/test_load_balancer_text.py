@@ -1,7 +1,6 @@
 """Whatever text a request holds, HAProxy's configuration has the lines that it would have anyway."""
 
 import re
-import subprocess
 from collections.abc import Iterator
 from ipaddress import IPv6Network
 from pathlib import Path
@@ -11,9 +10,9 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.network.haproxy import render
-from rehearsal.topology.protocol import ForwardingRule, NetworkState
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running, until
+from rehearsal.topology.protocol import ForwardingRule
+from tests.rehearsal.support.client import UNLIMITED, Client, running, until
+from tests.rehearsal.support.haproxy import render_and_check
 from tests.rehearsal.support.issuing import issue
 from tests.rehearsal.support.machines import WatchedMachines
 
@@ -104,22 +103,6 @@ def _create(api: Client, body: dict[str, Any]) -> None:
     until(lambda: api("GET", path)["load_balancer"]["status"] == "active")
 
 
-def checked(config: CloudConfig, network_state: NetworkState, directory: Path) -> str:
-    """The configuration, which HAProxy itself has read."""
-    lines = [line for one in network_state.load_balancers for line in render(config, one)]
-    text = "\n".join(
-        ["global", "  stats socket /dev/null", "defaults", "  timeout connect 5s", *lines, ""]
-    )
-    file = directory / "haproxy.cfg"
-    file.write_text(text)
-    checked = subprocess.run(
-        ["haproxy", "-c", "-f", file], check=False, capture_output=True, text=True
-    )
-    assert checked.returncode == 0, f"{checked.stderr}{text}"
-    assert not re.search(r"unable|unknown|missing|ignored", checked.stderr), checked.stderr
-    return text
-
-
 def _shape(text: str) -> list[str]:
     """Without what differs between two balancers that were asked for alike: ids, addresses and the path."""
     plain = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
@@ -141,12 +124,12 @@ def test_text_makes_no_line(
     api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path
 ) -> None:
     _create(api, _body(api))
-    plain = checked(config, machines.network_state, tmp_path)
+    plain = render_and_check(config, machines.network_state, tmp_path)
     (made,) = api("GET", "/v2/load_balancers")["load_balancers"]
     for text in HOSTILE:
         changed = _body(api, text) | {"droplet_ids": made["droplet_ids"]}
         api("PUT", f"/v2/load_balancers/{made['id']}", changed)
-        _check_shape(checked(config, machines.network_state, tmp_path), plain)
+        _check_shape(render_and_check(config, machines.network_state, tmp_path), plain)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +191,7 @@ def test_a_strange_cookie_is_the_word_that_was_asked_for(
         _body(api)
         | {"sticky_sessions": {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}},
     )
-    text = checked(config, machines.network_state, tmp_path)
+    text = render_and_check(config, machines.network_state, tmp_path)
     words = {tuple(line.split()[1:]) for line in text.split("\n") if line.startswith("  cookie ")}
     assert words == {(name, "insert", "indirect", "nocache", "dynamic", "attr", '"Max-Age=1"')}
 

@@ -11,8 +11,7 @@ from rehearsal.state import accounts
 from rehearsal.state.accounts import DEFAULT_ACCOUNT
 from rehearsal.state.store import Database
 from rehearsal.times import ReservedIpTimes, Times
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running, until
+from tests.rehearsal.support.client import UNLIMITED, Client, running, until
 from tests.rehearsal.support.machines import HeldMachines, WatchedMachines
 
 LOCKED = "The reserved IP already has a pending event."

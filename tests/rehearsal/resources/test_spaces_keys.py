@@ -9,8 +9,7 @@ import pytest
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state.spaces_key_file import SpacesKeys
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 
 READ = {"bucket": "artifacts", "permission": "read"}
 WRITE = {"bucket": "uploads", "permission": "readwrite"}

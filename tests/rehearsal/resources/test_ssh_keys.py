@@ -8,27 +8,25 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.rehearsal.support.client import Client
-
-KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEGfPEJyyZEAa+zoLGO1YRCnjZDI8YZaYVFFvrFSoJl8 me@example"
-FINGERPRINT = "e5:cf:73:29:56:00:48:16:28:1c:ee:a4:4f:5e:e0:58"
+from tests.rehearsal.support.samples import SSH_KEY, SSH_KEY_FINGERPRINT
 
 
 def test_a_key_is_kept_verbatim_and_found_by_id_and_fingerprint(api: Client) -> None:
-    key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": KEY}, 201)["ssh_key"]
-    assert (key["public_key"], key["fingerprint"]) == (KEY, FINGERPRINT)
+    key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)["ssh_key"]
+    assert (key["public_key"], key["fingerprint"]) == (SSH_KEY, SSH_KEY_FINGERPRINT)
     for identifier in (key["id"], key["fingerprint"]):
         assert api("GET", f"/v2/account/keys/{identifier}")["ssh_key"] == key
     assert (
         api("PUT", f"/v2/account/keys/{key['id']}", {"name": "ours"})["ssh_key"]["name"] == "ours"
     )
-    api("DELETE", f"/v2/account/keys/{FINGERPRINT}", expect=204)
+    api("DELETE", f"/v2/account/keys/{SSH_KEY_FINGERPRINT}", expect=204)
     api("GET", f"/v2/account/keys/{key['id']}", expect=404)
     api("DELETE", f"/v2/account/keys/{key['id']}", expect=404)
 
 
 def test_a_key_is_kept_once(api: Client) -> None:
-    api("POST", "/v2/account/keys", {"name": "mine", "public_key": KEY}, 201)
-    again = {"name": "again", "public_key": KEY.replace("me@example", "other")}
+    api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)
+    again = {"name": "again", "public_key": SSH_KEY.replace("me@example", "other")}
     assert "already in use" in api.refusal("POST", "/v2/account/keys", again)
 
 
@@ -47,7 +45,7 @@ def test_keys_of_every_kind(api: Client) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", None, 7])
 def test_a_key_has_a_name(api: Client, name: Any) -> None:
-    assert "name" in api.refusal("POST", "/v2/account/keys", {"name": name, "public_key": KEY})
+    assert "name" in api.refusal("POST", "/v2/account/keys", {"name": name, "public_key": SSH_KEY})
 
 
 UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
@@ -59,8 +57,8 @@ UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
         "",
         "nonsense",
         "ssh-rsa AAAA",
-        KEY.replace("ssh-ed25519", "ssh-rsa"),
-        KEY + "\n" + KEY,
+        SSH_KEY.replace("ssh-ed25519", "ssh-rsa"),
+        SSH_KEY + "\n" + SSH_KEY,
         UNKNOWN,
     ],
 )

@@ -13,8 +13,7 @@ from mypy_boto3_s3 import S3Client
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.state import accounts
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import running
+from tests.rehearsal.support.client import UNLIMITED, running
 from tests.rehearsal.support.small_spaces import (
     client_of,
     error_code,

@@ -20,6 +20,8 @@ from tests.rehearsal.support import coverage, spec
 T = TypeVar("T")
 WAIT_TIMEOUT_S = 10
 
+UNLIMITED = RateLimits(per_hour=1_000_000, per_minute=1_000_000, key_lists_per_minute=1_000_000)
+
 
 class Client:
     """Calls the API as one account."""

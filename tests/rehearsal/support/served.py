@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +16,9 @@ import requests
 
 from rehearsal.config import CloudConfig
 from rehearsal.server import serve
+from tests.rehearsal.support.client import Client, until
 
+ROOT = Path(__file__).resolve().parents[3]
 UNLIMITED = 10_000_000
 START_TIMEOUT_S = 60
 PAGE_SIZE = 200
@@ -22,14 +26,11 @@ PAGE_SIZE = 200
 
 def create_config(directory: Path) -> CloudConfig:
     """Create a cloud with memory machines on a free port. ``SLIPWAY_STATE`` is the directory."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     config = CloudConfig(
         name="durable",
         index=15,
         machines="memory",
-        port=port,
+        port=1,
         token="t" * 64,
         spaces_key="key",
         spaces_secret="secret",
@@ -37,6 +38,14 @@ def create_config(directory: Path) -> CloudConfig:
         requests_a_minute=UNLIMITED,
     )
     assert config.directory.is_relative_to(directory)
+    return assign_free_port(config)
+
+
+def assign_free_port(config: CloudConfig) -> CloudConfig:
+    """Return the configuration with a free port, and save it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        config = config.model_copy(update={"port": probe.getsockname()[1]})
     config.save()
     return config
 
@@ -96,6 +105,19 @@ def serving(config: CloudConfig) -> Iterator[BaseProcess]:
     finally:
         process.kill()
         process.join()
+
+
+@contextmanager
+def serve_command(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[bytes], Client]]:
+    """Run ``python -m rehearsal serve``, wait until it is ready, and kill it at the end."""
+    command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name]
+    process = subprocess.Popen([*command, "--requests-a-minute", "100000"], cwd=ROOT)
+    try:
+        until(lambda: _is_ready(config))
+        yield process, Client(config.api_url, config.token)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _serve(name: str, state: str) -> None:

@@ -1,4 +1,4 @@
-"""A client that makes, changes and deletes things of its own, and remembers what it was told."""
+"""A client that creates, changes and deletes its own resources, and records each success."""
 
 import random
 from dataclasses import dataclass, field
@@ -10,22 +10,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.rehearsal.support.served import ApiClient
 
 SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
-MOST = 12
-"""Of each kind, that one writer keeps."""
+MAX_PER_TYPE = 12
 
 
 @dataclass
 class Ledger:
-    """What the API acknowledged."""
+    """The acknowledged changes."""
 
-    there: dict[tuple[str, Any], Any] = field(default_factory=dict)
-    """Path of its list and identifier of each object that exists, and what is known of it."""
-    gone: set[tuple[str, Any]] = field(default_factory=set)
+    existing: dict[tuple[str, Any], Any] = field(default_factory=dict)
+    """Path of the list and id of each existing object -> its tags."""
+    deleted: set[tuple[str, Any]] = field(default_factory=set)
     acknowledged: int = 0
 
 
 class Writer:
-    """Asks one thing after another; whatever it is told goes into its ledger at once."""
+    """Sends one request after another, and records the result of each in its ledger."""
 
     def __init__(self, name: str, number: int) -> None:
         self.name = name
@@ -34,10 +33,10 @@ class Writer:
         self._count = 0
 
     def step(self, api: ApiClient) -> None:
-        """One request.
+        """Send one request.
 
         Raises:
-            requests.ConnectionError: it may have been carried out or not; what it was about is not in the ledger any more.
+            requests.ConnectionError: the result is unknown; the ledger has no entry for the object.
         """
         kind = self._random.choice(
             [
@@ -52,10 +51,10 @@ class Writer:
                 "firewalls",
             ]
         )
-        own = [key for key in self.ledger.there if key[0] == kind]
+        own = [key for key in self.ledger.existing if key[0] == kind]
         if kind == "tagged":
             self._tag(api)
-        elif len(own) >= MOST or (own and self._random.random() < 0.4):
+        elif len(own) >= MAX_PER_TYPE or (own and self._random.random() < 0.4):
             self._delete(api, self._random.choice(own))
         else:
             self._create(api, kind)
@@ -82,57 +81,59 @@ class Writer:
                 "id",
             ),
         }[kind]
-        status, answer = api("POST", f"/v2/{kind}", body)
-        assert status in (201, 202), (kind, status, answer)
-        self.ledger.there[kind, answer[key][identifier]] = set()
+        status, response = api("POST", f"/v2/{kind}", body)
+        assert status in (201, 202), (kind, status, response)
+        self.ledger.existing[kind, response[key][identifier]] = set()
         self.ledger.acknowledged += 1
 
     def _delete(self, api: ApiClient, key: tuple[str, Any]) -> None:
         kind, id = key
-        known = self.ledger.there.pop(key)
-        if kind == "tags":  # nothing refuses to let go of a tag
-            for (other, _), tags in self.ledger.there.items():
+        tags = self.ledger.existing.pop(key)
+        if kind == "tags":  # tags can always be deleted
+            for (other, _), droplet_tags in self.ledger.existing.items():
                 if other == "droplets":
-                    tags.discard(id)
-        status, answer = api("DELETE", f"/v2/{kind}/{id}")
+                    droplet_tags.discard(id)
+        status, response = api("DELETE", f"/v2/{kind}/{id}")
         if status == 204:
-            self.ledger.gone.add(key)
+            self.ledger.deleted.add(key)
             self.ledger.acknowledged += 1
         else:
             assert kind != "tags" and status in (403, 412, 422), (
                 kind,
                 status,
-                answer,
-            )  # locked, or not empty
-            self.ledger.there[key] = known
+                response,
+            )  # the object is locked or not empty
+            self.ledger.existing[key] = tags
 
     def _tag(self, api: ApiClient) -> None:
-        tags = [id for kind, id in self.ledger.there if kind == "tags"]
-        droplets = [id for kind, id in self.ledger.there if kind == "droplets"]
+        tags = [id for kind, id in self.ledger.existing if kind == "tags"]
+        droplets = [id for kind, id in self.ledger.existing if kind == "droplets"]
         if not tags or not droplets:
             return
         tag, droplet = self._random.choice(tags), self._random.choice(droplets)
-        known = self.ledger.there.pop(("droplets", droplet))
+        droplet_tags = self.ledger.existing.pop(("droplets", droplet))
         body = {"resources": [{"resource_id": str(droplet), "resource_type": "droplet"}]}
-        status, answer = api("POST", f"/v2/tags/{tag}/resources", body)
-        assert status == 204, (status, answer)
-        self.ledger.there["droplets", droplet] = known | {tag}
+        status, response = api("POST", f"/v2/tags/{tag}/resources", body)
+        assert status == 204, (status, response)
+        self.ledger.existing["droplets", droplet] = droplet_tags | {tag}
         self.ledger.acknowledged += 1
 
-    def lost(self, listed: dict[str, dict[Any, dict[str, Any]]]) -> list[str]:
-        """What was acknowledged and is not so, by the lists of the API."""
+    def differences(self, listed: dict[str, dict[Any, dict[str, Any]]]) -> list[str]:
+        """Return the acknowledged changes that the API's lists do not have."""
         missing = [
-            f"{kind} {id} is lost" for kind, id in self.ledger.there if id not in listed[kind]
+            f"{kind} {id} is lost" for kind, id in self.ledger.existing if id not in listed[kind]
         ]
-        back = [f"{kind} {id} is back" for kind, id in self.ledger.gone if id in listed[kind]]
+        undeleted = [
+            f"{kind} {id} exists again" for kind, id in self.ledger.deleted if id in listed[kind]
+        ]
         untagged = [
             f"droplet {id} has lost {tags - set(listed[kind][id]['tags'])}"
-            for (kind, id), tags in self.ledger.there.items()
+            for (kind, id), tags in self.ledger.existing.items()
             if kind == "droplets"
             and id in listed[kind]
             and not tags <= set(listed[kind][id]["tags"])
         ]
-        return missing + back + untagged
+        return missing + undeleted + untagged
 
 
 def _public_key() -> str:

@@ -6,8 +6,7 @@ import pytest
 
 from rehearsal.config import CloudConfig
 from rehearsal.topology.protocol import FirewallRule
-from tests.rehearsal.conftest import UNLIMITED
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 from tests.rehearsal.support.machines import WatchedMachines
 
 

@@ -12,9 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rehearsal.config import CloudConfig
 from rehearsal.machines.memory import MemoryMachines
 from rehearsal.plugins.digitalocean.package import PACKAGE
-from tests.rehearsal.conftest import UNLIMITED
 from tests.rehearsal.plugins.support.driver import Driver
-from tests.rehearsal.support.client import Client, running
+from tests.rehearsal.support.client import UNLIMITED, Client, running
 from tests.rehearsal.support.issuing import Issued, issue
 
 

@@ -1,4 +1,4 @@
-"""The trial: requests generated from the description, sent in a seeded order, each answer held against it."""
+"""Requests generated from the specification, in a seeded order, with validated responses."""
 
 import random
 from collections import Counter, defaultdict
@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.rehearsal.conformance.known import Known
+from tests.rehearsal.conformance.identifiers import Identifiers
 from tests.rehearsal.conformance.preparation import prepare
 from tests.rehearsal.conformance.samples import BODIES
 
@@ -32,8 +32,8 @@ CHECKS: list[CheckFunction] = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-AS_GENERATED = 0.3
-"""The part of requests that is sent as generated; of the others most name what exists and say what a client would."""
+UNCHANGED_SHARE = 0.3
+"""The share of requests sent as generated. Others get existing ids and realistic bodies."""
 
 
 Request = Case[Any]
@@ -41,73 +41,81 @@ Request = Case[Any]
 
 @dataclass
 class Findings:
-    """What came of it."""
+    """The results of a run."""
 
     requests: int = 0
     violations: Counter[str] = field(default_factory=Counter)
     statuses: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
-    """Of each operation."""
+    """Number of responses by operation and status."""
 
     @property
     def never_succeeded(self) -> set[str]:
         return {
             operation
-            for operation, seen in self.statuses.items()
-            if not any(status < 300 for status in seen)
+            for operation, counts in self.statuses.items()
+            if not any(status < 300 for status in counts)
         }
 
 
 def operations(
-    description: dict[str, Any], is_served: Callable[[str, str], bool]
+    specification: dict[str, Any], is_supported: Callable[[str, str], bool]
 ) -> list[APIOperation[Any, Any, Any, Any]]:
-    """Those of the description that the cloud serves, by method and path."""
-    found = [
+    """Return the supported operations of the specification."""
+    operations = [
         result.ok()
-        for result in schemathesis.openapi.from_dict(description).get_all_operations()
+        for result in schemathesis.openapi.from_dict(specification).get_all_operations()
         if isinstance(result, Ok)
     ]
-    return [operation for operation in found if is_served(operation.method.upper(), operation.path)]
+    return [
+        operation
+        for operation in operations
+        if is_supported(operation.method.upper(), operation.path)
+    ]
 
 
 def run(
-    url: str, token: str, asked: list[APIOperation[Any, Any, Any, Any]], count: int, number: int
+    url: str,
+    token: str,
+    operations: list[APIOperation[Any, Any, Any, Any]],
+    count: int,
+    seed_number: int,
 ) -> Findings:
-    """Send at least ``count`` requests, the same ones for the same ``number``."""
-    chance = random.Random(number)
-    each = -(-count // len(asked))
-    cases = [case for operation in asked for case in _generated(operation, each, number)]
+    """Send at least ``count`` requests. Equal seeds give equal requests."""
+    chance = random.Random(seed_number)
+    each = -(-count // len(operations))
+    cases = [case for operation in operations for case in _generate(operation, each, seed_number)]
     chance.shuffle(cases)
-    findings, known = Findings(), Known(chance)
+    findings, identifiers = Findings(), Identifiers(chance)
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
-        prepare(url, session, known)
+        prepare(url, session, identifiers)
         for case in cases:
-            if chance.random() > AS_GENERATED:
-                _aim(case, chance, known)
-            _send(case, url, session, findings, known)
+            if chance.random() > UNCHANGED_SHARE:
+                _make_realistic(case, chance, identifiers)
+            _send(case, url, session, findings, identifiers)
     return findings
 
 
-def _generated(
+def _generate(
     operation: APIOperation[Any, Any, Any, Any], count: int, number: int
 ) -> Iterator[Request]:
-    """Requests as the description allows them, and as many that it does not, if there are so many."""
+    """Yield valid and invalid requests in equal parts, repeated if there are too few."""
     modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
-    made: list[Request] = []
+    cases: list[Request] = []
     for mode in modes:
-        made += _of_mode(
+        cases += _generate_mode(
             operation, mode, count - count // 2 if mode is modes[0] else count // 2, number
         )
-    missing = count - len(made)
-    yield from made
-    if missing and made:
-        yield from (made[index % len(made)] for index in range(missing))
+    missing = count - len(cases)
+    yield from cases
+    if missing and cases:
+        yield from (cases[index % len(cases)] for index in range(missing))
 
 
-def _of_mode(
+def _generate_mode(
     operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, count: int, number: int
 ) -> list[Request]:
-    made: list[Request] = []
+    cases: list[Request] = []
 
     @seed(number)
     @settings(
@@ -118,36 +126,36 @@ def _of_mode(
         suppress_health_check=list(HealthCheck),
     )
     @given(operation.as_strategy(generation_mode=mode))
-    def keep(case: Request) -> None:
-        made.append(case)
+    def collect(case: Request) -> None:
+        cases.append(case)
 
     try:
-        keep()
-    except Exception as error:  # an operation without parameters cannot be asked wrongly
+        collect()
+    except Exception as error:  # an operation without parameters has no invalid requests
         if "NoReject" in type(error).__name__ or "Unsatisfiable" in type(error).__name__:
-            return made
+            return cases
         raise
-    return made[:count]
+    return cases[:count]
 
 
-def _aim(case: Request, chance: random.Random, known: Known) -> None:
-    """Have the request name what exists and say what a client would, most of the time."""
+def _make_realistic(case: Request, chance: random.Random, identifiers: Identifiers) -> None:
+    """Give most requests existing identifiers and a realistic body."""
     if case.path_parameters and chance.random() < (0.3 if case.method == "DELETE" else 0.95):
-        case.path_parameters = known.path(case.path_parameters) or case.path_parameters
+        case.path_parameters = identifiers.path(case.path_parameters) or case.path_parameters
     if "tag_name" in (case.query or {}) or (
         case.method == "DELETE" and case.operation.path == "/v2/droplets"
     ):
-        case.query = {**(case.query or {}), "tag_name": known.one("tag_id", "web")}
+        case.query = {**(case.query or {}), "tag_name": identifiers.one("tag_id", "web")}
     sample = BODIES.get(str(case.operation.definition.raw.get("operationId")))
     if sample is not None:
         generated = case.body if isinstance(case.body, dict) else {}
-        strange = {name: value for name, value in generated.items() if chance.random() < 0.05}
-        case.body = {**sample(chance, known), **strange}
+        unexpected = {name: value for name, value in generated.items() if chance.random() < 0.05}
+        case.body = {**sample(chance, identifiers), **unexpected}
         case.media_type = "application/json"
 
 
 def _send(
-    case: Request, url: str, session: requests.Session, findings: Findings, known: Known
+    case: Request, url: str, session: requests.Session, findings: Findings, identifiers: Identifiers
 ) -> None:
     label = case.operation.label
     response = case.call(base_url=url, session=session)
@@ -157,15 +165,15 @@ def _send(
         case.validate_response(response, checks=CHECKS)
     except FailureGroup as group:
         for failure in group.exceptions:
-            findings.violations[f"{label} {response.status_code}: {_told(failure)}"] += 1
+            findings.violations[f"{label} {response.status_code}: {_format_failure(failure)}"] += 1
     if response.status_code < 300:
         if case.method == "DELETE":
-            known.forget(case.path_parameters or {})
+            identifiers.remove(case.path_parameters or {})
         elif response.content:
-            known.learn(response.json(), case.path_parameters or {})
+            identifiers.collect(response.json(), case.path_parameters or {})
 
 
-def _told(failure: Exception) -> str:
+def _format_failure(failure: Exception) -> str:
     return (
         f"{failure.title}: {failure.message}"[:600]
         if isinstance(failure, Failure)
