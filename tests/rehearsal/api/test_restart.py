@@ -73,6 +73,6 @@ def test_an_unknown_cloud(config: CloudConfig) -> None:
         command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert (result.returncode, result.stderr) == (
-        1,
+        2,
         "there is no cloud nowhere: bring it up with `make cloud` or `make rehearse`\n",
     )
