@@ -38,7 +38,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
 
 def _report_errors(method: Method) -> Method:
-    async def reporting(request: Any, context: Any) -> Any:
+    async def call_and_report(request: Any, context: Any) -> Any:
         try:
             return await method(request, context)
         except PartialFailureError as error:
@@ -50,7 +50,7 @@ def _report_errors(method: Method) -> Method:
         except PluginError as error:
             await context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
-    return reporting
+    return call_and_report
 
 
 def _encode_details(error: PartialFailureError) -> Any:

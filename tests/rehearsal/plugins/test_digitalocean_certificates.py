@@ -52,13 +52,13 @@ def plugin(api: Client) -> Driver:
     return Driver(PACKAGE, {"token": "t" * 64, "apiEndpoint": api.url})
 
 
-def uploaded(one: Issued) -> State:
+def upload_inputs(one: Issued) -> State:
     return {"name": "web", "privateKey": one.key_pem, "leafCertificate": one.pem, "type": "custom"}
 
 
 def test_an_uploaded_certificate_is_identified_by_its_name(api: Client, plugin: Driver) -> None:
     one = issue("one", "www.example.com")
-    id, state = plugin.create(CERTIFICATE, uploaded(one))
+    id, state = plugin.create(CERTIFICATE, upload_inputs(one))
     (made,) = api("GET", "/v2/certificates")["certificates"]
     assert (id, state["uuid"], state["state"], state["domains"]) == (
         "web",
@@ -67,14 +67,14 @@ def test_an_uploaded_certificate_is_identified_by_its_name(api: Client, plugin: 
         ["www.example.com"],
     )
     assert state["privateKey"] == hashlib.sha1(one.key_pem.encode()).hexdigest()
-    assert plugin.diff(CERTIFICATE, state, uploaded(one)).keys == []
-    assert plugin.diff(CERTIFICATE, state, uploaded(issue("other"))).replaces == [
+    assert plugin.diff(CERTIFICATE, state, upload_inputs(one)).keys == []
+    assert plugin.diff(CERTIFICATE, state, upload_inputs(issue("other"))).replaces == [
         "leafCertificate",
         "privateKey",
     ]
-    refreshed, again, _ = plugin.read(CERTIFICATE, id, state, uploaded(one))
+    refreshed, again, _ = plugin.read(CERTIFICATE, id, state, upload_inputs(one))
     assert (refreshed, again["sha1Fingerprint"]) == ("web", made["sha1_fingerprint"])
-    assert plugin.diff(CERTIFICATE, again, uploaded(one)).keys == []
+    assert plugin.diff(CERTIFICATE, again, upload_inputs(one)).keys == []
     imported, found, inputs = plugin.read(CERTIFICATE, "web")
     assert (imported, found["uuid"]) == ("web", made["id"])
     assert "privateKey" not in inputs
@@ -158,7 +158,7 @@ def test_check_finds_invalid_properties(plugin: Driver) -> None:
 
 @pytest.mark.parametrize("key", ["certificateName", "certificateId"])
 def test_a_load_balancer_accepts_certificate_names(api: Client, plugin: Driver, key: str) -> None:
-    plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    plugin.create(CERTIFICATE, upload_inputs(issue("one", "www.example.com")))
     (made,) = api("GET", "/v2/certificates")["certificates"]
     desired: State = {**EDGE, "forwardingRules": [HTTP, {**HTTPS, key: "web"}]}
     id, state = plugin.create(BALANCER, desired)
@@ -176,7 +176,7 @@ def test_a_load_balancer_accepts_certificate_names(api: Client, plugin: Driver, 
 
 
 def test_a_load_balancer_accepts_a_certificate_id_of_the_api(api: Client, plugin: Driver) -> None:
-    plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    plugin.create(CERTIFICATE, upload_inputs(issue("one", "www.example.com")))
     (made,) = api("GET", "/v2/certificates")["certificates"]
     id, _ = plugin.create(
         BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateId": made["id"]}]}
@@ -188,7 +188,7 @@ def test_a_load_balancer_accepts_a_certificate_id_of_the_api(api: Client, plugin
 def test_deleting_a_certificate_in_use_fails_after_a_timeout(
     api: Client, plugin: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, state = plugin.create(CERTIFICATE, uploaded(issue("one", "www.example.com")))
+    one, state = plugin.create(CERTIFICATE, upload_inputs(issue("one", "www.example.com")))
     id, _ = plugin.create(
         BALANCER, {**EDGE, "forwardingRules": [{**HTTPS, "certificateName": "web"}]}
     )

@@ -29,7 +29,7 @@ PROPERTIES = [
 
 
 @pytest.fixture(scope="module")
-def account_(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+def account_in_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN", "DIGITALOCEAN_API_URL"):
             patch.delenv(name, raising=False)
@@ -50,15 +50,18 @@ def test_every_property_has_samples() -> None:
 
 
 @pytest.mark.parametrize(("kind", "key"), PROPERTIES, ids=name_of)
-def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: str) -> None:
-    samples, driver = SAMPLES[kind], account_.driver
-    first, second = samples.pairs[key](account_)
+def test_property_lifecycle(account_in_cloud: Account, kind: type[Resource[Any]], key: str) -> None:
+    samples, driver = SAMPLES[kind], account_in_cloud.driver
+    first, second = samples.pairs[key](account_in_cloud)
     base = {
         name: value
-        for name, value in {**samples.base(account_), **samples.companions.get(key, {})}.items()
+        for name, value in {
+            **samples.base(account_in_cloud),
+            **samples.companions.get(key, {}),
+        }.items()
         if name != key
     }
-    desired, wanted = {**base, key: first}, {**base, key: second}
+    desired, changed_inputs = {**base, key: first}, {**base, key: second}
     replaces = bool(
         schema("digitalocean")["resources"][kind.token]["inputs"][key].get("willReplaceOnChanges")
     )
@@ -74,7 +77,7 @@ def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: s
 
     resource_id, state = driver.create(kind.token, desired)
     assert_no_differences(resource_id, state, desired)
-    found = driver.diff(kind.token, state, wanted)
+    found = driver.diff(kind.token, state, changed_inputs)
     assert key in found.keys
     assert (key in found.replaces) == replaces
     assert key in samples.compared_only or found.keys == [key], (
@@ -86,16 +89,16 @@ def test_property_lifecycle(account_: Account, kind: type[Resource[Any]], key: s
     elif replaces:
         driver.delete(kind.token, resource_id, state)
         assert samples.shares_id or driver.read(kind.token, resource_id, state)[0] == ""
-        resource_id, state = driver.create(kind.token, wanted)
-        assert_no_differences(resource_id, state, wanted)
+        resource_id, state = driver.create(kind.token, changed_inputs)
+        assert_no_differences(resource_id, state, changed_inputs)
         driver.delete(kind.token, resource_id, state)
     else:
-        changed = driver.update(kind.token, resource_id, state, wanted)
-        assert_no_differences(resource_id, changed, wanted)
+        changed = driver.update(kind.token, resource_id, state, changed_inputs)
+        assert_no_differences(resource_id, changed, changed_inputs)
         _, refreshed, _ = driver.read(kind.token, resource_id, state, desired)
         assert driver.diff(kind.token, refreshed, desired).keys == ([key] if is_returned else []), (
             "a refresh must find the change"
         )
-        samples.before_delete(account_)
+        samples.before_delete(account_in_cloud)
         driver.delete(kind.token, resource_id, changed)
     assert samples.shares_id or driver.read(kind.token, resource_id, state)[0] == ""

@@ -9,6 +9,7 @@ import pytest
 from rehearsal.plugins.properties import Kind, Properties
 from rehearsal.plugins.resource import Function, Package, Resource
 from tests.rehearsal.plugins.support.packages import FUNCTIONS, PACKAGES, RESOURCES
+from tests.rehearsal.plugins.support.samples import name_of
 
 REFERENCE = Path(__file__).parents[4] / "shared/reference"
 WITHOUT_SCHEMA = ("random", "tls")
@@ -23,14 +24,10 @@ def schema(package: str) -> dict[str, Any]:
     return loaded
 
 
-def token_name(item: Any) -> str:
-    return str(item.token).rpartition(":")[2]
-
-
 @pytest.mark.parametrize(
     "kind",
     [kind for kind in RESOURCES if not kind.token.startswith(WITHOUT_SCHEMA)],
-    ids=token_name,
+    ids=name_of,
 )
 def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
     official = schema(kind.token.partition(":")[0])
@@ -58,7 +55,7 @@ def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> No
         )
 
 
-@pytest.mark.parametrize("function", FUNCTIONS, ids=token_name)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=name_of)
 def test_a_function_has_the_official_arguments(function: Function[Any]) -> None:
     official = schema(function.token.partition(":")[0])["functions"][function.token]
     assert set(function.inputs) == set(official.get("inputs", {}))

@@ -14,9 +14,11 @@ import pulumi_random
 import pulumi_tls
 import pytest
 
+from rehearsal.plugins.naming import to_camel_case, to_snake_case
 from rehearsal.plugins.properties import Kind
 from rehearsal.plugins.resource import Resource
 from tests.rehearsal.plugins.support.packages import RESOURCES
+from tests.rehearsal.plugins.support.samples import name_of
 
 SDKS: dict[str, types.ModuleType] = {"random": pulumi_random, "tls": pulumi_tls}
 KINDS = [kind for kind in RESOURCES if kind.token.partition(":")[0] in SDKS]
@@ -26,15 +28,6 @@ SYNONYMS = ("number", "numeric")
 SCALARS: dict[type, str] = {str: "string", bool: "boolean", int: "integer"}
 
 
-def name_of(kind: type[Resource[Any]]) -> str:
-    return kind.__name__
-
-
-def camel(name: str) -> str:
-    head, *rest = name.split("_")
-    return head + "".join(part.title() for part in rest)
-
-
 def sdk(kind: type[Resource[Any]], suffix: str = "") -> Any:
     return getattr(SDKS[kind.token.partition(":")[0]], kind.__name__ + suffix)
 
@@ -42,7 +35,9 @@ def sdk(kind: type[Resource[Any]], suffix: str = "") -> Any:
 def arguments(made: Any) -> dict[str, inspect.Parameter]:
     """Return the constructor parameters by their names in the schema."""
     found = inspect.signature(made.__init__).parameters
-    return {camel(name): parameter for name, parameter in found.items() if name != "__self__"}
+    return {
+        to_camel_case(name): parameter for name, parameter in found.items() if name != "__self__"
+    }
 
 
 def assert_same_type(kind: Kind, hint: Any) -> None:
@@ -63,18 +58,18 @@ def assert_same_type(kind: Kind, hint: Any) -> None:
         assert kind.name == "object"
         assert set(kind.fields) == set(arguments(hint))
         for key, item in kind.fields.items():
-            assert_same_type(item.kind, get_type_hints(vars(hint)[snake(key)].fget)["return"])
-
-
-def snake(name: str) -> str:
-    return re.sub(r"([A-Z])", lambda found: f"_{found[1].lower()}", name)
+            assert_same_type(
+                item.kind, get_type_hints(vars(hint)[to_snake_case(key)].fget)["return"]
+            )
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=name_of)
 def test_a_resource_has_the_official_properties(kind: type[Resource[Any]]) -> None:
     wanted = arguments(sdk(kind, "Args"))
     made = {
-        camel(name): item for name, item in vars(sdk(kind)).items() if isinstance(item, property)
+        to_camel_case(name): item
+        for name, item in vars(sdk(kind)).items()
+        if isinstance(item, property)
     }
     inputs = {key: item for key, item in kind.properties.items() if item.input}
 
@@ -105,7 +100,9 @@ def test_the_token_is_the_official_one(kind: type[Resource[Any]]) -> None:
 )
 def test_defaults_are_the_documented_ones(kind: type[Resource[Any]]) -> None:
     documented = dict(re.findall(DOCUMENTED, inspect.getdoc(sdk(kind, "Args").__init__) or ""))
-    defaults = {camel(name): value for name, value in documented.items() if name not in SYNONYMS}
+    defaults = {
+        to_camel_case(name): value for name, value in documented.items() if name not in SYNONYMS
+    }
     assert defaults
     assert {key: str(kind.properties[key].default).lower() for key in defaults} == {
         key: value.lower() for key, value in defaults.items()

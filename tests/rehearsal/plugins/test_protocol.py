@@ -14,6 +14,7 @@ import pytest
 from pulumi.provider.experimental import provider as engine
 
 from rehearsal.plugins import values
+from rehearsal.plugins.naming import to_camel_case
 from rehearsal.plugins.properties import State
 from rehearsal.plugins.resource import Package, Resource
 from rehearsal.plugins.values import UNKNOWN
@@ -173,8 +174,7 @@ def test_omitted_properties_have_the_documented_default(
         kind.token, required_inputs(kind, ""), preview=True
     )
     for documentation in (inspect.getdoc(arguments.__init__) or "").split(":param ")[1:]:
-        head, *rest = documentation.partition(":")[0].split()[-1].split("_")
-        key = head + "".join(part.title() for part in rest)
+        key = to_camel_case(documentation.partition(":")[0].split()[-1])
         default = DOCUMENTED.search(documentation)
         item = kind.properties.get(key)  # the SDK may be of a later version than the tables
         if (

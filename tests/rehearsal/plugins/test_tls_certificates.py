@@ -23,7 +23,7 @@ from tests.rehearsal.plugins.support.certificates import (
     FakeTime,
     driver,
     key,
-    parsed,
+    parse_certificate,
 )
 from tests.rehearsal.plugins.support.driver import Driver, State
 
@@ -53,7 +53,7 @@ def extension(certificate: x509.Certificate, kind: type[Any]) -> Any:
 def self_signed(plugin: Driver, **news: Any) -> x509.Certificate:
     """Create a self-signed certificate."""
     own = news.pop("privateKeyPem", None) or key(plugin)
-    return parsed(
+    return parse_certificate(
         plugin.create(
             SELF_SIGNED,
             {"allowedUses": [], "privateKeyPem": own, "validityPeriodHours": 24, **news},
@@ -65,7 +65,7 @@ def test_a_ca_certificate_has_the_extensions_of_a_ca(plugin: Driver) -> None:
     _, state = plugin.create(
         SELF_SIGNED, {**AUTHORITY, "privateKeyPem": key(plugin), "validityPeriodHours": 24}
     )
-    certificate = parsed(state)
+    certificate = parse_certificate(state)
     certificate.verify_directly_issued_by(certificate)
     assert [(item.oid._name, item.critical) for item in certificate.extensions] == [
         ("keyUsage", True),
@@ -88,7 +88,7 @@ def test_a_ca_certificate_has_the_extensions_of_a_ca(plugin: Driver) -> None:
 
 def test_the_id_is_a_serial_number_of_128_random_bits(authority: Authority, plugin: Driver) -> None:
     made = [authority.sign(key(plugin)) for _ in range(4)]
-    assert [parsed(state).serial_number for _, state in made] == [
+    assert [parse_certificate(state).serial_number for _, state in made] == [
         int(resource_id) for resource_id, _ in made
     ]
     assert max(int(resource_id).bit_length() for resource_id, _ in made) in range(100, 129)
@@ -102,7 +102,7 @@ def test_the_validity_is_in_the_state_and_in_the_certificate(
         "2031-05-17T09:30:15.250000Z",
         "2031-08-15T09:30:15.250000Z",
     )
-    certificate = parsed(state)
+    certificate = parse_certificate(state)
     assert certificate.not_valid_before_utc == START.replace(microsecond=0)
     assert (certificate.not_valid_after_utc - certificate.not_valid_before_utc).days == 90
     assert state["readyForRenewal"] is False
@@ -116,8 +116,8 @@ def test_a_signed_certificate_has_the_names_of_its_request(
         dnsNames=["localhost", "prime01.node.consul"],
         ipAddresses=["127.0.0.1", "10.10.0.2"],
     )
-    certificate = parsed(state)
-    certificate.verify_directly_issued_by(parsed({"certPem": authority.certificate}))
+    certificate = parse_certificate(state)
+    certificate.verify_directly_issued_by(parse_certificate({"certPem": authority.certificate}))
     assert certificate.subject.rfc4514_string() == "CN=node"
     names = extension(certificate, x509.SubjectAlternativeName)
     assert [str(name.value) for name in names] == [
@@ -128,7 +128,9 @@ def test_a_signed_certificate_has_the_names_of_its_request(
     ]
     assert extension(certificate, x509.BasicConstraints) == x509.BasicConstraints(False, None)
     assert extension(certificate, x509.SubjectKeyIdentifier) is None
-    known = extension(parsed({"certPem": authority.certificate}), x509.SubjectKeyIdentifier)
+    known = extension(
+        parse_certificate({"certPem": authority.certificate}), x509.SubjectKeyIdentifier
+    )
     assert extension(certificate, x509.AuthorityKeyIdentifier).key_identifier == known.digest
     assert state["caKeyAlgorithm"] == "ECDSA"
 
@@ -436,7 +438,7 @@ def handshake(client: TlsPeer, server: TlsPeer) -> None:
 
 
 @pytest.fixture
-def driver_now() -> Driver:
+def real_time_driver() -> Driver:
     return driver()
 
 
@@ -450,11 +452,11 @@ def driver_now() -> Driver:
     ],
 )
 def test_certificates_of_one_authority_trust_each_other(
-    driver_now: Driver, tmp_path: Path, kind: State
+    real_time_driver: Driver, tmp_path: Path, kind: State
 ) -> None:
-    authority = Authority.make(driver_now, key(driver_now, **kind))
+    authority = Authority.make(real_time_driver, key(real_time_driver, **kind))
     ends = [
-        (own := key(driver_now, **kind), authority.sign(own, dnsNames=["localhost"])[1])
+        (own := key(real_time_driver, **kind), authority.sign(own, dnsNames=["localhost"])[1])
         for _ in range(2)
     ]
     client, server = (
@@ -465,9 +467,11 @@ def test_certificates_of_one_authority_trust_each_other(
     assert server.connection.getpeercert()["subject"] == ((("commonName", "node"),),)  # type: ignore[index]
 
 
-def test_a_certificate_of_another_authority_is_refused(driver_now: Driver, tmp_path: Path) -> None:
-    authority, other = Authority.make(driver_now), Authority.make(driver_now)
-    mine, theirs = key(driver_now), key(driver_now)
+def test_a_certificate_of_another_authority_is_refused(
+    real_time_driver: Driver, tmp_path: Path
+) -> None:
+    authority, other = Authority.make(real_time_driver), Authority.make(real_time_driver)
+    mine, theirs = key(real_time_driver), key(real_time_driver)
     server = TlsPeer(
         tmp_path, authority, mine, authority.sign(mine, dnsNames=["localhost"])[1], server=True
     )
@@ -478,10 +482,10 @@ def test_a_certificate_of_another_authority_is_refused(driver_now: Driver, tmp_p
         handshake(client, server)
 
 
-def test_a_strict_verifier_accepts_the_chain(driver_now: Driver) -> None:
+def test_a_strict_verifier_accepts_the_chain(real_time_driver: Driver) -> None:
     """The verifier applies the rules of web CAs."""
-    authority = Authority.make(driver_now)
-    _, state = authority.sign(key(driver_now), dnsNames=["localhost"])
-    root = parsed({"certPem": authority.certificate})
+    authority = Authority.make(real_time_driver)
+    _, state = authority.sign(key(real_time_driver), dnsNames=["localhost"])
+    root = parse_certificate({"certPem": authority.certificate})
     verifier = PolicyBuilder().store(Store([root])).build_server_verifier(x509.DNSName("localhost"))
-    assert verifier.verify(parsed(state), [])[-1] == root
+    assert verifier.verify(parse_certificate(state), [])[-1] == root

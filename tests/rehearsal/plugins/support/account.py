@@ -28,36 +28,39 @@ class Account:
             PACKAGE, {"token": api.http.headers["Authorization"].split()[1], "apiEndpoint": api.url}
         )
 
-    def name(self) -> str:
+    def new_name(self) -> str:
         return f"thing-{next(self._numbers)}"
 
-    def key(self) -> str:
+    def new_public_key(self) -> str:
         """Return the text of a new public key."""
         public = Ed25519PrivateKey.generate().public_key()
         return public.public_bytes(
             serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
         ).decode()
 
-    def fingerprint(self) -> str:
+    def create_ssh_key(self) -> str:
         key = self._api(
-            "POST", "/v2/account/keys", {"name": self.name(), "public_key": self.key()}, 201
+            "POST",
+            "/v2/account/keys",
+            {"name": self.new_name(), "public_key": self.new_public_key()},
+            201,
         )
         return str(key["ssh_key"]["fingerprint"])
 
-    def droplet(self) -> int:
-        return int(self._api.droplet(self.name())["id"])
+    def create_droplet(self) -> int:
+        return int(self._api.droplet(self.new_name())["id"])
 
-    def vpc(self) -> str:
+    def create_vpc(self) -> str:
         return str(
             self._api(
                 "POST",
                 "/v2/vpcs",
-                {"name": self.name(), "region": "nyc3", "ip_range": self.range()},
+                {"name": self.new_name(), "region": "nyc3", "ip_range": self.new_ip_range()},
                 201,
             )["vpc"]["id"]
         )
 
-    def range(self) -> str:
+    def new_ip_range(self) -> str:
         number = next(self._numbers)
         return (
             f"192.168.{number % 256}.0/24"
@@ -65,27 +68,27 @@ class Account:
             else f"172.{16 + number // 256}.{number % 256}.0/24"
         )
 
-    def tag(self) -> str:
-        return str(self._api("POST", "/v2/tags", {"name": self.name()}, 201)["tag"]["name"])
+    def create_tag(self) -> str:
+        return str(self._api("POST", "/v2/tags", {"name": self.new_name()}, 201)["tag"]["name"])
 
-    def project(self) -> str:
-        body = {"name": self.name(), "purpose": "Web Application", "environment": "Development"}
+    def create_project(self) -> str:
+        body = {"name": self.new_name(), "purpose": "Web Application", "environment": "Development"}
         return str(self._api("POST", "/v2/projects", body, 201)["project"]["id"])
 
-    def domain(self) -> str:
+    def create_domain(self) -> str:
         return str(
-            self._api("POST", "/v2/domains", {"name": f"{self.name()}.example.com"}, 201)["domain"][
-                "name"
-            ]
+            self._api("POST", "/v2/domains", {"name": f"{self.new_name()}.example.com"}, 201)[
+                "domain"
+            ]["name"]
         )
 
-    def address(self) -> str:
+    def create_reserved_ip(self) -> str:
         return str(
             self._api("POST", "/v2/reserved_ips", {"region": "nyc3"}, 202)["reserved_ip"]["ip"]
         )
 
-    def image(self) -> str:
-        return str(self._api.snapshot(self.name())["id"])
+    def create_image(self) -> str:
+        return str(self._api.snapshot(self.new_name())["id"])
 
     @cached_property
     def authority(self) -> Issued:
@@ -95,7 +98,7 @@ class Account:
     def uploaded(self) -> Issued:
         return issue("www.example.com", "www.example.com", by=self.authority)
 
-    def issued(self) -> Issued:
+    def issue_again(self) -> Issued:
         """Return another certificate with the key of ``uploaded``."""
         return issue("www.example.com", "www.example.com", by=self.authority, key=self.uploaded.key)
 
@@ -103,8 +106,8 @@ class Account:
         """Make the original default project the default again."""
         self._api("PATCH", f"/v2/projects/{self._project}", {"is_default": True})
 
-    def urn(self) -> str:
-        return f"do:droplet:{self.droplet()}"
+    def create_droplet_urn(self) -> str:
+        return f"do:droplet:{self.create_droplet()}"
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def key(plugin: Driver, **news: Any) -> str:
     )
 
 
-def parsed(state: State) -> x509.Certificate:
+def parse_certificate(state: State) -> x509.Certificate:
     return x509.load_pem_x509_certificate(state["certPem"].encode())
 
 

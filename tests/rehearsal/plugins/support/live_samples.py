@@ -50,15 +50,15 @@ OUTBOUND = {"protocol": "udp", "portRange": "53", "destinationAddresses": ["0.0.
 SAMPLES = {
     Certificate: Samples(
         lambda a: {
-            "name": a.name(),
+            "name": a.new_name(),
             "privateKey": a.uploaded.key_pem,
             "leafCertificate": a.uploaded.pem,
         },
         {
             "certificateChain": lambda a: (a.authority.pem, a.uploaded.pem),
-            "domains": lambda a: ([a.domain()], [a.domain()]),
-            "leafCertificate": lambda a: (a.uploaded.pem, a.issued().pem),
-            "name": lambda a: (a.name(), a.name()),
+            "domains": lambda a: ([a.create_domain()], [a.create_domain()]),
+            "leafCertificate": lambda a: (a.uploaded.pem, a.issue_again().pem),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "privateKey": lambda a: (a.uploaded.key_pem, a.authority.key_pem),
             "type": lambda a: ("custom", "lets_encrypt"),
         },
@@ -73,9 +73,9 @@ SAMPLES = {
         },
     ),
     DnsRecord: Samples(
-        lambda a: {"domain": a.domain(), "name": "www", "type": "A", "value": "192.0.2.1"},
+        lambda a: {"domain": a.create_domain(), "name": "www", "type": "A", "value": "192.0.2.1"},
         {
-            "domain": lambda a: (a.domain(), a.domain()),
+            "domain": lambda a: (a.create_domain(), a.create_domain()),
             "flags": lambda a: (0, 128),
             "name": lambda a: ("www", "ftp"),
             "port": lambda a: (443, 8443),
@@ -109,16 +109,16 @@ SAMPLES = {
         import_id=lambda resource_id, state: f"{state['domain']},{resource_id}",
     ),
     Domain: Samples(
-        lambda a: {"name": f"{a.name()}.example.com"},
+        lambda a: {"name": f"{a.new_name()}.example.com"},
         {
             "ipAddress": lambda a: ("192.0.2.1", "192.0.2.2"),
-            "name": lambda a: (f"{a.name()}.example.com", f"{a.name()}.example.com"),
+            "name": lambda a: (f"{a.new_name()}.example.com", f"{a.new_name()}.example.com"),
         },
         not_returned=("ipAddress",),
     ),
     Droplet: Samples(
         lambda a: {
-            "name": a.name(),
+            "name": a.new_name(),
             "image": "debian-12-x64",
             "region": "nyc3",
             "size": "s-1vcpu-1gb",
@@ -131,19 +131,19 @@ SAMPLES = {
             "backups": lambda a: (False, True),
             "dropletAgent": lambda a: (False, True),
             "gracefulShutdown": lambda a: (False, True),
-            "image": lambda a: ("debian-12-x64", a.image()),
+            "image": lambda a: ("debian-12-x64", a.create_image()),
             "ipv6": lambda a: (False, True),
             "monitoring": lambda a: (False, True),
-            "name": lambda a: (a.name(), a.name()),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "privateNetworking": lambda a: (True, False),
             "publicNetworking": lambda a: (True, False),
             "region": lambda a: ("nyc3", "fra1"),
             "resizeDisk": lambda a: (True, False),
             "size": lambda a: ("s-1vcpu-1gb", "s-1vcpu-2gb"),
-            "sshKeys": lambda a: ([a.fingerprint()], [a.fingerprint()]),
-            "tags": lambda a: ([a.tag()], [a.tag(), a.tag()]),
+            "sshKeys": lambda a: ([a.create_ssh_key()], [a.create_ssh_key()]),
+            "tags": lambda a: ([a.create_tag()], [a.create_tag(), a.create_tag()]),
             "userData": lambda a: ("#cloud-config\n", "#cloud-config\nhostname: other\n"),
-            "vpcUuid": lambda a: (a.vpc(), a.vpc()),
+            "vpcUuid": lambda a: (a.create_vpc(), a.create_vpc()),
         },
         companions={"backupPolicy": {"backups": True}},
         not_returned=(
@@ -160,28 +160,28 @@ SAMPLES = {
         },
     ),
     Firewall: Samples(
-        lambda a: {"name": a.name(), "inboundRules": [INBOUND], "outboundRules": [OUTBOUND]},
+        lambda a: {"name": a.new_name(), "inboundRules": [INBOUND], "outboundRules": [OUTBOUND]},
         {
-            "dropletIds": lambda a: ([a.droplet()], [a.droplet()]),
+            "dropletIds": lambda a: ([a.create_droplet()], [a.create_droplet()]),
             "inboundRules": lambda a: (
                 [INBOUND],
-                [INBOUND, {**INBOUND, "portRange": "8000-8080", "sourceTags": [a.tag()]}],
+                [INBOUND, {**INBOUND, "portRange": "8000-8080", "sourceTags": [a.create_tag()]}],
             ),
-            "name": lambda a: (a.name(), a.name()),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "outboundRules": lambda a: (
                 [OUTBOUND],
                 [{"protocol": "icmp", "destinationAddresses": ["::/0"]}],
             ),
-            "tags": lambda a: ([a.tag()], [a.tag()]),
+            "tags": lambda a: ([a.create_tag()], [a.create_tag()]),
         },
     ),
     LoadBalancer: Samples(
-        lambda a: {"name": a.name(), "region": "nyc3", "forwardingRules": [RULE]},
+        lambda a: {"name": a.new_name(), "region": "nyc3", "forwardingRules": [RULE]},
         {
             "algorithm": lambda a: ("round_robin", "least_connections"),
             "disableLetsEncryptDnsRecords": lambda a: (False, True),
-            "dropletIds": lambda a: ([a.droplet()], [a.droplet()]),
-            "dropletTag": lambda a: (a.tag(), a.tag()),
+            "dropletIds": lambda a: ([a.create_droplet()], [a.create_droplet()]),
+            "dropletTag": lambda a: (a.create_tag(), a.create_tag()),
             "enableBackendKeepalive": lambda a: (False, True),
             "enableProxyProtocol": lambda a: (False, True),
             "firewall": lambda a: (
@@ -194,10 +194,10 @@ SAMPLES = {
                 {**HEALTH, "path": "/health", "checkIntervalSeconds": 5},
             ),
             "httpIdleTimeoutSeconds": lambda a: (60, 90),
-            "name": lambda a: (a.name(), a.name()),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "network": lambda a: ("EXTERNAL", "INTERNAL"),
             "networkStack": lambda a: ("IPV4", "DUALSTACK"),
-            "projectId": lambda a: (a.project(), a.project()),
+            "projectId": lambda a: (a.create_project(), a.create_project()),
             "redirectHttpToHttps": lambda a: (False, True),
             "region": lambda a: ("nyc3", "fra1"),
             "size": lambda a: ("lb-small", "lb-medium"),
@@ -208,7 +208,7 @@ SAMPLES = {
             ),
             "tlsCipherPolicy": lambda a: ("DEFAULT", "STRONG"),
             "type": lambda a: ("REGIONAL", "REGIONAL_NETWORK"),
-            "vpcUuid": lambda a: (a.vpc(), a.vpc()),
+            "vpcUuid": lambda a: (a.create_vpc(), a.create_vpc()),
         },
         not_returned=("size", "network", "networkStack", "tlsCipherPolicy"),
         compared_only={
@@ -217,48 +217,56 @@ SAMPLES = {
         },
     ),
     Project: Samples(
-        lambda a: {"name": a.name()},
+        lambda a: {"name": a.new_name()},
         {
             "description": lambda a: ("one", "another"),
             "environment": lambda a: ("Development", "Production"),
             "isDefault": lambda a: (False, True),
-            "name": lambda a: (a.name(), a.name()),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "purpose": lambda a: ("Web Application", "Machine learning"),
-            "resources": lambda a: ([a.urn()], [a.urn()]),
+            "resources": lambda a: ([a.create_droplet_urn()], [a.create_droplet_urn()]),
         },
         before_delete=Account.restore_default_project,
     ),
     ProjectResources: Samples(
-        lambda a: {"project": a.project(), "resources": [a.urn()]},
+        lambda a: {"project": a.create_project(), "resources": [a.create_droplet_urn()]},
         {
-            "project": lambda a: (a.project(), a.project()),
-            "resources": lambda a: ([a.urn()], [a.urn()]),
+            "project": lambda a: (a.create_project(), a.create_project()),
+            "resources": lambda a: ([a.create_droplet_urn()], [a.create_droplet_urn()]),
         },
         shares_id=True,
     ),
     ReservedIp: Samples(
         lambda a: {"region": "nyc3"},
-        {"dropletId": lambda a: (a.droplet(), a.droplet()), "region": lambda a: ("nyc3", "fra1")},
+        {
+            "dropletId": lambda a: (a.create_droplet(), a.create_droplet()),
+            "region": lambda a: ("nyc3", "fra1"),
+        },
     ),
     ReservedIpAssignment: Samples(
-        lambda a: {"dropletId": a.droplet(), "ipAddress": a.address()},
+        lambda a: {"dropletId": a.create_droplet(), "ipAddress": a.create_reserved_ip()},
         {
-            "dropletId": lambda a: (a.droplet(), a.droplet()),
-            "ipAddress": lambda a: (a.address(), a.address()),
+            "dropletId": lambda a: (a.create_droplet(), a.create_droplet()),
+            "ipAddress": lambda a: (a.create_reserved_ip(), a.create_reserved_ip()),
         },
         import_id=None,
     ),
     SshKey: Samples(
-        lambda a: {"name": a.name(), "publicKey": a.key()},
-        {"name": lambda a: (a.name(), a.name()), "publicKey": lambda a: (a.key(), a.key())},
+        lambda a: {"name": a.new_name(), "publicKey": a.new_public_key()},
+        {
+            "name": lambda a: (a.new_name(), a.new_name()),
+            "publicKey": lambda a: (a.new_public_key(), a.new_public_key()),
+        },
     ),
-    Tag: Samples(lambda a: {"name": a.name()}, {"name": lambda a: (a.name(), a.name())}),
+    Tag: Samples(
+        lambda a: {"name": a.new_name()}, {"name": lambda a: (a.new_name(), a.new_name())}
+    ),
     Vpc: Samples(
-        lambda a: {"name": a.name(), "region": "nyc3"},
+        lambda a: {"name": a.new_name(), "region": "nyc3"},
         {
             "description": lambda a: ("one", "another"),
-            "ipRange": lambda a: (a.range(), a.range()),
-            "name": lambda a: (a.name(), a.name()),
+            "ipRange": lambda a: (a.new_ip_range(), a.new_ip_range()),
+            "name": lambda a: (a.new_name(), a.new_name()),
             "region": lambda a: ("nyc3", "fra1"),
         },
     ),

@@ -25,11 +25,8 @@ TEXTS = {"jobspec": '{"Job": {"ID": "job-%d"}}', "configJson": '{"Protocol": "p%
 
 
 def name_of(value: object) -> str:
-    return (
-        value.token.rpartition(":")[2]
-        if isinstance(value, type) and issubclass(value, Resource)
-        else str(value)
-    )
+    """Return the test id of a resource, a function or a property."""
+    return str(getattr(value, "token", value)).rpartition(":")[2]
 
 
 def sample(kind: Kind, number: int, key: str = "") -> Any:

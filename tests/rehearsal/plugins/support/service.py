@@ -78,7 +78,7 @@ class Service:
                     Call(
                         self.command,
                         self.path,
-                        _parsed(raw),
+                        _parse_body(raw),
                         dict(self.headers),
                         self.client_address[1],
                     )
@@ -99,7 +99,7 @@ class Service:
         return Handler
 
 
-def _parsed(raw: bytes) -> Any:
+def _parse_body(raw: bytes) -> Any:
     try:
         return json.loads(raw) if raw else None
     except ValueError:
