@@ -1,7 +1,4 @@
-"""Mutual TLS towards the cluster: who asks shows a certificate, and only the stack's own authority is believed.
-
-Pure: no Pulumi in here, so that whatever speaks to the agents may use it.
-"""
+"""Mutual TLS to the cluster: sessions with a client certificate that trust only the stack's CA."""
 
 import contextlib
 import os
@@ -16,7 +13,7 @@ from requests.adapters import HTTPAdapter
 
 
 class Credentials(TypedDict):
-    """A certificate with its key, and the authority that signed it and those of the other side; all PEM."""
+    """A certificate, its key, and the CA that signed all certificates of the stack; PEM."""
 
     authority: str
     certificate: str
@@ -24,7 +21,7 @@ class Credentials(TypedDict):
 
 
 class Access(TypedDict):
-    """All that it takes to use a cluster's API."""
+    """Addresses, certificate and tokens for the APIs of a cluster."""
 
     consul: str
     """URL of a Consul server: ``https://ADDRESS:8501``."""
@@ -38,30 +35,32 @@ class Access(TypedDict):
 
 
 def context(credentials: Credentials | Access) -> ssl.SSLContext:
-    """TLS that shows the certificate, and takes nobody whom the authority did not sign under the name that was dialled.
+    """Return a TLS context with the certificate.
+
+    It accepts only servers whose certificate is signed by the stack's CA for the dialled name.
 
     Raises:
-        ssl.SSLError: something is no PEM, or certificate and key do not belong together.
+        ssl.SSLError: a part is not PEM, or the key does not match the certificate.
     """
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    made.load_verify_locations(cadata=credentials["authority"])
-    with _file(f"{credentials['certificate'].rstrip()}\n{credentials['key']}") as both:
-        made.load_cert_chain(both)
-    return made
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    tls.load_verify_locations(cadata=credentials["authority"])
+    with _file(f"{credentials['certificate'].rstrip()}\n{credentials['key']}") as path:
+        tls.load_cert_chain(path)
+    return tls
 
 
 def session(
     credentials: Credentials | Access, headers: Mapping[str, str] | None = None
 ) -> requests.Session:
-    """HTTPS by ``context``. Proxies, netrc and other authorities of the environment are not looked at."""
-    made = requests.Session()
-    made.trust_env = False
-    made.headers.update(headers or {})
-    made.mount("https://", _Mutual(context(credentials)))
-    return made
+    """Return a session with ``context``. It ignores proxies, netrc and CAs of the environment."""
+    result = requests.Session()
+    result.trust_env = False
+    result.headers.update(headers or {})
+    result.mount("https://", _MutualTlsAdapter(context(credentials)))
+    return result
 
 
-class _Mutual(HTTPAdapter):
+class _MutualTlsAdapter(HTTPAdapter):
     def __init__(self, tls: ssl.SSLContext) -> None:
         self._tls = tls
         super().__init__()
@@ -70,20 +69,26 @@ class _Mutual(HTTPAdapter):
         super().init_poolmanager(*args, **kwargs, ssl_context=self._tls)
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Nothing: here ``requests`` would add the world's authorities to ours. The context requires a certificate."""
+        """Do nothing. The base class would add the public CAs to the context.
+
+        The context itself verifies the server.
+        """
 
 
 @contextlib.contextmanager
 def _file(text: str) -> Iterator[str]:
-    """A path with ``text`` for OpenSSL, which reads a key from nowhere else: in memory, or else the owner's and gone at once."""
+    """Yield the path of a file with ``text``, because OpenSSL reads keys only from files.
+
+    The file is in memory, or else readable only by its owner and deleted on exit.
+    """
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("credentials"), "w") as memory:
             memory.write(text)
             memory.flush()
             yield f"/proc/self/fd/{memory.fileno()}"
         return
-    with tempfile.TemporaryDirectory() as own:
-        path = Path(own, "credentials")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "credentials")
         path.touch(mode=0o600)
         path.write_text(text)
         yield str(path)

@@ -1,6 +1,6 @@
-"""Something is handed to a machine over SSH, as soon as it can take it, and to no other machine.
+"""Delivery of data to a machine over SSH, as soon as the machine accepts connections.
 
-Host keys are known beforehand; all keys stay in memory.
+The host keys are known beforehand. All keys stay in memory.
 """
 
 import io
@@ -14,103 +14,103 @@ import paramiko
 PORT = 22
 USER = "enrol"
 COMMAND = "tool-enrol"
-"""For who reads the machine's log: its key may run nothing else, whatever is asked for."""
+"""For the machine's log only: with the enrolment key, sshd always runs the same command."""
 
-CONNECTING = 2.0
-"""Seconds that a connection may take; a machine that still boots takes none."""
-BANNER_TIMEOUT_S = 10.0
-"""Seconds for keys and names to be exchanged."""
+CONNECT_TIMEOUT_S = 2.0
+"""Short, because a machine that still boots drops packets."""
+HANDSHAKE_TIMEOUT_S = 10.0
+"""For each of: banner, key exchange, authentication, channel, exit status."""
 DELIVERY_TIMEOUT_S = 120.0
-"""Seconds of silence in which the machine does what it was asked to."""
-PAUSES = (0.1, 1.0)
-"""Seconds between the first two tries, and between later ones at most."""
-DOUBT = 10.0
-"""Seconds that a wrong host key or a refusal has to last before it is no accident of a machine that boots."""
+"""For the command, as long as it prints nothing."""
+MIN_PAUSE_S, MAX_PAUSE_S = 0.1, 1.0
+"""Between two attempts."""
+MAX_REJECTION_S = 10.0
+"""How long attempts may be rejected: sshd may restart with other keys while the machine boots."""
 
-# What goes wrong is told by exceptions; the library's own log would tell it in many lines, for every try.
+# Exceptions report all failures. Paramiko's log would repeat each in many lines.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
 
 class DeliveryError(Exception):
-    """The machine did not take what it was given; the message names the cause, and no secret."""
+    """The delivery failed. The message names the cause, and contains no secret."""
 
 
 class RejectedError(Exception):
-    """Something is wrong that a machine which only boots might mend; the message says what, if it does not."""
+    """The host key is unknown, or the command failed; another attempt may succeed."""
 
 
 class ConnectionLostError(Exception):
-    """The machine cannot be reached, or not to the end; the message says why."""
+    """There is no connection, or it ended before the command."""
 
 
 def deliver(
     host: str,
     key: str,
-    known: Collection[str],
+    host_keys: Collection[str],
     content: Callable[[], bytes],
-    timeout: float,
-    tell: Callable[[str], None],
+    timeout_s: float,
+    report: Callable[[str], None],
 ) -> str:
-    """Run the machine's command with ``content`` on its standard input, trying until it could be reached; gives its output.
+    """Run the machine's command with ``content`` as standard input; return its standard output.
 
     Args:
-        key: the user's private key, OpenSSH.
-        known: the machine's public host keys, OpenSSH; all of them Ed25519.
-        content: asked for once somebody known listens.
-        timeout: seconds until the last try.
-        tell: is told why it has to wait, whenever that changes.
+        key: private key of the user, OpenSSH.
+        host_keys: accepted host keys, OpenSSH; Ed25519 only.
+        content: is called when the host key is verified.
+        timeout_s: time until the last attempt.
+        report: is called with every new reason to wait.
 
     Raises:
-        DeliveryError: nobody listened in time; or somebody else listens or the command failed, and that again and again.
+        DeliveryError: no connection in time, or rejected again and again.
     """
-    start, pause, told = time.monotonic(), PAUSES[0], ""
-    since: float | None = None
+    start, pause_s, reported = time.monotonic(), MIN_PAUSE_S, ""
+    first_rejection: float | None = None
     while True:
         try:
-            return attempt(host, key, known, content)
-        except ConnectionLostError as broken:
-            why, since = str(broken), None
-            if time.monotonic() - start > timeout:
+            return attempt(host, key, host_keys, content)
+        except ConnectionLostError as error:
+            reason, first_rejection = str(error), None
+            if time.monotonic() - start > timeout_s:
                 raise DeliveryError(
-                    f"{host} took nothing within {timeout:.0f} s: {why}"
-                ) from broken
-        except RejectedError as doubt:
-            why, now = str(doubt), time.monotonic()
-            since = since or now
-            if now - since > min(DOUBT, timeout):
-                raise DeliveryError(why) from doubt
-        if why != told:
-            tell(why)
-            told = why
-        time.sleep(pause)
-        pause = min(1.5 * pause, PAUSES[1])
+                    f"no delivery to {host} within {timeout_s:.0f} s: {reason}"
+                ) from error
+        except RejectedError as error:
+            reason, now = str(error), time.monotonic()
+            first_rejection = first_rejection or now
+            if now - first_rejection > min(MAX_REJECTION_S, timeout_s):
+                raise DeliveryError(reason) from error
+        if reason != reported:
+            report(reason)
+            reported = reason
+        time.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, MAX_PAUSE_S)
 
 
-def attempt(host: str, key: str, known: Collection[str], content: Callable[[], bytes]) -> str:
-    """One try; gives the command's output.
+def attempt(host: str, key: str, host_keys: Collection[str], content: Callable[[], bytes]) -> str:
+    """Make one attempt; return the command's standard output.
 
     Raises:
-        BrokenError: there is no connection, or it breaks before the command could tell its end.
-        DoubtError: the host key is unknown, and nothing was sent; or the command failed.
+        ConnectionLostError: there is no connection, or it ends before the command.
+        RejectedError: the host key is unknown, and nothing was sent; or the command failed.
     """
     transport = None
     try:
-        transport = paramiko.Transport(socket.create_connection((host, PORT), timeout=CONNECTING))
+        connection = socket.create_connection((host, PORT), timeout=CONNECT_TIMEOUT_S)
+        transport = paramiko.Transport(connection)
         transport.get_security_options().key_types = ("ssh-ed25519",)
-        transport.banner_timeout = transport.auth_timeout = BANNER_TIMEOUT_S
-        transport.start_client(timeout=BANNER_TIMEOUT_S)
-        shown = transport.get_remote_server_key()
-        if shown.get_base64() not in {public.split()[1] for public in known}:
+        transport.banner_timeout = transport.auth_timeout = HANDSHAKE_TIMEOUT_S
+        transport.start_client(timeout=HANDSHAKE_TIMEOUT_S)
+        host_key = transport.get_remote_server_key()
+        if host_key.get_base64() not in {public.split()[1] for public in host_keys}:
             raise RejectedError(
-                f"{host} shows a host key that is not the machine's ({shown.fingerprint}): somebody else answers at its address, "
-                "or its keys were changed by hand. Nothing was sent"
+                f"{host} shows a host key that is not the machine's ({host_key.fingerprint}). "
+                "Another machine answers at its address, or its host keys were changed by hand. "
+                "Nothing was sent"
             )
         transport.auth_publickey(USER, paramiko.Ed25519Key.from_private_key(io.StringIO(key)))
-        return _run(transport.open_session(timeout=BANNER_TIMEOUT_S), content())
-    except (OSError, EOFError, paramiko.SSHException) as broken:
-        raise ConnectionLostError(
-            f"{type(broken).__name__}: {broken}".removesuffix(": ")
-        ) from broken
+        return _run(transport.open_session(timeout=HANDSHAKE_TIMEOUT_S), content())
+    except (OSError, EOFError, paramiko.SSHException) as error:
+        raise ConnectionLostError(f"{type(error).__name__}: {error}".removesuffix(": ")) from error
     finally:
         if transport:
             transport.close()
@@ -125,12 +125,13 @@ def _run(channel: paramiko.Channel, content: bytes) -> str:
         stream.read().decode(errors="replace")
         for stream in (channel.makefile("rb"), channel.makefile_stderr("rb"))
     )
-    # A machine that reboots may be gone before it says how the command ended; without a limit this would wait for ever.
-    status = channel.recv_exit_status() if channel.status_event.wait(BANNER_TIMEOUT_S) else -1
+    # A machine that reboots may disconnect before it sends the exit status.
+    has_status = channel.status_event.wait(HANDSHAKE_TIMEOUT_S)
+    status = channel.recv_exit_status() if has_status else -1
     if status > 0:
         raise RejectedError(
-            "; ".join(stderr.strip().splitlines()[-5:]) or f"{COMMAND} ended with {status}"
+            "; ".join(stderr.strip().splitlines()[-5:]) or f"{COMMAND} failed with status {status}"
         )
     if status < 0 and not stdout.endswith("\n"):
-        raise ConnectionLostError("the connection ended too early")
+        raise ConnectionLostError("the connection ended before the command")
     return stdout

@@ -1,4 +1,4 @@
-"""The account's own images, and the keys and droplets that making one takes."""
+"""The account's private images, and the droplets and SSH keys of their builds."""
 
 import time
 from collections.abc import Callable
@@ -7,14 +7,18 @@ from typing import Any
 
 from infra.digitalocean_api import ApiError, DigitalOceanApi
 
-TRANSFER_SECONDS = 30 * 60
-UNLOCK_SECONDS = 10 * 60
-"""A droplet in the middle of a snapshot cannot be destroyed before it is done."""
+TRANSFER_TIMEOUT_S = 30 * 60
+TRANSFER_POLL_MIN_S, TRANSFER_POLL_MAX_S = 0.5, 10.0
+UNLOCK_TIMEOUT_S = 10 * 60
+"""A droplet is locked, and cannot be deleted, while its snapshot is created."""
+UNLOCK_POLL_S = 2.0
+LOCKED_STATUSES = (403, 409, 422)
+"""HTTP statuses with which the API refuses to delete a locked droplet."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image of the account."""
+    """A private image."""
 
     id: int
     name: str
@@ -22,23 +26,26 @@ class Image:
     tags: tuple[str, ...]
 
     @classmethod
-    def of(cls, wire: dict[str, Any]) -> "Image":
-        return cls(wire["id"], wire["name"], tuple(wire["regions"]), tuple(wire.get("tags") or ()))
+    def from_response(cls, body: dict[str, Any]) -> "Image":
+        return cls(body["id"], body["name"], tuple(body["regions"]), tuple(body.get("tags") or ()))
 
 
 class ImageApi:
-    """What images take of the API. Every call raises ``ApiError``; what is to be removed may be gone already."""
+    """Requests about images. Every request raises ``ApiError`` when it fails."""
 
     def __init__(self, api: DigitalOceanApi) -> None:
         self.api = api
 
     def images(self) -> list[Image]:
-        """Private images that can be used."""
-        found = self.api.list_all("/v2/images", "images", private="true")
-        return [Image.of(wire) for wire in found if wire.get("status", "available") == "available"]
+        """Return the private images that are available."""
+        return [
+            Image.from_response(image)
+            for image in self.api.list_all("/v2/images", "images", private="true")
+            if image.get("status", "available") == "available"
+        ]
 
     def find(self, tag: str) -> Image | None:
-        """The oldest image that bears ``tag``."""
+        """Return the oldest image with ``tag``."""
         return min(
             (image for image in self.images() if tag in image.tags),
             key=lambda image: image.id,
@@ -47,27 +54,27 @@ class ImageApi:
 
     def get(self, image_id: int) -> Image | None:
         body = self.api.find(f"/v2/images/{image_id}")
-        return Image.of(body["image"]) if body else None
+        return Image.from_response(body["image"]) if body else None
 
     def rename(self, image: Image, name: str) -> Image:
-        return Image.of(self.api.put(f"/v2/images/{image.id}", {"name": name})["image"])
+        return Image.from_response(self.api.put(f"/v2/images/{image.id}", {"name": name})["image"])
 
     def delete(self, image_id: int) -> None:
         self.api.delete(f"/v2/images/{image_id}")
 
     def transfer(self, image: Image, region: str) -> None:
-        """Copy the image to ``region`` and wait until it is there."""
+        """Transfer the image to ``region`` and wait for the end of the action."""
         action = self.api.post(
             f"/v2/images/{image.id}/actions", {"type": "transfer", "region": region}
         )["action"]
-        deadline, pause = time.monotonic() + TRANSFER_SECONDS, 0.5
+        deadline, pause_s = time.monotonic() + TRANSFER_TIMEOUT_S, TRANSFER_POLL_MIN_S
         while action["status"] == "in-progress":
             if time.monotonic() > deadline:
                 raise ApiError(
-                    f"image {image.name} is not in {region} after {TRANSFER_SECONDS // 60} minutes"
+                    f"image {image.name} is not in {region} after {TRANSFER_TIMEOUT_S // 60} minutes"
                 )
-            time.sleep(pause)
-            pause = min(2 * pause, 10)
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, TRANSFER_POLL_MAX_S)
             action = self.api.get(f"/v2/images/{image.id}/actions/{action['id']}")["action"]
         if action["status"] != "completed":
             raise ApiError(
@@ -82,40 +89,44 @@ class ImageApi:
         )
 
     def delete_tag(self, tag: str) -> None:
-        """Take the tag off everything that bears it, and remove it."""
+        """Delete the tag, and so remove it from all resources."""
         self.api.delete(f"/v2/tags/{tag}")
 
     def add_key(self, name: str, public_key: str) -> int:
-        key: int = self.api.post("/v2/account/keys", {"name": name, "public_key": public_key})[
-            "ssh_key"
-        ]["id"]
-        return key
+        """Add an SSH key to the account; return its id."""
+        body = self.api.post("/v2/account/keys", {"name": name, "public_key": public_key})
+        return int(body["ssh_key"]["id"])
 
     def remove_builds(
-        self, ours: Callable[[str], bool], complete: Callable[[Image], bool]
+        self, is_own: Callable[[str], bool], is_complete: Callable[[Image], bool]
     ) -> list[str]:
-        """Destroy the droplets, incomplete images and keys whose names are ``ours``; returns what there was."""
+        """Delete droplets, incomplete images and SSH keys of builds; return a list of them.
+
+        Args:
+            is_own: whether a name belongs to the builds.
+            is_complete: whether an image must be kept.
+        """
         removed = []
         for droplet in self.api.list_all("/v2/droplets", "droplets"):
-            if ours(droplet["name"]):
-                self._destroy(droplet["id"])
+            if is_own(droplet["name"]):
+                self._delete_droplet(droplet["id"])
                 removed.append(f"droplet {droplet['name']}")
         for image in self.images():
-            if ours(image.name) and not complete(image):
+            if is_own(image.name) and not is_complete(image):
                 self.delete(image.id)
                 removed.append(f"image {image.name}")
         for key in self.api.list_all("/v2/account/keys", "ssh_keys"):
-            if ours(key["name"]):
+            if is_own(key["name"]):
                 self.api.delete(f"/v2/account/keys/{key['id']}")
                 removed.append(f"key {key['name']}")
         return removed
 
-    def _destroy(self, droplet_id: int) -> None:
-        deadline = time.monotonic() + UNLOCK_SECONDS
+    def _delete_droplet(self, droplet_id: int) -> None:
+        deadline = time.monotonic() + UNLOCK_TIMEOUT_S
         while True:
             try:
                 return self.api.delete(f"/v2/droplets/{droplet_id}")
             except ApiError as error:
-                if error.status not in (403, 409, 422) or time.monotonic() > deadline:
+                if error.status not in LOCKED_STATUSES or time.monotonic() > deadline:
                     raise
-            time.sleep(2)
+            time.sleep(UNLOCK_POLL_S)

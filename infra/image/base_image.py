@@ -1,4 +1,4 @@
-"""The base image: built by Packer when what it is made of changed, and only then."""
+"""The base image of all droplets. A change of its content builds a new image with Packer."""
 
 import hashlib
 import os
@@ -21,21 +21,20 @@ RELEASES_URL = "https://releases.hashicorp.com"
 
 @dataclass(frozen=True, kw_only=True)
 class BaseImageArgs:
-    """What the image is made of, and where it is needed; all of it shapes the graph.
-
-    ``releases_url`` and ``releases_key`` say where the tools' releases come from and whose key signs them; by default
-    SLIPWAY_RELEASES_URL and SLIPWAY_RELEASES_KEY, and without those the vendor. ``owner`` tells this stack's use of
-    the image from other stacks'; by default project and stack.
-    """
+    """Arguments of ``BaseImage``."""
 
     region: str
     consul_version: str
     nomad_version: str
     name: str = IMAGE_FAMILY
     size: str = "s-1vcpu-1gb"
+    """Size of the droplet on which the image is built."""
     releases_url: str | None = None
+    """Where Consul and Nomad are downloaded; by default SLIPWAY_RELEASES_URL, then HashiCorp."""
     releases_key: str | None = None
+    """File of the key that signs the releases; by default SLIPWAY_RELEASES_KEY, then HashiCorp's."""
     owner: str | None = None
+    """The stack in the image's claims; by default project and stack."""
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -46,7 +45,7 @@ class BaseImageArgs:
         )
 
     def variables(self) -> dict[str, str]:
-        """The template's variables, as Packer takes them."""
+        """Return the variables of the Packer template."""
         key = self.releases_key or os.environ.get("SLIPWAY_RELEASES_KEY")
         return {
             "consul_version": self.consul_version,
@@ -59,60 +58,60 @@ class BaseImageArgs:
         }
 
 
-def content(template: Path, variables: dict[str, str]) -> str:
-    """Sixteen hex digits that change when anything does that the image is made of.
+def content_hash(template: Path, variables: dict[str, str]) -> str:
+    """Return 16 hex digits, which change when the image's content changes.
 
-    Every file of the template counts, with its name and whether it may be executed; the releases' key by what it
-    says, and the releases' address not at all: what comes from there is verified.
+    The hash includes name, mode and content of every file of the template, and the content of the
+    releases key. It excludes the releases URL, because the downloads are verified.
     """
-    made_of = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in sorted(
         path for path in template.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ):
-        made_of.update(
+        digest.update(
             f"{file.relative_to(template)}\0{bool(file.stat().st_mode & 0o100)}\0{file.stat().st_size}\0".encode()
         )
-        made_of.update(file.read_bytes())
+        digest.update(file.read_bytes())
     for name in ("consul_version", "nomad_version", "size"):
-        made_of.update(f"{name}={variables[name]}\0".encode())
+        digest.update(f"{name}={variables[name]}\0".encode())
     if variables["releases_key_file"]:
-        made_of.update(Path(variables["releases_key_file"]).read_bytes())
-    return made_of.hexdigest()[:16]
+        digest.update(Path(variables["releases_key_file"]).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def owner_label(text: str) -> str:
-    """``text`` as far as tags and droplet names allow it."""
+    """Return ``text`` with a dash for each character that tags do not allow."""
     return re.sub(r"[^A-Za-z0-9-]", "-", text)
 
 
 class Snapshot(dynamic.Resource, module="infra", name="BaseImage"):
-    """The image in the account."""
+    """The image in the account, managed by ``ImageProvider``."""
 
     image_id: pulumi.Output[str]
     image_name: pulumi.Output[str]
 
 
 class BaseImage(pulumi.ComponentResource):
-    """An image from which every node boots. A preview builds nothing and tells what an update would do."""
+    """The image of all droplets. A preview builds nothing, but reports what an update would do."""
 
     image_id: pulumi.Output[str]
     name: pulumi.Output[str]
-    """As it is called in the account: ``base.2026.01.31.1``."""
+    """Name in the account: ``base.2026.01.31.1``."""
 
     def __init__(
         self, name: str, args: BaseImageArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:infra:BaseImage", name, None, opts)
         template, variables = IMAGES / args.name, args.variables()
-        made_of = content(template, variables)
+        content = content_hash(template, variables)
         if pulumi.runtime.is_dry_run():
-            pulumi.log.info(f"image {args.name}: {forecast(made_of, args.region)}", self)
+            pulumi.log.info(f"image {args.name}: {forecast(content, args.region)}", self)
         snapshot = Snapshot(
             ImageProvider(),
             f"{name}-snapshot",
             {
                 "name": args.name,
-                "content": made_of,
+                "content": content,
                 "owner": owner_label(args.owner or f"{pulumi.get_project()}-{pulumi.get_stack()}"),
                 "region": args.region,
                 "variables": variables,
@@ -126,17 +125,17 @@ class BaseImage(pulumi.ComponentResource):
         self.register_outputs({"image_id": self.image_id, "name": self.name})
 
 
-def forecast(made_of: str, region: str) -> str:
-    """What an update would do about the image, in words."""
-    settings = pulumi.Config("digitalocean")
+def forecast(content: str, region: str) -> str:
+    """Return what an update would do, in words."""
+    config = pulumi.Config("digitalocean")
     try:
-        image = ImageApi(connect(settings.get)).find(content_tag(made_of))
-    except ApiError as silent:
-        return f"the account does not tell whether it is there: {silent}"
+        image = ImageApi(connect(config.get)).find(content_tag(content))
+    except ApiError as error:
+        return f"unknown, because a request failed: {error}"
     if image is None:
-        return f"would be built, and bear the tag {content_tag(made_of)}"
+        return f"would be built, with the tag {content_tag(content)}"
     return (
-        f"is there as {image.name}"
+        f"exists as {image.name}"
         if region in image.regions
-        else f"is there as {image.name}, would be transferred to {region}"
+        else f"exists as {image.name}, would be transferred to {region}"
     )

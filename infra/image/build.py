@@ -1,7 +1,8 @@
-"""Run Packer so that, however it ends, nothing is left of the build but the image.
+"""The build of an image with Packer, which leaves only the image in the account.
 
-Packer runs under a process of its own (``python -m infra.image.build``) that outlives the one that asked: when that
-one ends early, even killed, its pipe closes, Packer is interrupted, and what it made is removed.
+Packer runs in a child process (``python -m infra.image.build``), which outlives its parent. When the
+parent ends early, even by SIGKILL, the child's standard input closes. Then the child interrupts
+Packer and deletes the droplet and the key of the build.
 """
 
 import contextlib
@@ -27,39 +28,37 @@ from infra.image.api import Image, ImageApi
 
 ROOT = Path(__file__).parents[2]
 TAIL_LINES = 15
-"""How much of Packer's output an error repeats."""
-SCRIPT = re.compile(r"Provisioning with shell script: (.+)")
+"""How many lines of Packer's output an error repeats."""
+SCRIPT_LINE = re.compile(r"Provisioning with shell script: (.+)")
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class BuildError(Exception):
-    """There is no image; the message names the script that failed and repeats its last words."""
+    """The build failed. The message names the failed script and repeats the end of its output."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build:
-    """One run of Packer. ``name`` is what all it makes is called until the image is complete."""
+    """The inputs of a build."""
 
     name: str
+    """Name of the droplet, the key, and the image until it is complete."""
     template: str
     region: str
     variables: dict[str, str]
     tags: list[str]
-    """Given to the image in this order; with the last of them it is complete."""
+    """Tags of the image, added in this order. The last one marks a complete image."""
 
 
-def build(what: Build, api_url: str, token: str, say: Say) -> int:
-    """Build the image and tag it.
+def build(inputs: Build, api_url: str, token: str, report: Report) -> int:
+    """Build and tag an image; return its id.
 
     Args:
-        say: is given each line of progress.
-
-    Returns:
-        The image's id.
+        report: is called with each line of progress.
 
     Raises:
-        BuildError: Packer failed, or was interrupted; nothing is left of it.
+        BuildError: Packer failed or was interrupted.
     """
     child = subprocess.Popen(
         [sys.executable, "-m", "infra.image.build"],
@@ -72,15 +71,15 @@ def build(what: Build, api_url: str, token: str, say: Say) -> int:
     )
     assert child.stdin and child.stdout
     image: int | None = None
-    error = "the build ended without a word"
+    error = "the build process ended without a result"
     try:
-        child.stdin.write(json.dumps(asdict(what)) + "\n")
+        child.stdin.write(json.dumps(asdict(inputs)) + "\n")
         child.stdin.flush()
         for line in child.stdout:
-            told = json.loads(line)
-            if "say" in told:
-                say(told["say"])
-            image, error = told.get("image", image), told.get("error", error)
+            message = json.loads(line)
+            if "progress" in message:
+                report(message["progress"])
+            image, error = message.get("image", image), message.get("error", error)
     finally:
         child.stdin.close()
         child.wait()
@@ -89,8 +88,8 @@ def build(what: Build, api_url: str, token: str, say: Say) -> int:
     return image
 
 
-def key_pair() -> tuple[str, bytes]:
-    """A fresh SSH key: its public line, and the private half."""
+def create_key_pair() -> tuple[str, bytes]:
+    """Return the public and the private half of a new SSH key, OpenSSH."""
     private = Ed25519PrivateKey.generate()
     public = private.public_key().public_bytes(
         serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
@@ -103,64 +102,64 @@ def key_pair() -> tuple[str, bytes]:
     return public.decode(), secret
 
 
-def packer_command(what: Build, key_id: int, key_file: Path) -> list[str]:
-    """The build's command line; the API's address and token are in the environment."""
+def packer_command(inputs: Build, key_id: int, key_file: Path) -> list[str]:
+    """Return the command line. URL and token of the API are in the environment."""
     variables = {
-        **what.variables,
-        "region": what.region,
-        "build_name": what.name,
+        **inputs.variables,
+        "region": inputs.region,
+        "build_name": inputs.name,
         "ssh_key_id": str(key_id),
         "ssh_private_key_file": str(key_file),
     }
-    words = [word for name, value in variables.items() for word in ("-var", f"{name}={value}")]
+    flags = [flag for name, value in variables.items() for flag in ("-var", f"{name}={value}")]
     return [
         "packer",
         "build",
         "-color=false",
         "-only=base.digitalocean.base",
-        *words,
-        what.template,
+        *flags,
+        inputs.template,
     ]
 
 
 def _interrupt(process: subprocess.Popen[str]) -> None:
-    """As a terminal does: the whole group, because Packer's first process is a wrapper that leaves it to the second."""
+    """Send SIGINT to the process group, because Packer's first process only wraps a second one."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGINT)
 
 
 class Packer:
-    """Packer's processes, which can be interrupted once, at any moment."""
+    """Runs Packer's commands; another thread may interrupt them at any time."""
 
-    def __init__(self, say: Say, environment: Mapping[str, str]) -> None:
-        self._say = say
+    def __init__(self, report: Report, environment: Mapping[str, str]) -> None:
+        self._report = report
         self._environment = {**environment, "CHECKPOINT_DISABLE": "1"}
         self._interrupted = threading.Event()
         self._process: subprocess.Popen[str] | None = None
 
     def interrupt(self) -> None:
-        """Let Packer clean up and end; what was to be run afterwards is not."""
+        """Interrupt the command that runs, and prevent all later ones."""
         if not self._interrupted.is_set():
             self._interrupted.set()
             if self._process and self._process.poll() is None:
                 _interrupt(self._process)
 
-    def check(self) -> None:
-        """Raises:
-        BuildError: an interruption came.
-        """
+    def check_interrupted(self) -> None:
+        """Raise ``BuildError`` after an interruption."""
         if self._interrupted.is_set():
-            raise BuildError("the build was interrupted; nothing is left of it")
+            raise BuildError("the build was interrupted; its droplet and its key are deleted")
 
     def run(self, command: list[str]) -> None:
-        """Raises:
-        BuildError: it failed, or was interrupted.
+        """Run a command to its end.
+
+        Raises:
+            BuildError: the command failed or was interrupted.
         """
         if shutil.which(command[0], path=self._environment.get("PATH")) is None:
-            raise BuildError(f"{command[0]} is not on PATH; `make setup` brings it")
-        self.check()
+            raise BuildError(f"{command[0]} is not on PATH; run `make setup`")
+        self.check_interrupted()
         tail: deque[str] = deque(maxlen=TAIL_LINES)
-        where = " ".join(command[:2])
+        step = " ".join(command[:2])
         with subprocess.Popen(
             command,
             env=self._environment,
@@ -171,80 +170,76 @@ class Packer:
             process_group=0,
         ) as process:
             self._process = process
-            if self._interrupted.is_set():  # it came between the check and the start
+            # The interruption may have come between the check and the start.
+            if self._interrupted.is_set():
                 _interrupt(process)
             assert process.stdout
             for line in filter(None, map(str.rstrip, process.stdout)):
-                if script := SCRIPT.search(line):
-                    where = Path(script[1]).name
+                if script := SCRIPT_LINE.search(line):
+                    step = Path(script[1]).name
                     tail.clear()
                 tail.append(line)
-                self._say(line)
-        self.check()
+                self._report(line)
+        self.check_interrupted()
         if process.returncode:
             raise BuildError(
-                f"Packer failed in {where} (exit {process.returncode}):\n" + "\n".join(tail)
+                f"Packer failed in {step} (exit {process.returncode}):\n" + "\n".join(tail)
             )
 
 
-def run(what: Build, api: ImageApi, packer: Packer) -> int:
-    """Key, Packer, tags; what must not remain is removed whatever happens.
-
-    Returns:
-        The image's id.
+def run(inputs: Build, api: ImageApi, packer: Packer) -> int:
+    """Create a key, run Packer and tag the image; return its id. Always delete the rest.
 
     Raises:
-        BuildError, ApiError: there is no image.
+        BuildError, ApiError: the build failed.
     """
 
-    def complete(image: Image) -> bool:
-        return what.tags[-1] in image.tags
+    def is_complete(image: Image) -> bool:
+        return inputs.tags[-1] in image.tags
 
-    public, secret = key_pair()
-    with tempfile.TemporaryDirectory() as scratch:
-        key_file = Path(scratch, "key")
+    public, secret = create_key_pair()
+    with tempfile.TemporaryDirectory() as directory:
+        key_file = Path(directory, "key")
         key_file.touch(mode=0o600)
         key_file.write_bytes(secret)
         try:
-            packer.check()
-            key_id = api.add_key(what.name, public)
-            packer.run(["packer", "init", what.template])
-            packer.run(packer_command(what, key_id, key_file))
-            image = next((image for image in api.images() if image.name == what.name), None)
+            packer.check_interrupted()
+            key_id = api.add_key(inputs.name, public)
+            packer.run(["packer", "init", inputs.template])
+            packer.run(packer_command(inputs, key_id, key_file))
+            image = next((image for image in api.images() if image.name == inputs.name), None)
             if image is None:
-                raise BuildError("Packer ended well, but the account has no image of it")
-            for tag in what.tags:
+                raise BuildError("Packer succeeded, but the account has no image of that name")
+            for tag in inputs.tags:
                 api.tag(image.id, tag)
             return image.id
         finally:
-            api.remove_builds(what.name.__eq__, complete)
+            api.remove_builds(inputs.name.__eq__, is_complete)
 
 
 def main() -> int:
-    def tell(kind: str, what: str | int) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more: the work goes on to its end
-            os.write(sys.stdout.fileno(), (json.dumps({kind: what}) + "\n").encode())
+    """Build the image of the inputs on standard input; write messages to standard output."""
 
-    what = Build(**json.loads(sys.stdin.readline()))
-    packer = Packer(lambda line: tell("say", line), os.environ)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: packer.interrupt())
+    def send(kind: str, value: str | int) -> None:
+        with contextlib.suppress(OSError):  # The parent has ended; the build continues.
+            os.write(sys.stdout.fileno(), (json.dumps({kind: value}) + "\n").encode())
 
-    def watch() -> None:
+    inputs = Build(**json.loads(sys.stdin.readline()))
+    packer = Packer(lambda line: send("progress", line), os.environ)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signal_number, lambda *_: packer.interrupt())
+
+    def interrupt_at_end_of_input() -> None:
         sys.stdin.read()
         packer.interrupt()
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=interrupt_at_end_of_input, daemon=True).start()
     try:
-        image = run(
-            what,
-            ImageApi(connect()),
-            packer,
-        )
+        image = run(inputs, ImageApi(connect()), packer)
     except (BuildError, ApiError) as error:
-        tell("error", str(error))
+        send("error", str(error))
         return 1
-    tell("image", image)
+    send("image", image)
     return 0
 
 

@@ -1,7 +1,7 @@
-"""The base image as a resource: found in the account, transferred, or built; kept while another stack uses it.
+"""The dynamic provider of the base image: finds, transfers or builds it.
 
-It compares declared inputs only and holds no secret: the token comes from the stack's settings or the environment of
-the process that runs it.
+An image is deleted when no stack uses it any more. The state contains this module's path. The
+provider holds no secret: the API token comes from the stack's configuration or the environment.
 """
 
 import os
@@ -31,73 +31,77 @@ from infra.image.build import Build, BuildError, build
 from infra.names import image_name
 
 IMAGES = Path(__file__).parents[2] / "images"
-"""A folder each, named as its images are."""
+"""Contains a folder with a Packer template for each image family."""
 FAMILY_TAG = "base-image"
+CONTENT_PREFIX = "content-"
 BUILD_PREFIX = "image-build"
 CLAIM_PREFIX = "used-by-"
-ENGINE_SECONDS = 2
+ENGINE_CHECK_INTERVAL_S = 2.0
 
 
-def say(line: str) -> None:
-    """The engine shows a provider's standard error as progress."""
+def report(line: str) -> None:
+    """Print a line of progress. The engine shows the standard error of a provider."""
     print(line, file=sys.stderr, flush=True)
 
 
 def exit_with_engine() -> None:
-    """End this process soon after the engine that asked for it, so that a build under way notices and cleans up."""
+    """End this process soon after the engine ends, so that a running build is interrupted."""
     address = re.fullmatch(r"([\d.]+):(\d+)", sys.argv[-1])
     if address is None:
         return
 
-    def watch(host: str, port: int) -> None:
+    def exit_when_closed(host: str, port: int) -> None:
         while True:
             try:
-                socket.create_connection((host, port), timeout=ENGINE_SECONDS).close()
+                socket.create_connection((host, port), timeout=ENGINE_CHECK_INTERVAL_S).close()
             except OSError:
                 os._exit(1)
-            time.sleep(ENGINE_SECONDS)
+            time.sleep(ENGINE_CHECK_INTERVAL_S)
 
-    threading.Thread(target=watch, args=(address[1], int(address[2])), daemon=True).start()
+    threading.Thread(
+        target=exit_when_closed, args=(address[1], int(address[2])), daemon=True
+    ).start()
 
 
 def content_tag(content: str) -> str:
-    return f"content-{content}"
+    return f"{CONTENT_PREFIX}{content}"
 
 
-def is_content(tag: str) -> bool:
-    """Whether it is the tag that a complete image bears."""
-    return tag.startswith("content-")
+def is_content_tag(tag: str) -> bool:
+    """Whether a tag marks a complete image."""
+    return tag.startswith(CONTENT_PREFIX)
 
 
-def is_claim(tag: str) -> bool:
-    """Whether it says that a stack uses the image."""
+def is_claim_tag(tag: str) -> bool:
+    """Whether a tag says that a stack uses the image."""
     return tag.startswith(CLAIM_PREFIX)
 
 
 def build_name(owner: str) -> str:
-    """A name under which all that a build makes can be told from everything else, and from other stacks' builds."""
+    """Return a unique name for the droplet, the key and the unfinished image of a build."""
     return f"{BUILD_PREFIX}-{owner}-{secrets.token_hex(4)}"
 
 
 def is_build_of(owner: str, name: str) -> bool:
+    """Whether a name is a ``build_name`` of this owner."""
     return re.fullmatch(rf"{BUILD_PREFIX}-{re.escape(owner)}-[0-9a-f]{{8}}", name) is not None
 
 
-def next_name(name: str, day: str, taken: list[str]) -> str:
-    """``base.2026.01.31.2``: family, day, and the next free number of that day."""
+def next_name(family: str, day: str, existing: list[str]) -> str:
+    """Return the image name with the next free number of the day: ``base.2026.01.31.2``."""
     numbers = [
-        int(found[1])
-        for other in taken
-        if (found := re.fullmatch(rf"{re.escape(name)}\.{re.escape(day)}\.(\d+)", other))
+        int(match[1])
+        for name in existing
+        if (match := re.fullmatch(rf"{re.escape(family)}\.{re.escape(day)}\.(\d+)", name))
     ]
-    return image_name(name, day, max(numbers, default=0) + 1)
+    return image_name(family, day, max(numbers, default=0) + 1)
 
 
-def named(api: ImageApi, image: Image, family: str) -> Image:
-    """Give a complete image its name, one that no other has.
+def ensure_unique_name(api: ImageApi, image: Image, family: str) -> Image:
+    """Rename a complete image to a name that no other image has.
 
-    Two stacks that name theirs at once may choose the same, which the API allows; who looks afterwards and sees it
-    chooses again.
+    Two stacks may choose the same name at the same time, and the API allows it. So this reads the
+    names again after each change.
     """
     while True:
         others = [other.name for other in api.images() if other.id != image.id]
@@ -107,10 +111,10 @@ def named(api: ImageApi, image: Image, family: str) -> Image:
 
 
 def renew_claim(api: ImageApi, image: Image, owner: str) -> str:
-    """Say that this stack uses the image, by a tag of its own; returns the tag.
+    """Tag the image as used by this stack, and return the tag.
 
-    Each resource has a claim of its own. A replacement that finds the same image takes the claim over, so that the
-    resource it replaces, deleted afterwards, no longer holds one and leaves the image alone.
+    Each resource has its own claim. If a replacement finds the same image, its claim replaces the
+    old one. So the deletion of the old resource, which follows, does not delete the image.
     """
     claim = f"{CLAIM_PREFIX}{owner}:{secrets.token_hex(4)}"
     api.tag(image.id, claim)
@@ -121,30 +125,32 @@ def renew_claim(api: ImageApi, image: Image, owner: str) -> str:
 
 
 def ensure_region(api: ImageApi, image: Image, region: str) -> None:
-    """Transfer the image if ``region`` lacks it."""
+    """Transfer the image to ``region``, unless it is available there."""
     if region not in image.regions:
-        say(f"image {image.name} is transferred to {region}")
+        report(f"image {image.name} is being transferred to {region}")
         api.transfer(image, region)
 
 
 def release(api: ImageApi, image: Image, claim: str) -> None:
-    """Give up the claim, and delete the image if that was the last."""
+    """Delete the claim, and the image if it was the last claim."""
     api.delete_tag(claim)
-    users = [tag.removeprefix(CLAIM_PREFIX) for tag in image.tags if is_claim(tag) and tag != claim]
+    users = [
+        tag.removeprefix(CLAIM_PREFIX) for tag in image.tags if is_claim_tag(tag) and tag != claim
+    ]
     if users:
-        say(
+        report(
             f"image {image.name} is kept: {', '.join(user.partition(':')[0] for user in users)} uses it"
         )
         return
     api.delete(image.id)
     left = {tag for other in api.images() for tag in other.tags if other.id != image.id}
     for tag in image.tags:
-        if tag not in left and (tag == FAMILY_TAG or is_content(tag)):
+        if tag not in left and (tag == FAMILY_TAG or is_content_tag(tag)):
             api.delete_tag(tag)
 
 
 class ImageProvider(ResourceProvider):
-    """Inputs are those of ``infra.image.base_image``; outputs besides: image_id, image_name, claim."""
+    """Its inputs come from ``BaseImage``. Its outputs add image_id, image_name and claim."""
 
     serialize_as_secret_always = False
 
@@ -164,16 +170,16 @@ class ImageProvider(ResourceProvider):
         )
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        """Find the image or build it, and claim it.
+        """Find or build the image, and claim it.
 
-        Stacks that build the same at once each claim their own: one deleted in favour of the other might just be
-        found by a third.
+        Stacks that build the same content at the same time each keep their own image. A third stack
+        may already have found either.
         """
         api = self._api()
         image = api.find(content_tag(props["content"])) or self._build(api, props)
         if image.name.startswith(BUILD_PREFIX):
-            image = named(api, image, props["name"])
-            say(f"image {image.name} is complete")
+            image = ensure_unique_name(api, image, props["name"])
+            report(f"image {image.name} is complete")
         ensure_region(api, image, props["region"])
         claim = renew_claim(api, image, props["owner"])
         return CreateResult(
@@ -182,23 +188,26 @@ class ImageProvider(ResourceProvider):
         )
 
     def _build(self, api: ImageApi, props: dict[str, Any]) -> Image:
-        """An earlier build's image of another content, complete but never claimed, is of no use to anybody."""
+        """Delete what earlier builds of this stack left, and build the image.
+
+        That includes complete images that no stack claimed.
+        """
         owner = props["owner"]
         tags = [FAMILY_TAG, content_tag(props["content"])]
         for leftover in api.remove_builds(
-            lambda name: is_build_of(owner, name), lambda image: any(map(is_claim, image.tags))
+            lambda name: is_build_of(owner, name), lambda image: any(map(is_claim_tag, image.tags))
         ):
-            say(f"removed what an earlier build left: {leftover}")
-        if full := droplet_limit_problem(api.api):
-            raise BuildError(full)
-        what = Build(
+            report(f"deleted {leftover} of an earlier build")
+        if problem := droplet_limit_problem(api.api):
+            raise BuildError(problem)
+        inputs = Build(
             name=build_name(owner),
             template=str(IMAGES / props["name"]),
             region=props["region"],
             variables=props["variables"],
             tags=tags,
         )
-        built = api.get(build(what, api.api.url, api.api.token, say))
+        built = api.get(build(inputs, api.api.url, api.api.token, report))
         if built is None:
             raise ApiError("the image that was just built is no longer in the account")
         return built
@@ -214,7 +223,8 @@ class ImageProvider(ResourceProvider):
         image = api.get(int(_id))
         if image is None:
             raise ApiError(
-                f"image {_olds['image_name']} is gone from the account; `pulumi refresh` and then `pulumi up` make it again"
+                f"image {_olds['image_name']} is gone from the account; "
+                "run `pulumi refresh` and `pulumi up` to build it again"
             )
         ensure_region(api, image, _news["region"])
         return UpdateResult(

@@ -23,7 +23,7 @@ from pulumi.runtime import mocks
 from infra.digitalocean_api import ApiError, DigitalOceanApi, connect
 from infra.image import provider as image_provider
 from infra.image.api import ImageApi
-from infra.image.base_image import BaseImageArgs, content, forecast, owner_label
+from infra.image.base_image import BaseImageArgs, content_hash, forecast, owner_label
 from infra.image.build import BuildError
 from infra.image.provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
 from tests.infra.support.image_account import TOKEN, FakeAccount, install_packer, serve
@@ -109,20 +109,20 @@ def test_content_follows_files_versions_size_and_key_but_not_the_address(tmp_pat
     shutil.copytree(IMAGES / "base", template)
     key = tmp_path / "key.asc"
     key.write_text("a key")
-    seen = {content(template, variables())}
-    assert content(template, variables(releases_url="http://elsewhere")) in seen
-    seen.add(content(template, {**variables(), "nomad_version": "1.11.4"}))
-    seen.add(content(template, variables(size="s-2vcpu-2gb")))
-    seen.add(content(template, variables(releases_key=str(key))))
+    seen = {content_hash(template, variables())}
+    assert content_hash(template, variables(releases_url="http://elsewhere")) in seen
+    seen.add(content_hash(template, {**variables(), "nomad_version": "1.11.4"}))
+    seen.add(content_hash(template, variables(size="s-2vcpu-2gb")))
+    seen.add(content_hash(template, variables(releases_key=str(key))))
     key.write_text("another key")
-    seen.add(content(template, variables(releases_key=str(key))))
+    seen.add(content_hash(template, variables(releases_key=str(key))))
     script = template / "scripts/install-node.sh"
     script.chmod(0o644)
-    seen.add(content(template, variables()))
+    seen.add(content_hash(template, variables()))
     script.write_text(script.read_text() + "\n")
-    seen.add(content(template, variables()))
+    seen.add(content_hash(template, variables()))
     script.rename(script.with_name("other.sh"))
-    seen.add(content(template, variables()))
+    seen.add(content_hash(template, variables()))
     assert len(seen) == 8 and all(len(digits) == 16 for digits in seen)
 
 
@@ -272,11 +272,11 @@ def test_a_failing_script_is_named_and_leaves_nothing(
     assert account.images == [] and nothing_left(account)
 
 
-def test_a_build_without_packer_says_what_brings_it(
+def test_a_build_without_packer_names_the_remedy(
     account: FakeAccount, provider: ImageProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BuildError, match="packer is not on PATH; `make setup` brings it"):
+    with pytest.raises(BuildError, match="packer is not on PATH; run `make setup`"):
         provider.create(dict(PROPS))
     assert nothing_left(account)
 
@@ -434,7 +434,7 @@ class Program(mocks.Mocks):
         raise AssertionError(f"no answer prepared for {args.token}")
 
 
-def test_a_preview_builds_nothing_and_tells_what_would_be(
+def test_preview_reports_what_an_update_would_do(
     account: FakeAccount, packer: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = packer("ok")
@@ -445,13 +445,13 @@ def test_a_preview_builds_nothing_and_tells_what_would_be(
     try:
         assert (
             forecast(PROPS["content"], "nyc3")
-            == f"would be built, and bear the tag {content_tag(PROPS['content'])}"
+            == f"would be built, with the tag {content_tag(PROPS['content'])}"
         )
         account.add_image("base.2026.01.31.1", ["nyc3"], [CONTENT])
-        assert forecast(PROPS["content"], "nyc3") == "is there as base.2026.01.31.1"
+        assert forecast(PROPS["content"], "nyc3") == "exists as base.2026.01.31.1"
         assert (
             forecast(PROPS["content"], "ams3")
-            == "is there as base.2026.01.31.1, would be transferred to ams3"
+            == "exists as base.2026.01.31.1, would be transferred to ams3"
         )
         account.refuse["GET", "/v2/images"] = 403
         assert "does not tell whether it is there" in forecast(PROPS["content"], "nyc3")

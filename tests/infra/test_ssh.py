@@ -20,9 +20,10 @@ CONTENT = b'{"token": "a secret of the bundle"}'
 def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     made = Machine(HOST_PRIVATE, USER, lambda given: (0, "outcome", ""))
     monkeypatch.setattr(ssh, "PORT", made.port)
-    monkeypatch.setattr(ssh, "PAUSES", (0.01, 0.02))
-    monkeypatch.setattr(ssh, "BANNER_TIMEOUT_S", 2.0)
-    monkeypatch.setattr(ssh, "DOUBT", 0.1)
+    monkeypatch.setattr(ssh, "MIN_PAUSE_S", 0.01)
+    monkeypatch.setattr(ssh, "MAX_PAUSE_S", 0.02)
+    monkeypatch.setattr(ssh, "HANDSHAKE_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(ssh, "MAX_REJECTION_S", 0.1)
     yield made
     made.close()
 
@@ -81,7 +82,7 @@ def test_a_delivery_that_breaks_off_is_repeated(
     machine.listen()
     assert deliver() == "outcome"
     assert machine.given == [CONTENT] * 2
-    assert told == ["the connection ended too early"]
+    assert told == ["the connection ended before the command"]
 
 
 def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(
@@ -114,7 +115,7 @@ def test_a_host_key_that_shows_for_a_moment_only_is_no_end(
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ssh, "DOUBT", 10.0)
+    monkeypatch.setattr(ssh, "MAX_REJECTION_S", 10.0)
     right, other = (
         machine.host_key,
         paramiko.Ed25519Key.from_private_key(io.StringIO(key_pair()[1])),
@@ -137,7 +138,9 @@ def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(
 
 
 def test_waiting_ends_and_names_the_cause(deliver: Callable[..., str]) -> None:
-    with pytest.raises(DeliveryError, match=r"took nothing within 0 s: ConnectionRefusedError"):
+    with pytest.raises(
+        DeliveryError, match=r"no delivery to 127.0.0.1 within 0 s: ConnectionRefusedError"
+    ):
         deliver(timeout=0)
 
 
