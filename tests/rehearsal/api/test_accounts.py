@@ -1,4 +1,4 @@
-"""Accounts: made while the cloud runs, each with limits of its own, and secrets that only their owner can read."""
+"""Accounts: created while the cloud runs, with separate limits and private secrets."""
 
 import logging
 import stat
@@ -25,7 +25,7 @@ BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian
 
 
 def _shell(text: str) -> dict[str, str]:
-    """What the lines set."""
+    """Return the variables that shell lines set."""
     script = f"{text}\nenv -0"
     told = subprocess.run(
         ["sh", "-c", script], env={}, check=True, capture_output=True, text=True
@@ -40,7 +40,7 @@ def _account(
     return _shell(capsys.readouterr().out)
 
 
-def test_the_command_prints_what_a_client_needs_and_a_running_cloud_knows_it(
+def test_the_account_command_prints_credentials_that_a_running_cloud_accepts(
     api: Client, config: CloudConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = _account(capsys, config, "team-b")
@@ -106,7 +106,7 @@ def test_limits_are_changed_while_the_cloud_runs(
         (["other", "--cloud", "nowhere"], "there is no cloud nowhere"),
     ],
 )
-def test_what_cannot_be_an_account(
+def test_invalid_accounts_are_refused(
     config: CloudConfig, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert main(["account", "--cloud", config.name, *arguments]) == 2
@@ -114,14 +114,12 @@ def test_what_cannot_be_an_account(
     assert [account.name for account in Accounts(config).all()] == [DEFAULT_ACCOUNT]
 
 
-def test_env_of_an_account_that_is_not_there(
-    config: CloudConfig, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_env_of_an_unknown_account(config: CloudConfig, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["env", "--cloud", config.name, "--account", "nobody"]) == 2
     assert "there is no account nobody" in capsys.readouterr().err
 
 
-def test_accounts_made_at_the_same_time_are_all_there(config: CloudConfig) -> None:
+def test_concurrently_created_accounts_all_exist(config: CloudConfig) -> None:
     names = [f"a{number}" for number in range(8)]
     command = [
         sys.executable,
@@ -140,7 +138,7 @@ def test_accounts_made_at_the_same_time_are_all_there(config: CloudConfig) -> No
     assert there == {DEFAULT_ACCOUNT: config.token} | dict(zip(names, tokens, strict=True))
 
 
-def test_secrets_are_in_files_that_only_their_owner_reads(
+def test_only_the_owner_can_read_files_with_secrets(
     api: Client, other: Client, config: CloudConfig, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, logger="rehearsal")
@@ -158,9 +156,7 @@ def test_secrets_are_in_files_that_only_their_owner_reads(
     assert stat.S_IMODE(holding[0].stat().st_mode) == 0o600
 
 
-def test_a_token_that_is_nearly_right_is_nobody_s(
-    api: Client, other: Client, config: CloudConfig
-) -> None:
+def test_a_nearly_correct_token_is_refused(api: Client, other: Client, config: CloudConfig) -> None:
     token = Accounts(config).get("other").token
     for header in (
         f"Bearer {token[:-1]}",
@@ -187,7 +183,7 @@ def test_a_path_cannot_forge_a_line_of_the_log(
     assert any("GET /v2/tags/a%0AGET%20/forged 404" in line for line in caplog.messages)
 
 
-def test_an_account_s_requests_spend_nobody_else_s_limit(
+def test_rate_limits_are_separate_for_each_account(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
     token = accounts.create_or_update(config, "other", {}).token
@@ -206,7 +202,7 @@ def test_an_account_s_requests_spend_nobody_else_s_limit(
     assert (answer.status_code, answer.headers["ratelimit-remaining"]) == (200, "2")
 
 
-def test_each_account_s_work_goes_on_after_a_restart(config: CloudConfig) -> None:
+def test_actions_of_each_account_resume_after_a_restart(config: CloudConfig) -> None:
     tokens = [config.token, accounts.create_or_update(config, "other", {}).token]
     droplets: list[Any] = []
     with running(config, HeldMachines(config), UNLIMITED) as api:
@@ -227,7 +223,7 @@ def test_each_account_s_work_goes_on_after_a_restart(config: CloudConfig) -> Non
     assert images[0] == images[1]
 
 
-def test_the_network_is_that_of_all_accounts_and_knows_each_one_s_names_only(
+def test_the_network_has_all_accounts_and_resolves_names_within_each(
     config: CloudConfig,
 ) -> None:
     machines = WatchedMachines(config)

@@ -1,4 +1,4 @@
-"""What every request passes: token, limits, pages, and what is not served."""
+"""Authentication, rate limits, pagination, and errors of unknown paths and methods."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,7 +38,7 @@ def test_a_cloud_that_does_not_start_says_why(config: CloudConfig) -> None:
         )
 
 
-def test_bursts_are_limited_and_told_when_to_come_again(
+def test_bursts_are_limited_with_a_retry_after_header(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
     with running(config, machines, RateLimits(per_hour=100, per_minute=2)) as api:
@@ -49,7 +49,7 @@ def test_bursts_are_limited_and_told_when_to_come_again(
     assert 1 <= int(refused.headers["retry-after"]) <= 60
 
 
-def test_the_list_of_keys_has_a_limit_of_its_own(
+def test_the_list_of_ssh_keys_has_a_separate_limit(
     config: CloudConfig, machines: MemoryMachines
 ) -> None:
     with running(config, machines) as api:
@@ -71,13 +71,13 @@ def test_the_list_of_keys_has_a_limit_of_its_own(
         "/_rehearsal/nothing",
     ],
 )
-def test_a_path_that_is_nowhere(api: Client, path: str) -> None:
+def test_an_unknown_path(api: Client, path: str) -> None:
     response = api.http.get(api.url + path)
     assert (response.status_code, response.json()["id"]) == (404, "not_found")
     assert response.json()["message"] == "The resource you were accessing could not be found."
 
 
-def test_a_scheme_has_no_case(api: Client, config: CloudConfig) -> None:
+def test_the_authorization_scheme_is_case_insensitive(api: Client, config: CloudConfig) -> None:
     assert (
         requests.get(
             f"{api.url}/v2/account", headers={"Authorization": f"bearer {config.token}"}, timeout=5
@@ -86,7 +86,7 @@ def test_a_scheme_has_no_case(api: Client, config: CloudConfig) -> None:
     )
 
 
-def test_a_slash_at_the_end_means_nothing(api: Client) -> None:
+def test_a_final_slash_is_ignored(api: Client) -> None:
     id = api.droplet()["id"]
     assert api.http.get(f"{api.url}/v2/droplets/{id}/").json() == api("GET", f"/v2/droplets/{id}")
     listed = api.http.get(f"{api.url}/v2/actions/?per_page=1").json()
@@ -105,7 +105,7 @@ def test_a_slash_at_the_end_means_nothing(api: Client) -> None:
         ("OPTIONS", "/v2/vpcs/1", {"GET", "PUT", "PATCH", "DELETE"}),
     ],
 )
-def test_a_method_that_its_path_lacks(
+def test_an_unknown_method_of_a_path(
     api: Client, method: str, path: str, allowed: set[str]
 ) -> None:
     response = api.http.request(method, api.url + path)
@@ -127,7 +127,7 @@ def test_pages_have_absolute_links(api: Client) -> None:
     assert len(slugs) == len(set(slugs)) == first["meta"]["total"]
 
 
-def test_links_keep_what_was_asked(api: Client) -> None:
+def test_page_links_keep_the_query(api: Client) -> None:
     for name in ("one", "two", "three"):
         api.droplet(name, tags=["web"])
     following = api("GET", "/v2/droplets?tag_name=web&per_page=1&page=2")["links"]["pages"]["next"]
@@ -141,7 +141,7 @@ def test_links_keep_what_was_asked(api: Client) -> None:
 
 
 @pytest.mark.parametrize("asked", ["200", "201", "99999999999999999999"])
-def test_a_page_has_200_at_most(api: Client, asked: str) -> None:
+def test_a_page_has_at_most_200_items(api: Client, asked: str) -> None:
     previous = api("GET", f"/v2/actions?per_page={asked}&page=2")["links"]["pages"]["prev"]
     assert parse_qs(urlsplit(previous).query) == {"per_page": ["200"], "page": ["1"]}
 
@@ -151,11 +151,11 @@ def test_one_page_has_empty_links(api: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["page=0", "per_page=-1", "page=x"])
-def test_a_page_that_cannot_be(api: Client, query: str) -> None:
+def test_an_invalid_page(api: Client, query: str) -> None:
     assert query.split("=")[0] in api.refusal("GET", f"/v2/regions?{query}")
 
 
-def test_a_body_that_is_not_json(api: Client) -> None:
+def test_an_invalid_json_body(api: Client) -> None:
     response = api.http.post(
         f"{api.url}/v2/droplets", data="{", headers={"Content-Type": "application/json"}
     )

@@ -1,4 +1,4 @@
-"""What stands in the way of a request: things that are gone, held by others, or asked twice; and what is never null."""
+"""Conflicts: deleted resources, resources in use and repeated names; fields that are never null."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ MADE: dict[str, tuple[str, str, dict[str, Any], int]] = {
     "project": ("/v2/projects", "id", {"name": "one", "purpose": "IoT"}, 201),
     "firewall": ("/v2/firewalls", "id", {"name": "one", "inbound_rules": [RULE]}, 202),
 }
-"""Kind -> where it is made, what identifies it, of what, and the status."""
+"""Type -> path, identifying field, body and status of a creation."""
 CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "ssh_key": ("PUT", {"name": "two"}),
     "tag": ("POST", {"resources": []}),
@@ -27,7 +27,7 @@ GONE = "The resource you were accessing could not be found."
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_what_was_deleted_is_gone(api: Client, kind: str) -> None:
+def test_a_deleted_resource_is_not_found(api: Client, kind: str) -> None:
     where, key, body, status = MADE[kind]
     path = f"{where}/{api('POST', where, body, status)[kind][key]}"
     api("DELETE", path, expect=204)
@@ -41,7 +41,7 @@ def test_what_was_deleted_is_gone(api: Client, kind: str) -> None:
     assert api("POST", where, body, status)[kind]
 
 
-def test_a_droplet_that_was_deleted_is_gone(api: Client) -> None:
+def test_a_deleted_droplet_is_not_found(api: Client) -> None:
     droplet = api.droplet()["id"]
     api("DELETE", f"/v2/droplets/{droplet}", expect=204)
     for path in ("", "/actions", "/snapshots", "/firewalls", "/actions/1"):
@@ -53,7 +53,7 @@ def test_a_droplet_that_was_deleted_is_gone(api: Client) -> None:
     assert api.refusal("DELETE", f"/v2/droplets/{droplet}", expect=404) == GONE
 
 
-def test_an_image_that_was_deleted_is_gone_by_all_its_names(api: Client) -> None:
+def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
     image = api.snapshot()["id"]
     api("DELETE", f"/v2/snapshots/{image}", expect=204)
     for method, path in [
@@ -81,7 +81,7 @@ def test_an_image_that_was_deleted_is_gone_by_all_its_names(api: Client) -> None
 
 
 @pytest.mark.parametrize("kind", ["vpc", "project", "firewall"])
-def test_names_are_there_once(api: Client, kind: str) -> None:
+def test_names_are_unique(api: Client, kind: str) -> None:
     where, key, body, status = MADE[kind]
     path = f"{where}/{api('POST', where, body, status)[kind][key]}"
     refused = 422 if kind == "vpc" else 409
@@ -93,7 +93,7 @@ def test_names_are_there_once(api: Client, kind: str) -> None:
 
 
 @pytest.mark.parametrize("which", ["droplet", "load_balancer"])
-def test_a_vpc_with_members_stays(api: Client, which: str) -> None:
+def test_a_vpc_with_members_cannot_be_deleted(api: Client, which: str) -> None:
     vpc = api("POST", "/v2/vpcs", {"name": "one", "region": "nyc3"}, 201)["vpc"]["id"]
     rule = {
         "entry_protocol": "http",
@@ -144,7 +144,7 @@ def test_what_clients_dereference_is_never_null(api: Client) -> None:
     assert action["region"]["slug"] == action["region_slug"]
 
 
-def test_ids_are_of_the_documented_type(api: Client) -> None:
+def test_ids_have_the_documented_type(api: Client) -> None:
     snapshot = api.snapshot()["id"]
     droplet = api.droplet()
     assert isinstance(snapshot, int)

@@ -1,4 +1,4 @@
-"""The API keeps to its description, whatever it is asked: a few of the requests that ``make conformance`` sends."""
+"""Responses to generated requests match the specification (a part of ``make conformance``)."""
 
 import pytest
 
@@ -11,13 +11,13 @@ REQUESTS = 2500
 SEED = 1
 
 
-def test_answers_are_as_described(api: Client, config: CloudConfig) -> None:
+def test_responses_match_the_specification(api: Client, config: CloudConfig) -> None:
     if not spec.FILE.exists():
-        pytest.skip("the recordings are not here")
-    asked = generated_requests.operations(spec.raw(), coverage.is_supported)
-    findings = generated_requests.run(api.url, config.token, asked, REQUESTS, SEED)
+        pytest.skip("the OpenAPI specification is not available")
+    operations = generated_requests.operations(spec.raw(), coverage.is_supported)
+    findings = generated_requests.run(api.url, config.token, operations, REQUESTS, SEED)
     assert findings.requests >= REQUESTS
     assert dict(findings.violations) == {}
-    assert len(findings.never_succeeded) < len(asked) / 10, (
-        "operations that are always refused are not tried"
+    assert len(findings.never_succeeded) < len(operations) / 10, (
+        "too many operations never succeed, so their responses are not tested"
     )

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the API answers, and never with a failure of its own."""
+"""The API responds to any request without a server error."""
 
 import json
 import random
@@ -174,9 +174,9 @@ CREATIONS: list[tuple[str, dict[str, Any]]] = [
     ("/v2/spaces/keys", {"name": "one", "grants": [{"bucket": "", "permission": "fullaccess"}]}),
     ("/v2/reserved_ips", {"region": "nyc3", "project_id": ""}),
 ]
-"""Each could succeed as it is."""
+"""Bodies with which each creation succeeds."""
 REPLACED = ("/v2/firewalls", "/v2/load_balancers")
-"""What may be changed by a body like that of its creation."""
+"""Resources whose update takes the body of a creation."""
 RECORD = {
     "name": "www",
     "ttl": 60,
@@ -212,9 +212,9 @@ HOSTILE = [
     "\u2028",
     " ",
 ]
-"""What means something to HAProxy, to nftables, in a zone file, or nothing at all."""
+"""Text with a meaning in HAProxy's or nftables' configuration or a zone file, or invalid text."""
 ALWAYS, SOMETIMES = 2, 4
-"""How many of these are tried at every route: the first ones, and others by chance."""
+"""The number of texts for each route: the first ones, and random others."""
 QUERIES = ["page", "per_page", "tag_name", "name", "type", "private", "resource_type"]
 
 
@@ -228,16 +228,16 @@ def _routes() -> list[tuple[str, str]]:
     return [(method, route.path) for route in routes for method in sorted(route.methods or ())]
 
 
-def _replaced(body: Any, value: Any) -> Iterator[Any]:
-    """The body, each time with the value in another place."""
+def _replacements(body: Any, value: Any) -> Iterator[Any]:
+    """Yield the body with the value in each place in turn."""
     yield value
     if isinstance(body, dict):
         for key, inner in body.items():
-            yield from ({**body, key: other} for other in _replaced(inner, value))
+            yield from ({**body, key: other} for other in _replacements(inner, value))
     elif isinstance(body, list):
         for place, inner in enumerate(body):
             yield from (
-                [*body[:place], other, *body[place + 1 :]] for other in _replaced(inner, value)
+                [*body[:place], other, *body[place + 1 :]] for other in _replacements(inner, value)
             )
 
 
@@ -279,7 +279,7 @@ def test_queries(api: Client) -> None:
 
 
 @pytest.mark.parametrize("data", RAW, ids=lambda data: repr(data[:20]))
-def test_bodies_that_are_no_objects(api: Client, data: bytes) -> None:
+def test_bodies_that_are_not_objects(api: Client, data: bytes) -> None:
     for method, path in _routes():
         if method in ("POST", "PUT", "PATCH"):
             assert _ask(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (
@@ -293,7 +293,7 @@ def test_bodies_that_are_no_objects(api: Client, data: bytes) -> None:
 def test_values(api: Client, path: str) -> None:
     api("POST", "/v2/tags", {"name": "web"}, 201)
     for value in VALUES:
-        for body in _replaced(BODIES[path], value):
+        for body in _replacements(BODIES[path], value):
             _ask(api, "POST", path, json.dumps(body).encode())
 
 
@@ -312,7 +312,7 @@ def test_content_types(api: Client, kind: str) -> None:
     assert response.status_code == (201 if kind.startswith("application/json") else 422)
 
 
-def test_large_bodies_are_refused_and_not_read(api: Client) -> None:
+def test_large_bodies_are_refused_without_reading_them(api: Client) -> None:
     large = json.dumps({"name": "x" * 10_000_000}).encode()
     for data in (large, (large[start : start + 65536] for start in range(0, len(large), 65536))):
         response = api.http.post(
@@ -325,11 +325,11 @@ def test_large_bodies_are_refused_and_not_read(api: Client) -> None:
     api("GET", "/v2/account")
 
 
-def test_as_many_user_data_as_documented_fit_in_any_spelling(api: Client) -> None:
+def test_the_documented_size_of_user_data_fits_with_any_json_escapes(api: Client) -> None:
     api.droplet(user_data="\x01" * 64 * 1024)
 
 
-def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
+def test_hostile_text_in_any_field_breaks_neither_the_api_nor_its_outputs(
     config: CloudConfig, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     chosen, machines = random.Random(5), WatchedMachines(config)
@@ -342,7 +342,7 @@ def test_no_text_in_any_field_of_any_route_fails_or_spoils_what_is_made_of_it(
         )
         for method, path, body in bodies:
             for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
-                for spoiled in (*_replaced(body, text), *_grown(body, text)):
+                for spoiled in (*_replacements(body, text), *_extensions(body, text)):
                     _ask(api, method, seeding.fill(path, values), json.dumps(spoiled).encode())
         found = api("GET", "/v2/domains?per_page=200")["domains"]
     assert machines.network_state.load_balancers
@@ -371,7 +371,7 @@ def _taking_bodies() -> Iterator[tuple[str, str]]:
 
 
 def _bodies(values: seeding.Values) -> Iterator[tuple[str, str, Any]]:
-    """For each request that takes a body one that could succeed."""
+    """Yield each request that has a body, with a body that can succeed."""
     yield from (("POST", path, body) for path, body in CREATIONS)
     creations = {f"{path}/{{}}": body for path, body in CREATIONS if path in REPLACED}
     for (method, path), make in seeding.BODIES.items():
@@ -383,13 +383,15 @@ def _bodies(values: seeding.Values) -> Iterator[tuple[str, str, Any]]:
             yield method, path, make(values)
 
 
-def _grown(body: Any, text: str) -> Iterator[Any]:
-    """The body, each time with the text behind another one that is in it."""
+def _extensions(body: Any, text: str) -> Iterator[Any]:
+    """Yield the body with the text appended to each string in turn."""
     if isinstance(body, str):
         yield body + text
     elif isinstance(body, dict):
         for key, inner in body.items():
-            yield from ({**body, key: other} for other in _grown(inner, text))
+            yield from ({**body, key: other} for other in _extensions(inner, text))
     elif isinstance(body, list):
         for place, inner in enumerate(body):
-            yield from ([*body[:place], other, *body[place + 1 :]] for other in _grown(inner, text))
+            yield from (
+                [*body[:place], other, *body[place + 1 :]] for other in _extensions(inner, text)
+            )

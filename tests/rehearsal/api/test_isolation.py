@@ -1,4 +1,4 @@
-"""Nothing of one account is visible to another, changes by it, or can be taken into use by it."""
+"""An account cannot see, change or use the resources of another account."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,12 +27,12 @@ EVERYBODYS = {"/v2/regions", "/v2/sizes"}
 
 @pytest.fixture
 def values(api: Client) -> Values:
-    """What the default account has."""
+    """The resources of the default account."""
     return seed(api)
 
 
 def _answers(client: Client, values: Values) -> dict[str, Any]:
-    """All that an account sees: its lists, and each of its things."""
+    """Return all that an account sees: its lists, and each of its resources."""
     paths = [fill(path, values) for method, path in routes() if method == "GET"]
     return {path: _ask(client, "GET", path) for path in paths}
 
@@ -46,7 +46,7 @@ def _ask(client: Client, method: str, path: str, json: Any = None) -> tuple[int,
 
 
 def _unknown(value: Any) -> Any:
-    """What names nothing, and looks like what names something."""
+    """Return identifiers in the format of existing ones that name nothing."""
     if str(value).isdecimal():
         return 1_999_999_999
     try:
@@ -55,7 +55,7 @@ def _unknown(value: Any) -> Any:
         return "198.18.0.1" if str(value).startswith("198.18.") else f"un{value}"
 
 
-def test_another_account_s_things_cannot_be_told_from_what_is_not_there(
+def test_resources_of_another_account_look_like_absent_ones(
     api: Client, other: Client, values: Values
 ) -> None:
     before = _answers(api, values)
@@ -69,13 +69,13 @@ def test_another_account_s_things_cannot_be_told_from_what_is_not_there(
             wrong[method, path] = answer, nothing
     assert not wrong
     assert _answers(api, values) == before
-    # The paths are right: whose the things are is answered otherwise, and what is deleted comes last.
+    # The owner gets other responses to the same requests; deletions come last.
     for method, path in sorted(naming, key=lambda route: (route[0] == "DELETE", -len(route[1]))):
         status, answer = _ask(api, method, fill(path, values), body(method, path, values))
         assert status not in (404, 405, 500), f"{method} {path}: {status} {answer}"
 
 
-def test_the_lists_of_another_account_have_nothing_of_it(
+def test_lists_contain_nothing_of_another_account(
     api: Client, other: Client, values: Values
 ) -> None:
     droplet = api("GET", f"/v2/droplets/{values['/v2/droplets/{}']}")["droplet"]
@@ -196,7 +196,7 @@ NAMING: dict[str, Naming] = {
 }
 
 
-def test_what_another_account_has_cannot_be_named(
+def test_requests_cannot_name_resources_of_another_account(
     api: Client, other: Client, values: Values
 ) -> None:
     served = {(method, path) for method, path in routes()} | {("POST", "/v2/tags/own/resources")}
@@ -210,7 +210,7 @@ def test_what_another_account_has_cannot_be_named(
     assert (_answers(api, values), _answers(other, values)) == (before, own)
 
 
-def test_what_another_account_has_cannot_be_given_to_one_s_own(
+def test_resources_of_another_account_cannot_be_assigned(
     api: Client, other: Client, values: Values
 ) -> None:
     droplet = other.droplet("own")["id"]
@@ -246,7 +246,7 @@ def test_what_another_account_has_cannot_be_given_to_one_s_own(
     assert other.settled(droplet)["status"] == "active"
 
 
-def test_names_keys_and_tags_are_each_account_s_own(
+def test_names_keys_and_tags_are_separate_for_each_account(
     api: Client, other: Client, values: Values
 ) -> None:
     key = other("POST", "/v2/account/keys", {"name": "hidden", "public_key": PUBLIC_KEY}, 201)[
@@ -270,7 +270,7 @@ def test_names_keys_and_tags_are_each_account_s_own(
     assert api("GET", "/v2/tags/hidden-tag")["tag"]["resources"]["droplets"]["count"] == 1
 
 
-def test_addresses_and_numbers_meet_nowhere(api: Client, other: Client) -> None:
+def test_addresses_and_ids_are_unique_across_accounts(api: Client, other: Client) -> None:
     droplets = [client.droplet(f"d{number}") for number in range(3) for client in (api, other)]
     assert len({droplet["id"] for droplet in droplets}) == len(droplets)
     publics = {
@@ -284,7 +284,7 @@ def test_addresses_and_numbers_meet_nowhere(api: Client, other: Client) -> None:
     assert ranges[0] != ranges[1]
 
 
-def test_a_range_may_be_used_twice_where_no_network_is(api: Client, other: Client) -> None:
+def test_accounts_may_use_the_same_range_on_memory_machines(api: Client, other: Client) -> None:
     for client in (api, other):
         client(
             "POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": "10.1.0.0/24"}, 201

@@ -1,4 +1,4 @@
-"""An API that is killed knows its droplets when it starts again, and finishes what it had begun."""
+"""A killed API has its droplets after a restart, and finishes its actions."""
 
 import signal
 import subprocess
@@ -36,7 +36,7 @@ def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
         assert api("GET", "/v2/tags")["meta"]["total"] == len(names)
 
 
-def test_what_was_in_progress_is_finished(config: CloudConfig) -> None:
+def test_actions_in_progress_are_finished_after_a_restart(config: CloudConfig) -> None:
     with running(config, HeldMachines(config)) as api:
         created = api("POST", "/v2/droplets", BODY | {"name": "one"}, 202)
     with running(config, MemoryMachines(config)) as api:
@@ -44,7 +44,7 @@ def test_what_was_in_progress_is_finished(config: CloudConfig) -> None:
         assert api.settled(created["droplet"]["id"])["status"] == "active"
 
 
-def test_droplets_that_were_on_are_on_again_and_others_stay_off(config: CloudConfig) -> None:
+def test_droplets_have_the_same_power_state_after_a_restart(config: CloudConfig) -> None:
     with running(config, MemoryMachines(config)) as api:
         on, off = api.droplet("on")["id"], api.droplet("off")["id"]
         api.act(off, type="power_off")
@@ -56,7 +56,7 @@ def test_droplets_that_were_on_are_on_again_and_others_stay_off(config: CloudCon
         assert api.act(off, type="power_on")["status"] == "completed"
 
 
-def test_two_cannot_serve_the_same_cloud(config: CloudConfig) -> None:
+def test_a_second_process_cannot_serve_the_same_cloud(config: CloudConfig) -> None:
     config = assign_free_port(config)
     with serve_command(config):
         command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name]

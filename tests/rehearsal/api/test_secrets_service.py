@@ -1,4 +1,4 @@
-"""Secrets are sealed for one stack and one key, and only for who shows the token."""
+"""The secrets service encrypts for one stack and one key, and requires the token."""
 
 import base64
 import gzip
@@ -25,7 +25,7 @@ def sealed() -> str:
     return str(client().post(f"{PATH}/encrypt", json={"plaintext": PLAIN}).json()["ciphertext"])
 
 
-def test_what_was_sealed_is_opened_one_by_one_and_together() -> None:
+def test_secrets_are_decrypted_singly_and_in_a_batch() -> None:
     one = sealed()
     assert b"hunter2" not in base64.b64decode(one)
     assert client().post(f"{PATH}/decrypt", json={"ciphertext": one}).json() == {"plaintext": PLAIN}
@@ -36,7 +36,7 @@ def test_what_was_sealed_is_opened_one_by_one_and_together() -> None:
     assert together.json() == {"plaintexts": {one: PLAIN}}
 
 
-def test_the_same_value_is_sealed_differently_each_time() -> None:
+def test_each_encryption_of_a_value_differs() -> None:
     assert sealed() != sealed()
     both = (
         client()
@@ -51,11 +51,11 @@ def test_the_same_value_is_sealed_differently_each_time() -> None:
     [(client(key=b"x" * 32), PATH), (client(), "/api/stacks/organization/slipway/prod")],
     ids=["another key", "another stack"],
 )
-def test_a_secret_opens_with_its_key_for_its_stack_only(asked: TestClient, path: str) -> None:
+def test_a_secret_is_decrypted_with_its_key_and_stack_only(asked: TestClient, path: str) -> None:
     assert asked.post(f"{path}/decrypt", json={"ciphertext": sealed()}).status_code == 400
 
 
-def test_without_the_token_nothing_is_opened() -> None:
+def test_a_request_without_the_token_decrypts_nothing() -> None:
     assert (
         client(token="wrong").post(f"{PATH}/decrypt", json={"ciphertext": sealed()}).status_code
         == 401

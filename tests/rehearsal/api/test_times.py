@@ -1,4 +1,4 @@
-"""How long changes take: what a file may say, and that every change keeps to it, also across a restart."""
+"""Durations of changes: the times file, and its effect, also across restarts."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ from tests.rehearsal.support.machines import BrokenMachines
 
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 NEVER = 3600.0
-"""Longer than any test: what takes so long is still under way whenever a test looks."""
+"""Longer than any test: such a change is in progress for the whole test."""
 
 
 def _ago(seconds: float) -> str:
@@ -29,7 +29,7 @@ def _age(start: str, end: str) -> float:
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
 
 
-def test_a_file_names_what_it_changes(tmp_path: Path) -> None:
+def test_a_times_file_overrides_the_minimum(tmp_path: Path) -> None:
     file = tmp_path / "times.toml"
     file.write_text("least = 1\n[droplet]\ncreate = 30\n[load_balancer]\ncreate = 0.5\n")
     read = times.load_times(str(file))
@@ -43,14 +43,14 @@ def test_a_file_names_what_it_changes(tmp_path: Path) -> None:
     ) == (1, 0)
 
 
-def test_without_a_file_all_that_a_client_may_look_at_takes_a_moment() -> None:
+def test_visible_changes_have_a_default_minimum() -> None:
     assert {
         Times().minimum_seconds(*change)
         for change in (("droplet", "create"), ("image", "transfer"), ("load_balancer", "create"))
     } == {DEFAULT_MINIMUM_S}
 
 
-def test_the_real_ones_name_every_change() -> None:
+def test_the_real_times_have_every_change() -> None:
     real = times.load_times("real")
     for table in (real.droplet, real.image, real.reserved_ip, real.load_balancer, real.certificate):
         assert table.model_fields_set == set(type(table).model_fields)
@@ -72,7 +72,7 @@ def test_the_real_ones_name_every_change() -> None:
         ("least = -1\n[droplet]\nrename = 'x'", ["least = -1", "droplet.rename = 'x'"]),
     ],
 )
-def test_a_file_with_a_mistake_is_told_key_value_and_remedy(
+def test_an_invalid_times_file_is_reported_with_key_value_and_remedy(
     tmp_path: Path, text: str, told: list[str]
 ) -> None:
     file = tmp_path / "times.toml"
@@ -82,24 +82,24 @@ def test_a_file_with_a_mistake_is_told_key_value_and_remedy(
     assert all(word in str(error.value) for word in [str(file), *told]), str(error.value)
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_times_file(tmp_path: Path) -> None:
     with pytest.raises(
         TimesError, match=r"nothing\.toml cannot be read: No such file.*--times real"
     ):
         times.load_times(str(tmp_path / "nothing.toml"))
 
 
-def test_what_remains_counts_from_the_beginning_and_is_never_too_little() -> None:
+def test_the_remaining_time_counts_from_the_start() -> None:
     slow = Times(droplet=DropletTimes(create=100))
     assert 98 <= slow.remaining_seconds("droplet", "create", _ago(0)) <= 100
     assert 58 <= slow.remaining_seconds("droplet", "create", _ago(40)) <= 62
     assert slow.remaining_seconds("droplet", "create", _ago(102)) == 0
     assert slow.remaining_seconds("droplet", "create", _ago(-50)) == 100, (
-        "a clock that was set back makes nothing longer"
+        "a clock that is set back makes no change longer"
     )
 
 
-def test_work_that_fails_takes_its_time_too() -> None:
+def test_a_failing_change_takes_the_minimum_time_too() -> None:
     async def work() -> None:
         async with Times(least=0.3).enforce_minimum("droplet", "create", _ago(0)):
             raise MachineError("no disk left")
@@ -131,7 +131,7 @@ def test_the_times_file_has_exactly_the_registered_actions(
     }
 
 
-def test_one_that_looks_at_once_sees_it_under_way(config: CloudConfig) -> None:
+def test_a_change_is_in_progress_at_first(config: CloudConfig) -> None:
     with running(
         config.model_copy(update={"times": Times(least=NEVER)}), MemoryMachines(config)
     ) as api:
@@ -144,7 +144,7 @@ def test_one_that_looks_at_once_sees_it_under_way(config: CloudConfig) -> None:
 
 
 @pytest.mark.parametrize("machines", [MemoryMachines, BrokenMachines])
-def test_an_action_takes_its_time_and_both_clocks_say_so(
+def test_an_action_takes_the_minimum_time_between_its_timestamps(
     config: CloudConfig, machines: type[MemoryMachines]
 ) -> None:
     slow = config.model_copy(update={"times": Times(droplet=DropletTimes(create=2))})
@@ -154,7 +154,7 @@ def test_an_action_takes_its_time_and_both_clocks_say_so(
     assert _age(action["started_at"], action["completed_at"]) >= 2
 
 
-def test_a_restart_neither_forgets_nor_doubles_the_time(config: CloudConfig) -> None:
+def test_a_restart_neither_shortens_nor_doubles_a_change(config: CloudConfig) -> None:
     def taking(seconds: float) -> CloudConfig:
         return config.model_copy(update={"times": Times(droplet=DropletTimes(create=seconds))})
 
@@ -174,7 +174,7 @@ def _create(api: Client) -> tuple[int, int]:
     return created["droplet"]["id"], created["links"]["actions"][0]["id"]
 
 
-def test_a_clock_that_was_set_back_ends_nothing_before_it_began(
+def test_no_action_ends_before_its_start_when_the_clock_is_set_back(
     config: CloudConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     never = config.model_copy(update={"times": Times(droplet=DropletTimes(create=NEVER))})

@@ -1,4 +1,4 @@
-"""godo, DigitalOcean's own Go client, in a small program: any pointer of an answer that it follows and finds nil ends it."""
+"""godo, DigitalOcean's Go client, in a program that ends if a pointer in a response is nil."""
 
 import json
 import os
@@ -31,7 +31,7 @@ LISTS = {
     "spaces/keys": "keys",
     "tags": "tags",
 }
-"""What the program leaves empty."""
+"""Fields that the program expects to be empty."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(program: Path, steps: str, api: Client, token: str) -> list[str]:
-    """The steps that the program went through, each as it should be."""
+    """Run the program, and return the steps that succeeded."""
     environment = {**os.environ, "DIGITALOCEAN_API_URL": api.url, "DIGITALOCEAN_TOKEN": token}
     done = subprocess.run(
         [program, steps],
@@ -69,7 +69,7 @@ def _run(program: Path, steps: str, api: Client, token: str) -> list[str]:
     return [line["step"] for line in lines]
 
 
-def test_godo_makes_changes_and_deletes_all_there_is(
+def test_godo_creates_changes_and_deletes_each_resource(
     program: Path, api: Client, config: CloudConfig
 ) -> None:
     steps = _run(program, "all", api, config.token)
@@ -81,15 +81,13 @@ def test_godo_makes_changes_and_deletes_all_there_is(
 
 @pytest.fixture
 def strict(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    """A cloud that lets 5 requests through in its minute of two seconds."""
+    """A cloud that allows 5 requests in a minute of two seconds."""
     monkeypatch.setattr(limits, "MINUTE_S", 2)
     with running(config, MemoryMachines(config), RateLimits(per_minute=5)) as client:
         yield client
 
 
-def test_godo_waits_for_the_rate_limit_as_long_as_it_is_told(
-    program: Path, strict: Client, config: CloudConfig
-) -> None:
+def test_godo_waits_for_the_rate_limit(program: Path, strict: Client, config: CloudConfig) -> None:
     assert _run(program, "limits", strict, config.token) == [
         "refused at the limit",
         "waits as told",

@@ -1,4 +1,4 @@
-"""Packer with DigitalOcean's own plugin and a template that is not ours: on real machines, in a cloud of its own."""
+"""Packer with DigitalOcean's plugin and an external template, on real machines."""
 
 import json
 import os
@@ -73,7 +73,7 @@ build {
 
 
 class Cloud:
-    """A cloud of real machines, and Packer beside it."""
+    """A cloud with real machines, and Packer."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -107,7 +107,7 @@ class Cloud:
         return self._http.get(f"{self._api}/{path}", timeout=30).json()
 
     def packer(self, template: str) -> str:
-        """What Packer said while it built a template."""
+        """Build a template, and return Packer's output."""
         file = self.directory / "template.pkr.hcl"
         file.write_text(template)
         command = [str(tools.bin_dir() / "packer"), "build", "-color=false", str(file)]
@@ -131,7 +131,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
         yield made
 
 
-def test_an_outside_template_is_built_tagged_and_spread_and_found_again(cloud: Cloud) -> None:
+def test_an_external_template_is_built_tagged_transferred_and_found(cloud: Cloud) -> None:
     said = cloud.packer(TEMPLATE)
     (image,) = cloud.get("images?private=true")["images"]
     assert (image["name"], image["type"], image["status"]) == ("outside", "snapshot", "available")

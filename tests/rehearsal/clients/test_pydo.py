@@ -1,4 +1,4 @@
-"""pydo, DigitalOcean's own Python client, made from their OpenAPI description."""
+"""pydo, DigitalOcean's Python client, which is generated from the OpenAPI specification."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,7 +22,7 @@ RULE = {"entry_protocol": "http", "entry_port": 80, "target_protocol": "http", "
 
 
 class PlainHttp(SansIOHTTPPolicy[Any, Any]):
-    """Lets pydo send its token without TLS."""
+    """A policy that lets pydo send its token without TLS."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
         request.context.options["enforce_https"] = False
@@ -39,7 +39,7 @@ def do(api: Client) -> Iterator[Any]:
 
 
 def all_pages(listed: Callable[..., Any], key: str, **arguments: Any) -> list[Any]:
-    """What a list has, two at a time, as long as there is a next page."""
+    """Return all items of a list, in pages of two."""
     found: list[Any] = []
     for page in range(1, 100):
         answer = listed(**arguments, per_page=2, page=page)
@@ -51,7 +51,7 @@ def all_pages(listed: Callable[..., Any], key: str, **arguments: Any) -> list[An
 
 
 def refusal(call: Callable[[], Any]) -> tuple[int | None, str]:
-    """Status and message of what pydo raises."""
+    """Return the status and message of pydo's exception."""
     with pytest.raises(HttpResponseError) as caught:
         call()
     assert caught.value.response is not None
@@ -68,7 +68,7 @@ def droplets(do: Any, *names: str, **more: Any) -> list[int]:
 
 
 def ended(do: Any, answer: Any) -> Any:
-    """The action that an answer tells of, when it has ended well."""
+    """Wait until an action has completed."""
     begun = answer["action"]
     assert (begun["status"], begun["completed_at"]) == ("in-progress", None)
     until(lambda: do.actions.get(begun["id"])["action"]["completed_at"])
@@ -77,7 +77,7 @@ def ended(do: Any, answer: Any) -> Any:
     return action
 
 
-def test_a_small_cluster_is_built_and_taken_down(api: Client, do: Any) -> None:
+def test_a_small_cluster_is_created_and_deleted(api: Client, do: Any) -> None:
     key = do.ssh_keys.create({"name": "pydo", "public_key": SSH_KEY})["ssh_key"]
     vpc = do.vpcs.create({"name": "pydo", "region": "nyc3", "ip_range": "10.10.0.0/20"})["vpc"]
     ids = droplets(do, "one", "two", ssh_keys=[key["id"]], tags=["pydo"], vpc_uuid=vpc["id"])
@@ -120,7 +120,7 @@ def test_the_catalogue_and_the_account(do: Any) -> None:
     ]
 
 
-def test_a_list_is_walked_through(do: Any) -> None:
+def test_all_pages_of_a_list(do: Any) -> None:
     made = droplets(do, *(f"d{number}" for number in range(5)), tags=["walked"])
     assert [
         droplet["id"] for droplet in all_pages(do.droplets.list, "droplets", tag_name="walked")
@@ -134,7 +134,7 @@ def test_a_list_is_walked_through(do: Any) -> None:
     }
 
 
-def test_a_droplet_is_acted_on(do: Any) -> None:
+def test_droplet_actions(do: Any) -> None:
     (id,) = droplets(do, "one", tags=["acted"])
     for action in (
         {"type": "power_off"},
@@ -181,7 +181,7 @@ def test_a_snapshot_is_transferred_and_tagged(do: Any) -> None:
     assert do.tags.get("pydo")["tag"]["resources"]["images"]["count"] == 0
 
 
-def test_names_certificates_and_a_balancer_that_uses_one(do: Any) -> None:
+def test_domains_certificates_and_load_balancers(do: Any) -> None:
     do.domains.create({"name": "pydo.example", "ip_address": "192.0.2.1"})
     record = do.domains.create_record(
         "pydo.example", body={"type": "A", "name": "www", "data": "192.0.2.2"}
@@ -275,7 +275,7 @@ def test_projects_firewalls_and_spaces_keys(do: Any) -> None:
     assert do.spaces_key.list()["keys"] == []
 
 
-def test_what_is_left_out_says_so(do: Any) -> None:
+def test_unsupported_operations_say_so(do: Any) -> None:
     (id,) = droplets(do, "one")
     for call in (
         do.volumes.list,
@@ -288,7 +288,7 @@ def test_what_is_left_out_says_so(do: Any) -> None:
 
 
 def told(call: Callable[[], Any]) -> str:
-    """What pydo says of a 404: it hands the answer over where the description lists one, and raises where not."""
+    """Return the message of a 404, which pydo returns if it is specified and raises otherwise."""
     try:
         answer = call()
     except HttpResponseError as error:
@@ -299,7 +299,7 @@ def told(call: Callable[[], Any]) -> str:
     return message
 
 
-def test_what_is_wrong_is_refused(api: Client, do: Any) -> None:
+def test_invalid_requests(api: Client, do: Any) -> None:
     status, message = refusal(lambda: do.droplets.create(body={"name": "under_score", **SMALL}))
     assert status == 422 and "hostname" in message
     assert told(lambda: do.droplets.get(1)) == told(
@@ -310,8 +310,10 @@ def test_what_is_wrong_is_refused(api: Client, do: Any) -> None:
         assert status == 401
 
 
-def test_the_rate_limit_is_waited_for(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a cloud that lets 5 requests through in its minute of two seconds."""
+def test_pydo_waits_for_the_rate_limit(
+    config: CloudConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cloud allows 5 requests in a minute of two seconds."""
     monkeypatch.setattr(limits, "MINUTE_S", 2)
     with running(config, MemoryMachines(config), RateLimits(per_minute=5)) as api, pydo(api) as do:
         assert [do.account.get()["account"]["status"] for _ in range(7)] == ["active"] * 7

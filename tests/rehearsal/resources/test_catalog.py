@@ -1,4 +1,4 @@
-"""What the cloud offers."""
+"""The account, sizes, regions and images that the cloud offers."""
 
 from tests.rehearsal.support.client import Client
 
@@ -31,6 +31,6 @@ def test_the_stock_image_is_found_by_slug_and_id(api: Client) -> None:
     api("GET", "/v2/images/debian-99-x64", expect=404)
 
 
-def test_there_are_no_certificates(api: Client) -> None:
+def test_a_new_account_has_no_certificates(api: Client) -> None:
     assert api("GET", "/v2/certificates?name=www")["certificates"] == []
     api("GET", "/v2/certificates/892071a0-bb95-49bc-8021-3afd67a210bf", expect=404)

@@ -1,4 +1,4 @@
-"""Certificates: uploaded ones are checked as TLS would, the others are signed by the cloud's own authority."""
+"""Certificates: validation of custom ones, and issuance by the cloud's own authority."""
 
 import hashlib
 import signal
@@ -67,7 +67,7 @@ def balancer(api: Client, certificate_id: str) -> dict[str, Any]:
     return made
 
 
-def test_an_uploaded_one_is_verified_and_told(api: Client) -> None:
+def test_a_custom_certificate_is_verified_at_once(api: Client) -> None:
     one = issue("one", "www.example.com", "example.com")
     made = upload(api, **one.upload)
     assert (made["state"], made["type"], made["dns_names"]) == (
@@ -96,7 +96,7 @@ def test_the_name_filters_and_is_unique(api: Client) -> None:
     )
 
 
-def test_a_chain_is_kept_from_leaf_to_root(api: Client, config: CloudConfig) -> None:
+def test_a_chain_is_stored_from_leaf_to_root(api: Client, config: CloudConfig) -> None:
     root = issue("root", authority=True)
     middle = issue("middle", by=root, authority=True)
     leaf = issue("leaf", "www.example.com", by=middle)
@@ -107,7 +107,7 @@ def test_a_chain_is_kept_from_leaf_to_root(api: Client, config: CloudConfig) -> 
     assert served == [leaf.certificate, middle.certificate, root.certificate]
 
 
-def test_the_type_may_be_left_out_as_the_description_has_it(api: Client) -> None:
+def test_the_type_may_be_absent(api: Client) -> None:
     assert (
         api("POST", CERTIFICATES, {"name": "a"} | issue("one").upload, 201)["certificate"]["type"]
         == "custom"
@@ -143,7 +143,7 @@ def _chained(pick: Callable[[Issued, Issued, Issued], str]) -> dict[str, str]:
 
 
 def _same_name() -> dict[str, str]:
-    """Of an authority with the right name and the wrong key."""
+    """Return a certificate of an authority with the right name and the wrong key."""
     leaf = issue("leaf", by=issue("root", authority=True))
     return leaf.upload | {"certificate_chain": issue("root", authority=True).pem}
 
@@ -205,7 +205,7 @@ def _same_name() -> dict[str, str]:
         (lambda: issue("one").upload | {"private_key": "x" * 70_000}, "private_key: "),
     ],
 )
-def test_what_is_wrong_is_told_and_nothing_is_kept(
+def test_invalid_certificates_are_refused_and_not_stored(
     api: Client, config: CloudConfig, make: Callable[[], dict[str, str]], told: str
 ) -> None:
     body = {"name": "web", "type": "custom"} | make()
@@ -234,7 +234,7 @@ def test_what_is_wrong_is_told_and_nothing_is_kept(
         {"private_key": "x"},
     ],
 )
-def test_what_the_authority_does_not_sign(api: Client, change: dict[str, Any]) -> None:
+def test_names_that_the_authority_does_not_sign(api: Client, change: dict[str, Any]) -> None:
     api("POST", "/v2/domains", {"name": "example.com"}, 201)
     api.refusal("POST", CERTIFICATES, ENCRYPT | change)
     assert api("GET", CERTIFICATES)["certificates"] == []
@@ -257,7 +257,7 @@ def test_lets_encrypt_is_pending_and_then_verified(api: Client, config: CloudCon
     leaf.verify_directly_issued_by(own)
 
 
-def test_the_authority_is_made_once(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_the_authority_is_created_once(config: CloudConfig, machines: MemoryMachines) -> None:
     seen = set()
     for _ in range(2):
         with running(config, machines, UNLIMITED) as api:
@@ -266,7 +266,9 @@ def test_the_authority_is_made_once(config: CloudConfig, machines: MemoryMachine
     assert "PRIVATE" not in seen.pop()
 
 
-def test_one_whose_domain_is_gone_fails(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_verification_fails_without_the_domain(
+    config: CloudConfig, machines: MemoryMachines
+) -> None:
     slow = config.model_copy(update={"times": Times(certificate=CertificateTimes(create=1.0))})
     with running(slow, machines, UNLIMITED) as api:
         made = encrypt(api)
@@ -287,7 +289,7 @@ def test_one_whose_domain_is_gone_fails(config: CloudConfig, machines: MemoryMac
         assert "is not verified but error" in api.refusal("POST", "/v2/load_balancers", body)
 
 
-def test_keys_are_for_root_alone_and_go_with_the_certificate(
+def test_key_files_are_private_and_deleted_with_the_certificate(
     api: Client, config: CloudConfig
 ) -> None:
     one, two = upload(api), encrypt(api)
@@ -302,7 +304,7 @@ def test_keys_are_for_root_alone_and_go_with_the_certificate(
     assert files(config) == []
 
 
-def test_no_key_is_in_the_store_or_a_log(api: Client, config: CloudConfig) -> None:
+def test_no_key_is_in_the_database_or_a_log(api: Client, config: CloudConfig) -> None:
     one = issue("one", "www.example.com")
     balancer(api, upload(api, **one.upload)["id"])
     secret = one.key_pem.splitlines()[2].encode()
@@ -315,7 +317,7 @@ def test_no_key_is_in_the_store_or_a_log(api: Client, config: CloudConfig) -> No
     assert not [file for file in written if secret in file.read_bytes()]
 
 
-def test_one_in_use_cannot_be_deleted(api: Client, config: CloudConfig) -> None:
+def test_a_certificate_in_use_cannot_be_deleted(api: Client, config: CloudConfig) -> None:
     one = upload(api)
     made = balancer(api, one["id"])
     assert "being used by one or more load balancers" in api.refusal(
@@ -327,9 +329,7 @@ def test_one_in_use_cannot_be_deleted(api: Client, config: CloudConfig) -> None:
 
 
 @pytest.mark.parametrize("disabled", [False, True])
-def test_a_balancer_gets_the_names_of_its_lets_encrypt_certificate(
-    api: Client, disabled: bool
-) -> None:
+def test_names_of_a_lets_encrypt_certificate_get_dns_records(api: Client, disabled: bool) -> None:
     one = encrypt(api, dns_names=["*.example.com", "www.example.com"])
     settled(api, one["id"])
     api(
@@ -364,7 +364,7 @@ def test_a_balancer_gets_the_names_of_its_lets_encrypt_certificate(
     ) == 5 + (0 if disabled else 2)
 
 
-def test_a_killed_api_proves_what_was_pending_and_removes_what_nobody_has(
+def test_a_restart_verifies_pending_certificates_and_deletes_unknown_files(
     config: CloudConfig,
 ) -> None:
     config = assign_free_port(

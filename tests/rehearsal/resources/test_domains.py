@@ -1,4 +1,4 @@
-"""Domains and their records, and the answers that DNS then gives."""
+"""Domains, their records, and the resulting DNS answers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ def test_a_domain_begins_with_its_soa_name_servers_and_address(api: Client) -> N
     assert [one["name"] for one in api("GET", "/v2/domains")["domains"]] == [NAME]
 
 
-def test_a_deleted_domain_is_gone_with_its_records_and_can_come_again(domain: Client) -> None:
+def test_a_domain_is_deleted_with_its_records_and_can_be_created_again(domain: Client) -> None:
     record = add(domain, **A)
     domain("DELETE", f"/v2/domains/{NAME}", expect=204)
     for path in (f"/v2/domains/{NAME}", RECORDS, f"{RECORDS}/{record['id']}"):
@@ -94,18 +94,18 @@ def test_a_deleted_domain_is_gone_with_its_records_and_can_come_again(domain: Cl
         "x" * 100_000,
     ],
 )
-def test_what_is_no_name_of_a_domain(api: Client, name: str) -> None:
+def test_invalid_domain_names(api: Client, name: str) -> None:
     assert api.refusal("POST", "/v2/domains", {"name": name}) == "Name is not a valid domain name"
 
 
-def test_a_name_in_another_script_comes_in_punycode(api: Client) -> None:
+def test_internationalized_names_are_in_punycode(api: Client) -> None:
     assert (
         api("POST", "/v2/domains", {"name": "xn--mnchen-3ya.example"}, 201)["domain"]["name"]
         == "xn--mnchen-3ya.example"
     )
 
 
-def test_a_name_is_there_once(domain: Client, config: CloudConfig) -> None:
+def test_a_domain_name_is_unique(domain: Client, config: CloudConfig) -> None:
     assert (
         domain.refusal("POST", "/v2/domains", {"name": "EXAMPLE.com"})
         == "domain 'example.com': name already exists"
@@ -122,7 +122,7 @@ def test_a_name_is_there_once(domain: Client, config: CloudConfig) -> None:
 
 
 @pytest.mark.parametrize("name", ["example.com", "www.example.com", "a.b.example.com"])
-def test_what_is_below_or_above_another_accounts_domain_is_taken(
+def test_parents_and_children_of_another_accounts_domain_are_refused(
     api: Client, other: Client, name: str
 ) -> None:
     api("POST", "/v2/domains", {"name": "b.example.com"}, 201)
@@ -135,7 +135,7 @@ def test_what_is_below_or_above_another_accounts_domain_is_taken(
         other("POST", "/v2/domains", {"name": sibling}, 201)
 
 
-def test_an_account_has_what_is_below_and_above_its_own_domain(api: Client) -> None:
+def test_an_account_may_have_parents_and_children_of_its_own_domain(api: Client) -> None:
     for name in ("b.example.com", "example.com", "a.b.example.com"):
         api("POST", "/v2/domains", {"name": name}, 201)
 
@@ -309,12 +309,12 @@ def test_records_of_every_type(
         ({"type": "TXT", "name": "a-*", "data": "x"}, "Name is not a valid TXT record name"),
     ],
 )
-def test_what_is_no_record(domain: Client, record: dict[str, Any], message: str) -> None:
+def test_invalid_records(domain: Client, record: dict[str, Any], message: str) -> None:
     assert message in domain.refusal("POST", RECORDS, record)
     assert domain("GET", RECORDS)["meta"]["total"] == 4
 
 
-def test_a_text_that_is_no_unicode_is_refused(domain: Client) -> None:
+def test_unpaired_surrogates_are_refused(domain: Client) -> None:
     body = b'{"type": "TXT", "name": "@", "data": "\\ud800"}'
     answer = domain.http.post(
         domain.url + RECORDS, data=body, headers={"Content-Type": "application/json"}
@@ -322,7 +322,7 @@ def test_a_text_that_is_no_unicode_is_refused(domain: Client) -> None:
     assert answer.status_code == 422
 
 
-def test_records_are_found_by_whole_name_and_type(domain: Client) -> None:
+def test_records_are_filtered_by_fully_qualified_name_and_type(domain: Client) -> None:
     www, v6, apex = (
         add(domain, **A),
         add(domain, type="AAAA", name="www", data="2001:db8::1"),
@@ -342,7 +342,7 @@ def test_records_are_found_by_whole_name_and_type(domain: Client) -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
-def test_a_change_leaves_alone_what_it_does_not_name(domain: Client, method: str) -> None:
+def test_an_update_changes_only_the_given_fields(domain: Client, method: str) -> None:
     made = add(domain, type="MX", name="in", data="mail.example.net.", priority=10)
     path = f"{RECORDS}/{made['id']}"
     assert domain(method, path, {"ttl": 600})["domain_record"] == made | {"ttl": 600}
@@ -367,7 +367,7 @@ def test_a_change_leaves_alone_what_it_does_not_name(domain: Client, method: str
     assert domain("GET", path)["domain_record"] == changed
 
 
-def test_a_cname_is_alone_at_its_name(domain: Client) -> None:
+def test_a_cname_shares_its_name_with_no_record(domain: Client) -> None:
     alias = {"type": "CNAME", "name": "WWW", "data": "@"}
     refused = "CNAME records cannot share a name with other records"
     address = add(domain, **A)
@@ -382,7 +382,7 @@ def test_a_cname_is_alone_at_its_name(domain: Client) -> None:
     )
 
 
-def test_records_of_one_name_and_type_have_the_ttl_that_was_written_last(domain: Client) -> None:
+def test_records_of_one_name_and_type_share_the_last_ttl(domain: Client) -> None:
     first = add(domain, **A)
     second = add(domain, **A | {"data": "192.0.2.2", "ttl": 60})
     text = add(domain, type="TXT", name="www", data="x")
@@ -398,7 +398,7 @@ def test_records_of_one_name_and_type_have_the_ttl_that_was_written_last(domain:
     assert ttls() == [300, 300, 1800]
 
 
-def test_an_soa_keeps_all_but_its_ttl(domain: Client) -> None:
+def test_only_the_ttl_of_an_soa_can_be_changed(domain: Client) -> None:
     [soa] = domain("GET", f"{RECORDS}?type=SOA")["domain_records"]
     path = f"{RECORDS}/{soa['id']}"
     changed = domain("PATCH", path, {"type": "SOA", "name": "@", "data": "1800", "ttl": 3600})[
@@ -483,7 +483,7 @@ def served(config: CloudConfig, watched: WatchedMachines) -> Iterator[Client]:
 def answers(
     config: CloudConfig, network_state: NetworkState, name: str, kind: str
 ) -> tuple[str, list[str]]:
-    """The code and the answers that DNS gives now."""
+    """Return the response code and the answers of DNS."""
     wire = Responder(config, lambda: network_state).respond(
         dns.message.make_query(name, kind).to_wire(), streamed=True
     )
@@ -494,7 +494,7 @@ def answers(
     ]
 
 
-def test_dns_answers_each_change_once_it_is_acknowledged(
+def test_dns_has_each_change_when_the_api_responds(
     served: Client, config: CloudConfig, watched: WatchedMachines
 ) -> None:
     def ask(name: str, kind: str = "A") -> tuple[str, list[str]]:
@@ -518,7 +518,9 @@ def test_dns_answers_each_change_once_it_is_acknowledged(
     assert ask("example.com", "SOA") == ("NXDOMAIN", [])
 
 
-def test_what_the_network_refuses_was_not_made(served: Client, watched: WatchedMachines) -> None:
+def test_a_network_failure_creates_no_domain_or_record(
+    served: Client, watched: WatchedMachines
+) -> None:
     watched.broken = True
     served("POST", RECORDS, A, expect=500)
     served("POST", "/v2/domains", {"name": "other.com"}, expect=500)
@@ -527,10 +529,10 @@ def test_what_the_network_refuses_was_not_made(served: Client, watched: WatchedM
     served("POST", "/v2/domains", {"name": "other.com"}, 201)
 
 
-def test_hostile_records_leave_dns_alive(
+def test_dns_answers_hostile_records(
     served: Client, config: CloudConfig, watched: WatchedMachines
 ) -> None:
-    """Whatever the API takes, DNS can say."""
+    """DNS can answer each record that the API accepts."""
     texts = [
         '"',
         '" "',
@@ -556,7 +558,7 @@ def test_hostile_records_leave_dns_alive(
 
 
 async def _both(client: Client) -> list[int]:
-    """What becomes of two requests for one name at a time."""
+    """Return the statuses of two concurrent requests for one name."""
 
     def create() -> int:
         return client.http.post(

@@ -1,4 +1,4 @@
-"""What droplets can be asked to do."""
+"""Droplet actions."""
 
 from datetime import datetime
 from typing import Any, get_args
@@ -13,7 +13,7 @@ from tests.rehearsal.support.client import UNLIMITED, Client, running, until
 from tests.rehearsal.support.machines import StuckMachines
 
 NEVER = 3600.0
-"""Longer than any test: what takes so long is still under way whenever a test looks."""
+"""Longer than any test: such a change is in progress for the whole test."""
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_power(api: Client, actions: list[str], status: str) -> None:
     assert api("GET", f"/v2/droplets/{id}")["droplet"]["status"] == status
 
 
-def test_actions_are_told_newest_first(api: Client) -> None:
+def test_actions_are_listed_newest_first(api: Client) -> None:
     id = api.droplet()["id"]
     begun = api.act(id, type="power_off")
     told = api("GET", f"/v2/droplets/{id}/actions")["actions"]
@@ -45,7 +45,7 @@ def test_actions_are_told_newest_first(api: Client) -> None:
 
 
 def test_a_droplet_that_is_on_may_be_powered_on(api: Client) -> None:
-    """Ansible's module does so with every droplet that it makes."""
+    """Ansible's module powers on each droplet that it creates."""
     id = api.droplet()["id"]
     assert api.act(id, type="power_on")["status"] == "completed"
     assert api.settled(id)["status"] == "active"
@@ -129,7 +129,7 @@ def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
         assert refused == "You specified an invalid image for Droplet restore."
 
 
-def test_a_backup_policy_may_hold_what_only_answers_hold(api: Client) -> None:
+def test_a_backup_policy_may_have_read_only_fields(api: Client) -> None:
     id = api.droplet()["id"]
     api.act(
         id,
@@ -148,11 +148,11 @@ def test_a_backup_policy_may_hold_what_only_answers_hold(api: Client) -> None:
     assert (datetime.fromisoformat(start).isoweekday(), start[11:]) == (2, "20:00:00Z")
 
 
-def test_a_reset_of_the_password_is_an_action_like_others(api: Client) -> None:
+def test_password_reset(api: Client) -> None:
     assert api.act(api.droplet()["id"], type="password_reset")["status"] == "completed"
 
 
-def test_a_locked_droplet_takes_no_write(config: CloudConfig) -> None:
+def test_a_locked_droplet_cannot_be_changed(config: CloudConfig) -> None:
     slow = config.model_copy(update={"times": Times(droplet=DropletTimes(rename=NEVER))})
     with running(slow, MemoryMachines(slow), UNLIMITED) as api:
         droplet = api.droplet(tags=["busy"])
@@ -188,13 +188,13 @@ def test_a_locked_droplet_takes_no_write(config: CloudConfig) -> None:
         {},
     ],
 )
-def test_what_cannot_be_asked(api: Client, action: dict[str, Any]) -> None:
+def test_invalid_actions(api: Client, action: dict[str, Any]) -> None:
     id = api.droplet()["id"]
     api.refusal("POST", f"/v2/droplets/{id}/actions", action)
     assert not api("GET", f"/v2/droplets/{id}")["droplet"]["locked"]
 
 
-def test_a_snapshot_is_shown_when_its_action_is_completed_and_not_before(
+def test_a_snapshot_is_listed_only_after_its_action(
     config: CloudConfig,
 ) -> None:
     class Machines(MemoryMachines):
@@ -216,7 +216,7 @@ def test_a_snapshot_is_shown_when_its_action_is_completed_and_not_before(
         assert api("GET", f"/v2/droplets/{id}")["droplet"]["snapshot_ids"] == []
 
 
-def test_a_snapshot_is_an_image_made_when_its_action_began(api: Client) -> None:
+def test_the_creation_time_of_a_snapshot_is_the_start_of_its_action(api: Client) -> None:
     droplet = api.droplet()
     action = api.act(droplet["id"], type="snapshot", name="base.1")
     [listed] = api("GET", f"/v2/droplets/{droplet['id']}/snapshots?per_page=200")["snapshots"]
@@ -231,7 +231,7 @@ def test_a_snapshot_is_an_image_made_when_its_action_began(api: Client) -> None:
     assert api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]["snapshot_ids"] == [listed["id"]]
 
 
-def test_all_with_a_tag(api: Client) -> None:
+def test_actions_on_all_droplets_with_a_tag(api: Client) -> None:
     ids = {api.droplet(name, tags=["blue"])["id"] for name in ("one", "two")}
     other = api.droplet("three")["id"]
     begun = api("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"}, 201)["actions"]

@@ -1,4 +1,4 @@
-"""Droplets come and go."""
+"""Creation, lists and deletion of droplets."""
 
 from ipaddress import IPv4Address
 from typing import Any
@@ -44,7 +44,7 @@ def test_a_droplet_is_new_and_locked_until_its_machine_boots(config: CloudConfig
         )
 
 
-def test_a_droplet_has_all_that_it_was_asked_to_have(api: Client, config: CloudConfig) -> None:
+def test_a_droplet_has_the_requested_attributes(api: Client, config: CloudConfig) -> None:
     key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)["ssh_key"]
     vpc = api(
         "POST", "/v2/vpcs", {"name": "private", "region": "nyc3", "ip_range": "10.10.0.0/20"}, 201
@@ -81,7 +81,7 @@ def test_a_droplet_has_all_that_it_was_asked_to_have(api: Client, config: CloudC
     )
 
 
-def test_nulls_are_as_good_as_nothing(api: Client) -> None:
+def test_null_means_absent(api: Client) -> None:
     droplet = api.droplet(
         ssh_keys=None, tags=None, volumes=None, user_data=None, vpc_uuid=None, backup_policy=None
     )
@@ -95,7 +95,7 @@ def test_without_a_vpc_it_is_in_the_default_one(api: Client) -> None:
     assert (vpc["default"], vpc["region"]) == (True, "nyc3")
 
 
-def test_several_at_once_have_addresses_of_their_own(api: Client) -> None:
+def test_droplets_of_one_request_have_different_addresses(api: Client) -> None:
     body = {key: value for key, value in DROPLET.items() if key != "name"} | {
         "names": ["a1", "a2", "a3"]
     }
@@ -120,7 +120,7 @@ def test_lists_are_filtered_by_name_and_tag(api: Client) -> None:
     assert names("?type=gpus") == []
 
 
-def test_a_deleted_droplet_is_gone_and_its_addresses_rest_a_while(
+def test_addresses_of_a_deleted_droplet_are_not_reused_at_once(
     api: Client, machines: MemoryMachines
 ) -> None:
     droplet = api.droplet()
@@ -184,13 +184,13 @@ def test_a_machine_that_does_not_boot_leaves_a_droplet_that_is_off(config: Cloud
         ({"volumes": ["506f78a4-e098-11e5-ad9f-000f53306ae1"]}, "no volumes"),
     ],
 )
-def test_what_cannot_be_created(api: Client, change: dict[str, Any], message: str) -> None:
+def test_invalid_creations(api: Client, change: dict[str, Any], message: str) -> None:
     assert message in api.refusal("POST", "/v2/droplets", DROPLET | change)
     assert api("GET", "/v2/droplets")["meta"]["total"] == 0
     assert api("GET", "/v2/tags")["tags"] == []
 
 
-def test_a_vpc_that_is_full(api: Client) -> None:
+def test_a_full_vpc(api: Client) -> None:
     vpc = api(
         "POST", "/v2/vpcs", {"name": "small", "region": "nyc3", "ip_range": "10.10.0.0/28"}, 201
     )["vpc"]

@@ -1,4 +1,4 @@
-"""Firewalls, as the API keeps them."""
+"""Firewalls."""
 
 from typing import Any
 
@@ -66,13 +66,13 @@ def test_create_replace_delete(api: Client) -> None:
         ({"droplet_ids": [1]}, 422),
     ],
 )
-def test_what_cannot_be_created(api: Client, change: dict[str, Any], status: int) -> None:
+def test_invalid_creations(api: Client, change: dict[str, Any], status: int) -> None:
     _create(api, "taken")
     api.refusal("POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [SSH]} | change, status)
     assert api("GET", "/v2/firewalls")["meta"]["total"] == 1
 
 
-def test_parts_are_added_and_removed(api: Client) -> None:
+def test_rules_droplets_and_tags_are_added_and_removed(api: Client) -> None:
     droplet = api.droplet(tags=["web"])
     path = f"/v2/firewalls/{_create(api)['id']}"
     api("POST", f"{path}/droplets", {"droplet_ids": [droplet["id"]]}, 204)

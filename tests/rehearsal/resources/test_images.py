@@ -52,7 +52,7 @@ def test_a_snapshot_is_transferred_to_be_used_elsewhere(api: Client) -> None:
     assert "invalid region" in api.refusal("POST", path, {"type": "transfer", "region": "mars1"})
 
 
-def test_an_image_on_its_way_is_neither_sent_there_again_nor_deleted(config: CloudConfig) -> None:
+def test_an_image_in_transfer_cannot_be_transferred_or_deleted(config: CloudConfig) -> None:
     slow = config.model_copy(update={"times": Times(image=ImageTimes(transfer=3600))})
     with running(slow, MemoryMachines(slow), UNLIMITED) as api:
         id = api.snapshot()["id"]
@@ -73,18 +73,18 @@ def test_an_image_on_its_way_is_neither_sent_there_again_nor_deleted(config: Clo
 @pytest.mark.parametrize(
     "action", [{}, {"type": "copy"}, {"type": "transfer"}, {"type": "convert"}]
 )
-def test_what_cannot_be_asked_of_an_image(api: Client, action: dict[str, str]) -> None:
+def test_invalid_image_actions(api: Client, action: dict[str, str]) -> None:
     id = api.snapshot()["id"]
     api.refusal("POST", f"/v2/images/{id}/actions", action)
     assert len(api("GET", f"/v2/images/{id}/actions")["actions"]) == 0
 
 
 @pytest.mark.parametrize("change", [{"name": ""}, {"distribution": "Plan 9"}, {"description": 7}])
-def test_what_an_image_cannot_become(api: Client, change: dict[str, Any]) -> None:
+def test_invalid_image_updates(api: Client, change: dict[str, Any]) -> None:
     api.refusal("PUT", f"/v2/images/{api.snapshot()['id']}", change)
 
 
-def test_a_snapshot_needs_as_large_a_disk(api: Client) -> None:
+def test_a_snapshot_needs_a_disk_of_its_size(api: Client) -> None:
     id = api.snapshot()["id"]
     small = {"name": "one", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": id}
     assert "needs a disk of 25 GB" in api.refusal("POST", "/v2/droplets", small)
@@ -104,7 +104,7 @@ def test_update_and_delete(api: Client) -> None:
     assert api("GET", "/v2/snapshots")["snapshots"] == []
 
 
-def test_a_droplet_keeps_telling_the_image_that_it_was_made_from(api: Client) -> None:
+def test_a_droplet_keeps_its_deleted_image(api: Client) -> None:
     id = api.snapshot()["id"]
     droplet = api.droplet(image=id)
     api("DELETE", f"/v2/images/{id}", expect=204)
@@ -112,7 +112,7 @@ def test_a_droplet_keeps_telling_the_image_that_it_was_made_from(api: Client) ->
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-def test_stock_images_stay(api: Client, method: str) -> None:
+def test_stock_images_cannot_be_changed(api: Client, method: str) -> None:
     image = api("GET", "/v2/images/debian-12-x64")["image"]
     api.refusal(method, f"/v2/images/{image['id']}", {"name": "mine"}, expect=403)
 

@@ -1,4 +1,4 @@
-"""Whatever text a request holds, HAProxy's configuration has the lines that it would have anyway."""
+"""Text in requests changes no structure of HAProxy's configuration."""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def api(config: CloudConfig, machines: WatchedMachines) -> Iterator[Client]:
 
 
 def _body(api: Client, text: str = "") -> dict[str, Any]:
-    """All that a balancer may have, with ``text`` wherever any text may stand."""
+    """Return a load balancer with all fields, and ``text`` wherever text is allowed."""
     certificate = {"name": f"web{text}", "type": "custom"} | issue(
         f"one{text}"[:60], "www.example.com"
     ).upload
@@ -103,16 +103,16 @@ def _create(api: Client, body: dict[str, Any]) -> None:
     until(lambda: api("GET", path)["load_balancer"]["status"] == "active")
 
 
-def _shape(text: str) -> list[str]:
-    """Without what differs between two balancers that were asked for alike: ids, addresses and the path."""
+def _structure(text: str) -> list[str]:
+    """Return the lines without ids, addresses and paths, which differ between load balancers."""
     plain = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text)
     return re.sub(
         r"uri \S+ ver", "uri PATH ver", re.sub(r"(198\.18|10)(\.\d+){2,3}", "ADDRESS", plain)
     ).split("\n")
 
 
-def _check_shape(hostile: str, plain: str) -> None:
-    assert _shape(hostile) == _shape(plain)
+def _check_structure(hostile: str, plain: str) -> None:
+    assert _structure(hostile) == _structure(plain)
     assert hostile.isascii()
     assert not re.search(
         r"[\0-\x09\x0b-\x1f\x7f\\\"'#$`{}\[\]]",
@@ -120,7 +120,7 @@ def _check_shape(hostile: str, plain: str) -> None:
     )
 
 
-def test_text_makes_no_line(
+def test_text_adds_no_line_to_the_configuration(
     api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path
 ) -> None:
     _create(api, _body(api))
@@ -129,7 +129,7 @@ def test_text_makes_no_line(
     for text in HOSTILE:
         changed = _body(api, text) | {"droplet_ids": made["droplet_ids"]}
         api("PUT", f"/v2/load_balancers/{made['id']}", changed)
-        _check_shape(render_and_check(config, machines.network_state, tmp_path), plain)
+        _check_structure(render_and_check(config, machines.network_state, tmp_path), plain)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_text_makes_no_line(
         "project_id",
     ],
 )
-def test_text_that_is_no_text_of_its_field_is_refused(
+def test_invalid_text_is_refused(
     api: Client, machines: WatchedMachines, config: CloudConfig, field: str
 ) -> None:
     for text in HOSTILE:
@@ -183,7 +183,7 @@ def _hostile(field: str, text: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", ["LB%20", "LB+x", "a&b", "*!~._-"])
-def test_a_strange_cookie_is_the_word_that_was_asked_for(
+def test_an_unusual_cookie_name_is_written_unchanged(
     api: Client, config: CloudConfig, machines: WatchedMachines, tmp_path: Path, name: str
 ) -> None:
     _create(
@@ -197,9 +197,7 @@ def test_a_strange_cookie_is_the_word_that_was_asked_for(
 
 
 @pytest.mark.parametrize("name", ["$LB", "`LB`", "a'b", "LB|x", "$(id)", "LB#x", "LB^x"])
-def test_a_cookie_that_could_be_more_than_a_word_is_refused_and_not_changed(
-    api: Client, name: str
-) -> None:
+def test_a_cookie_name_with_special_characters_is_refused(api: Client, name: str) -> None:
     sticky = {"type": "cookies", "cookie_name": name, "cookie_ttl_seconds": 1}
     body = {
         "name": "edge",
@@ -234,10 +232,10 @@ def test_a_cookie_that_could_be_more_than_a_word_is_refused_and_not_changed(
         ),
     ],
 )
-def test_what_is_no_word_is_never_written(
+def test_values_that_are_not_one_word_are_never_written(
     api: Client, config: CloudConfig, machines: WatchedMachines, field: str, value: object
 ) -> None:
-    """Whatever a room let pass, or an older one kept."""
+    """The last defence, if validation of a request misses a value."""
     _create(api, {"name": "edge", "region": "nyc3", "tag": "web", "forwarding_rules": [HTTP]})
     (sound,) = machines.network_state.load_balancers
     assert render(config, sound)

@@ -1,4 +1,4 @@
-"""Load balancers, as the API keeps them."""
+"""Load balancers."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def _active(api: Client, id: str) -> dict[str, Any] | None:
     return balancer if balancer["status"] == "active" else None
 
 
-def test_it_is_new_then_active_with_an_address(api: Client) -> None:
+def test_a_load_balancer_is_new_then_active_with_an_address(api: Client) -> None:
     new = api("POST", "/v2/load_balancers", ONE, 202)["load_balancer"]
     assert (new["status"], new["ip"]) == ("new", "")
     balancer = until(lambda: _active(api, new["id"]))
@@ -46,7 +46,7 @@ def test_it_is_new_then_active_with_an_address(api: Client) -> None:
     assert [member["urn"] for member in members] == [f"do:loadbalancer:{balancer['id']}"]
 
 
-def test_it_follows_its_tag(api: Client) -> None:
+def test_a_load_balancer_follows_its_tag(api: Client) -> None:
     balancer = _create(api)
     path = f"/v2/load_balancers/{balancer['id']}"
     assert balancer["droplet_ids"] == []
@@ -148,7 +148,7 @@ def test_a_full_update(api: Client) -> None:
         {"glb_settings": {"target_port": 80}},
     ],
 )
-def test_what_cannot_be_created(api: Client, change: dict[str, Any]) -> None:
+def test_invalid_creations(api: Client, change: dict[str, Any]) -> None:
     api.refusal("POST", "/v2/load_balancers", ONE | change)
     assert api("GET", "/v2/load_balancers")["load_balancers"] == []
 
@@ -166,13 +166,13 @@ def test_what_cannot_be_created(api: Client, change: dict[str, Any]) -> None:
         ({"forwarding_rules": [HTTP | {"entry_protocol": "http3"}]}, "no QUIC"),
     ],
 )
-def test_what_is_left_out_says_why(api: Client, change: dict[str, Any], reason: str) -> None:
+def test_unsupported_values_say_why(api: Client, change: dict[str, Any], reason: str) -> None:
     assert reason in api.refusal("POST", "/v2/load_balancers", ONE | change)
 
 
 @pytest.fixture
 def certificate(api: Client) -> str:
-    """The id of one that is verified."""
+    """Return the id of a verified certificate."""
     body = {"name": "web", "type": "custom"} | issue("one", "www.example.com").upload
     return str(api("POST", "/v2/certificates", body, 201)["certificate"]["id"])
 
@@ -207,7 +207,7 @@ def certificate(api: Client) -> str:
         ({"certificate_id": "../../authority/authority"}, "does not exist"),
     ],
 )
-def test_tls_that_makes_no_sense(api: Client, rule: dict[str, Any], told: str) -> None:
+def test_invalid_tls_rules(api: Client, rule: dict[str, Any], told: str) -> None:
     secure = {
         "entry_protocol": "https",
         "entry_port": 443,
@@ -224,7 +224,7 @@ def test_tls_that_makes_no_sense(api: Client, rule: dict[str, Any], told: str) -
     assert len(api("GET", path)["load_balancer"]["forwarding_rules"]) == 1
 
 
-def test_tls_ends_at_the_balancer_or_passes_through(api: Client, certificate: str) -> None:
+def test_tls_termination_and_passthrough(api: Client, certificate: str) -> None:
     rules = [
         {
             "entry_protocol": entry,
@@ -271,7 +271,7 @@ def test_sizes_are_nodes(api: Client, asked: dict[str, Any], told: tuple[str | N
 
 
 @pytest.mark.parametrize("size_unit", [1, 3, 7])
-def test_what_was_read_can_be_written_again(api: Client, certificate: str, size_unit: int) -> None:
+def test_a_response_can_be_sent_back(api: Client, certificate: str, size_unit: int) -> None:
     secure = {
         "entry_protocol": "https",
         "entry_port": 443,
@@ -290,7 +290,7 @@ def test_what_was_read_can_be_written_again(api: Client, certificate: str, size_
     )
 
 
-def test_an_internal_one_has_an_address_of_its_vpc(api: Client) -> None:
+def test_an_internal_load_balancer_has_an_address_of_its_vpc(api: Client) -> None:
     vpc = api(
         "POST", "/v2/vpcs", {"name": "inside", "region": "nyc3", "ip_range": "10.20.0.0/24"}, 201
     )["vpc"]
@@ -304,17 +304,17 @@ def test_an_internal_one_has_an_address_of_its_vpc(api: Client) -> None:
     assert api("PUT", path, ONE)["load_balancer"]["network"] == "INTERNAL"
 
 
-def test_its_firewall_is_kept_as_it_was_written(api: Client) -> None:
+def test_the_firewall_is_stored_unchanged(api: Client) -> None:
     firewall = {"allow": ["ip:192.0.2.1", "cidr:198.51.100.0/24"], "deny": ["cidr:198.51.100.7/25"]}
     balancer = _create(api, firewall=firewall)
     assert balancer["firewall"] == firewall
     changed = api("PUT", f"/v2/load_balancers/{balancer['id']}", ONE)["load_balancer"]
     assert changed["firewall"] == {"allow": [], "deny": []}, (
-        "what a full update leaves out goes back to its default"
+        "absent fields of a full update get their default"
     )
 
 
-def test_nothing_that_a_client_reads_is_null(api: Client) -> None:
+def test_no_field_is_null(api: Client) -> None:
     def nulls(value: Any) -> bool:
         inside = (
             list(value.values())
@@ -331,7 +331,7 @@ def test_nothing_that_a_client_reads_is_null(api: Client) -> None:
     assert not nulls(until(lambda: _active(api, new["id"])))
 
 
-def test_droplets_come_by_id_or_by_tag_and_never_by_both(api: Client) -> None:
+def test_droplets_are_assigned_by_id_or_by_tag(api: Client) -> None:
     droplet = api.droplet()
     balancer = _create(api)
     path = f"/v2/load_balancers/{balancer['id']}"

@@ -87,7 +87,7 @@ def test_one_project_is_the_default(api: Client) -> None:
 
 
 @pytest.mark.parametrize("field", ["name", "purpose", "description", "environment", "is_default"])
-def test_a_full_update_tells_all_fields_and_a_partial_one_any(api: Client, field: str) -> None:
+def test_a_full_update_needs_all_fields_and_a_partial_one_any(api: Client, field: str) -> None:
     path = f"/v2/projects/{api('POST', '/v2/projects', ONE, 201)['project']['id']}"
     full = {
         "name": "two",
@@ -124,17 +124,17 @@ def test_the_default_project_stays_the_default(api: Client) -> None:
         ({"environment": "moon"}, 422),
     ],
 )
-def test_what_cannot_be_created(api: Client, change: dict[str, Any], status: int) -> None:
+def test_invalid_creations(api: Client, change: dict[str, Any], status: int) -> None:
     api("GET", "/v2/projects/default")
     api.refusal("POST", "/v2/projects", ONE | change, status)
 
 
-def test_links_are_addresses_whatever_was_named(api: Client) -> None:
+def test_resource_links_are_valid_urls(api: Client) -> None:
     urns = ["do:space:A b", "do:droplet:1 ü/../2", "do:space:artifacts"]
     told = api("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
     assert [resource["status"] for resource in told] == ["not_found", "not_found", "assigned"]
     assert told[1]["links"]["self"] == f"{api.url}/v2/droplets/1%20%C3%BC/../2"
 
 
-def test_what_is_no_urn(api: Client) -> None:
+def test_invalid_urns(api: Client) -> None:
     api.refusal("POST", "/v2/projects/default/resources", {"resources": ["droplet:1"]}, expect=400)

@@ -1,4 +1,4 @@
-"""Reserved IPs: how one comes, moves between droplets, is let go of, and comes through a crash."""
+"""Reserved IPs: creation, assignment, deletion, and assignment across a crash."""
 
 from ipaddress import IPv4Address
 from typing import Any
@@ -18,7 +18,7 @@ LOCKED = "The reserved IP already has a pending event."
 
 
 def reserve(api: Client, **body: Any) -> dict[str, Any]:
-    """A reserved IP, when nothing is pending."""
+    """Create a reserved IP and wait until it is unlocked."""
     ip = api("POST", "/v2/reserved_ips", body or {"region": "nyc3"}, 202)["reserved_ip"]["ip"]
     return settled(api, ip)
 
@@ -32,7 +32,7 @@ def settled(api: Client, ip: str) -> dict[str, Any]:
 
 
 def act(api: Client, ip: str, **action: Any) -> dict[str, Any]:
-    """A reserved IP's action, when it has ended."""
+    """Run an action of a reserved IP to its end."""
     begun = api("POST", f"/v2/reserved_ips/{ip}/actions", action, 201)["action"]
     assert (begun["status"], begun["completed_at"]) == ("in-progress", None)
 
@@ -44,7 +44,7 @@ def act(api: Client, ip: str, **action: Any) -> dict[str, Any]:
 
 
 def holder(api: Client, ip: str) -> int | None:
-    """The id of the droplet that the address points to."""
+    """Return the id of the droplet that the reserved IP is assigned to."""
     droplet = settled(api, ip)["droplet"]
     return droplet["id"] if droplet else None
 
@@ -87,7 +87,7 @@ def test_reserved_for_a_droplet(api: Client) -> None:
     assert whole["region"]["slug"] == "nyc3"
 
 
-def test_the_droplet_shows_it_after_its_own_address(api: Client) -> None:
+def test_the_droplet_lists_its_reserved_ip_after_its_own_address(api: Client) -> None:
     droplet = api.droplet()
     own = droplet["networks"]["v4"]
     ip = reserve(api, droplet_id=droplet["id"])["ip"]
@@ -96,12 +96,12 @@ def test_the_droplet_shows_it_after_its_own_address(api: Client) -> None:
     assert api.settled(droplet["id"])["networks"]["v4"] == own
 
 
-def test_a_droplet_outweighs_a_region(api: Client) -> None:
+def test_a_droplet_takes_precedence_over_a_region(api: Client) -> None:
     droplet = api.droplet()
     assert reserve(api, droplet_id=droplet["id"], region="ams3")["region"]["slug"] == "nyc3"
 
 
-def test_it_moves(api: Client) -> None:
+def test_a_reserved_ip_moves_between_droplets(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api)["ip"]
     for droplet in (one, two, one):
@@ -123,7 +123,9 @@ def test_it_moves(api: Client) -> None:
     assert api("GET", "/v2/actions")["actions"][0]["resource_id"] == int(IPv4Address(ip))
 
 
-def test_while_it_moves_it_is_locked(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_a_reserved_ip_is_locked_during_an_action(
+    config: CloudConfig, machines: MemoryMachines
+) -> None:
     slow = config.model_copy(update={"times": Times(reserved_ip=ReservedIpTimes(assign_ip=3600))})
     with running(slow, machines, UNLIMITED) as api:
         one, two = api.droplet("one"), api.droplet("two")
@@ -144,7 +146,7 @@ def test_while_it_moves_it_is_locked(config: CloudConfig, machines: MemoryMachin
         assert refusal == "The Droplet already has a reserved IP."
 
 
-def test_a_droplet_has_one_at_most(api: Client) -> None:
+def test_a_droplet_has_at_most_one_reserved_ip(api: Client) -> None:
     droplet = api.droplet()
     first, second = reserve(api, droplet_id=droplet["id"])["ip"], reserve(api)["ip"]
     for ip in (first, second):
@@ -160,7 +162,7 @@ def test_a_droplet_has_one_at_most(api: Client) -> None:
     )
 
 
-def test_it_stays_in_its_region(api: Client) -> None:
+def test_a_reserved_ip_cannot_leave_its_region(api: Client) -> None:
     droplet = api.droplet(region="ams3")
     ip = reserve(api)["ip"]
     assert "same region" in api.refusal(
@@ -169,7 +171,7 @@ def test_it_stays_in_its_region(api: Client) -> None:
     assert holder(api, ip) is None
 
 
-def test_a_busy_droplet_is_left_alone(config: CloudConfig) -> None:
+def test_a_locked_droplet_gets_no_reserved_ip(config: CloudConfig) -> None:
     machines = HeldMachines(config)
     with running(config, machines, UNLIMITED) as api:
         body = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
@@ -198,7 +200,7 @@ def test_a_busy_droplet_is_left_alone(config: CloudConfig) -> None:
         ),
     ],
 )
-def test_what_cannot_be_reserved(api: Client, body: dict[str, Any], words: str) -> None:
+def test_invalid_reservations(api: Client, body: dict[str, Any], words: str) -> None:
     assert words in api.refusal("POST", "/v2/reserved_ips", body)
     assert api("GET", "/v2/reserved_ips")["meta"]["total"] == 0
 
@@ -214,13 +216,13 @@ def test_what_cannot_be_reserved(api: Client, body: dict[str, Any], words: str) 
         ({"type": "unassign"}, "not assigned"),
     ],
 )
-def test_what_cannot_be_done(api: Client, body: dict[str, Any], words: str) -> None:
+def test_invalid_reserved_ip_actions(api: Client, body: dict[str, Any], words: str) -> None:
     ip = reserve(api)["ip"]
     assert words in api.refusal("POST", f"/v2/reserved_ips/{ip}/actions", body)
     assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is False
 
 
-def test_what_is_not_there(api: Client) -> None:
+def test_an_unknown_reserved_ip(api: Client) -> None:
     ip = reserve(api)["ip"]
     own = api("GET", f"/v2/reserved_ips/{ip}/actions")["actions"][0]["id"]
     droplet = api.droplet()
@@ -238,7 +240,7 @@ def test_what_is_not_there(api: Client) -> None:
     api("DELETE", "/v2/reserved_ips/198.18.255.254", expect=404)
 
 
-def test_deleted_while_assigned(api: Client) -> None:
+def test_an_assigned_reserved_ip_can_be_deleted(api: Client) -> None:
     droplet = api.droplet()
     ip = reserve(api, droplet_id=droplet["id"])["ip"]
     project = api("GET", "/v2/projects/default")["project"]["id"]
@@ -253,7 +255,7 @@ def test_deleted_while_assigned(api: Client) -> None:
     assert reserve(api, droplet_id=droplet["id"])["ip"] != ip
 
 
-def test_it_outlives_its_droplet(api: Client) -> None:
+def test_a_reserved_ip_outlives_its_droplet(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api, droplet_id=one["id"])["ip"]
     api("DELETE", f"/v2/droplets/{one['id']}", expect=204)
@@ -262,7 +264,7 @@ def test_it_outlives_its_droplet(api: Client) -> None:
     assert holder(api, ip) == two["id"]
 
 
-def test_a_droplet_that_goes_while_the_address_comes(api: Client) -> None:
+def test_a_droplet_is_deleted_during_an_assignment(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api, droplet_id=one["id"])["ip"]
     begun = api(
@@ -279,7 +281,7 @@ def test_a_droplet_that_goes_while_the_address_comes(api: Client) -> None:
     )
 
 
-def test_it_belongs_to_a_project(api: Client) -> None:
+def test_a_reserved_ip_is_in_a_project(api: Client) -> None:
     project = api("POST", "/v2/projects", {"name": "edge", "purpose": "Web Application"}, 201)[
         "project"
     ]["id"]
@@ -304,7 +306,7 @@ def test_it_belongs_to_a_project(api: Client) -> None:
     assert moved == api("GET", "/v2/projects/default")["project"]["id"]
 
 
-def test_it_is_in_the_project_of_its_droplet(api: Client) -> None:
+def test_a_reserved_ip_is_in_the_project_of_its_droplet(api: Client) -> None:
     project = api("POST", "/v2/projects", {"name": "edge", "purpose": "Web Application"}, 201)[
         "project"
     ]["id"]
@@ -324,7 +326,7 @@ def test_it_is_in_the_project_of_its_droplet(api: Client) -> None:
     assert settled(api, ip)["project_id"] == project
 
 
-def test_no_more_than_the_account_may_have(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_the_account_limits_reserved_ips(config: CloudConfig, machines: MemoryMachines) -> None:
     accounts.create_or_update(config, "small", {"reserved_ip_limit": 2})
     with running(config, machines, UNLIMITED) as api:
         small = Client(
@@ -361,8 +363,8 @@ def test_no_more_than_the_account_may_have(config: CloudConfig, machines: Memory
             small.http.close()
 
 
-def test_nobody_else_gets_its_address(config: CloudConfig) -> None:
-    """Addresses are given in turn; here the turn comes round to those that were reserved first."""
+def test_a_reserved_address_is_not_allocated_again(config: CloudConfig) -> None:
+    """Addresses are allocated in turn; this test wraps around to the first ones."""
     with running(config, MemoryMachines(config), UNLIMITED) as api:
         reserved = [reserve(api)["ip"] for _ in range(2)]
     last = int(config.public_network.broadcast_address) - int(config.first_assignable_address) - 1
@@ -410,7 +412,7 @@ def test_the_network_follows_before_the_action_ends(config: CloudConfig) -> None
         assert pointed() == {}
 
 
-def test_an_address_that_cannot_move_stays(config: CloudConfig) -> None:
+def test_a_failed_assignment_is_undone(config: CloudConfig) -> None:
     machines = WatchedMachines(config)
     with running(config, machines, UNLIMITED) as api:
         one, two = api.droplet("one"), api.droplet("two")
@@ -423,7 +425,7 @@ def test_an_address_that_cannot_move_stays(config: CloudConfig) -> None:
         assert holder(api, ip) == two["id"]
 
 
-def test_a_move_is_finished_after_a_crash(config: CloudConfig) -> None:
+def test_an_assignment_is_finished_after_a_crash(config: CloudConfig) -> None:
     slow = config.model_copy(update={"times": Times(reserved_ip=ReservedIpTimes(assign_ip=3600))})
     with running(config, MemoryMachines(config), UNLIMITED) as api:
         one, two = api.droplet("one"), api.droplet("two")

@@ -1,4 +1,4 @@
-"""Spaces keys in the API; what they open is for tests/rehearsal/spaces/test_server.py."""
+"""Spaces keys in the API. tests/rehearsal/spaces tests their permissions."""
 
 import json
 import stat
@@ -23,7 +23,7 @@ def create(api: Client, name: str, *grants: dict[str, str]) -> dict[str, Any]:
     return key
 
 
-def test_the_secret_is_told_once(api: Client) -> None:
+def test_the_secret_is_only_in_the_creation_response(api: Client) -> None:
     made = create(api, "reader", READ)
     secret = made.pop("secret_key")
     assert len(secret) >= 40
@@ -43,7 +43,7 @@ def test_the_secret_is_told_once(api: Client) -> None:
         api(method, path, body, expect=404)
 
 
-def test_spaces_knows_of_each_change_when_it_is_acknowledged(
+def test_spaces_has_each_change_when_the_api_responds(
     api: Client, config: CloudConfig, machines: MemoryMachines
 ) -> None:
     ring = SpacesKeys(config)
@@ -64,7 +64,7 @@ def test_spaces_knows_of_each_change_when_it_is_acknowledged(
     ring.close()
 
 
-def test_a_restart_tells_spaces_again(config: CloudConfig, machines: MemoryMachines) -> None:
+def test_a_restart_publishes_the_keys_again(config: CloudConfig, machines: MemoryMachines) -> None:
     with running(config, machines, UNLIMITED) as api:
         id = create(api, "all", FULL)["access_key"]
     (config.directory / "spaces-keys.json").unlink()
@@ -77,7 +77,7 @@ def test_a_restart_tells_spaces_again(config: CloudConfig, machines: MemoryMachi
     assert found.has_full_access
 
 
-def test_each_account_has_its_first_key_besides(api: Client, config: CloudConfig) -> None:
+def test_each_account_has_a_first_key(api: Client, config: CloudConfig) -> None:
     ring = SpacesKeys(config)
     first = ring.get(config.spaces_key)
     assert first is not None
@@ -89,7 +89,7 @@ def test_each_account_has_its_first_key_besides(api: Client, config: CloudConfig
     assert api("GET", "/v2/spaces/keys")["keys"] == []
 
 
-def test_full_access_stands_alone_and_stays(api: Client) -> None:
+def test_full_access_replaces_other_grants_and_cannot_be_changed(api: Client) -> None:
     full = create(api, "all", READ, FULL)
     assert full["grants"] == [FULL]
     assert create(api, "named", {"bucket": "artifacts", "permission": "fullaccess"})["grants"] == [
@@ -134,7 +134,7 @@ def test_full_access_stands_alone_and_stays(api: Client) -> None:
         [],
     ],
 )
-def test_what_is_no_key_is_a_bad_request(api: Client, body: Any) -> None:
+def test_an_invalid_key_is_a_bad_request(api: Client, body: Any) -> None:
     answer = api("POST", "/v2/spaces/keys", body, 400)
     assert answer["id"] == "bad_request"
     key = create(api, "one", READ)["access_key"]
@@ -169,13 +169,13 @@ def test_keys_are_sorted_and_filtered(api: Client) -> None:
     assert "sort=name" in page["links"]["pages"]["next"]
 
 
-def test_an_account_has_200_keys_at_most(api: Client) -> None:
+def test_an_account_has_at_most_200_keys(api: Client) -> None:
     for number in range(200):
         create(api, f"key-{number}")
     assert "limit" in api.refusal("POST", "/v2/spaces/keys", {"name": "more"}, expect=400)
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e%2f", "%00", "x" * 5000, "%C3%BC", "/etc/passwd"])
-def test_no_path_is_meant_by_a_key(api: Client, name: str) -> None:
+def test_an_access_key_is_not_interpreted_as_a_path(api: Client, name: str) -> None:
     response = api.http.get(f"{api.url}/v2/spaces/keys/{name}")
     assert response.status_code == 404

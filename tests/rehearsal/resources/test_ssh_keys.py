@@ -11,7 +11,7 @@ from tests.rehearsal.support.client import Client
 from tests.rehearsal.support.samples import SSH_KEY, SSH_KEY_FINGERPRINT
 
 
-def test_a_key_is_kept_verbatim_and_found_by_id_and_fingerprint(api: Client) -> None:
+def test_a_key_is_stored_unchanged_and_found_by_id_and_fingerprint(api: Client) -> None:
     key = api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)["ssh_key"]
     assert (key["public_key"], key["fingerprint"]) == (SSH_KEY, SSH_KEY_FINGERPRINT)
     for identifier in (key["id"], key["fingerprint"]):
@@ -24,13 +24,13 @@ def test_a_key_is_kept_verbatim_and_found_by_id_and_fingerprint(api: Client) -> 
     api("DELETE", f"/v2/account/keys/{key['id']}", expect=404)
 
 
-def test_a_key_is_kept_once(api: Client) -> None:
+def test_a_key_is_unique(api: Client) -> None:
     api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)
     again = {"name": "again", "public_key": SSH_KEY.replace("me@example", "other")}
     assert "already in use" in api.refusal("POST", "/v2/account/keys", again)
 
 
-def test_keys_of_every_kind(api: Client) -> None:
+def test_keys_of_each_type(api: Client) -> None:
     curves = (ec.SECP256R1(), ec.SECP384R1(), ec.SECP521R1())
     keys: list[Any] = [rsa.generate_private_key(65537, 2048), ed25519.Ed25519PrivateKey.generate()]
     for private in keys + [ec.generate_private_key(curve) for curve in curves]:
@@ -62,7 +62,7 @@ UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
         UNKNOWN,
     ],
 )
-def test_what_is_no_key(api: Client, text: str) -> None:
+def test_invalid_keys(api: Client, text: str) -> None:
     assert "Key invalid" in api.refusal(
         "POST", "/v2/account/keys", {"name": "mine", "public_key": text}
     )

@@ -11,7 +11,7 @@ def _resources(*ids: int, kind: str = "droplet") -> dict[str, list[dict[str, str
     return {"resources": [{"resource_id": str(id), "resource_type": kind} for id in ids]}
 
 
-def test_a_tag_counts_what_has_it(api: Client) -> None:
+def test_a_tag_counts_its_resources(api: Client) -> None:
     droplet, snapshot = api.droplet(), api.snapshot()
     api("POST", "/v2/tags", {"name": "blue"}, 201)
     api("POST", "/v2/tags/blue/resources", _resources(droplet["id"]), 204)
@@ -39,13 +39,13 @@ def test_a_tag_exists_once_in_the_case_of_its_creation(api: Client) -> None:
 @pytest.mark.parametrize(
     "name", ["", "with space", "ümlaut", "a" * 256, "a/b", "a\n", "😀", None, 7, [], {}]
 )
-def test_names_that_cannot_be(api: Client, name: Any) -> None:
+def test_invalid_tag_names(api: Client, name: Any) -> None:
     refused = api("POST", "/v2/tags", {"name": name}, 400)
     assert set(refused) == {"error", "messages", "root_causes"}
 
 
 @pytest.mark.parametrize("data", ["{", "[]", "null", "", "[" * 100_000, "\x00"])
-def test_what_is_no_tag_at_all_is_refused_in_the_same_words(api: Client, data: str) -> None:
+def test_an_invalid_tag_body_has_the_same_error_format(api: Client, data: str) -> None:
     response = api.http.post(
         f"{api.url}/v2/tags", data=data, headers={"Content-Type": "application/json"}
     )
@@ -55,7 +55,7 @@ def test_what_is_no_tag_at_all_is_refused_in_the_same_words(api: Client, data: s
     )
 
 
-def test_a_deleted_tag_is_on_nothing(api: Client) -> None:
+def test_a_deleted_tag_is_removed_from_all_resources(api: Client) -> None:
     droplet = api.droplet(tags=["blue", "green"])
     rule = {"protocol": "tcp", "ports": "22", "sources": {"tags": ["blue"]}}
     firewall = api(
@@ -68,7 +68,7 @@ def test_a_deleted_tag_is_on_nothing(api: Client) -> None:
     assert (firewall["tags"], firewall["inbound_rules"][0]["sources"]) == ([], {})
 
 
-def test_what_cannot_be_tagged(api: Client) -> None:
+def test_resources_that_cannot_be_tagged(api: Client) -> None:
     api("POST", "/v2/tags/none/resources", _resources(1), 404)
     api("POST", "/v2/tags", {"name": "blue"}, 201)
     droplet = api.droplet()

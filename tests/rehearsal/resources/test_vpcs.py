@@ -24,7 +24,7 @@ def test_create_change_delete(api: Client) -> None:
     api("GET", path, expect=404)
 
 
-def test_a_range_is_found_when_none_is_given(api: Client) -> None:
+def test_a_range_is_allocated_if_none_is_given(api: Client) -> None:
     ranges = {
         api("POST", "/v2/vpcs", {"name": name, "region": "nyc3"}, 201)["vpc"]["ip_range"]
         for name in ("one", "two")
@@ -54,12 +54,12 @@ def test_a_range_is_found_when_none_is_given(api: Client) -> None:
         ),
     ],
 )
-def test_what_cannot_be_created(api: Client, change: dict[str, Any], message: str) -> None:
+def test_invalid_creations(api: Client, change: dict[str, Any], message: str) -> None:
     api("POST", "/v2/vpcs", {"name": "first", "region": "nyc3", "ip_range": "10.20.0.0/20"}, 201)
     assert message in api.refusal("POST", "/v2/vpcs", ONE | change)
 
 
-def test_members_keep_a_vpc(api: Client) -> None:
+def test_a_vpc_with_members_is_not_deleted(api: Client) -> None:
     vpc = api("POST", "/v2/vpcs", ONE, 201)["vpc"]
     path = f"/v2/vpcs/{vpc['id']}"
     droplet = api.droplet(vpc_uuid=vpc["id"])
@@ -73,7 +73,7 @@ def test_members_keep_a_vpc(api: Client) -> None:
     until(lambda: api.http.delete(api.url + path).status_code == 204)
 
 
-def test_the_default_stays_and_can_be_another(api: Client) -> None:
+def test_the_default_vpc_cannot_be_deleted_but_replaced(api: Client) -> None:
     first = api.droplet()["vpc_uuid"]
     api.refusal("DELETE", f"/v2/vpcs/{first}", expect=403)
     other = api("POST", "/v2/vpcs", ONE, 201)["vpc"]["id"]

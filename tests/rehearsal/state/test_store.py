@@ -1,4 +1,4 @@
-"""The store keeps what was written, and nothing of what failed; accounts have nothing in common but numbers."""
+"""The store: persistence, rollback, and isolation of accounts, which share only sequences."""
 
 import sqlite3
 import stat
@@ -16,7 +16,7 @@ Opener = Callable[[], Database]
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Iterator[Opener]:
-    """Opens the same file anew."""
+    """A function that opens the database file again."""
     with ExitStack() as databases:
         yield lambda: databases.enter_context(closing(Database(tmp_path / "db")))
 
@@ -25,7 +25,7 @@ def _tag(name: str) -> Tag:
     return Tag(id=name, name=name)
 
 
-def test_what_was_written_is_there_after_opening_again(opened: Opener) -> None:
+def test_records_persist(opened: Opener) -> None:
     store = opened().store_for("a")
     with store.transaction():
         for name in ("one", "two", "three"):
@@ -39,7 +39,7 @@ def test_what_was_written_is_there_after_opening_again(opened: Opener) -> None:
     )
 
 
-def test_nobody_else_reads_the_files(tmp_path: Path, opened: Opener) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path, opened: Opener) -> None:
     (tmp_path / "db").touch(mode=0o644)
     store = opened().store_for("a")
     with store.transaction():
@@ -49,7 +49,7 @@ def test_nobody_else_reads_the_files(tmp_path: Path, opened: Opener) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
+def test_a_failed_transaction_changes_nothing(opened: Opener) -> None:
     database = opened()
     store, other = database.store_for("a"), database.store_for("b")
     with store.transaction():
@@ -71,7 +71,7 @@ def test_a_transaction_that_fails_leaves_nothing(opened: Opener) -> None:
         assert store.next_id("droplet", 1) == 1
 
 
-def test_numbers_are_never_given_twice(opened: Opener) -> None:
+def test_sequence_numbers_are_unique(opened: Opener) -> None:
     store = opened().store_for("a")
     with store.transaction():
         given = [store.next_id("droplet", 5), store.next_id("droplet", 5), store.next_id("key", 1)]
@@ -81,7 +81,7 @@ def test_numbers_are_never_given_twice(opened: Opener) -> None:
     assert given == [5, 6, 1, 7]
 
 
-def test_accounts_do_not_see_each_other(opened: Opener) -> None:
+def test_accounts_are_isolated(opened: Opener) -> None:
     database = opened()
     a, b = database.store_for("a"), database.store_for("b")
     with a.transaction():
@@ -121,7 +121,7 @@ def test_a_database_of_another_format_is_refused_with_the_remedy(
         opened()
 
 
-def test_a_file_that_is_no_database_is_refused_with_the_remedy(
+def test_a_file_that_is_not_a_database_is_refused_with_the_remedy(
     tmp_path: Path, opened: Opener
 ) -> None:
     (tmp_path / "db").write_bytes(b"no database" * 100)

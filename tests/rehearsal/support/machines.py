@@ -1,4 +1,4 @@
-"""Machines that tests hold up, break, or ask what they were told."""
+"""Memory machines that tests can delay, break or observe."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from rehearsal.topology.protocol import MachineError, MachineSpec, NetworkState
 
 
 class HeldMachines(MemoryMachines):
-    """Boots no machine before ``held`` is set to false."""
+    """Machines that boot only once ``held`` is false."""
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
@@ -21,14 +21,14 @@ class HeldMachines(MemoryMachines):
 
 
 class BrokenMachines(MemoryMachines):
-    """Boots nothing."""
+    """Machines that cannot boot."""
 
     async def create(self, spec: MachineSpec) -> None:
         raise MachineError("no disk left")
 
 
 class WatchedMachines(MemoryMachines):
-    """Remembers what was applied and created, in order; fails to apply while ``broken``."""
+    """Machines that record changes in order, and fail to apply the network while ``broken``."""
 
     has_network = True
 
@@ -50,14 +50,14 @@ class WatchedMachines(MemoryMachines):
 
 
 class StuckMachines(MemoryMachines):
-    """Cannot be shut down, only powered off."""
+    """Machines that cannot be shut down, only powered off."""
 
     async def shutdown(self, droplet_id: int) -> None:
         raise MachineError("still on after 60 s")
 
 
 class UnstartedMachines(MemoryMachines):
-    """Cannot make their network."""
+    """Machines that cannot start their network."""
 
     async def start(self) -> None:
         raise MachineError("no bridge")

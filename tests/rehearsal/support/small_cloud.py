@@ -1,4 +1,4 @@
-"""A cloud's network in the small, for packet tests: namespaces stand for the droplets and for the host."""
+"""A small cloud network for packet tests, with namespaces instead of droplets and host."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ raw.sendto(bytes([8, 0, 0xF7, 0xFF, 0, 0, 0, 0]), (sys.argv[1], 0))
 while raw.recv(100)[20] != 0:
     pass
 """
-"""One echo request, so that the tests need no ping."""
+"""A Python program that sends one echo request, so that tests do not need ping."""
 
 
 def run(*command: str, stdin: str | None = None) -> str:
@@ -51,7 +51,7 @@ class SmallCloud:
         self._children: list[subprocess.Popen[bytes]] = []
 
     def place(self, droplet: MachineSpec | None) -> str:
-        """The namespace of a droplet; of the host without one."""
+        """Return the namespace of a droplet, or of the host for None."""
         return bridges.droplet_namespace(self.config, droplet.id) if droplet else self._host
 
     async def build(self) -> None:
@@ -126,7 +126,7 @@ class SmallCloud:
     def start(
         self, place: str, *command: str, environ: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        """A process in a namespace, ended with the cloud."""
+        """Start a process in a namespace; ``destroy`` ends it."""
         child = subprocess.Popen(
             ["ip", "netns", "exec", place, *command],
             env=environ,
@@ -139,7 +139,7 @@ class SmallCloud:
     def connects(
         self, place: str, address: IPv4Address, port: int, source: IPv4Address | str = ""
     ) -> bool:
-        """Whether a TCP connection is made within half a second."""
+        """Return whether a TCP connection succeeds within half a second."""
         script = f"import socket; socket.create_connection(({str(address)!r}, {port}), 0.5, ({str(source)!r}, 0))"
         return (
             subprocess.run(
@@ -151,7 +151,7 @@ class SmallCloud:
         )
 
     def pings(self, place: str, address: IPv4Address) -> bool:
-        """Whether an echo request is answered within half a second."""
+        """Return whether an echo request is answered within half a second."""
         return (
             subprocess.run(
                 ["ip", "netns", "exec", place, "python3", "-c", PING, str(address)],
@@ -162,7 +162,7 @@ class SmallCloud:
         )
 
     def wait_listening(self, place: str, port: int) -> None:
-        """Wait until something in the namespace listens on the TCP port, 10 s at most."""
+        """Wait up to 10 s until a process in the namespace listens on the TCP port."""
         wait_for(lambda: f":{port} " in run("ip", "netns", "exec", place, "ss", "-Hltn"))
 
     def _spec(self, number: int) -> MachineSpec:
@@ -176,10 +176,10 @@ class SmallCloud:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
-    """Wait until ``condition()`` holds; fails after ``seconds``."""
+    """Wait until ``condition()`` is true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, f"the condition is not true after {seconds} s"
         time.sleep(0.05)
 
 

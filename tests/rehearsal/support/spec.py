@@ -1,4 +1,4 @@
-"""Holds responses against the OpenAPI description of the real API, where it is at hand."""
+"""Validation of responses against DigitalOcean's OpenAPI specification, where it is available."""
 
 import json
 import re
@@ -12,24 +12,27 @@ FILE = Path(__file__).resolve().parents[4] / "shared/reference/digitalocean-open
 
 
 def check(method: str, path: str, status: int, body: Any) -> None:
-    """Fails if the API does not answer this operation with that status and body; knows nothing of paths outside the description."""
+    """Fail if the status or body of a response does not match the specification.
+
+    Paths that are not in the specification are not checked.
+    """
     template = _template(path)
     operation = _spec()["paths"].get(template, {}).get(method.lower())
     if operation is None:
         return
     assert str(status) in operation["responses"] or status >= 400, (
-        f"{method} {path} never answers {status}"
+        f"{method} {path} never responds with {status}"
     )
     validator = _validator(template, method.lower(), str(status))
     if validator is None:
-        assert body is None, f"{method} {path} answers {status} without a body"
+        assert body is None, f"{method} {path} responds with {status} and no body"
         return
     problems = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(body)]
     assert not problems, f"{method} {path} {status}: {problems}"
 
 
 def operations() -> list[tuple[str, str]]:
-    """Path and method of every operation that is described."""
+    """Return the path and method of each specified operation."""
     return [
         (path, method.upper())
         for path, methods in _spec()["paths"].items()
@@ -39,9 +42,9 @@ def operations() -> list[tuple[str, str]]:
 
 
 def raw() -> dict[str, Any]:
-    """The description as it was published."""
-    found: dict[str, Any] = json.loads(FILE.read_text())
-    return found
+    """Return the specification as published."""
+    specification: dict[str, Any] = json.loads(FILE.read_text())
+    return specification
 
 
 @cache
@@ -51,7 +54,7 @@ def _spec() -> dict[str, Any]:
 
 
 def _with_nulls(node: Any) -> Any:
-    """OpenAPI's ``nullable`` in the words of JSON Schema."""
+    """Replace OpenAPI's ``nullable`` by JSON Schema."""
     if isinstance(node, list):
         return [_with_nulls(item) for item in node]
     if not isinstance(node, dict):
@@ -63,18 +66,18 @@ def _with_nulls(node: Any) -> Any:
 
 
 def _template(path: str) -> str:
-    """The described path that fits, the one with the fewest parameters; nothing if none does."""
-    fitting = [
+    """Return the specified path with the fewest parameters that matches, or an empty string."""
+    matching = [
         template
         for template in _spec()["paths"]
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path)
     ]
-    return min(fitting, key=lambda template: template.count("{"), default="")
+    return min(matching, key=lambda template: template.count("{"), default="")
 
 
 @cache
 def _validator(template: str, method: str, status: str) -> Draft4Validator | None:
-    """Of an answer's body; nothing if the answer has none."""
+    """Return the validator of a response body, or None for a response without body."""
     responses = _spec()["paths"][template][method]["responses"]
     content = (
         _resolve(responses.get(status) or responses["default"])
@@ -90,8 +93,8 @@ def _validator(template: str, method: str, status: str) -> Draft4Validator | Non
 
 def _resolve(node: dict[str, Any]) -> dict[str, Any]:
     while "$ref" in node:
-        found: Any = _spec()
+        target: Any = _spec()
         for part in node["$ref"].removeprefix("#/").split("/"):
-            found = found[part]
-        node = found
+            target = target[part]
+        node = target
     return node

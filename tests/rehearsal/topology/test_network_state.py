@@ -1,4 +1,4 @@
-"""What the API tells the network: every name resolved, before a client hears that it is done."""
+"""The network state that the API applies: all names resolved, before the response."""
 
 from collections.abc import Iterator
 
@@ -26,7 +26,7 @@ def _allow(api: Client, **sources: object) -> dict[str, object]:
     return {"name": "fw", "inbound_rules": [rule], "tags": ["worker"]}
 
 
-def test_a_machine_boots_into_a_network_that_knows_it(
+def test_the_network_is_applied_before_a_machine_boots(
     api: Client, machines: WatchedMachines
 ) -> None:
     api.droplet(user_data="#cloud-config")
@@ -96,7 +96,7 @@ def test_firewalls_follow_tags_droplets_and_balancers(
     )
 
 
-def test_a_change_is_in_force_when_it_is_answered(api: Client, machines: WatchedMachines) -> None:
+def test_a_change_is_applied_before_the_response(api: Client, machines: WatchedMachines) -> None:
     droplet = api.droplet(tags=["worker"])
     firewall = api("POST", "/v2/firewalls", _allow(api, addresses=["192.0.2.0/24"]), 202)[
         "firewall"
@@ -129,7 +129,7 @@ def test_all_ports(api: Client, machines: WatchedMachines) -> None:
     assert machines.network_state.droplet_firewalls[0].outbound == [expected]
 
 
-def test_a_network_that_fails_is_told_and_leaves_no_firewall(
+def test_a_network_failure_is_reported_and_creates_no_firewall(
     api: Client, machines: WatchedMachines
 ) -> None:
     worker = api.droplet("worker", tags=["worker"])
