@@ -126,7 +126,8 @@ def _check_chain(leaf: x509.Certificate, chain: list[x509.Certificate]) -> None:
                 else f"certificate {number - 1} of certificate_chain"
             )
             raise unprocessable(
-                f"certificate_chain is out of order: its certificate {number} did not issue {issued}."
+                f"certificate_chain is out of order: its certificate {number} "
+                f"did not issue {issued}."
             ) from None
 
 

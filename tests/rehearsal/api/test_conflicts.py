@@ -105,7 +105,8 @@ def test_a_vpc_with_members_cannot_be_deleted(api: Client, which: str) -> None:
         member = f"/v2/droplets/{api.droplet(vpc_uuid=vpc)['id']}"
     else:
         body = {"name": "edge", "region": "nyc3", "vpc_uuid": vpc, "forwarding_rules": [rule]}
-        member = f"/v2/load_balancers/{api('POST', '/v2/load_balancers', body, 202)['load_balancer']['id']}"
+        balancer = api("POST", "/v2/load_balancers", body, 202)["load_balancer"]
+        member = f"/v2/load_balancers/{balancer['id']}"
     assert api.refusal("DELETE", f"/v2/vpcs/{vpc}", expect=403) == "Can not delete VPC with members"
     api("DELETE", member, expect=204)
     until(lambda: api.http.delete(f"{api.url}/v2/vpcs/{vpc}").status_code == 204)

@@ -247,10 +247,13 @@ def _ask(
     response = api.http.request(
         method, api.url + path, data=data, headers={"Content-Type": kind}, timeout=20
     )
-    told = f"{method} {path[:200]} {(data or b'')[:200]!r}: {response.status_code} {response.text[:200]}"
-    assert response.status_code < 500, told
+    request = f"{method} {path[:200]} {(data or b'')[:200]!r}"
+    description = f"{request}: {response.status_code} {response.text[:200]}"
+    assert response.status_code < 500, description
     if response.status_code >= 400:
-        assert {"id", "message"} <= set(response.json()) or "root_causes" in response.json(), told
+        assert {"id", "message"} <= set(response.json()) or "root_causes" in response.json(), (
+            description
+        )
     return response
 
 

@@ -66,7 +66,9 @@ source "null" "none" { communicator = "none" }
 build {
   sources = ["source.null.none"]
   post-processor "shell-local" {
-    inline = ["echo ${local.found.image_id} ${join(",", local.found.image_regions)} > ${path.root}/found"]
+    inline = [
+      "echo ${local.found.image_id} ${join(",", local.found.image_regions)} > ${path.root}/found"
+    ]
   }
 }
 """

@@ -69,7 +69,8 @@ def main() -> int:
         print(f"\n{count} x {violation}")
     duration_s = time.monotonic() - start
     print(
-        f"{findings.requests} requests, {findings.violations.total()} violations, {duration_s:.0f} s",
+        f"{findings.requests} requests, {findings.violations.total()} violations, "
+        f"{duration_s:.0f} s",
         file=sys.stderr,
     )
     return 1 if findings.violations else 0

@@ -25,7 +25,7 @@ IDENTIFIERS = {
     "tag": ("tag_id", ("name",)),
     "vpc": ("vpc_id", ("id",)),
 }
-"""Key of an object in responses -> its path parameter, and the fields that the parameter accepts."""
+"""Key of an object in responses -> its path parameter, and the fields with its values."""
 
 Parameters = dict[str, Any]
 """Path parameters of one resource, such as a domain and one of its records."""

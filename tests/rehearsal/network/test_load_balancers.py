@@ -46,11 +46,11 @@ def test_no_request_reaches_a_target_before_it_is_proven(
 ) -> None:
     one = web.cloud.droplets[0]
     web.health(one.id, 500)
-    before = len(web.asked(one.id))
+    before = len(web.requested_paths(one.id))
     apply(balancers, balancer(web.cloud, one.private.address))
     for _ in range(5):
         assert web.get()[0] == 503
-    assert len(web.asked(one.id)) == before
+    assert len(web.requested_paths(one.id)) == before
     web.health(one.id, 200)
     wait_up(balancers, one.private.address)
     status, _, answer = web.get()

@@ -169,7 +169,8 @@ def _same_name() -> dict[str, str]:
             lambda: (
                 issue("one").upload
                 | {
-                    "leaf_certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+                    "leaf_certificate": "-----BEGIN CERTIFICATE-----\nAAAA\n"
+                    "-----END CERTIFICATE-----\n"
                 }
             ),
             "PEM",

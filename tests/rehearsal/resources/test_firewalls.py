@@ -112,7 +112,8 @@ def test_a_firewall_has_limits(api: Client) -> None:
     ids = [droplet["id"] for droplets in made for droplet in droplets]
     rules = [SSH | {"ports": str(port)} for port in range(1, 52)]
     addresses = [f"10.0.{number // 256}.{number % 256}" for number in range(1001)]
-    path = f"/v2/firewalls/{_create(api, droplet_ids=ids[:10], tags=names['tags'][:5], inbound_rules=rules[:50])['id']}"
+    firewall = _create(api, droplet_ids=ids[:10], tags=names["tags"][:5], inbound_rules=rules[:50])
+    path = f"/v2/firewalls/{firewall['id']}"
     for part, body, message in [
         ("droplets", {"droplet_ids": ids[10:]}, "10 Droplets"),
         ("tags", {"tags": names["tags"][5:]}, "5 tags"),

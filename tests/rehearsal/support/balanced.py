@@ -19,7 +19,10 @@ class Web(http.server.BaseHTTPRequestHandler):
             status = int(open(sys.argv[2]).read())
         else:
             status = 200
-        body = json.dumps({"name": sys.argv[1], "client": self.client_address[0], "headers": dict(self.headers)}).encode()
+        content = {
+            "name": sys.argv[1], "client": self.client_address[0], "headers": dict(self.headers)
+        }
+        body = json.dumps(content).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -34,36 +37,58 @@ if sys.argv[3:]:
     server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 """
-"""Answers with what it was asked; over TLS at 8443 if it is given a certificate."""
+"""A web server that returns the request as JSON; with a certificate, over TLS on port 8443."""
 
 
 def balancer(cloud: SmallCloud, *targets: IPv4Address, **changes: object) -> LoadBalancer:
-    facts: dict[str, object] = {
-        "id": "edge", "public": cloud.balancer_public, "private": BALANCER_PRIVATE, "vpc_id": VPC.id, "algorithm": "round_robin",
-        "forwarding_rules": [ForwardingRule(entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085)],
-        "health_check": HealthCheck(protocol="http", port=8085, path="/health", interval_s=1, timeout_s=1, unhealthy_threshold=2, healthy_threshold=2),
-        "sticky_cookie": None, "sticky_seconds": 0, "redirect_http_to_https": False, "proxy_protocol": False, "keepalive": False,
-        "idle_seconds": 30, "targets": list(targets),
-    }  # fmt: skip
-    return LoadBalancer.model_validate(facts | changes)
+    """Return an HTTP load balancer of the small cloud, with ``changes`` to its fields."""
+    fields: dict[str, object] = {
+        "id": "edge",
+        "public": cloud.balancer_public,
+        "private": BALANCER_PRIVATE,
+        "vpc_id": VPC.id,
+        "algorithm": "round_robin",
+        "forwarding_rules": [
+            ForwardingRule(
+                entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085
+            )
+        ],
+        "health_check": HealthCheck(
+            protocol="http",
+            port=8085,
+            path="/health",
+            interval_s=1,
+            timeout_s=1,
+            unhealthy_threshold=2,
+            healthy_threshold=2,
+        ),
+        "sticky_cookie": None,
+        "sticky_seconds": 0,
+        "redirect_http_to_https": False,
+        "proxy_protocol": False,
+        "keepalive": False,
+        "idle_seconds": 30,
+        "targets": list(targets),
+    }
+    return LoadBalancer.model_validate(fields | changes)
 
 
 class Web:
-    """A web server on each droplet; ``health`` says what its health check answers."""
+    """A web server on each droplet; ``health`` sets the status of its health check."""
 
     def __init__(self, cloud: SmallCloud, state: Path) -> None:
         self.cloud, self._state = cloud, state
         for droplet in cloud.droplets:
             self.health(droplet.id, 200)
-            where = str(state / f"health{droplet.id}")
-            cloud.start(cloud.place(droplet), "python3", "-c", WEB, droplet.name, where)
+            status_file = str(state / f"health{droplet.id}")
+            cloud.start(cloud.place(droplet), "python3", "-c", WEB, droplet.name, status_file)
             cloud.wait_listening(cloud.place(droplet), 8085)
 
     def health(self, droplet_id: int, status: int) -> None:
         (self._state / f"health{droplet_id}").write_text(str(status))
 
-    def asked(self, droplet_id: int) -> list[str]:
-        """The paths that the droplet was asked for, health checks left out."""
+    def requested_paths(self, droplet_id: int) -> list[str]:
+        """Return the paths of the droplet's requests, without health checks."""
         log = self._state / f"health{droplet_id}.log"
         return (
             [path for path in log.read_text().split() if not path.startswith("/health")]
@@ -72,7 +97,7 @@ class Web:
         )
 
     def start_secure(self, droplet_id: int, pem: Path) -> None:
-        """The same over TLS, on one droplet."""
+        """Start a web server with TLS on one droplet."""
         (droplet,) = [droplet for droplet in self.cloud.droplets if droplet.id == droplet_id]
         place = self.cloud.place(droplet)
         self.cloud.start(
@@ -89,10 +114,11 @@ class Web:
     def get(
         self, path: str = "/", cookie: str = ""
     ) -> tuple[int, dict[str, str], dict[str, object]]:
-        """Status, headers and body of one request of the host to the balancer."""
+        """Send a request from the host to the load balancer; return status, headers and body."""
         script = (
             "import http.client, json, sys; c = http.client.HTTPConnection(sys.argv[1], timeout=5);"
-            "c.request('GET', sys.argv[2], headers={'Cookie': sys.argv[3]} if sys.argv[3] else {}); a = c.getresponse();"
+            "headers = {'Cookie': sys.argv[3]} if sys.argv[3] else {};"
+            "c.request('GET', sys.argv[2], headers=headers); a = c.getresponse();"
             "print(json.dumps([a.status, dict(a.headers), a.read().decode()]))"
         )
         command = [

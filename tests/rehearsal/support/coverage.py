@@ -104,8 +104,8 @@ def parse_page(text: str) -> dict[str, set[str]]:
 def format_page(tested: Mapping[str, set[str]]) -> str:
     """Return the page. ``tested`` has the test modules of each supported operation."""
     rows = {
-        operation: f"| `{operation}` | supported | {_format_modules(tested.get(operation, set()))} |"
-        for operation in supported()
+        name: f"| `{name}` | supported | {_format_modules(tested.get(name, set()))} |"
+        for name in supported()
     }
     for path, method in spec.operations():
         if not is_supported(method, path):

@@ -33,7 +33,7 @@ def run(*command: str, stdin: str | None = None) -> str:
 
 
 class SmallCloud:
-    """Droplets 1 to 3, the host, and the namespace between them, as the rehearsal's network is laid."""
+    """Droplets 1 to 3, the host, and the cloud's namespace between them."""
 
     def __init__(self, name: str) -> None:
         self.config = CloudConfig(
@@ -140,7 +140,8 @@ class SmallCloud:
         self, place: str, address: IPv4Address, port: int, source: IPv4Address | str = ""
     ) -> bool:
         """Return whether a TCP connection succeeds within half a second."""
-        script = f"import socket; socket.create_connection(({str(address)!r}, {port}), 0.5, ({str(source)!r}, 0))"
+        target, local = (str(address), port), (str(source), 0)
+        script = f"import socket; socket.create_connection({target!r}, 0.5, {local!r})"
         return (
             subprocess.run(
                 ["ip", "netns", "exec", place, "python3", "-c", script],
@@ -168,11 +169,30 @@ class SmallCloud:
     def _spec(self, number: int) -> MachineSpec:
         public, gateway = self.config.public_network, self.config.gateway
         return MachineSpec(
-            id=number, name=f"droplet{number}", image="debian-12-x64", region="nyc3", memory_mb=512, vcpus=1, disk_gb=10, vpc_id=VPC.id,
-            public=Interface(mac=f"02:00:00:00:00:0{number}", address=public[16 + number], network=public, gateway=gateway),
-            private=Interface(mac=f"02:00:00:00:01:0{number}", address=VPC.range[1 + number], network=VPC.range, gateway=VPC.gateway),
-            user_data="", public_keys=[], tags=[],
-        )  # fmt: skip
+            id=number,
+            name=f"droplet{number}",
+            image="debian-12-x64",
+            region="nyc3",
+            memory_mb=512,
+            vcpus=1,
+            disk_gb=10,
+            vpc_id=VPC.id,
+            public=Interface(
+                mac=f"02:00:00:00:00:0{number}",
+                address=public[16 + number],
+                network=public,
+                gateway=gateway,
+            ),
+            private=Interface(
+                mac=f"02:00:00:00:01:0{number}",
+                address=VPC.range[1 + number],
+                network=VPC.range,
+                gateway=VPC.gateway,
+            ),
+            user_data="",
+            public_keys=[],
+            tags=[],
+        )
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
@@ -185,7 +205,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:
 
 @contextlib.contextmanager
 def small_cloud(state: Path) -> Iterator[SmallCloud]:
-    """A cloud of a unique name with its state under ``state``; nothing of it is left, even if building it failed."""
+    """Build a cloud with a unique name and its files under ``state``, and remove it at the end."""
     cloud = SmallCloud(f"t{uuid4().hex[:8]}")
     cloud.config.directory.mkdir(parents=True)
     assert cloud.config.directory.is_relative_to(state), (
