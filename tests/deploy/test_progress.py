@@ -1,8 +1,16 @@
 """Phases, property differences and risks, from events as the engine sends them."""
 
+import ast
 import io
+from pathlib import Path
 from typing import Any
 
+import pulumi
+import pulumi_consul
+import pulumi_digitalocean
+import pulumi_nomad
+import pulumi_random
+import pulumi_tls
 import pytest
 from pulumi.automation import EngineEvent, OpType
 from pulumi.runtime.rpc import UNKNOWN
@@ -11,7 +19,7 @@ from deploy.progress.changes import Change
 from deploy.progress.differences import MAX_VALUE_LENGTH, Difference, differences
 from deploy.progress.display import PhaseDisplay
 from deploy.progress.follower import EventFollower
-from deploy.progress.phases import Phase
+from deploy.progress.phases import KINDS, Phase
 from deploy.progress.report import show_plan
 from deploy.progress.risks import risks
 from deploy.progress.tracker import Tracker
@@ -19,6 +27,7 @@ from deploy.stack import IS_SECRET, SECRET_SIGNATURE
 from deploy.terminal import Terminal
 from tests.deploy.test_terminal import Screen
 
+ROOT = Path(__file__).resolve().parents[2]
 DROPLET = "digitalocean:index/droplet:Droplet"
 ENROLMENT = "pulumi-python:dynamic/slipway:Enrolment"
 JOB = "nomad:index/job:Job"
@@ -309,3 +318,29 @@ def test_a_terminal_has_a_live_display(monkeypatch: pytest.MonkeyPatch, no_color
     text = screen.getvalue()
     assert "worker01: waiting for DigitalOcean to start the droplet" in text
     assert ("\x1b[32ma line" in text) is not bool(no_color)
+
+
+def program_types() -> set[str]:
+    """Return the type tokens of all resources in the program's source."""
+    modules = (pulumi_digitalocean, pulumi_nomad, pulumi_consul, pulumi_random, pulumi_tls)
+    packages = {module.__name__.removeprefix("pulumi_"): module for module in modules}
+    found: set[str] = set()
+    for file in [*ROOT.glob("infra/**/*.py"), *ROOT.glob("jobs/**/*.py")]:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and "dynamic.Resource" in map(
+                ast.unparse, node.bases
+            ):
+                keywords = {word.arg: ast.literal_eval(word.value) for word in node.keywords}
+                found.add(f"pulumi-python:dynamic/{keywords['module']}:{keywords['name']}")
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                package = packages.get(ast.unparse(node.func.value))
+                made = getattr(package, node.func.attr, None)
+                if isinstance(made, type) and issubclass(made, pulumi.CustomResource):
+                    found.add(getattr(made, "pulumi_type", ""))
+    return {token for token in found if not token.startswith("pulumi:providers:")}
+
+
+def test_every_type_of_the_program_has_a_phase() -> None:
+    types = program_types()
+    assert {DROPLET, ENROLMENT, JOB} <= types
+    assert types - KINDS.keys() == set()
