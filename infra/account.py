@@ -127,11 +127,13 @@ def droplet_limit_problem(api: DigitalOceanApi) -> str | None:
 
 
 def _check_vpc(settings: Settings, prefix: str, api: DigitalOceanApi) -> Iterator[str]:
-    for vpc in api.list_all("/v2/vpcs", "vpcs"):
-        if vpc["name"] != prefix and addresses.overlapping(
-            settings.vpc_cidr, [IPv4Network(vpc["ip_range"])]
-        ):
+    vpcs = [vpc for vpc in api.list_all("/v2/vpcs", "vpcs") if vpc["name"] != prefix]
+    taken = [IPv4Network(vpc["ip_range"]) for vpc in vpcs]
+    for vpc, network in zip(vpcs, taken, strict=True):
+        if settings.vpc_cidr.overlaps(network):
+            free = addresses.find_free(settings.vpc_cidr, taken)
+            remedy = f"set {free}, which is free" if free else "set another range"
             yield (
-                f"vpc_cidr: {settings.vpc_cidr} overlaps {vpc['ip_range']} of the VPC "
-                f"{vpc['name']} in {vpc['region']}; set another range"
+                f"vpc_cidr: {settings.vpc_cidr} overlaps {network} of the VPC "
+                f"{vpc['name']} in {vpc['region']}; {remedy}"
             )

@@ -47,6 +47,20 @@ def overlapping(network: IPv4Network, others: Iterable[IPv4Network]) -> list[IPv
     return [other for other in others if network.overlaps(other)]
 
 
+def find_free(network: IPv4Network, taken: Sequence[IPv4Network]) -> IPv4Network | None:
+    """Return the first private range of the size of ``network`` that overlaps none of ``taken``.
+
+    The search starts at ``network``; None if every range after it in its private range is taken.
+    """
+    private = next(candidate for candidate in PRIVATE_RANGES if network.subnet_of(candidate))
+    first = int(network.network_address)
+    for address in range(first, int(private.broadcast_address), network.num_addresses):
+        candidate = IPv4Network((address, network.prefixlen))
+        if not overlapping(candidate, [*taken, *RESERVED_RANGES]):
+            return candidate
+    return None
+
+
 def is_everyone(networks: Sequence[Network]) -> bool:
     """Whether the networks together contain all IPv4 or all IPv6 addresses."""
     ipv4 = collapse_addresses(n for n in networks if isinstance(n, IPv4Network))

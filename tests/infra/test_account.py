@@ -82,7 +82,8 @@ def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
         {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
     ]
     assert problems(cloud) == [
-        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; set another range"
+        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; "
+        "set 10.10.16.0/20, which is free"
     ]
 
 

@@ -29,3 +29,17 @@ def test_networks_of_both_kinds_are_told_apart() -> None:
 
 def test_a_vpc_has_fewer_places_than_addresses() -> None:
     assert addresses.capacity(IPv4Network("10.10.0.0/28")) == 8
+
+
+@pytest.mark.parametrize(
+    ("network", "taken", "free"),
+    [
+        ("10.10.0.0/20", ["10.10.8.0/24", "10.10.16.0/20"], "10.10.32.0/20"),
+        ("10.228.0.0/16", ["10.228.0.0/16"], "10.230.0.0/16"),
+        ("192.168.0.0/16", ["192.168.3.0/24"], None),
+    ],
+)
+def test_a_free_range_has_the_same_size(network: str, taken: list[str], free: str | None) -> None:
+    """It is in none of the ranges that DigitalOcean reserves."""
+    found = addresses.find_free(IPv4Network(network), [*map(IPv4Network, taken)])
+    assert found == (free and IPv4Network(free))
