@@ -23,7 +23,7 @@ NAME ?= $(word 2,$(MAKECMDGOALS))
 $(eval $(word 2,$(MAKECMDGOALS)):;@:)
 endif
 
-.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check bench bench-api conformance reset down
+.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check drill bench bench-api conformance reset down
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ check: setup ## formatting, lint, types, shell scripts
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m mypy
 	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
+
+drill: setup ## changes and failures of a running stack under load, on real machines: make drill [NAME="image worker-off"] [REQUESTS=1000]
+	@$(PYTHON) -m tests.drills $(if $(REQUESTS),--requests $(REQUESTS)) $(NAME)
 
 bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
 	@$(PYTHON) -m tests.bench

@@ -125,7 +125,7 @@ def test_requests_go_on_while_the_server_stalls() -> None:
             load.wait_for_requests(60)
         duration_s = time.monotonic() - start
     assert load.report.failures == []
-    assert duration_s < 60 / RATE + stall_s  # a closed loop of one client takes longer
+    assert duration_s < 60 / RATE + stall_s  # a load that waits for responses takes longer
     assert load.report.longest_gap_s >= stall_s * 0.8
     assert load.report.slowest_s >= stall_s * 0.8
 
