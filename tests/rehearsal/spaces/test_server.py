@@ -4,7 +4,7 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from tests.rehearsal.support.small_spaces import (
     SECRET,
     Style,
     error_code,
+    location_constraint,
     make_cloud,
     s3_client,
     serve_spaces,
@@ -93,11 +94,12 @@ def test_a_bucket_is_in_the_region_of_its_endpoint_only(port: int, constraint: s
     if constraint:
         s3.create_bucket(
             Bucket="artifacts",
-            CreateBucketConfiguration={"LocationConstraint": constraint},  # type: ignore[typeddict-item]
+            CreateBucketConfiguration=location_constraint(constraint),
         )
     else:
         s3.create_bucket(Bucket="artifacts")
-    assert s3.get_bucket_location(Bucket="artifacts")["LocationConstraint"] == "nyc3"  # type: ignore[comparison-overlap]
+    location: Mapping[str, object] = s3.get_bucket_location(Bucket="artifacts")
+    assert location["LocationConstraint"] == "nyc3"
     elsewhere = s3_client(port, region="ams3")
     assert error_code(elsewhere.list_objects_v2, Bucket="artifacts") == "NoSuchBucket"
     assert error_code(elsewhere.create_bucket, Bucket="artifacts") == "BucketAlreadyOwnedByYou"

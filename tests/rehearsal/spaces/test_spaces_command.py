@@ -14,7 +14,13 @@ from botocore.config import Config
 from mypy_boto3_s3 import S3Client
 
 from rehearsal.config import CloudConfig
-from tests.rehearsal.support.small_spaces import KEY, SECRET, error_code, make_cloud
+from tests.rehearsal.support.small_spaces import (
+    KEY,
+    SECRET,
+    error_code,
+    location_constraint,
+    make_cloud,
+)
 
 ROOT = Path(__file__).parents[3]
 COMMAND = [sys.executable, "-m", "rehearsal", "spaces", "--cloud", "test"]
@@ -56,7 +62,7 @@ def running_command() -> Iterator[tuple[subprocess.Popen[str], S3Client]]:
 def test_one_address_serves_all_regions(config: CloudConfig) -> None:
     with running_command() as (process, s3):
         s3.create_bucket(Bucket="here")
-        s3.create_bucket(Bucket="there", CreateBucketConfiguration={"LocationConstraint": "ams3"})  # type: ignore[typeddict-item]
+        s3.create_bucket(Bucket="there", CreateBucketConfiguration=location_constraint("ams3"))
         nowhere = {"LocationConstraint": "mars1"}
         result = error_code(s3.create_bucket, Bucket="nowhere", CreateBucketConfiguration=nowhere)
         assert result == "InvalidLocationConstraint"

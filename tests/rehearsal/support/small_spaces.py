@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import boto3
 import pytest
@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from mypy_boto3_s3 import S3Client
+from mypy_boto3_s3.type_defs import CreateBucketConfigurationTypeDef
 
 from rehearsal.config import CloudConfig
 from rehearsal.spaces.server import create_server
@@ -145,6 +146,11 @@ def s3_client(
         aws_secret_access_key=secret,
         config=client_config,
     )
+
+
+def location_constraint(region: str) -> CreateBucketConfigurationTypeDef:
+    """Return a bucket configuration for a Spaces region, which the types of S3 do not list."""
+    return cast("CreateBucketConfigurationTypeDef", {"LocationConstraint": region})
 
 
 def client_of(port: int, name: str, **options: str) -> S3Client:
