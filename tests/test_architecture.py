@@ -83,7 +83,7 @@ REHEARSAL_LAYERS = {
 MAX_TOP_LEVEL_MODULES = {"rehearsal": 12, "infra": 26, "jobs": 20, "deploy": 24, "toolchain": 14}
 """Python modules directly in a package, its ``__init__`` included."""
 
-STAND_INS = {"digitalocean", "nomad", "consul", "random", "tls"}
+EMULATED_PROVIDERS = {"digitalocean", "nomad", "consul", "random", "tls"}
 PURE = (
     "infra.settings",
     "infra.settings_input",
@@ -254,8 +254,8 @@ def machine_kinds(sources: Sources) -> Iterator[str]:
             yield f"{path} imports {imported}"
 
 
-def stand_ins(sources: Sources) -> Iterator[str]:
-    """A stand-in sees a cloud as the official plugin would, over HTTP; and none knows another."""
+def provider_emulators(sources: Sources) -> Iterator[str]:
+    """A provider emulator reaches a cloud over HTTP only and imports no other emulator."""
     for path, name, imported in edges(sources):
         if not within(name, "rehearsal.plugins"):
             wrong = within(imported, "rehearsal.plugins") and not within(
@@ -263,7 +263,7 @@ def stand_ins(sources: Sources) -> Iterator[str]:
             )
         elif within(imported, "rehearsal.plugins"):
             own, other = name.split(".")[2:3], imported.split(".")[2:3]
-            wrong = own != other and set(other) <= STAND_INS and bool(own)
+            wrong = own != other and set(other) <= EMULATED_PROVIDERS and bool(own)
         else:
             wrong = within(imported, "rehearsal", "toolchain")
         if wrong:
@@ -445,7 +445,7 @@ BROKEN: dict[Rule, list[Sources]] = {
             "rehearsal/topology/network_reconciler.py": "from rehearsal.machines.nspawn import NspawnMachines"
         }
     ],
-    stand_ins: [
+    provider_emulators: [
         {"rehearsal/plugins/rest.py": "from rehearsal.state.store import Store"},
         {"rehearsal/plugins/nomad/api.py": "from rehearsal.plugins.consul.api import Consul"},
         {"rehearsal/state/store.py": "from rehearsal.plugins.rest import Rest"},

@@ -131,7 +131,7 @@ def connect(config: Mapping[str, Any]) -> DigitalOcean:
     """Return a client configured by the provider configuration or the environment."""
     settings = dict(config)
     token = read_setting(settings, "token", ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN"))
-    base = read_setting(
+    base_url = read_setting(
         settings, "apiEndpoint", ("DIGITALOCEAN_API_URL",), "https://api.digitalocean.com"
     ).rstrip("/")
     retries = RetryPolicy(
@@ -154,4 +154,4 @@ def connect(config: Mapping[str, Any]) -> DigitalOcean:
         read_setting(settings, "spacesSecretKey", ("SPACES_SECRET_ACCESS_KEY",)),
     )
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    return DigitalOcean(_ApiClient(base, headers), retries, spaces)
+    return DigitalOcean(_ApiClient(base_url, headers), retries, spaces)
