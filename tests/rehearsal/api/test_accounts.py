@@ -27,10 +27,10 @@ BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian
 def _shell(text: str) -> dict[str, str]:
     """Return the variables that shell lines set."""
     script = f"{text}\nenv -0"
-    told = subprocess.run(
+    output = subprocess.run(
         ["sh", "-c", script], env={}, check=True, capture_output=True, text=True
     ).stdout
-    return dict(line.split("=", 1) for line in told.split("\0") if line)
+    return dict(line.split("=", 1) for line in output.split("\0") if line)
 
 
 def _account(
@@ -57,15 +57,15 @@ def test_the_account_command_prints_credentials_that_a_running_cloud_accepts(
         first[name] != default[name]
         for name in ("DIGITALOCEAN_TOKEN", "SPACES_ACCESS_KEY_ID", "SPACES_SECRET_ACCESS_KEY")
     )
-    found = Accounts(config).find_by_spaces_key(first["SPACES_ACCESS_KEY_ID"])
-    assert found and (found.name, found.spaces_secret) == (
+    account = Accounts(config).find_by_spaces_key(first["SPACES_ACCESS_KEY_ID"])
+    assert account and (account.name, account.spaces_secret) == (
         "team-b",
         first["SPACES_SECRET_ACCESS_KEY"],
     )
-    told = Client(api.url, first["DIGITALOCEAN_TOKEN"])("GET", "/v2/account")["account"]
+    account = Client(api.url, first["DIGITALOCEAN_TOKEN"])("GET", "/v2/account")["account"]
     own = api("GET", "/v2/account")["account"]
-    assert (told["email"], told["team"]["name"]) == ("team-b@example.com", "team-b")
-    assert told["uuid"] not in (own["uuid"], "")
+    assert (account["email"], account["team"]["name"]) == ("team-b@example.com", "team-b")
+    assert account["uuid"] not in (own["uuid"], "")
 
 
 def test_limits_are_changed_while_the_cloud_runs(
@@ -75,8 +75,12 @@ def test_limits_are_changed_while_the_cloud_runs(
         "DIGITALOCEAN_TOKEN"
     ]
     assert other.http.headers["Authorization"] == f"Bearer {token}"
-    told = other("GET", "/v2/account")["account"]
-    assert (told["droplet_limit"], told["floating_ip_limit"], told["reserved_ip_limit"]) == (
+    account = other("GET", "/v2/account")["account"]
+    assert (
+        account["droplet_limit"],
+        account["floating_ip_limit"],
+        account["reserved_ip_limit"],
+    ) == (
         2,
         0,
         0,
@@ -212,7 +216,7 @@ def test_actions_of_each_account_resume_after_a_restart(config: CloudConfig) -> 
         for token, droplet in zip(tokens, droplets, strict=True):
             client = Client(api.url, token)
             assert client.settled(droplet["id"])["status"] == "active"
-            assert [found["id"] for found in client("GET", "/v2/droplets")["droplets"]] == [
+            assert [droplet["id"] for droplet in client("GET", "/v2/droplets")["droplets"]] == [
                 droplet["id"]
             ]
             assert [image["slug"] for image in client("GET", "/v2/images")["images"]] == [

@@ -140,9 +140,9 @@ def test_page_links_keep_the_query(api: Client) -> None:
     assert [droplet["name"] for droplet in api("GET", following)["droplets"]] == ["three"]
 
 
-@pytest.mark.parametrize("asked", ["200", "201", "99999999999999999999"])
-def test_a_page_has_at_most_200_items(api: Client, asked: str) -> None:
-    previous = api("GET", f"/v2/actions?per_page={asked}&page=2")["links"]["pages"]["prev"]
+@pytest.mark.parametrize("per_page", ["200", "201", "99999999999999999999"])
+def test_a_page_has_at_most_200_items(api: Client, per_page: str) -> None:
+    previous = api("GET", f"/v2/actions?per_page={per_page}&page=2")["links"]["pages"]["prev"]
     assert parse_qs(urlsplit(previous).query) == {"per_page": ["200"], "page": ["1"]}
 
 

@@ -23,7 +23,7 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
     "project": ("PATCH", {"name": "two"}),
     "firewall": ("PUT", {"name": "two", "inbound_rules": [RULE]}),
 }
-GONE = "The resource you were accessing could not be found."
+NOT_FOUND_MESSAGE = "The resource you were accessing could not be found."
 
 
 @pytest.mark.parametrize("kind", MADE)
@@ -32,11 +32,11 @@ def test_a_deleted_resource_is_not_found(api: Client, kind: str) -> None:
     path = f"{where}/{api('POST', where, body, status)[kind][key]}"
     api("DELETE", path, expect=204)
     method, change = CHANGES[kind]
-    assert api.refusal("GET", path, expect=404) == GONE
-    assert api.refusal("DELETE", path, expect=404) == GONE
+    assert api.refusal("GET", path, expect=404) == NOT_FOUND_MESSAGE
+    assert api.refusal("DELETE", path, expect=404) == NOT_FOUND_MESSAGE
     assert (
         api.refusal(method, path + ("/resources" if kind == "tag" else ""), change, expect=404)
-        == GONE
+        == NOT_FOUND_MESSAGE
     )
     assert api("POST", where, body, status)[kind]
 
@@ -45,12 +45,12 @@ def test_a_deleted_droplet_is_not_found(api: Client) -> None:
     droplet = api.droplet()["id"]
     api("DELETE", f"/v2/droplets/{droplet}", expect=204)
     for path in ("", "/actions", "/snapshots", "/firewalls", "/actions/1"):
-        assert api.refusal("GET", f"/v2/droplets/{droplet}{path}", expect=404) == GONE
+        assert api.refusal("GET", f"/v2/droplets/{droplet}{path}", expect=404) == NOT_FOUND_MESSAGE
     assert (
         api.refusal("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"}, expect=404)
-        == GONE
+        == NOT_FOUND_MESSAGE
     )
-    assert api.refusal("DELETE", f"/v2/droplets/{droplet}", expect=404) == GONE
+    assert api.refusal("DELETE", f"/v2/droplets/{droplet}", expect=404) == NOT_FOUND_MESSAGE
 
 
 def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
@@ -62,9 +62,11 @@ def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
         ("GET", "snapshots"),
         ("DELETE", "snapshots"),
     ]:
-        assert api.refusal(method, f"/v2/{path}/{image}", expect=404) == GONE
-    assert api.refusal("PUT", f"/v2/images/{image}", {"name": "two"}, expect=404) == GONE
-    assert api.refusal("GET", f"/v2/images/{image}/actions", expect=404) == GONE
+        assert api.refusal(method, f"/v2/{path}/{image}", expect=404) == NOT_FOUND_MESSAGE
+    assert (
+        api.refusal("PUT", f"/v2/images/{image}", {"name": "two"}, expect=404) == NOT_FOUND_MESSAGE
+    )
+    assert api.refusal("GET", f"/v2/images/{image}/actions", expect=404) == NOT_FOUND_MESSAGE
     assert (
         api.refusal(
             "POST",
@@ -72,7 +74,7 @@ def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
             {"type": "transfer", "region": "ams3"},
             expect=404,
         )
-        == GONE
+        == NOT_FOUND_MESSAGE
     )
     droplet = api.droplet()
     assert "invalid image" in api.refusal(
@@ -113,14 +115,14 @@ def test_a_vpc_with_members_cannot_be_deleted(api: Client, which: str) -> None:
 
 
 def test_what_clients_dereference_is_never_null(api: Client) -> None:
-    made = api(
+    created = api(
         "POST",
         "/v2/droplets",
         {"name": "one", "size": "s-1vcpu-1gb", "image": "debian-12-x64"},
         202,
     )["droplet"]
     snapshot = api.snapshot()["id"]
-    for droplet in (made, api.settled(made["id"])):
+    for droplet in (created, api.settled(created["id"])):
         for field in (
             "region",
             "size",
@@ -138,8 +140,8 @@ def test_what_clients_dereference_is_never_null(api: Client) -> None:
         assert isinstance(droplet["image"]["regions"], list)
     image = api("GET", f"/v2/images/{snapshot}")["image"]
     assert {key for key, value in image.items() if value is None} == {"slug"}
-    found = api("GET", f"/v2/snapshots/{snapshot}")["snapshot"]
-    assert None not in found.values()
+    snapshot_json = api("GET", f"/v2/snapshots/{snapshot}")["snapshot"]
+    assert None not in snapshot_json.values()
     action = api("GET", "/v2/actions")["actions"][-1]
     assert None not in action.values()
     assert action["region"]["slug"] == action["region_slug"]

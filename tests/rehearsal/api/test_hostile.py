@@ -221,8 +221,8 @@ QUERIES = ["page", "per_page", "tag_name", "name", "type", "private", "resource_
 def _routes() -> list[tuple[str, str]]:
     routes = (
         route
-        for room in ROUTE_MODULES
-        for route in room.router.routes
+        for module in ROUTE_MODULES
+        for route in module.router.routes
         if isinstance(route, APIRoute)
     )
     return [(method, route.path) for route in routes for method in sorted(route.methods or ())]
@@ -347,7 +347,7 @@ def test_hostile_text_in_any_field_breaks_neither_the_api_nor_its_outputs(
             for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
                 for spoiled in (*_replacements(body, text), *_extensions(body, text)):
                     _ask(api, method, seeding.fill(path, values), json.dumps(spoiled).encode())
-        found = api("GET", "/v2/domains?per_page=200")["domains"]
+        domains = api("GET", "/v2/domains?per_page=200")["domains"]
     assert machines.network_state.load_balancers
     assert machines.network_state.droplet_firewalls
     render_and_check(config, machines.network_state, tmp_path)
@@ -355,7 +355,7 @@ def test_hostile_text_in_any_field_breaks_neither_the_api_nor_its_outputs(
     subprocess.run(
         ["unshare", "--net", "nft", "--check", "--file", "-"], input=rules, text=True, check=True
     )
-    for domain in found:
+    for domain in domains:
         dns.zone.from_text(domain["zone_file"], origin=f"{domain['name']}.", relativize=False)
     records = sum(len(zone.records) for zone in machines.network_state.zones)
     assert records > len(zones.NAMESERVERS) + 1
@@ -364,8 +364,8 @@ def test_hostile_text_in_any_field_breaks_neither_the_api_nor_its_outputs(
 
 
 def _taking_bodies() -> Iterator[tuple[str, str]]:
-    for room in ROUTE_MODULES:
-        for route in room.router.routes:
+    for module in ROUTE_MODULES:
+        for route in module.router.routes:
             if isinstance(route, APIRoute) and route.dependant.body_params:
                 yield from (
                     (method, re.sub(r"\{[^}]*\}", "{}", route.path))

@@ -203,10 +203,10 @@ def test_requests_cannot_name_resources_of_another_account(
     other("POST", "/v2/tags", {"name": "own"}, 201)
     before, own = _answers(api, values), _answers(other, values)
     for naming in NAMING.values():
-        method, path, asked = naming(values)
+        method, path, body = naming(values)
         if (method, path) in served:
-            status, answer = _ask(other, method, path, asked)
-            assert status in (404, 422), f"{method} {path} {asked}: {status} {answer}"
+            status, answer = _ask(other, method, path, body)
+            assert status in (404, 422), f"{method} {path} {body}: {status} {answer}"
     assert (_answers(api, values), _answers(other, values)) == (before, own)
 
 

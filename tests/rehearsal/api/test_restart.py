@@ -16,19 +16,19 @@ BODY = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
     config = assign_free_port(config)
     names = [f"one{number}" for number in range(12)]
-    known: dict[int, str] = {}
+    acknowledged: dict[int, str] = {}
     for start in range(0, len(names), 4):
         with serve_command(config) as (process, api):
             for name in names[start : start + 4]:
                 droplet = api(
                     "POST", "/v2/droplets", BODY | {"name": name, "tags": [f"t-{name}"]}, 202
                 )["droplet"]
-                known[droplet["id"]] = name
+                acknowledged[droplet["id"]] = name
             process.send_signal(signal.SIGKILL)
             process.wait()
     with serve_command(config) as (_, api):
-        droplets = [api.settled(id) for id in known]
-        assert {droplet["id"]: droplet["name"] for droplet in droplets} == known
+        droplets = [api.settled(id) for id in acknowledged]
+        assert {droplet["id"]: droplet["name"] for droplet in droplets} == acknowledged
         assert {droplet["status"] for droplet in droplets} == {"active"}
         assert len(
             {network["ip_address"] for droplet in droplets for network in droplet["networks"]["v4"]}

@@ -47,12 +47,14 @@ def test_each_encryption_of_a_value_differs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "path"),
+    ("requester", "path"),
     [(client(key=b"x" * 32), PATH), (client(), "/api/stacks/organization/slipway/prod")],
     ids=["another key", "another stack"],
 )
-def test_a_secret_is_decrypted_with_its_key_and_stack_only(asked: TestClient, path: str) -> None:
-    assert asked.post(f"{path}/decrypt", json={"ciphertext": sealed()}).status_code == 400
+def test_a_secret_is_decrypted_with_its_key_and_stack_only(
+    requester: TestClient, path: str
+) -> None:
+    assert requester.post(f"{path}/decrypt", json={"ciphertext": sealed()}).status_code == 400
 
 
 def test_a_request_without_the_token_decrypts_nothing() -> None:

@@ -58,7 +58,7 @@ def test_the_real_times_have_every_change() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ('[droplet]\ncreate = "fast"', ["droplet.create", "'fast'", "seconds", "0 to 86400"]),
         ("[droplet]\ncreate = true", ["droplet.create", "True", "seconds"]),
@@ -73,13 +73,13 @@ def test_the_real_times_have_every_change() -> None:
     ],
 )
 def test_an_invalid_times_file_is_reported_with_key_value_and_remedy(
-    tmp_path: Path, text: str, told: list[str]
+    tmp_path: Path, text: str, expected: list[str]
 ) -> None:
     file = tmp_path / "times.toml"
     file.write_text(text)
     with pytest.raises(TimesError) as error:
         times.load_times(str(file))
-    assert all(word in str(error.value) for word in [str(file), *told]), str(error.value)
+    assert all(word in str(error.value) for word in [str(file), *expected]), str(error.value)
 
 
 def test_a_missing_times_file(tmp_path: Path) -> None:
@@ -137,9 +137,9 @@ def test_a_change_is_in_progress_at_first(config: CloudConfig) -> None:
     ) as api:
         created = api("POST", "/v2/droplets", BODY, 202)
         id = created["droplet"]["id"]
-        seen = api("GET", f"/v2/droplets/{id}")["droplet"]
+        droplet = api("GET", f"/v2/droplets/{id}")["droplet"]
         action = api("GET", f"/v2/actions/{created['links']['actions'][0]['id']}")["action"]
-        assert (seen["status"], seen["locked"]) == ("new", True)
+        assert (droplet["status"], droplet["locked"]) == ("new", True)
         assert (action["status"], action["completed_at"]) == ("in-progress", None)
 
 

@@ -75,7 +75,7 @@ def test_godo_creates_changes_and_deletes_each_resource(
     steps = _run(program, "all", api, config.token)
     assert (steps[0], steps[-1], len(steps)) == ("catalogue", "deleted", 22)
     assert {
-        path: found for path, kind in LISTS.items() if (found := api("GET", f"/v2/{path}")[kind])
+        path: items for path, kind in LISTS.items() if (items := api("GET", f"/v2/{path}")[kind])
     } == {}
 
 

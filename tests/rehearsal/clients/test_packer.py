@@ -129,8 +129,8 @@ class Cloud:
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     directory = tmp_path_factory.mktemp("packer")
     (directory / "greeting").write_text("hello\n")
-    with Cloud(directory) as made:
-        yield made
+    with Cloud(directory) as cloud:
+        yield cloud
 
 
 def test_an_external_template_is_built_tagged_transferred_and_found(cloud: Cloud) -> None:

@@ -34,19 +34,19 @@ def pydo(api: Client, token: str = "t" * 64) -> Any:
 
 @pytest.fixture
 def do(api: Client) -> Iterator[Any]:
-    with pydo(api) as made:
-        yield made
+    with pydo(api) as client:
+        yield client
 
 
 def all_pages(listed: Callable[..., Any], key: str, **arguments: Any) -> list[Any]:
     """Return all items of a list, in pages of two."""
-    found: list[Any] = []
+    items: list[Any] = []
     for page in range(1, 100):
         answer = listed(**arguments, per_page=2, page=page)
-        found += answer[key]
+        items += answer[key]
         if "next" not in answer["links"].get("pages", {}):
-            assert answer["meta"]["total"] == len(found)
-            return found
+            assert answer["meta"]["total"] == len(items)
+            return items
     raise AssertionError("pages without end")
 
 
@@ -69,10 +69,10 @@ def droplets(do: Any, *names: str, **more: Any) -> list[int]:
 
 def ended(do: Any, answer: Any) -> Any:
     """Wait until an action has completed."""
-    begun = answer["action"]
-    assert (begun["status"], begun["completed_at"]) == ("in-progress", None)
-    until(lambda: do.actions.get(begun["id"])["action"]["completed_at"])
-    action = do.actions.get(begun["id"])["action"]
+    started = answer["action"]
+    assert (started["status"], started["completed_at"]) == ("in-progress", None)
+    until(lambda: do.actions.get(started["id"])["action"]["completed_at"])
+    action = do.actions.get(started["id"])["action"]
     assert action["status"] == "completed"
     return action
 
@@ -121,15 +121,15 @@ def test_the_catalogue_and_the_account(do: Any) -> None:
 
 
 def test_all_pages_of_a_list(do: Any) -> None:
-    made = droplets(do, *(f"d{number}" for number in range(5)), tags=["walked"])
+    created = droplets(do, *(f"d{number}" for number in range(5)), tags=["walked"])
     assert [
         droplet["id"] for droplet in all_pages(do.droplets.list, "droplets", tag_name="walked")
-    ] == made
-    assert len(all_pages(do.actions.list, "actions")) == len(made)
+    ] == created
+    assert len(all_pages(do.actions.list, "actions")) == len(created)
     pages = do.droplets.list(per_page=2, page=2)["links"]["pages"]
-    asked = {name: parse_qs(urlsplit(link).query) for name, link in pages.items()}
+    queries = {name: parse_qs(urlsplit(link).query) for name, link in pages.items()}
     numbers = {"first": "1", "prev": "1", "next": "3", "last": "3"}
-    assert asked == {
+    assert queries == {
         name: {"page": [number], "per_page": ["2"]} for name, number in numbers.items()
     }
 
@@ -190,16 +190,16 @@ def test_domains_certificates_and_load_balancers(do: Any) -> None:
         "pydo.example", record["id"], body={"type": "A", "name": "www", "data": "192.0.2.3"}
     )
     do.domains.patch_record("pydo.example", record["id"], body={"type": "A", "ttl": 60})
-    (found,) = all_pages(
+    (record,) = all_pages(
         do.domains.list_records,
         "domain_records",
         domain_name="pydo.example",
         name="www.pydo.example",
         type="A",
     )
-    assert (found["data"], found["ttl"]) == ("192.0.2.3", 60)
-    wanted = {"name": "pydo", "type": "lets_encrypt", "dns_names": ["www.pydo.example"]}
-    certificate = do.certificates.create(body=wanted)["certificate"]
+    assert (record["data"], record["ttl"]) == ("192.0.2.3", 60)
+    body = {"name": "pydo", "type": "lets_encrypt", "dns_names": ["www.pydo.example"]}
+    certificate = do.certificates.create(body=body)["certificate"]
     until(lambda: do.certificates.get(certificate["id"])["certificate"]["state"] == "verified")
     https = {
         "entry_protocol": "https",
@@ -268,10 +268,12 @@ def test_projects_firewalls_and_spaces_keys(do: Any) -> None:
     do.firewalls.delete_droplets(firewall["id"], body={"droplet_ids": [id]})
     do.firewalls.delete(firewall["id"])
     grants = [{"bucket": "pictures", "permission": "read"}]
-    made = do.spaces_key.create({"name": "pydo", "grants": grants})["key"]
-    assert made["secret_key"]
-    assert do.spaces_key.patch(made["access_key"], {"name": "renamed"})["key"]["grants"] == grants
-    do.spaces_key.delete(made["access_key"])
+    created = do.spaces_key.create({"name": "pydo", "grants": grants})["key"]
+    assert created["secret_key"]
+    assert (
+        do.spaces_key.patch(created["access_key"], {"name": "renamed"})["key"]["grants"] == grants
+    )
+    do.spaces_key.delete(created["access_key"])
     assert do.spaces_key.list()["keys"] == []
 
 
@@ -283,11 +285,13 @@ def test_unsupported_operations_say_so(do: Any) -> None:
         do.kubernetes.list_clusters,
         do.databases.list_clusters,
     ):
-        assert "The rehearsal cloud leaves out" in told(call)
-    assert "The rehearsal cloud leaves out" in told(lambda: do.droplets.list_neighbors(id))
+        assert "The rehearsal cloud does not support" in error_message(call)
+    assert "The rehearsal cloud does not support" in error_message(
+        lambda: do.droplets.list_neighbors(id)
+    )
 
 
-def told(call: Callable[[], Any]) -> str:
+def error_message(call: Callable[[], Any]) -> str:
     """Return the message of a 404, which pydo returns if it is specified and raises otherwise."""
     try:
         answer = call()
@@ -302,7 +306,7 @@ def told(call: Callable[[], Any]) -> str:
 def test_invalid_requests(api: Client, do: Any) -> None:
     status, message = refusal(lambda: do.droplets.create(body={"name": "under_score", **SMALL}))
     assert status == 422 and "hostname" in message
-    assert told(lambda: do.droplets.get(1)) == told(
+    assert error_message(lambda: do.droplets.get(1)) == error_message(
         lambda: do.load_balancers.get("4de7ac8b-495b-4884-9a69-1050c6793cd6")
     )
     with pydo(api, "nobody's") as stranger:

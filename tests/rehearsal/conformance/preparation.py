@@ -40,7 +40,7 @@ def prepare(url: str, session: requests.Session, identifiers: Identifiers) -> No
         snapshot = request(
             "POST",
             f"/v2/droplets/{id}/actions",
-            {"type": "snapshot", "name": f"kept{number}"},
+            {"type": "snapshot", "name": f"snapshot{number}"},
             droplet_id=id,
         )
         wait_for(snapshot["action"]["id"])

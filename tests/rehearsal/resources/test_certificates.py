@@ -32,20 +32,20 @@ def upload(api: Client, name: str = "web", **more: Any) -> dict[str, Any]:
         | issue("one", "www.example.com", "example.com").upload
         | more
     )
-    made: dict[str, Any] = api("POST", CERTIFICATES, body, 201)["certificate"]
-    return made
+    certificate: dict[str, Any] = api("POST", CERTIFICATES, body, 201)["certificate"]
+    return certificate
 
 
 def encrypt(api: Client, **change: Any) -> dict[str, Any]:
     api("POST", "/v2/domains", {"name": "example.com"}, 201)
-    made: dict[str, Any] = api("POST", CERTIFICATES, ENCRYPT | change, 201)["certificate"]
-    return made
+    certificate: dict[str, Any] = api("POST", CERTIFICATES, ENCRYPT | change, 201)["certificate"]
+    return certificate
 
 
 def settled(api: Client, id: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
-        found: dict[str, Any] = api("GET", f"{CERTIFICATES}/{id}")["certificate"]
-        return found if found["state"] != "pending" else None
+        certificate: dict[str, Any] = api("GET", f"{CERTIFICATES}/{id}")["certificate"]
+        return certificate if certificate["state"] != "pending" else None
 
     return until(look)
 
@@ -63,28 +63,30 @@ def balancer(api: Client, certificate_id: str) -> dict[str, Any]:
         "certificate_id": certificate_id,
     }
     body = {"name": "lb", "region": "nyc3", "tag": "web", "forwarding_rules": [rule]}
-    made: dict[str, Any] = api("POST", "/v2/load_balancers", body, 202)["load_balancer"]
-    return made
+    load_balancer: dict[str, Any] = api("POST", "/v2/load_balancers", body, 202)["load_balancer"]
+    return load_balancer
 
 
 def test_a_custom_certificate_is_verified_at_once(api: Client) -> None:
     one = issue("one", "www.example.com", "example.com")
-    made = upload(api, **one.upload)
-    assert (made["state"], made["type"], made["dns_names"]) == (
+    certificate = upload(api, **one.upload)
+    assert (certificate["state"], certificate["type"], certificate["dns_names"]) == (
         "verified",
         "custom",
         ["www.example.com", "example.com"],
     )
     der = one.certificate.public_bytes(serialization.Encoding.DER)
-    assert made["sha1_fingerprint"] == hashlib.sha1(der).hexdigest()
-    assert made["not_after"] == one.certificate.not_valid_after_utc.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert api("GET", f"{CERTIFICATES}/{made['id']}")["certificate"] == made
-    assert "PRIVATE" not in str(made)
+    assert certificate["sha1_fingerprint"] == hashlib.sha1(der).hexdigest()
+    assert certificate["not_after"] == one.certificate.not_valid_after_utc.strftime(
+        "%Y-%m-%dT%H:%M:%SZ"
+    )
+    assert api("GET", f"{CERTIFICATES}/{certificate['id']}")["certificate"] == certificate
+    assert "PRIVATE" not in str(certificate)
 
 
 def test_the_name_filters_and_is_unique(api: Client) -> None:
     one, two = upload(api, "one"), upload(api, "two")
-    assert [found["id"] for found in api("GET", CERTIFICATES)["certificates"]] == [
+    assert [listed["id"] for listed in api("GET", CERTIFICATES)["certificates"]] == [
         one["id"],
         two["id"],
     ]
@@ -100,9 +102,9 @@ def test_a_chain_is_stored_from_leaf_to_root(api: Client, config: CloudConfig) -
     root = issue("root", authority=True)
     middle = issue("middle", by=root, authority=True)
     leaf = issue("leaf", "www.example.com", by=middle)
-    made = upload(api, **leaf.upload, certificate_chain=middle.pem + root.pem)
+    certificate = upload(api, **leaf.upload, certificate_chain=middle.pem + root.pem)
     served = x509.load_pem_x509_certificates(
-        (config.directory / "certificates" / f"{made['id']}.pem").read_bytes()
+        (config.directory / "certificates" / f"{certificate['id']}.pem").read_bytes()
     )
     assert served == [leaf.certificate, middle.certificate, root.certificate]
 
@@ -149,7 +151,7 @@ def _same_name() -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "expected"),
     [
         (dict, "private_key is required"),
         (lambda: issue("one").upload | {"leaf_certificate": " "}, "leaf_certificate is required"),
@@ -207,11 +209,11 @@ def _same_name() -> dict[str, str]:
     ],
 )
 def test_invalid_certificates_are_refused_and_not_stored(
-    api: Client, config: CloudConfig, make: Callable[[], dict[str, str]], told: str
+    api: Client, config: CloudConfig, make: Callable[[], dict[str, str]], expected: str
 ) -> None:
     body = {"name": "web", "type": "custom"} | make()
     message = api.refusal("POST", CERTIFICATES, body)
-    assert told in message
+    assert expected in message
     assert body.get("private_key", "-") not in message
     assert api("GET", CERTIFICATES)["certificates"] == []
     assert files(config) == []
@@ -242,13 +244,13 @@ def test_names_that_the_authority_does_not_sign(api: Client, change: dict[str, A
 
 
 def test_lets_encrypt_is_pending_and_then_verified(api: Client, config: CloudConfig) -> None:
-    made = encrypt(api, dns_names=["WWW.example.com", "*.example.com"])
-    assert (made["state"], made["type"]) == ("pending", "lets_encrypt")
-    assert made["dns_names"] == ["www.example.com", "*.example.com", "example.com"], (
+    certificate = encrypt(api, dns_names=["WWW.example.com", "*.example.com"])
+    assert (certificate["state"], certificate["type"]) == ("pending", "lets_encrypt")
+    assert certificate["dns_names"] == ["www.example.com", "*.example.com", "example.com"], (
         "a wildcard brings the name above it along"
     )
-    done = settled(api, made["id"])
-    assert done == made | {"state": "verified"}
+    done = settled(api, certificate["id"])
+    assert done == certificate | {"state": "verified"}
     leaf, own = x509.load_pem_x509_certificates(files(config)[0].read_bytes())
     assert leaf.fingerprint(hashes.SHA1()).hex() == done["sha1_fingerprint"]
     assert (
@@ -259,12 +261,12 @@ def test_lets_encrypt_is_pending_and_then_verified(api: Client, config: CloudCon
 
 
 def test_the_authority_is_created_once(config: CloudConfig, machines: MemoryMachines) -> None:
-    seen = set()
+    authorities = set()
     for _ in range(2):
         with running(config, machines, UNLIMITED) as api:
-            seen.add(requests.get(f"{api.url}/_rehearsal/authority", timeout=5).text)
-    assert len(seen) == 1
-    assert "PRIVATE" not in seen.pop()
+            authorities.add(requests.get(f"{api.url}/_rehearsal/authority", timeout=5).text)
+    assert len(authorities) == 1
+    assert "PRIVATE" not in authorities.pop()
 
 
 def test_verification_fails_without_the_domain(
@@ -272,9 +274,9 @@ def test_verification_fails_without_the_domain(
 ) -> None:
     slow = config.model_copy(update={"times": Times(certificate=CertificateTimes(create=1.0))})
     with running(slow, machines, UNLIMITED) as api:
-        made = encrypt(api)
+        certificate = encrypt(api)
         api("DELETE", "/v2/domains/example.com", expect=204)
-        assert settled(api, made["id"])["state"] == "error"
+        assert settled(api, certificate["id"])["state"] == "error"
         rule = {
             "entry_protocol": "https",
             "entry_port": 443,
@@ -285,7 +287,7 @@ def test_verification_fails_without_the_domain(
             "name": "lb",
             "region": "nyc3",
             "tag": "web",
-            "forwarding_rules": [rule | {"certificate_id": made["id"]}],
+            "forwarding_rules": [rule | {"certificate_id": certificate["id"]}],
         }
         assert "is not verified but error" in api.refusal("POST", "/v2/load_balancers", body)
 
@@ -294,14 +296,14 @@ def test_key_files_are_private_and_deleted_with_the_certificate(
     api: Client, config: CloudConfig
 ) -> None:
     one, two = upload(api), encrypt(api)
-    kept = [*files(config), config.directory / "authority" / "authority.pem"]
+    private_files = [*files(config), config.directory / "authority" / "authority.pem"]
     assert [file.stem for file in files(config)] == sorted([one["id"], two["id"]])
-    assert {stat.S_IMODE(file.stat().st_mode) for file in kept} == {0o600}
-    assert {stat.S_IMODE(file.parent.stat().st_mode) for file in kept} == {0o700}
-    for made in (one, two):
-        api("DELETE", f"{CERTIFICATES}/{made['id']}", expect=204)
-        api("GET", f"{CERTIFICATES}/{made['id']}", expect=404)
-        api("DELETE", f"{CERTIFICATES}/{made['id']}", expect=404)
+    assert {stat.S_IMODE(file.stat().st_mode) for file in private_files} == {0o600}
+    assert {stat.S_IMODE(file.parent.stat().st_mode) for file in private_files} == {0o700}
+    for certificate in (one, two):
+        api("DELETE", f"{CERTIFICATES}/{certificate['id']}", expect=204)
+        api("GET", f"{CERTIFICATES}/{certificate['id']}", expect=404)
+        api("DELETE", f"{CERTIFICATES}/{certificate['id']}", expect=404)
     assert files(config) == []
 
 
@@ -320,12 +322,12 @@ def test_no_key_is_in_the_database_or_a_log(api: Client, config: CloudConfig) ->
 
 def test_a_certificate_in_use_cannot_be_deleted(api: Client, config: CloudConfig) -> None:
     one = upload(api)
-    made = balancer(api, one["id"])
+    user = balancer(api, one["id"])
     assert "being used by one or more load balancers" in api.refusal(
         "DELETE", f"{CERTIFICATES}/{one['id']}", expect=403
     )
     assert len(files(config)) == 1
-    api("DELETE", f"/v2/load_balancers/{made['id']}", expect=204)
+    api("DELETE", f"/v2/load_balancers/{user['id']}", expect=204)
     api("DELETE", f"{CERTIFICATES}/{one['id']}", expect=204)
 
 
@@ -356,8 +358,8 @@ def test_names_of_a_lets_encrypt_certificate_get_dns_records(api: Client, disabl
     id = api("POST", "/v2/load_balancers", body, 202)["load_balancer"]["id"]
     ip = until(lambda: api("GET", f"/v2/load_balancers/{id}")["load_balancer"]["ip"])
     records = api("GET", "/v2/domains/example.com/records?type=A")["domain_records"]
-    found = {record["name"]: record["data"] for record in records}
-    assert found == {"www": "192.0.2.1"} | ({} if disabled else {"*": ip, "@": ip}), (
+    addresses = {record["name"]: record["data"] for record in records}
+    assert addresses == {"www": "192.0.2.1"} | ({} if disabled else {"*": ip, "@": ip}), (
         "a name that has an address keeps it"
     )
     assert len(
@@ -372,16 +374,16 @@ def test_a_restart_verifies_pending_certificates_and_deletes_unknown_files(
         config.model_copy(update={"times": Times(certificate=CertificateTimes(create=2.0))})
     )
     with serve_command(config) as (process, api):
-        made = encrypt(api)
-        kept = upload(api)
-        assert made["state"] == "pending"
+        certificate = encrypt(api)
+        uploaded = upload(api)
+        assert certificate["state"] == "pending"
         process.send_signal(signal.SIGKILL)
         process.wait()
     (config.directory / "certificates" / "of-a-crash.pem").write_text("")
     (config.directory / "certificates" / "half.new").write_text("")
     with serve_command(config) as (_, api):
-        assert settled(api, made["id"])["state"] == "verified"
-        assert api("GET", f"{CERTIFICATES}/{kept['id']}")["certificate"] == kept
-    assert [file.stem for file in files(config)] == sorted([made["id"], kept["id"]])
+        assert settled(api, certificate["id"])["state"] == "verified"
+        assert api("GET", f"{CERTIFICATES}/{uploaded['id']}")["certificate"] == uploaded
+    assert [file.stem for file in files(config)] == sorted([certificate["id"], uploaded["id"]])
     for file in files(config):
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(file)

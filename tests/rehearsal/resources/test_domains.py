@@ -28,26 +28,26 @@ def domain(api: Client) -> Client:
 
 
 def add(api: Client, **record: Any) -> dict[str, Any]:
-    made: dict[str, Any] = api("POST", RECORDS, record, 201)["domain_record"]
-    assert isinstance(made["id"], int)
-    assert api("GET", f"{RECORDS}/{made['id']}")["domain_record"] == made
-    return made
+    added: dict[str, Any] = api("POST", RECORDS, record, 201)["domain_record"]
+    assert isinstance(added["id"], int)
+    assert api("GET", f"{RECORDS}/{added['id']}")["domain_record"] == added
+    return added
 
 
 def test_a_domain_begins_with_its_soa_name_servers_and_address(api: Client) -> None:
-    made = api("POST", "/v2/domains", {"name": "Example.com", "ip_address": "192.0.2.1"}, 201)[
+    created = api("POST", "/v2/domains", {"name": "Example.com", "ip_address": "192.0.2.1"}, 201)[
         "domain"
     ]
-    assert made == {"name": NAME, "ttl": 1800, "zone_file": None}
+    assert created == {"name": NAME, "ttl": 1800, "zone_file": None}
     records = api("GET", RECORDS)["domain_records"]
     assert [(one["type"], one["name"], one["data"], one["ttl"]) for one in records] == [
         ("SOA", "@", "1800", 1800),
         *(("NS", "@", f"ns{number}.digitalocean.com", 1800) for number in (1, 2, 3)),
         ("A", "@", "192.0.2.1", 1800),
     ]
-    found = api("GET", "/v2/domains/EXAMPLE.com")["domain"]
-    head, default, soa, *rest = found.pop("zone_file").splitlines()
-    assert found == {"name": NAME, "ttl": 1800}
+    domain_json = api("GET", "/v2/domains/EXAMPLE.com")["domain"]
+    head, default, soa, *rest = domain_json.pop("zone_file").splitlines()
+    assert domain_json == {"name": NAME, "ttl": 1800}
     assert (head, default) == ("$ORIGIN example.com.", "$TTL 1800")
     assert soa.startswith("example.com. IN SOA ns1.digitalocean.com. hostmaster.example.com. ")
     assert soa.endswith(" 10800 3600 604800 1800")
@@ -141,7 +141,7 @@ def test_an_account_may_have_parents_and_children_of_its_own_domain(api: Client)
 
 
 @pytest.mark.parametrize(
-    ("record", "kept"),
+    ("record", "stored"),
     [
         (A, {}),
         (A | {"name": "www.Example.com."}, {"name": "www"}),
@@ -208,11 +208,11 @@ def test_an_account_may_have_parents_and_children_of_its_own_domain(api: Client)
     ],
 )
 def test_records_of_every_type(
-    domain: Client, record: dict[str, Any], kept: dict[str, Any]
+    domain: Client, record: dict[str, Any], stored: dict[str, Any]
 ) -> None:
-    made = add(domain, **record)
-    made.pop("id")
-    assert made == {**ABSENT, "ttl": 1800, **record, **kept}
+    added = add(domain, **record)
+    added.pop("id")
+    assert added == {**ABSENT, "ttl": 1800, **record, **stored}
 
 
 @pytest.mark.parametrize(
@@ -329,24 +329,24 @@ def test_records_are_filtered_by_fully_qualified_name_and_type(domain: Client) -
         add(domain, **A | {"name": "@"}),
     )
 
-    def found(query: str) -> list[int]:
+    def find_ids(query: str) -> list[int]:
         return [one["id"] for one in domain("GET", f"{RECORDS}?{query}")["domain_records"]]
 
-    assert found("name=www.example.com") == [www["id"], v6["id"]]
-    assert found("name=WWW.example.com&type=AAAA") == [v6["id"]]
-    assert found("name=example.com&type=A") == [apex["id"]]
-    assert found("name=www") == []
-    assert found("type=A") == [www["id"], apex["id"]]
+    assert find_ids("name=www.example.com") == [www["id"], v6["id"]]
+    assert find_ids("name=WWW.example.com&type=AAAA") == [v6["id"]]
+    assert find_ids("name=example.com&type=A") == [apex["id"]]
+    assert find_ids("name=www") == []
+    assert find_ids("type=A") == [www["id"], apex["id"]]
     assert "type" in domain.refusal("GET", f"{RECORDS}?type=PTR")
     assert len(domain("GET", f"{RECORDS}?per_page=2&page=2")["domain_records"]) == 2
 
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH"])
 def test_an_update_changes_only_the_given_fields(domain: Client, method: str) -> None:
-    made = add(domain, type="MX", name="in", data="mail.example.net.", priority=10)
-    path = f"{RECORDS}/{made['id']}"
-    assert domain(method, path, {"ttl": 600})["domain_record"] == made | {"ttl": 600}
-    assert domain(method, path, {"type": "MX", "priority": 0})["domain_record"] == made | {
+    added = add(domain, type="MX", name="in", data="mail.example.net.", priority=10)
+    path = f"{RECORDS}/{added['id']}"
+    assert domain(method, path, {"ttl": 600})["domain_record"] == added | {"ttl": 600}
+    assert domain(method, path, {"type": "MX", "priority": 0})["domain_record"] == added | {
         "ttl": 600,
         "priority": 0,
     }
@@ -359,7 +359,7 @@ def test_an_update_changes_only_the_given_fields(domain: Client, method: str) ->
         "flags": 0,
     }
     changed = domain(method, path, zeros)["domain_record"]
-    assert changed == made | {"ttl": 600, "data": "mail2.example.net", "priority": 5}
+    assert changed == added | {"ttl": 600, "data": "mail2.example.net", "priority": 5}
     assert domain("GET", path)["domain_record"] == changed
     assert domain.refusal(method, path, {"data": "mail"}) == "Data needs to end with a dot (.)"
     assert domain.refusal(method, path, {"ttl": 1}) == "record ttl must be greater than 30"
@@ -429,24 +429,24 @@ def test_a_record_belongs_to_its_domain(domain: Client) -> None:
 def test_a_domain_is_in_a_project(domain: Client) -> None:
     urn = f"do:domain:{NAME}"
 
-    def held(project: str) -> list[str]:
+    def project_urns(project: str) -> list[str]:
         return [
             one["urn"] for one in domain("GET", f"/v2/projects/{project}/resources")["resources"]
         ]
 
-    assert held("default") == [urn]
+    assert project_urns("default") == [urn]
     other = domain("POST", "/v2/projects", {"name": "other", "purpose": "Web Application"}, 201)[
         "project"
     ]["id"]
     [moved] = domain("POST", f"/v2/projects/{other}/resources", {"resources": [urn]})["resources"]
     assert moved["links"]["self"].endswith(f"/v2/domains/{NAME}")
-    assert (held("default"), held(other)) == ([], [urn])
+    assert (project_urns("default"), project_urns(other)) == ([], [urn])
     [unknown] = domain(
         "POST", f"/v2/projects/{other}/resources", {"resources": ["do:domain:none.com"]}
     )["resources"]
     assert unknown["status"] == "not_found"
     domain("DELETE", f"/v2/domains/{NAME}", expect=204)
-    assert held(other) == []
+    assert project_urns(other) == []
 
 
 def test_a_domain_of_one_account_is_unknown_to_another(domain: Client, config: CloudConfig) -> None:
@@ -490,7 +490,7 @@ def answers(
     assert wire is not None
     message = dns.message.from_wire(wire)
     return dns.rcode.to_text(message.rcode()), [
-        line for found in message.answer for line in found.to_text().splitlines()
+        line for rrset in message.answer for line in rrset.to_text().splitlines()
     ]
 
 
@@ -501,16 +501,16 @@ def test_dns_has_each_change_when_the_api_responds(
         return answers(config, watched.network_state, name, kind)
 
     assert ask("www.example.com") == ("NXDOMAIN", [])
-    made = add(served, **A, ttl=60)
+    added = add(served, **A, ttl=60)
     assert ask("www.example.com") == ("NOERROR", ["www.example.com. 60 IN A 192.0.2.1"])
-    served("PUT", f"{RECORDS}/{made['id']}", {"data": "192.0.2.2", "ttl": 90})
+    served("PUT", f"{RECORDS}/{added['id']}", {"data": "192.0.2.2", "ttl": 90})
     assert ask("www.example.com") == ("NOERROR", ["www.example.com. 90 IN A 192.0.2.2"])
     text = 'quoted " and \\ and ; (grün)'
     add(served, type="TXT", name="www", data=text)
     _, [line] = ask("www.example.com", "TXT")
     assert line == 'www.example.com. 1800 IN TXT "quoted \\" and \\\\ and ; (gr\\195\\188n)"'
     _, [before] = ask("example.com", "SOA")
-    served("DELETE", f"{RECORDS}/{made['id']}", expect=204)
+    served("DELETE", f"{RECORDS}/{added['id']}", expect=204)
     assert ask("www.example.com") == ("NOERROR", [])
     _, [after] = ask("example.com", "SOA")
     assert int(after.split()[6]) > int(before.split()[6])
@@ -548,8 +548,8 @@ def test_dns_answers_hostile_records(
     ]
     for number, text in enumerate(texts):
         add(served, type="TXT", name=f"t{number}", data=text)
-        code, found = answers(config, watched.network_state, f"t{number}.example.com", "TXT")
-        assert (code, len(found)) == ("NOERROR", 1)
+        code, strings = answers(config, watched.network_state, f"t{number}.example.com", "TXT")
+        assert (code, len(strings)) == ("NOERROR", 1)
     assert "/etc" in answers(config, watched.network_state, "t7.example.com", "TXT")[1][0]
     assert len(served("GET", f"/v2/domains/{NAME}")["domain"]["zone_file"].splitlines()) == 6 + len(
         texts

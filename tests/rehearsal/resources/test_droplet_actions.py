@@ -36,12 +36,12 @@ def test_power(api: Client, actions: list[str], status: str) -> None:
 
 def test_actions_are_listed_newest_first(api: Client) -> None:
     id = api.droplet()["id"]
-    begun = api.act(id, type="power_off")
-    told = api("GET", f"/v2/droplets/{id}/actions")["actions"]
-    assert [action["type"] for action in told] == ["power_off", "create"]
-    assert api("GET", f"/v2/droplets/{id}/actions/{begun['id']}")["action"] == told[0]
+    action = api.act(id, type="power_off")
+    actions = api("GET", f"/v2/droplets/{id}/actions")["actions"]
+    assert [listed["type"] for listed in actions] == ["power_off", "create"]
+    assert api("GET", f"/v2/droplets/{id}/actions/{action['id']}")["action"] == actions[0]
     other = api.droplet("two")["id"]
-    api("GET", f"/v2/droplets/{other}/actions/{begun['id']}", expect=404)
+    api("GET", f"/v2/droplets/{other}/actions/{action['id']}", expect=404)
 
 
 def test_a_droplet_that_is_on_may_be_powered_on(api: Client) -> None:
@@ -158,8 +158,8 @@ def test_a_locked_droplet_cannot_be_changed(config: CloudConfig) -> None:
         droplet = api.droplet(tags=["busy"])
         path = f"/v2/droplets/{droplet['id']}"
         api("POST", f"{path}/actions", {"type": "rename", "name": "two"}, 201)
-        asked = [{"type": type} for type in get_args(ActionType)]
-        writes = [("POST", f"{path}/actions", body) for body in asked] + [
+        bodies = [{"type": type} for type in get_args(ActionType)]
+        writes = [("POST", f"{path}/actions", body) for body in bodies] + [
             ("POST", "/v2/droplets/actions?tag_name=busy", {"type": "power_off"}),
             ("DELETE", path, None),
             ("DELETE", "/v2/droplets?tag_name=busy", None),
@@ -234,8 +234,10 @@ def test_the_creation_time_of_a_snapshot_is_the_start_of_its_action(api: Client)
 def test_actions_on_all_droplets_with_a_tag(api: Client) -> None:
     ids = {api.droplet(name, tags=["blue"])["id"] for name in ("one", "two")}
     other = api.droplet("three")["id"]
-    begun = api("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"}, 201)["actions"]
-    assert {api.ended(action["id"])["resource_id"] for action in begun} == ids
+    started = api("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"}, 201)[
+        "actions"
+    ]
+    assert {api.ended(action["id"])["resource_id"] for action in started} == ids
     statuses = {
         droplet["id"]: droplet["status"] for droplet in api("GET", "/v2/droplets")["droplets"]
     }

@@ -13,10 +13,10 @@ from tests.rehearsal.support.samples import DROPLET, SSH_KEY, SSH_KEY_FINGERPRIN
 
 
 def _address(droplet: dict[str, Any], kind: str) -> dict[str, str]:
-    found: dict[str, str] = next(
+    network_json: dict[str, str] = next(
         network for network in droplet["networks"]["v4"] if network["type"] == kind
     )
-    return found
+    return network_json
 
 
 def test_a_droplet_is_new_and_locked_until_its_machine_boots(config: CloudConfig) -> None:

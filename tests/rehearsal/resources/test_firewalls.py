@@ -100,7 +100,7 @@ def test_a_firewall_has_limits(api: Client) -> None:
     names = {key: value for key, value in DROPLET.items() if key != "name"} | {
         "tags": [f"t{number}" for number in range(6)]
     }
-    made = [
+    created = [
         api(
             "POST",
             "/v2/droplets",
@@ -109,7 +109,7 @@ def test_a_firewall_has_limits(api: Client) -> None:
         )["droplets"]
         for count in (10, 1)
     ]
-    ids = [droplet["id"] for droplets in made for droplet in droplets]
+    ids = [droplet["id"] for droplets in created for droplet in droplets]
     rules = [SSH | {"ports": str(port)} for port in range(1, 52)]
     addresses = [f"10.0.{number // 256}.{number % 256}" for number in range(1001)]
     firewall = _create(api, droplet_ids=ids[:10], tags=names["tags"][:5], inbound_rules=rules[:50])

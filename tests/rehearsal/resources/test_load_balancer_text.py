@@ -125,10 +125,10 @@ def test_text_adds_no_line_to_the_configuration(
 ) -> None:
     _create(api, _body(api))
     plain = render_and_check(config, machines.network_state, tmp_path)
-    (made,) = api("GET", "/v2/load_balancers")["load_balancers"]
+    (created,) = api("GET", "/v2/load_balancers")["load_balancers"]
     for text in HOSTILE:
-        changed = _body(api, text) | {"droplet_ids": made["droplet_ids"]}
-        api("PUT", f"/v2/load_balancers/{made['id']}", changed)
+        changed = _body(api, text) | {"droplet_ids": created["droplet_ids"]}
+        api("PUT", f"/v2/load_balancers/{created['id']}", changed)
         _check_structure(render_and_check(config, machines.network_state, tmp_path), plain)
 
 

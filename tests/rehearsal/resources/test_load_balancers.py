@@ -178,7 +178,7 @@ def certificate(api: Client) -> str:
 
 
 @pytest.mark.parametrize(
-    ("rule", "told"),
+    ("rule", "expected"),
     [
         ({}, "needs a certificate_id or tls_passthrough"),
         ({"certificate_id": "x", "tls_passthrough": True}, "Only one of"),
@@ -207,7 +207,7 @@ def certificate(api: Client) -> str:
         ({"certificate_id": "../../authority/authority"}, "does not exist"),
     ],
 )
-def test_invalid_tls_rules(api: Client, rule: dict[str, Any], told: str) -> None:
+def test_invalid_tls_rules(api: Client, rule: dict[str, Any], expected: str) -> None:
     secure = {
         "entry_protocol": "https",
         "entry_port": 443,
@@ -215,10 +215,10 @@ def test_invalid_tls_rules(api: Client, rule: dict[str, Any], told: str) -> None
         "target_port": 443,
     }
     path = f"/v2/load_balancers/{_create(api)['id']}"
-    assert told in api.refusal(
+    assert expected in api.refusal(
         "POST", "/v2/load_balancers", ONE | {"forwarding_rules": [secure | rule]}
     )
-    assert told in api.refusal(
+    assert expected in api.refusal(
         "POST", f"{path}/forwarding_rules", {"forwarding_rules": [secure | rule]}
     )
     assert len(api("GET", path)["load_balancer"]["forwarding_rules"]) == 1
@@ -256,7 +256,7 @@ def test_tls_termination_and_passthrough(api: Client, certificate: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("requested", "expected"),
     [
         ({}, ("lb-small", 1)),
         ({"size": "lb-medium"}, ("lb-medium", 3)),
@@ -265,9 +265,11 @@ def test_tls_termination_and_passthrough(api: Client, certificate: str) -> None:
         ({"size": "lb-large", "size_unit": 6}, ("lb-large", 6)),
     ],
 )
-def test_sizes_are_nodes(api: Client, asked: dict[str, Any], told: tuple[str | None, int]) -> None:
-    balancer = _create(api, **asked)
-    assert (balancer.get("size"), balancer["size_unit"]) == told
+def test_sizes_are_nodes(
+    api: Client, requested: dict[str, Any], expected: tuple[str | None, int]
+) -> None:
+    balancer = _create(api, **requested)
+    assert (balancer.get("size"), balancer["size_unit"]) == expected
 
 
 @pytest.mark.parametrize("size_unit", [1, 3, 7])

@@ -32,11 +32,11 @@ def test_create_change_delete(api: Client) -> None:
 
 
 def test_the_default_project_is_listed_and_changed(api: Client) -> None:
-    made = api("POST", "/v2/projects", ONE, 201)["project"]
+    created = api("POST", "/v2/projects", ONE, 201)["project"]
     default = api("GET", "/v2/projects/default")["project"]
     assert {(one["name"], one["is_default"]) for one in api("GET", "/v2/projects")["projects"]} == {
         (default["name"], True),
-        (made["name"], False),
+        (created["name"], False),
     }
     body = {
         "name": "home",
@@ -131,9 +131,9 @@ def test_invalid_creations(api: Client, change: dict[str, Any], status: int) -> 
 
 def test_resource_links_are_valid_urls(api: Client) -> None:
     urns = ["do:space:A b", "do:droplet:1 ü/../2", "do:space:artifacts"]
-    told = api("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
-    assert [resource["status"] for resource in told] == ["not_found", "not_found", "assigned"]
-    assert told[1]["links"]["self"] == f"{api.url}/v2/droplets/1%20%C3%BC/../2"
+    assigned = api("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
+    assert [resource["status"] for resource in assigned] == ["not_found", "not_found", "assigned"]
+    assert assigned[1]["links"]["self"] == f"{api.url}/v2/droplets/1%20%C3%BC/../2"
 
 
 def test_invalid_urns(api: Client) -> None:

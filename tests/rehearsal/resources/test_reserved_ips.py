@@ -33,12 +33,12 @@ def settled(api: Client, ip: str) -> dict[str, Any]:
 
 def act(api: Client, ip: str, **action: Any) -> dict[str, Any]:
     """Run an action of a reserved IP to its end."""
-    begun = api("POST", f"/v2/reserved_ips/{ip}/actions", action, 201)["action"]
-    assert (begun["status"], begun["completed_at"]) == ("in-progress", None)
+    started = api("POST", f"/v2/reserved_ips/{ip}/actions", action, 201)["action"]
+    assert (started["status"], started["completed_at"]) == ("in-progress", None)
 
     def ended() -> Any:
-        seen = api("GET", f"/v2/reserved_ips/{ip}/actions/{begun['id']}")["action"]
-        return seen if seen["completed_at"] else None
+        current = api("GET", f"/v2/reserved_ips/{ip}/actions/{started['id']}")["action"]
+        return current if current["completed_at"] else None
 
     return until(ended)
 
@@ -82,9 +82,9 @@ def test_reserved_for_a_droplet(api: Client) -> None:
     (link,) = links["actions"]
     assert (link["rel"], link["href"]) == ("assign_ip", f"{api.url}/v2/actions/{link['id']}")
     assert api.ended(link["id"])["status"] == "completed"
-    whole = settled(api, address["ip"])["droplet"]
-    assert whole == api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]
-    assert whole["region"]["slug"] == "nyc3"
+    droplet_json = settled(api, address["ip"])["droplet"]
+    assert droplet_json == api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]
+    assert droplet_json["region"]["slug"] == "nyc3"
 
 
 def test_the_droplet_lists_its_reserved_ip_after_its_own_address(api: Client) -> None:
@@ -267,11 +267,11 @@ def test_a_reserved_ip_outlives_its_droplet(api: Client) -> None:
 def test_a_droplet_is_deleted_during_an_assignment(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api, droplet_id=one["id"])["ip"]
-    begun = api(
+    started = api(
         "POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": two["id"]}, 201
     )["action"]
     api("DELETE", f"/v2/droplets/{two['id']}", expect=204)
-    api.ended(begun["id"])
+    api.ended(started["id"])
     assert holder(api, ip) in (one["id"], None)
     assert (
         act(api, ip, type="unassign" if holder(api, ip) else "assign", droplet_id=one["id"])[
@@ -431,7 +431,7 @@ def test_an_assignment_is_finished_after_a_crash(config: CloudConfig) -> None:
         one, two = api.droplet("one"), api.droplet("two")
         ip = reserve(api, droplet_id=one["id"])["ip"]
     with running(slow, WatchedMachines(config), UNLIMITED) as api:
-        begun = api(
+        started = api(
             "POST",
             f"/v2/reserved_ips/{ip}/actions",
             {"type": "assign", "droplet_id": two["id"]},
@@ -439,10 +439,10 @@ def test_an_assignment_is_finished_after_a_crash(config: CloudConfig) -> None:
         )["action"]
     machines = WatchedMachines(config)
     with running(slow, machines, UNLIMITED) as api:
-        assert api("GET", f"/v2/actions/{begun['id']}")["action"]["status"] == "in-progress"
+        assert api("GET", f"/v2/actions/{started['id']}")["action"]["status"] == "in-progress"
         assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is True
     with running(config, machines, UNLIMITED) as api:
-        assert api.ended(begun["id"])["status"] == "completed"
+        assert api.ended(started["id"])["status"] == "completed"
         assert holder(api, ip) == two["id"]
         assert {
             droplet.id: str(droplet.reserved_ip)

@@ -24,19 +24,19 @@ def create(api: Client, name: str, *grants: dict[str, str]) -> dict[str, Any]:
 
 
 def test_the_secret_is_only_in_the_creation_response(api: Client) -> None:
-    made = create(api, "reader", READ)
-    secret = made.pop("secret_key")
+    created = create(api, "reader", READ)
+    secret = created.pop("secret_key")
     assert len(secret) >= 40
-    assert made["grants"] == [READ]
-    path = f"/v2/spaces/keys/{made['access_key']}"
+    assert created["grants"] == [READ]
+    path = f"/v2/spaces/keys/{created['access_key']}"
     answers = [
         api("GET", path),
         api("GET", "/v2/spaces/keys"),
         api("PUT", path, {"name": "reader"}),
         api("PATCH", path, {"name": "reader"}),
     ]
-    assert [answer.get("key", made) for answer in answers] == [made] * 4
-    assert answers[1]["keys"] == [made]
+    assert [answer.get("key", created) for answer in answers] == [created] * 4
+    assert answers[1]["keys"] == [created]
     assert secret not in json.dumps(answers)
     api("DELETE", path, expect=204)
     for method, body in (("GET", None), ("PUT", {"name": "x"}), ("PATCH", {}), ("DELETE", None)):
@@ -46,22 +46,22 @@ def test_the_secret_is_only_in_the_creation_response(api: Client) -> None:
 def test_spaces_has_each_change_when_the_api_responds(
     api: Client, config: CloudConfig, machines: MemoryMachines
 ) -> None:
-    ring = SpacesKeys(config)
-    made = create(api, "reader", READ)
-    id = made["access_key"]
-    known = ring.get(id)
-    assert known is not None
-    assert (known.account, known.secret) == ("default", made["secret_key"])
-    assert (known.can_read("artifacts"), known.can_write("artifacts")) == (True, False)
+    spaces_keys = SpacesKeys(config)
+    created = create(api, "reader", READ)
+    id = created["access_key"]
+    key = spaces_keys.get(id)
+    assert key is not None
+    assert (key.account, key.secret) == ("default", created["secret_key"])
+    assert (key.can_read("artifacts"), key.can_write("artifacts")) == (True, False)
     for number in range(20):
         api("PATCH", f"/v2/spaces/keys/{id}", {"grants": [WRITE if number % 2 else READ]})
-        changed = ring.get(id)
+        changed = spaces_keys.get(id)
         assert changed is not None
         assert changed.can_write("uploads") == bool(number % 2)
     assert stat.S_IMODE((config.directory / "spaces-keys.json").stat().st_mode) == 0o600
     api("DELETE", f"/v2/spaces/keys/{id}", expect=204)
-    assert ring.get(id) is None
-    ring.close()
+    assert spaces_keys.get(id) is None
+    spaces_keys.close()
 
 
 def test_a_restart_publishes_the_keys_again(config: CloudConfig, machines: MemoryMachines) -> None:
@@ -70,16 +70,16 @@ def test_a_restart_publishes_the_keys_again(config: CloudConfig, machines: Memor
     (config.directory / "spaces-keys.json").unlink()
     with running(config, machines, UNLIMITED) as api:
         api("GET", f"/v2/spaces/keys/{id}")
-        ring = SpacesKeys(config)
-        found = ring.get(id)
-        ring.close()
-    assert found is not None
-    assert found.has_full_access
+        spaces_keys = SpacesKeys(config)
+        key = spaces_keys.get(id)
+        spaces_keys.close()
+    assert key is not None
+    assert key.has_full_access
 
 
 def test_each_account_has_a_first_key(api: Client, config: CloudConfig) -> None:
-    ring = SpacesKeys(config)
-    first = ring.get(config.spaces_key)
+    spaces_keys = SpacesKeys(config)
+    first = spaces_keys.get(config.spaces_key)
     assert first is not None
     assert (first.account, first.secret, first.has_full_access) == (
         "default",
