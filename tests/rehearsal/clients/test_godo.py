@@ -16,8 +16,8 @@ from rehearsal.machines.memory import MemoryMachines
 from tests.rehearsal.support.client import Client, running
 
 SOURCE = Path(__file__).parent / "godo"
-PROGRAM_SECONDS = 150
-BUILD_SECONDS = 300
+PROGRAM_TIMEOUT_S = 150
+BUILD_TIMEOUT_S = 300
 LISTS = {
     "account/keys": "ssh_keys",
     "droplets": "droplets",
@@ -45,7 +45,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=BUILD_SECONDS,
+        timeout=BUILD_TIMEOUT_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -60,7 +60,7 @@ def _run(program: Path, steps: str, api: Client, token: str) -> list[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=PROGRAM_SECONDS,
+        timeout=PROGRAM_TIMEOUT_S,
         check=False,
     )
     lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
@@ -89,7 +89,7 @@ def strict(config: CloudConfig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli
 
 def test_godo_waits_for_the_rate_limit(program: Path, strict: Client, config: CloudConfig) -> None:
     assert _run(program, "limits", strict, config.token) == [
-        "refused at the limit",
-        "waits as told",
+        "rejected at the limit",
+        "waits",
         "gives up",
     ]

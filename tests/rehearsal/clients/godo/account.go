@@ -14,10 +14,10 @@ func catalogue() {
 	account := must(do.Account.Get(ctx))
 	check(account.DropletLimit > 0 && account.ReservedIPLimit > 0 && account.FloatingIPLimit > 0, "limits: %v", account)
 	check(account.UUID != "" && account.EmailVerified && account.Team.UUID != "", "account: %v", account)
-	same("status", account.Status, "active")
-	found := slices.IndexFunc(listed(do.Regions.List), func(one godo.Region) bool { return one.Slug == region && one.Available })
+	checkEqual("status", account.Status, "active")
+	found := slices.IndexFunc(listAll(do.Regions.List), func(one godo.Region) bool { return one.Slug == region && one.Available })
 	check(found >= 0, "region %s is not available", region)
-	sizes := listed(do.Sizes.List)
+	sizes := listAll(do.Sizes.List)
 	found = slices.IndexFunc(sizes, func(one godo.Size) bool { return one.Slug == size })
 	check(found >= 0 && slices.Contains(sizes[found].Regions, region), "size %s is not in %s", size, region)
 	check(sizes[found].PriceMonthly > 0 && sizes[found].Transfer > 0 && sizes[found].Description != "", "size: %v", sizes[found])
@@ -27,20 +27,20 @@ func catalogue() {
 
 func keys() {
 	public := publicKey()
-	made := must(do.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "first", PublicKey: public}))
-	same("public key", made.PublicKey, public)
-	same("by fingerprint", must(do.Keys.GetByFingerprint(ctx, made.Fingerprint)).ID, made.ID)
-	same("renamed", must(do.Keys.UpdateByID(ctx, made.ID, &godo.KeyUpdateRequest{Name: "second"})).Name, "second")
-	same("renamed", must(do.Keys.UpdateByFingerprint(ctx, made.Fingerprint, &godo.KeyUpdateRequest{Name: "third"})).Name, "third")
-	same("by id", must(do.Keys.GetByID(ctx, made.ID)).Name, "third")
-	refused(422, "already in use", failing(do.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "again", PublicKey: public})))
-	same("keys", len(listed(do.Keys.List)), 1)
-	done(do.Keys.DeleteByFingerprint(ctx, made.Fingerprint))
-	gone(failing(do.Keys.GetByID(ctx, made.ID)))
-	gone(failed(do.Keys.DeleteByID(ctx, made.ID)))
+	created := must(do.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "first", PublicKey: public}))
+	checkEqual("public key", created.PublicKey, public)
+	checkEqual("by fingerprint", must(do.Keys.GetByFingerprint(ctx, created.Fingerprint)).ID, created.ID)
+	checkEqual("renamed", must(do.Keys.UpdateByID(ctx, created.ID, &godo.KeyUpdateRequest{Name: "second"})).Name, "second")
+	checkEqual("renamed", must(do.Keys.UpdateByFingerprint(ctx, created.Fingerprint, &godo.KeyUpdateRequest{Name: "third"})).Name, "third")
+	checkEqual("by id", must(do.Keys.GetByID(ctx, created.ID)).Name, "third")
+	checkError(422, "already in use", errorOf(do.Keys.Create(ctx, &godo.KeyCreateRequest{Name: "again", PublicKey: public})))
+	checkEqual("keys", len(listAll(do.Keys.List)), 1)
+	mustSucceed(do.Keys.DeleteByFingerprint(ctx, created.Fingerprint))
+	checkNotFound(errorOf(do.Keys.GetByID(ctx, created.ID)))
+	checkNotFound(errorFrom(do.Keys.DeleteByID(ctx, created.ID)))
 }
 
-// publicKey is one that nobody has the other half of.
+// publicKey returns a new key whose private key is discarded.
 func publicKey() string {
 	public, _, err := ed25519.GenerateKey(rand.Reader)
 	check(err == nil, "%v", err)

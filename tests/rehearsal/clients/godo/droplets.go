@@ -22,10 +22,10 @@ func request(name string) *godo.DropletCreateRequest {
 	}
 }
 
-// settled is the droplet, once nothing is pending.
-func settled(id int) *godo.Droplet {
+// waitUntilUnlocked returns the droplet once it is unlocked.
+func waitUntilUnlocked(id int) *godo.Droplet {
 	var droplet *godo.Droplet
-	until("unlocked", func() bool {
+	waitUntil("unlocked", func() bool {
 		droplet = must(do.Droplets.Get(ctx, id))
 		return !droplet.Locked
 	})
@@ -37,23 +37,23 @@ func droplets() {
 	wanted := request("one")
 	wanted.SSHKeys = []godo.DropletCreateSSHKey{{ID: key.ID}, {Fingerprint: key.Fingerprint}}
 	wanted.UserData, wanted.Monitoring = "#cloud-config\n", true
-	begun, answer, err := do.Droplets.Create(ctx, wanted)
+	started, answer, err := do.Droplets.Create(ctx, wanted)
 	check(err == nil, "%v", err)
-	same("a droplet's first status", begun.Status, "new")
-	same("links", len(answer.Links.Actions), 1)
-	same("rel", answer.Links.Actions[0].Rel, "create")
-	same("of the link", must(answer.Links.Actions[0].Get(ctx, do)).ResourceID, begun.ID)
+	checkEqual("a droplet's first status", started.Status, "new")
+	checkEqual("links", len(answer.Links.Actions), 1)
+	checkEqual("rel", answer.Links.Actions[0].Rel, "create")
+	checkEqual("of the link", must(answer.Links.Actions[0].Get(ctx, do)).ResourceID, started.ID)
 	err = util.WaitForActive(ctx, do, answer.Links.Actions[0].HREF)
 	check(err == nil, "%v", err)
-	machine = begun.ID
-	droplet := settled(machine)
-	same("status", droplet.Status, "active")
-	same("name", droplet.Name, "one")
-	same("region", droplet.Region.Slug, region)
-	same("size", droplet.Size.Slug, size)
-	same("size", droplet.SizeSlug, size)
-	same("image", droplet.Image.Slug, stock)
-	same("VPC", droplet.VPCUUID, vpc)
+	machine = started.ID
+	droplet := waitUntilUnlocked(machine)
+	checkEqual("status", droplet.Status, "active")
+	checkEqual("name", droplet.Name, "one")
+	checkEqual("region", droplet.Region.Slug, region)
+	checkEqual("size", droplet.Size.Slug, size)
+	checkEqual("size", droplet.SizeSlug, size)
+	checkEqual("image", droplet.Image.Slug, stock)
+	checkEqual("VPC", droplet.VPCUUID, vpc)
 	check(slices.Contains(droplet.Features, "monitoring"), "features: %v", droplet.Features)
 	public, err := droplet.PublicIPv4()
 	check(err == nil && public != "", "public address: %q, %v", public, err)
@@ -68,79 +68,79 @@ func droplets() {
 	}
 	pair, answer, err := do.Droplets.CreateMultiple(ctx, multi)
 	check(err == nil, "%v", err)
-	same("droplets", len(pair), 2)
-	same("links", len(answer.Links.Actions), 2)
+	checkEqual("droplets", len(pair), 2)
+	checkEqual("links", len(answer.Links.Actions), 2)
 	for _, one := range pair {
 		together = append(together, one.ID)
-		made := settled(one.ID)
-		check(slices.Contains(made.Features, "ipv6") && slices.Contains(made.Features, "backups"), "features: %v", made.Features)
-		address, err := made.PublicIPv6()
+		created := waitUntilUnlocked(one.ID)
+		check(slices.Contains(created.Features, "ipv6") && slices.Contains(created.Features, "backups"), "features: %v", created.Features)
+		address, err := created.PublicIPv6()
 		check(err == nil && address != "", "IPv6: %q, %v", address, err)
-		check(made.NextBackupWindow.Start.Before(made.NextBackupWindow.End.Time), "backup window: %v", made.NextBackupWindow)
+		check(created.NextBackupWindow.Start.Before(created.NextBackupWindow.End.Time), "backup window: %v", created.NextBackupWindow)
 	}
-	done(do.Keys.DeleteByID(ctx, key.ID))
+	mustSucceed(do.Keys.DeleteByID(ctx, key.ID))
 }
 
 func paging() {
-	same("droplets", len(listed(do.Droplets.List)), 3)
-	same("by name", must(do.Droplets.ListByName(ctx, "two", nil))[0].ID, together[0])
-	same("by tag", len(must(do.Droplets.ListByTag(ctx, "pair", nil))), 2)
-	same("with GPUs", len(must(do.Droplets.ListWithGPUs(ctx, nil))), 0)
-	same("actions", len(listed(do.Actions.List)), 3)
+	checkEqual("droplets", len(listAll(do.Droplets.List)), 3)
+	checkEqual("by name", must(do.Droplets.ListByName(ctx, "two", nil))[0].ID, together[0])
+	checkEqual("by tag", len(must(do.Droplets.ListByTag(ctx, "pair", nil))), 2)
+	checkEqual("with GPUs", len(must(do.Droplets.ListWithGPUs(ctx, nil))), 0)
+	checkEqual("actions", len(listAll(do.Actions.List)), 3)
 	_, answer, err := do.Droplets.List(ctx, &godo.ListOptions{Page: 2, PerPage: 1})
 	check(err == nil, "%v", err)
 	pages := answer.Links.Pages
 	for name, link := range map[string]string{"first": pages.First, "prev": pages.Prev, "next": pages.Next, "last": pages.Last} {
 		wanted := map[string]int{"first": 1, "prev": 1, "next": 3, "last": 3}[name]
-		same(name, link, fmt.Sprintf("%s/v2/droplets?page=%d&per_page=1", do.BaseURL, wanted))
+		checkEqual(name, link, fmt.Sprintf("%s/v2/droplets?page=%d&per_page=1", do.BaseURL, wanted))
 	}
 }
 
 func power() {
-	ended(must(do.DropletActions.Shutdown(ctx, machine)))
-	same("after shutdown", settled(machine).Status, "off")
-	refused(422, "already powered off", failing(do.DropletActions.PowerOff(ctx, machine)))
-	ended(must(do.DropletActions.PowerOn(ctx, machine)))
-	same("after power on", settled(machine).Status, "active")
-	ended(must(do.DropletActions.PowerCycle(ctx, machine)))
-	ended(must(do.DropletActions.Reboot(ctx, machine)))
+	waitForAction(must(do.DropletActions.Shutdown(ctx, machine)))
+	checkEqual("after shutdown", waitUntilUnlocked(machine).Status, "off")
+	checkError(422, "already powered off", errorOf(do.DropletActions.PowerOff(ctx, machine)))
+	waitForAction(must(do.DropletActions.PowerOn(ctx, machine)))
+	checkEqual("after power on", waitUntilUnlocked(machine).Status, "active")
+	waitForAction(must(do.DropletActions.PowerCycle(ctx, machine)))
+	waitForAction(must(do.DropletActions.Reboot(ctx, machine)))
 	reset := must(do.DropletActions.PasswordReset(ctx, machine))
-	refused(422, "pending event", failing(do.DropletActions.Reboot(ctx, machine)))
-	same("by droplet", must(do.DropletActions.Get(ctx, machine, reset.ID)).Type, "password_reset")
-	ended(reset)
-	ended(must(do.DropletActions.PowerOff(ctx, machine)))
-	same("after power off", settled(machine).Status, "off")
+	checkError(422, "pending event", errorOf(do.DropletActions.Reboot(ctx, machine)))
+	checkEqual("by droplet", must(do.DropletActions.Get(ctx, machine, reset.ID)).Type, "password_reset")
+	waitForAction(reset)
+	waitForAction(must(do.DropletActions.PowerOff(ctx, machine)))
+	checkEqual("after power off", waitUntilUnlocked(machine).Status, "off")
 }
 
 func changes() {
-	ended(must(do.DropletActions.Resize(ctx, machine, "s-1vcpu-2gb", false)))
-	droplet := settled(machine)
+	waitForAction(must(do.DropletActions.Resize(ctx, machine, "s-1vcpu-2gb", false)))
+	droplet := waitUntilUnlocked(machine)
 	check(droplet.SizeSlug == "s-1vcpu-2gb" && droplet.Memory == 2048 && droplet.Disk == 25, "resized: %v", droplet)
-	ended(must(do.DropletActions.Resize(ctx, machine, "s-1vcpu-2gb", true)))
-	same("disk", settled(machine).Disk, 50)
-	refused(422, "smaller disk", failing(do.DropletActions.Resize(ctx, machine, size, true)))
-	ended(must(do.DropletActions.PowerOn(ctx, machine)))
-	ended(must(do.DropletActions.Rename(ctx, machine, "renamed")))
-	same("name", settled(machine).Name, "renamed")
-	ended(must(do.DropletActions.EnableIPv6(ctx, machine)))
-	ended(must(do.DropletActions.EnablePrivateNetworking(ctx, machine)))
+	waitForAction(must(do.DropletActions.Resize(ctx, machine, "s-1vcpu-2gb", true)))
+	checkEqual("disk", waitUntilUnlocked(machine).Disk, 50)
+	checkError(422, "smaller disk", errorOf(do.DropletActions.Resize(ctx, machine, size, true)))
+	waitForAction(must(do.DropletActions.PowerOn(ctx, machine)))
+	waitForAction(must(do.DropletActions.Rename(ctx, machine, "renamed")))
+	checkEqual("name", waitUntilUnlocked(machine).Name, "renamed")
+	waitForAction(must(do.DropletActions.EnableIPv6(ctx, machine)))
+	waitForAction(must(do.DropletActions.EnablePrivateNetworking(ctx, machine)))
 	policy := &godo.DropletBackupPolicyRequest{Plan: "weekly", Weekday: "SUN", Hour: godo.PtrTo(4)}
-	ended(must(do.DropletActions.EnableBackupsWithPolicy(ctx, machine, policy)))
+	waitForAction(must(do.DropletActions.EnableBackupsWithPolicy(ctx, machine, policy)))
 	policy = &godo.DropletBackupPolicyRequest{Plan: "daily", Hour: godo.PtrTo(20)}
-	ended(must(do.DropletActions.ChangeBackupPolicy(ctx, machine, policy)))
-	same("hour of backups", settled(machine).NextBackupWindow.Start.UTC().Hour(), 20)
-	ended(must(do.DropletActions.DisableBackups(ctx, machine)))
-	droplet = settled(machine)
+	waitForAction(must(do.DropletActions.ChangeBackupPolicy(ctx, machine, policy)))
+	checkEqual("hour of backups", waitUntilUnlocked(machine).NextBackupWindow.Start.UTC().Hour(), 20)
+	waitForAction(must(do.DropletActions.DisableBackups(ctx, machine)))
+	droplet = waitUntilUnlocked(machine)
 	check(slices.Contains(droplet.Features, "ipv6") && !slices.Contains(droplet.Features, "backups"), "features: %v", droplet.Features)
-	ended(must(do.DropletActions.EnableBackups(ctx, machine)))
-	ended(must(do.DropletActions.RebuildByImageSlug(ctx, machine, stock)))
-	ended(must(do.DropletActions.RebuildByImageID(ctx, machine, droplet.Image.ID)))
-	settled(machine)
-	refused(422, "kernel", failing(do.DropletActions.ChangeKernel(ctx, machine, 1)))
+	waitForAction(must(do.DropletActions.EnableBackups(ctx, machine)))
+	waitForAction(must(do.DropletActions.RebuildByImageSlug(ctx, machine, stock)))
+	waitForAction(must(do.DropletActions.RebuildByImageID(ctx, machine, droplet.Image.ID)))
+	waitUntilUnlocked(machine)
+	checkError(422, "kernel", errorOf(do.DropletActions.ChangeKernel(ctx, machine, 1)))
 	types := map[string]bool{}
-	for _, action := range listed(ofMachine) {
+	for _, action := range listAll(ofMachine) {
 		types[action.Type] = true
-		same("resource", action.ResourceID, machine)
+		checkEqual("resource", action.ResourceID, machine)
 	}
 	check(types["create"] && types["resize"] && types["rebuild"] && types["change_backup_policy"], "actions: %v", types)
 }
@@ -163,10 +163,10 @@ func actionsByTag() {
 		},
 	}
 	for _, ask := range asked {
-		begun := must(ask())
-		same("actions", len(begun), 2)
-		for _, action := range begun {
-			ended(&action)
+		started := must(ask())
+		checkEqual("actions", len(started), 2)
+		for _, action := range started {
+			waitForAction(&action)
 		}
 	}
 }

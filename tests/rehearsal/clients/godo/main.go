@@ -1,7 +1,7 @@
-// The account as a user of godo keeps house in it: everything the rehearsal cloud serves is made, changed, listed and deleted.
+// A program that creates, changes, lists and deletes each kind of resource with godo.
 //
-// Each step prints a line of JSON. A step that does not find what it expects ends the program, and so does a pointer that
-// godo's users follow and that the API left out.
+// Each step prints a line of JSON. A failed check ends the program, and so does a nil pointer for a
+// field that is absent in a response.
 package main
 
 import (
@@ -30,7 +30,7 @@ var (
 	do  *godo.Client
 )
 
-// failure is what a step did not find as expected.
+// failure is the message of a failed check.
 type failure string
 
 type line struct {
@@ -67,34 +67,34 @@ func all() {
 	step("reserved IPs", reservedIPs)
 	step("projects", projects)
 	step("Spaces keys", spacesKeys)
-	step("left out", leftOut)
+	step("unsupported", unsupported)
 	step("refusals", refusals)
 	step("deleted", deleted)
 }
 
-// client is made as godo's own documentation has it.
+// client returns a client as in godo's documentation.
 func client(token string, options ...godo.ClientOpt) *godo.Client {
 	tokens := oauth2.StaticTokenSource(&oauth2.Token{AccessToken: token})
 	options = append(options, godo.SetBaseURL(os.Getenv("DIGITALOCEAN_API_URL")))
-	made, err := godo.New(oauth2.NewClient(context.Background(), tokens), options...)
+	created, err := godo.New(oauth2.NewClient(context.Background(), tokens), options...)
 	if err != nil {
 		panic(err)
 	}
-	return made
+	return created
 }
 
 func step(name string, steps func()) {
-	told := line{Step: name, OK: true}
+	result := line{Step: name, OK: true}
 	defer func() {
 		if caught := recover(); caught != nil {
 			found, expected := caught.(failure)
 			if !expected {
 				panic(caught)
 			}
-			told.OK, told.Error = false, string(found)
+			result.OK, result.Error = false, string(found)
 		}
-		_ = json.NewEncoder(os.Stdout).Encode(told)
-		if !told.OK {
+		_ = json.NewEncoder(os.Stdout).Encode(result)
+		if !result.OK {
 			os.Exit(1)
 		}
 	}()
@@ -107,44 +107,44 @@ func check(holds bool, format string, values ...any) {
 	}
 }
 
-func same[T comparable](what string, found, expected T) {
+func checkEqual[T comparable](what string, found, expected T) {
 	check(found == expected, "%s: %v instead of %v", what, found, expected)
 }
 
-// must is what the API answered.
+// must returns the result of a call that must succeed.
 func must[T any](found T, _ *godo.Response, err error) T {
 	check(err == nil, "%v", err)
 	return found
 }
 
-func done(_ *godo.Response, err error) {
+func mustSucceed(_ *godo.Response, err error) {
 	check(err == nil, "%v", err)
 }
 
-// failing is the error of a call that answers with something.
-func failing[T any](_ T, _ *godo.Response, err error) error {
+// errorOf returns the error of a call with a result.
+func errorOf[T any](_ T, _ *godo.Response, err error) error {
 	return err
 }
 
-func failed(_ *godo.Response, err error) error {
+func errorFrom(_ *godo.Response, err error) error {
 	return err
 }
 
-// refused holds an error against what godo's users look at.
-func refused(status int, part string, err error) {
-	var told *godo.ErrorResponse
-	check(errors.As(err, &told), "not a refusal of the API: %v", err)
-	same("status", told.Response.StatusCode, status)
-	check(strings.Contains(told.Message, part), "%q does not tell %q", told.Message, part)
-	check(told.RequestID != "" && strings.Contains(told.Error(), told.RequestID), "without the request's id: %v", told)
+// checkError checks the status and message of an API error.
+func checkError(status int, part string, err error) {
+	var result *godo.ErrorResponse
+	check(errors.As(err, &result), "not an API error: %v", err)
+	checkEqual("status", result.Response.StatusCode, status)
+	check(strings.Contains(result.Message, part), "%q does not contain %q", result.Message, part)
+	check(result.RequestID != "" && strings.Contains(result.Error(), result.RequestID), "no request id: %v", result)
 }
 
-func gone(err error) {
-	refused(http.StatusNotFound, "", err)
+func checkNotFound(err error) {
+	checkError(http.StatusNotFound, "", err)
 }
 
-// listed walks through a list as godo's documentation does, two at a time.
-func listed[T any](list func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error)) []T {
+// listAll returns all items of a list, in pages of two, as in godo's documentation.
+func listAll[T any](list func(context.Context, *godo.ListOptions) ([]T, *godo.Response, error)) []T {
 	found := []T{}
 	options := &godo.ListOptions{PerPage: 2}
 	for {
@@ -154,7 +154,7 @@ func listed[T any](list func(context.Context, *godo.ListOptions) ([]T, *godo.Res
 		found = append(found, some...)
 		if answer.Links == nil || answer.Links.IsLastPage() {
 			if answer.Meta != nil {
-				same("meta.total", answer.Meta.Total, len(found))
+				checkEqual("meta.total", answer.Meta.Total, len(found))
 			}
 			return found
 		}
@@ -164,28 +164,28 @@ func listed[T any](list func(context.Context, *godo.ListOptions) ([]T, *godo.Res
 	}
 }
 
-func until(what string, holds func() bool) {
+func waitUntil(what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			check(false, "it was not seen in time: %s", what)
+			check(false, "timeout: %s", what)
 		case <-time.After(pause):
 		}
 	}
 }
 
-// ended follows an action, which was seen in progress, to its end.
-func ended(begun *godo.Action) *godo.Action {
-	same("an action's first status", begun.Status, godo.ActionInProgress)
-	check(begun.CompletedAt == nil, "an action in progress ended at %v", begun.CompletedAt)
-	same("region of the action", begun.Region.Slug, begun.RegionSlug)
+// waitForAction waits until an action in progress has completed.
+func waitForAction(started *godo.Action) *godo.Action {
+	checkEqual("an action's first status", started.Status, godo.ActionInProgress)
+	check(started.CompletedAt == nil, "an action in progress ended at %v", started.CompletedAt)
+	checkEqual("region of the action", started.Region.Slug, started.RegionSlug)
 	var action *godo.Action
-	until(begun.Type, func() bool {
-		action = must(do.Actions.Get(ctx, begun.ID))
+	waitUntil(started.Type, func() bool {
+		action = must(do.Actions.Get(ctx, started.ID))
 		return action.CompletedAt != nil
 	})
-	same(begun.Type, action.Status, godo.ActionCompleted)
-	same("resource", action.ResourceID, begun.ResourceID)
-	check(!action.CompletedAt.Before(action.StartedAt.Time), "an action that ended before it began")
+	checkEqual(started.Type, action.Status, godo.ActionCompleted)
+	checkEqual("resource", action.ResourceID, started.ResourceID)
+	check(!action.CompletedAt.Before(action.StartedAt.Time), "the action ends before its start")
 	return action
 }

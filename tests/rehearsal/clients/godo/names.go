@@ -17,22 +17,22 @@ import (
 
 const domain = "godo.example"
 
-var certificate string // one that a load balancer can use
+var certificate string // the id of a verified certificate
 
 func domains() {
-	made := must(do.Domains.Create(ctx, &godo.DomainCreateRequest{Name: domain, IPAddress: "192.0.2.1"}))
-	same("name", made.Name, domain)
+	created := must(do.Domains.Create(ctx, &godo.DomainCreateRequest{Name: domain, IPAddress: "192.0.2.1"}))
+	checkEqual("name", created.Name, domain)
 	found := must(do.Domains.Get(ctx, domain))
 	check(found.TTL == 1800 && found.ZoneFile != "", "domain: %v", found)
-	same("domains", len(listed(do.Domains.List)), 1)
-	refused(422, "already exists", failing(do.Domains.Create(ctx, &godo.DomainCreateRequest{Name: domain})))
+	checkEqual("domains", len(listAll(do.Domains.List)), 1)
+	checkError(422, "already exists", errorOf(do.Domains.Create(ctx, &godo.DomainCreateRequest{Name: domain})))
 }
 
 func records() {
 	ofDomain := func(ctx context.Context, options *godo.ListOptions) ([]godo.DomainRecord, *godo.Response, error) {
 		return do.Domains.Records(ctx, domain, options)
 	}
-	born := len(listed(ofDomain))
+	born := len(listAll(ofDomain))
 	wanted := []godo.DomainRecordEditRequest{
 		{Type: "A", Name: "www", Data: "192.0.2.2", TTL: 300},
 		{Type: "AAAA", Name: "www", Data: "2001:db8::2"},
@@ -45,40 +45,40 @@ func records() {
 	}
 	ids := map[string]int{}
 	for _, one := range wanted {
-		made := must(do.Domains.CreateRecord(ctx, domain, &one))
-		same("type", made.Type, one.Type)
-		same("read", must(do.Domains.Record(ctx, domain, made.ID)).Data, made.Data)
-		ids[one.Type] = made.ID
+		created := must(do.Domains.CreateRecord(ctx, domain, &one))
+		checkEqual("type", created.Type, one.Type)
+		checkEqual("read", must(do.Domains.Record(ctx, domain, created.ID)).Data, created.Data)
+		ids[one.Type] = created.ID
 	}
-	same("records", len(listed(ofDomain)), born+len(wanted))
-	same("alias", must(do.Domains.Record(ctx, domain, ids["CNAME"])).Data, "www."+domain)
+	checkEqual("records", len(listAll(ofDomain)), born+len(wanted))
+	checkEqual("alias", must(do.Domains.Record(ctx, domain, ids["CNAME"])).Data, "www."+domain)
 	edited := must(do.Domains.EditRecord(ctx, domain, ids["A"], &godo.DomainRecordEditRequest{Type: "A", Name: "www", Data: "192.0.2.3", TTL: 60}))
 	check(edited.Data == "192.0.2.3" && edited.TTL == 60, "edited: %v", edited)
-	same("by type", len(must(do.Domains.RecordsByType(ctx, domain, "MX", nil))), 1)
-	same("by name", len(must(do.Domains.RecordsByName(ctx, domain, "www."+domain, nil))), 2)
-	same("by both", must(do.Domains.RecordsByTypeAndName(ctx, domain, "AAAA", "www."+domain, nil))[0].ID, ids["AAAA"])
+	checkEqual("by type", len(must(do.Domains.RecordsByType(ctx, domain, "MX", nil))), 1)
+	checkEqual("by name", len(must(do.Domains.RecordsByName(ctx, domain, "www."+domain, nil))), 2)
+	checkEqual("by both", must(do.Domains.RecordsByTypeAndName(ctx, domain, "AAAA", "www."+domain, nil))[0].ID, ids["AAAA"])
 	wrong := &godo.DomainRecordEditRequest{Type: "A", Name: "bad", Data: "not an address"}
-	refused(422, "", failing(do.Domains.CreateRecord(ctx, domain, wrong)))
-	done(do.Domains.DeleteRecord(ctx, domain, ids["TXT"]))
-	gone(failing(do.Domains.Record(ctx, domain, ids["TXT"])))
+	checkError(422, "", errorOf(do.Domains.CreateRecord(ctx, domain, wrong)))
+	mustSucceed(do.Domains.DeleteRecord(ctx, domain, ids["TXT"]))
+	checkNotFound(errorOf(do.Domains.Record(ctx, domain, ids["TXT"])))
 }
 
 func certificates() {
 	key, leaf := selfSigned("own." + domain)
 	custom := must(do.Certificates.Create(ctx, &godo.CertificateRequest{Name: "custom", Type: "custom", PrivateKey: key, LeafCertificate: leaf}))
-	same("state", custom.State, "verified")
+	checkEqual("state", custom.State, "verified")
 	check(slices.Equal(custom.DNSNames, []string{"own." + domain}) && custom.SHA1Fingerprint != "", "certificate: %v", custom)
 	_, err := time.Parse(time.RFC3339, custom.NotAfter)
 	check(err == nil, "%v", err)
 	issued := must(do.Certificates.Create(ctx, &godo.CertificateRequest{Name: "issued", Type: "lets_encrypt", DNSNames: []string{domain}}))
-	same("a certificate's first state", issued.State, "pending")
-	until("verified", func() bool { return must(do.Certificates.Get(ctx, issued.ID)).State == "verified" })
+	checkEqual("a certificate's first state", issued.State, "pending")
+	waitUntil("verified", func() bool { return must(do.Certificates.Get(ctx, issued.ID)).State == "verified" })
 	certificate = issued.ID
-	same("by name", must(do.Certificates.ListByName(ctx, "custom", nil))[0].ID, custom.ID)
-	same("certificates", len(listed(do.Certificates.List)), 2)
-	refused(422, "unique", failing(do.Certificates.Create(ctx, &godo.CertificateRequest{Name: "issued", Type: "lets_encrypt", DNSNames: []string{domain}})))
-	done(do.Certificates.Delete(ctx, custom.ID))
-	gone(failing(do.Certificates.Get(ctx, custom.ID)))
+	checkEqual("by name", must(do.Certificates.ListByName(ctx, "custom", nil))[0].ID, custom.ID)
+	checkEqual("certificates", len(listAll(do.Certificates.List)), 2)
+	checkError(422, "unique", errorOf(do.Certificates.Create(ctx, &godo.CertificateRequest{Name: "issued", Type: "lets_encrypt", DNSNames: []string{domain}})))
+	mustSucceed(do.Certificates.Delete(ctx, custom.ID))
+	checkNotFound(errorOf(do.Certificates.Get(ctx, custom.ID)))
 }
 
 func selfSigned(name string) (string, string) {
