@@ -28,7 +28,7 @@ RETRIED_STATUSES = (429, 500, 502, 503, 504)
 
 
 class ApiError(Exception):
-    """A request failed. The message names the request, the cause and, if there is one, the remedy."""
+    """A request failed. The message names the request, the cause and, if known, the remedy."""
 
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)

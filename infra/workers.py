@@ -1,4 +1,4 @@
-"""The workers: droplets with a Consul client agent and a Nomad client agent each, which run jobs."""
+"""The workers: droplets that run jobs, with a Consul and a Nomad client agent each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -212,7 +212,7 @@ class Bootstrap(dynamic.Resource, module="slipway", name="Bootstrap"):
         access: pulumi.Output[Access]
         """Access with both management tokens; secret."""
         retired: pulumi.Output[Mapping[str, Sequence[str]]]
-        """Accessor ids of replaced tokens of ``consul`` and ``nomad``, which ``Readiness`` revokes."""
+        """Accessor ids of replaced tokens by agent (``consul``, ``nomad``), for ``Readiness``."""
 
     def __init__(
         self,

@@ -71,7 +71,8 @@ class ImageApi:
         while action["status"] == "in-progress":
             if time.monotonic() > deadline:
                 raise ApiError(
-                    f"image {image.name} is not in {region} after {TRANSFER_TIMEOUT_S // 60} minutes"
+                    f"the transfer of image {image.name} to {region} has not ended after "
+                    f"{TRANSFER_TIMEOUT_S // 60} minutes"
                 )
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, TRANSFER_POLL_MAX_S)

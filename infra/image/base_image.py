@@ -32,7 +32,7 @@ class BaseImageArgs:
     releases_url: str | None = None
     """Where Consul and Nomad are downloaded; by default SLIPWAY_RELEASES_URL, then HashiCorp."""
     releases_key: str | None = None
-    """File of the key that signs the releases; by default SLIPWAY_RELEASES_KEY, then HashiCorp's."""
+    """File of the key that signs the releases; default: SLIPWAY_RELEASES_KEY, then HashiCorp's."""
     owner: str | None = None
     """The stack in the image's claims; by default project and stack."""
 
@@ -68,9 +68,9 @@ def content_hash(template: Path, variables: dict[str, str]) -> str:
     for file in sorted(
         path for path in template.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ):
-        digest.update(
-            f"{file.relative_to(template)}\0{bool(file.stat().st_mode & 0o100)}\0{file.stat().st_size}\0".encode()
-        )
+        path, status = file.relative_to(template), file.stat()
+        is_executable = bool(status.st_mode & 0o100)
+        digest.update(f"{path}\0{is_executable}\0{status.st_size}\0".encode())
         digest.update(file.read_bytes())
     for name in ("consul_version", "nomad_version", "size"):
         digest.update(f"{name}={variables[name]}\0".encode())

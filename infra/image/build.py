@@ -1,7 +1,7 @@
 """The build of an image with Packer, which leaves only the image in the account.
 
-Packer runs in a child process (``python -m infra.image.build``), which outlives its parent. When the
-parent ends early, even by SIGKILL, the child's standard input closes. Then the child interrupts
+Packer runs in a child process (``python -m infra.image.build``), which outlives its parent. When
+the parent ends early, even by SIGKILL, the child's standard input closes. Then the child interrupts
 Packer and deletes the droplet and the key of the build.
 """
 

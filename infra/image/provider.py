@@ -138,9 +138,8 @@ def release(api: ImageApi, image: Image, claim: str) -> None:
         tag.removeprefix(CLAIM_PREFIX) for tag in image.tags if is_claim_tag(tag) and tag != claim
     ]
     if users:
-        report(
-            f"image {image.name} is kept: {', '.join(user.partition(':')[0] for user in users)} uses it"
-        )
+        stacks = ", ".join(user.partition(":")[0] for user in users)
+        report(f"image {image.name} is kept, because these stacks use it: {stacks}")
         return
     api.delete(image.id)
     left = {tag for other in api.images() for tag in other.tags if other.id != image.id}

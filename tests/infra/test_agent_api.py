@@ -76,7 +76,7 @@ def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agent
     for rules in ("former", "present", "present"):
         consul.ensure_policy("dns", rules)
     assert agents.policies["dns"]["Rules"] == "present"
-    assert [path for _, method, path in agents.asked if method == "PUT"][1:] == [
+    assert [path for _, method, path in agents.requests if method == "PUT"][1:] == [
         "/v1/acl/policy",
         "/v1/acl/policy/dns",
     ]
@@ -115,10 +115,10 @@ def test_what_an_agent_cannot_do_yet_is_tried_again(
 
 def test_what_an_agent_refuses_is_not_tried_again(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (403, "no")
-    before = len(agents.asked)
+    before = len(agents.requests)
     with pytest.raises(AgentError, match=r"asked: Consul at .* \(403: no\)"):
         Retrier(10).run("asked", Consul(access).has_leader)
-    assert len(agents.asked) == before + 1
+    assert len(agents.requests) == before + 1
 
 
 def test_patience_ends(access: Access, agents: Agents) -> None:

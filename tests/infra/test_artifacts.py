@@ -52,6 +52,6 @@ def test_the_checksum_does_not_depend_on_a_resource() -> None:
 
 def test_old_objects_are_kept_and_the_local_path_is_ignored(cloud: FakeCloud) -> None:
     run(lambda: pulumi.Output.from_input(program().urls["backserve"]))
-    request = cloud.asked["artifacts-backserve"]
+    request = cloud.requests["artifacts-backserve"]
     assert (request.retainOnDelete, list(request.ignoreChanges)) == (True, ["source"])
     assert cloud.created["artifacts-bucket"]["forceDestroy"] is True

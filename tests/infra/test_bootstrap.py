@@ -1,4 +1,4 @@
-"""Bootstrap: how access control begins, what follows when keys and tokens are others, and when the cluster is another one."""
+"""Bootstrap: the ACL bootstrap, the rotation of keys and tokens, and the cluster's identity."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -258,7 +258,7 @@ def test_another_gossip_key_is_the_only_one_afterwards(made: dict[str, Any], the
 
 def test_keys_that_stay_are_not_touched(made: dict[str, Any], there: Agents) -> None:
     update(made, gossip={"consul": "old", "nomad": "new"})
-    assert there.looks("/v1/operator/keyring") == 0
+    assert there.count_requests("/v1/operator/keyring") == 0
 
 
 def test_a_key_that_not_everyone_takes_is_an_error(made: dict[str, Any], there: Agents) -> None:
@@ -317,4 +317,4 @@ def test_what_is_secret_is_declared_as_such_and_what_gives_access_is_kept_so() -
 
     run(program)
     assert cloud.secret["bootstrap"] == {"credentials", "secrets", "gossip", "dns", "tokens"}
-    assert list(cloud.asked["bootstrap"].additionalSecretOutputs) == ["access"]
+    assert list(cloud.requests["bootstrap"].additionalSecretOutputs) == ["access"]

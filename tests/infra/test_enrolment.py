@@ -171,11 +171,11 @@ def test_a_workers_tokens_are_there_before_it_needs_them(
 def test_a_prime_comes_before_there_is_anybody_to_ask(
     prime: dict[str, Any], machine: Machine, agents: Agents
 ) -> None:
-    agents.asked.clear()
+    agents.requests.clear()
     EnrolmentProvider().create(prime)
     EnrolmentProvider().delete("prime01nyc3", prime)
     assert machine.given[0]["introduction"] == ""
-    assert agents.asked == []
+    assert agents.requests == []
 
 
 def test_what_is_none_the_engine_leaves_out(prime: dict[str, Any], machine: Machine) -> None:

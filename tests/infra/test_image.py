@@ -209,7 +209,7 @@ def test_a_build_of_another_content_that_was_never_claimed_is_removed(
 def test_stacks_that_build_the_same_at_once_each_claim_their_own(
     account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
 ) -> None:
-    """Both find none, both build; each image has a name of its own, and goes with the stack that made it."""
+    """Both find no image, so both build one. Each is deleted with its own stack."""
     packer("meet")
     made: list[CreateResult] = []
     owners = ("slipway-one", "slipway-two")
@@ -284,7 +284,8 @@ def test_a_build_without_packer_names_the_remedy(
 BUILDER = """
 import sys
 from infra.image.build import Build, build
-what = Build(name="image-build-slipway-dev-0123abcd", template="t", region="nyc3", variables={}, tags=["base-image", "content-x"])
+what = Build(name="image-build-slipway-dev-0123abcd", template="t", region="nyc3", variables={},
+             tags=["base-image", "content-x"])
 build(what, sys.argv[1], sys.argv[2], lambda line: print(line, flush=True))
 """
 
@@ -375,7 +376,10 @@ def test_an_image_is_kept_for_its_other_users_and_goes_with_the_last(
     assert [image["tags"] for image in account.images] == [
         ["base-image", CONTENT, theirs.outs["claim"]]
     ]
-    assert "image base.2026.01.31.1 is kept: slipway-two uses it" in capsys.readouterr().err
+    assert (
+        "image base.2026.01.31.1 is kept, because these stacks use it: slipway-two"
+        in capsys.readouterr().err
+    )
     provider.delete(theirs.id, theirs.outs)
     assert account.images == [] and account.tags == set()
     provider.delete(theirs.id, theirs.outs)
@@ -454,7 +458,7 @@ def test_preview_reports_what_an_update_would_do(
             == "exists as base.2026.01.31.1, would be transferred to ams3"
         )
         account.refuse["GET", "/v2/images"] = 403
-        assert "does not tell whether it is there" in forecast(PROPS["content"], "nyc3")
+        assert "unknown, because a request failed" in forecast(PROPS["content"], "nyc3")
     finally:
         pulumi.runtime.set_all_config({})
     assert calls(log) == []

@@ -10,7 +10,10 @@ from infra.cluster_api.keyring import GossipPool, rotate_key
 
 
 class Ring:
-    """Members of two pools, each with its own keys, the first in use; a key in use cannot be removed, nor one used that is missing."""
+    """Two pools of members with their keys, of which the first is in use.
+
+    A key in use cannot be removed, and a missing key cannot be used.
+    """
 
     kind = "Consul"
 

@@ -1,4 +1,4 @@
-"""Primes and workers, seen from the cloud: what they are, what they are given, and what waits for what."""
+"""Primes and workers: their droplets, their enrolments, and the order of their creation."""
 
 import json
 from typing import Any
@@ -232,8 +232,8 @@ def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(
     cloud: FakeCloud,
 ) -> None:
     run(lambda: cluster())
-    assert cloud.asked["enrolment-worker01"].deletedWith.endswith("::primes-bootstrap")
-    assert cloud.asked["enrolment-prime01"].deletedWith == ""
+    assert cloud.requests["enrolment-worker01"].deletedWith.endswith("::primes-bootstrap")
+    assert cloud.requests["enrolment-prime01"].deletedWith == ""
 
 
 def test_all_that_is_secret_is_declared_so(cloud: FakeCloud) -> None:
@@ -293,7 +293,7 @@ def triggers(**values: str) -> tuple[dict[str, str], dict[str, str]]:
     cloud = start()
     run(lambda: cluster(**values))
     machine, key = (
-        cloud.asked[name].replacement_trigger
+        cloud.requests[name].replacement_trigger
         for name in ("worker01", "secrets-worker01-host-first")
     )
     return _facts(machine), _facts(key)
@@ -306,8 +306,8 @@ def _facts(trigger: Any) -> dict[str, str]:
 def test_a_machine_is_replaced_for_what_it_is_and_not_for_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster())
     for name in ("prime01", "worker01"):
-        assert set(cloud.asked[name].ignoreChanges) == {"userData", "sshKeys"}
-        assert cloud.asked[name].deleteBeforeReplace is True
+        assert set(cloud.requests[name].ignoreChanges) == {"userData", "sshKeys"}
+        assert cloud.requests[name].deleteBeforeReplace is True
     plain = triggers()
     assert triggers(primes="3", workers="5") == triggers(worker_size="s-2vcpu-2gb") == plain
     assert triggers(task_driver="raw_exec")[0] != plain[0]

@@ -107,4 +107,4 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
 
 def test_a_network_that_moves_goes_first(cloud: FakeCloud) -> None:
     run(create_network)
-    assert cloud.asked["network-vpc"].deleteBeforeReplace is True
+    assert cloud.requests["network-vpc"].deleteBeforeReplace is True

@@ -97,7 +97,7 @@ def test_all_of_it_belongs_to_the_cluster(cloud: FakeCloud) -> None:
         "operator-nomad-policy",
         "operator-nomad-token",
     ):
-        request = cloud.asked[name]
+        request = cloud.requests[name]
         provider = "in-consul" if "consul" in name else "in-nomad"
         assert (request.provider.split("::")[-2], request.deletedWith.split("::")[-1]) == (
             provider,

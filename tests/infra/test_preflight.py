@@ -101,7 +101,7 @@ def test_settings_credentials_and_account_are_told_together(prepare: Prepare) ->
 def test_a_missing_token_is_told_with_the_rest(prepare: Prepare, cloud: AccountApi) -> None:
     prepare(DIGITALOCEAN_TOKEN="", slipway__primes="2")
     assert [line.split(":")[0].strip(" -") for line in told()[1:]] == ["primes", "no API token"]
-    assert cloud.asked == []
+    assert cloud.requests == []
 
 
 def test_a_refused_token_is_told(prepare: Prepare) -> None:

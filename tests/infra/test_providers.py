@@ -77,8 +77,8 @@ def test_keys_and_tokens_are_secret_and_addresses_are_not(cloud: FakeCloud) -> N
 
 def test_what_lives_in_the_cluster_goes_and_comes_with_it(cloud: FakeCloud) -> None:
     for name in ("cluster-nomad", "cluster-consul", "job"):
-        assert cloud.asked[name].replacement_trigger.string_value == "begun-id"
-    job = cloud.asked["job"]
+        assert cloud.requests[name].replacement_trigger.string_value == "begun-id"
+    job = cloud.requests["job"]
     assert job.deletedWith.split("::")[-1] == "cluster-nomad" == job.provider.split("::")[-2]
 
 

@@ -25,7 +25,7 @@ WORKERS = [member("worker01nyc3", 3, created=1), member("worker02nyc3", 4, creat
 @pytest.fixture
 def there() -> Agents:
     found = Agents()
-    found.everyone(PRIMES, WORKERS)
+    found.add_all(PRIMES, WORKERS)
     return found
 
 
@@ -105,7 +105,7 @@ def test_creation_waits_for_the_last_member(
     props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there.nodes = [(WORKERS[0], "ready")]
-    Timer(0.2, there.everyone, (PRIMES, WORKERS)).start()
+    Timer(0.2, there.add_all, (PRIMES, WORKERS)).start()
     created = ReadinessProvider().create(props)
     assert created.id == "2"
     assert created.outs == {name: value for name, value in props.items() if name != "timeout"}
@@ -171,12 +171,12 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
 def test_it_waits_again_when_something_is_declared_otherwise_and_is_never_replaced(
     props: dict[str, Any], there: Agents, changes: dict[str, Any], expected: bool
 ) -> None:
-    looks = len(there.asked)
+    looks = len(there.requests)
     found = ReadinessProvider().diff(
         "2", {**props, "__provider": "old"}, {**props, "__provider": "new", **changes}
     )
     assert (found.changes, found.replaces) == (expected, None)
-    assert len(there.asked) == looks
+    assert len(there.requests) == looks
 
 
 def test_access_is_declared_as_secret_and_handed_on() -> None:

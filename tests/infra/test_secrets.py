@@ -99,7 +99,7 @@ def test_all_is_drawn_from_as_many_digits_as_the_form_holds(cloud: FakeCloud) ->
 def test_only_the_key_of_the_first_boot_goes_with_the_machine(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
     bound = {
-        name for name, request in cloud.asked.items() if request.HasField("replacement_trigger")
+        name for name, request in cloud.requests.items() if request.HasField("replacement_trigger")
     }
     assert bound == {"secrets-worker01-host-first"}
 

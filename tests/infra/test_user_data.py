@@ -26,7 +26,8 @@ def test_it_is_what_makes_both_sides_known_to_each_other_and_no_more(text: str) 
                 "path": "/etc/ssh/authorized_keys.d/enrol",
                 "owner": "root:root",
                 "permissions": "0644",
-                "content": 'restrict,command="sudo -n /usr/local/bin/tool-enrol" ssh-ed25519 STACK\n',
+                "content": 'restrict,command="sudo -n /usr/local/bin/tool-enrol" '
+                "ssh-ed25519 STACK\n",
             }
         ],
     }

@@ -1,4 +1,4 @@
-"""An account that answers over HTTP, as much of it as is asked before anything is made."""
+"""A fake of the API requests that the preflight checks make."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +11,11 @@ TOKEN = "a-valid-token"
 
 
 class AccountApi:
-    """What the account has; a test changes it. ``failing`` answers are given first."""
+    """An account that tests change. ``failing`` holds the statuses of the next responses."""
 
     def __init__(self) -> None:
         self.url = ""
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.failing: list[int] = []
         self.page = 200
         self.things: dict[str, list[dict[str, Any]]] = {
@@ -44,7 +44,7 @@ class AccountApi:
         self.account = {"uuid": "the-account", "droplet_limit": 25}
 
     def answer(self, target: str, token: str) -> tuple[int, dict[str, Any]]:
-        self.asked.append(target)
+        self.requests.append(target)
         if self.failing:
             return self.failing.pop(0), {"id": "server_error", "message": "as the test wants it"}
         if token != f"Bearer {TOKEN}":
@@ -64,7 +64,7 @@ class AccountApi:
 
 @contextmanager
 def serving(api: AccountApi) -> Iterator[AccountApi]:
-    """``api`` behind a port of its own, until the test is done."""
+    """Serve ``api`` on a port of its own."""
     with answering(api.answer) as address:
         api.url = f"http://{address}"
         yield api

@@ -1,4 +1,4 @@
-"""The agents of a cluster as they answer over mutual TLS; a test says who is there, and what goes wrong."""
+"""A fake Consul and a fake Nomad over mutual TLS, with members and faults that a test sets."""
 
 import json
 import uuid
@@ -31,7 +31,7 @@ def member(name: str, number: int, *, created: int = 0) -> Member:
 
 
 class Agents:
-    """Consul and Nomad. What is not set yet is not there yet; access control is not begun."""
+    """Consul and Nomad, at first without members, tokens and policies."""
 
     def __init__(self) -> None:
         self.leaders = True
@@ -40,36 +40,35 @@ class Agents:
         self.nodes: list[tuple[Member, str]] = []
         self.drained: list[str] = []
         self.tokens: dict[str, dict[str, dict[str, Any]]] = {"consul": {}, "nomad": {}}
-        """Of each kind by accessor."""
+        """By agent and accessor id."""
         self.policies: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, list[str]] = {"consul": ["old"], "nomad": ["old"]}
-        self.asked: list[tuple[str, str, str]] = []
-        """Kind, method and path, in order."""
+        self.requests: list[tuple[str, str, str]] = []
+        """Agent, method and path of each request, in order."""
         self.fault: Callable[[str, str, str], Answer | None] = lambda kind, method, path: None
-        """An answer in place of the agent's own."""
+        """Returns a response that replaces the agent's own, or None."""
 
-    def everyone(self, primes: list[Member], workers: list[Member]) -> None:
-        """All are there."""
-        self.consul = [(one, 1) for one in (*primes, *workers)]
+    def add_all(self, primes: list[Member], workers: list[Member]) -> None:
+        """Let all members join."""
+        self.consul = [(member, 1) for member in (*primes, *workers)]
         self.servers = primes
-        self.nodes = [(one, "ready") for one in workers]
+        self.nodes = [(worker, "ready") for worker in workers]
 
-    def looks(self, path: str) -> int:
-        """How often it was asked for."""
-        return sum(path == one for _, _, one in self.asked)
+    def count_requests(self, path: str) -> int:
+        return sum(path == requested for _, _, requested in self.requests)
 
     def secrets(self, kind: str) -> set[str]:
-        """Of all tokens."""
+        """Return the secrets of all tokens of an agent."""
         return {token["SecretID"] for token in self.tokens[kind].values()}
 
     def answer(self, kind: str, method: str, path: str, token: str, body: Any) -> Answer:
-        self.asked.append((kind, method, path))
+        self.requests.append((kind, method, path))
         if fault := self.fault(kind, method, path):
             return fault
         if path == "/v1/status/leader":
             return 200, "10.10.0.2:8300" if self.leaders else ""
         if path == "/v1/acl/bootstrap":
-            return self._begin(kind, body["BootstrapSecret"])
+            return self._bootstrap(kind, body["BootstrapSecret"])
         own = next((one for one in self.tokens[kind].values() if one["SecretID"] == token), None)
         if own is None:
             return FORBIDDEN
@@ -77,22 +76,22 @@ class Agents:
             method, path, body
         )
 
-    def _begin(self, kind: str, secret: str) -> Answer:
+    def _bootstrap(self, kind: str, secret: str) -> Answer:
         if self.tokens[kind]:
             return (
                 (403, "ACL bootstrap no longer allowed (reset index: 9)")
                 if kind == "consul"
                 else (400, "ACL bootstrap already done")
             )
-        return 200, self._make(
+        return 200, self._create_token(
             kind,
             {"SecretID": secret, "Policies": [{"Name": "global-management"}], "Type": "management"},
         )
 
-    def _make(self, kind: str, told: dict[str, Any]) -> dict[str, Any]:
-        made = {"AccessorID": str(uuid.uuid4()), "SecretID": str(uuid.uuid4()), **told}
-        self.tokens[kind][made["AccessorID"]] = made
-        return made
+    def _create_token(self, kind: str, given: dict[str, Any]) -> dict[str, Any]:
+        token = {"AccessorID": str(uuid.uuid4()), "SecretID": str(uuid.uuid4()), **given}
+        self.tokens[kind][token["AccessorID"]] = token
+        return token
 
     def _consul(self, method: str, path: str, body: Any) -> Any:
         last = path.rpartition("/")[2]
@@ -117,7 +116,7 @@ class Agents:
             )
         if path == "/v1/acl/token":
             return (
-                self._make("consul", body)
+                self._create_token("consul", body)
                 if body["AccessorID"] not in self.tokens["consul"]
                 else Refusal(500, "already in use")
             )
@@ -161,7 +160,7 @@ class Agents:
                 for one, token in self.tokens["nomad"].items()
             ]
         if path == "/v1/acl/token":
-            return self._make("nomad", body)
+            return self._create_token("nomad", body)
         return self._token("nomad", method, last, body)
 
     def _token(self, kind: str, method: str, accessor: str, body: Any) -> Any:
@@ -186,7 +185,7 @@ class Agents:
 
 
 class Refusal(tuple[int, str]):
-    """An answer that is none, with status and text."""
+    """An error response: status and text."""
 
     def __new__(cls, status: int, text: str) -> "Refusal":
         return super().__new__(cls, (status, text))
@@ -196,11 +195,11 @@ class Refusal(tuple[int, str]):
 def serving(
     agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = ""
 ) -> Iterator[Access]:
-    """``agents`` behind two ports of their own, for clients of one authority; gives access to them."""
+    """Serve ``agents`` on two ports; yield the access to them."""
     authority = CertificateAuthority("cluster")
-    with ExitStack() as open_ones:
+    with ExitStack() as servers:
         ports = [
-            open_ones.enter_context(_one(agents, kind, authority, scratch))
+            servers.enter_context(_serve(agents, kind, authority, scratch))
             for kind in ("consul", "nomad")
         ]
         yield Access(
@@ -213,7 +212,7 @@ def serving(
 
 
 @contextmanager
-def _one(
+def _serve(
     agents: Agents, kind: str, authority: CertificateAuthority, scratch: Path
 ) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
@@ -223,12 +222,12 @@ def _one(
         def _answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             token = self.headers.get(f"X-{kind.title()}-Token", "")
-            status, told = agents.answer(
+            status, result = agents.answer(
                 kind, self.command, self.path, token, json.loads(sent) if sent else None
             )
-            if isinstance(told, Refusal):
-                status, told = told
-            content = json.dumps(told).encode() if status == 200 else str(told).encode()
+            if isinstance(result, Refusal):
+                status, result = result
+            content = json.dumps(result).encode() if status == 200 else str(result).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -237,13 +236,13 @@ def _one(
         do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815  # the library's names
 
         def log_message(self, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
         def handle_error(self, *args: object) -> None:
-            """Quiet: who is refused ends the connection."""
+            """Log nothing: a rejected client closes the connection."""
 
     server = Server(("127.0.0.1", 0), Handler)
     server.socket = authority.server(scratch).wrap_socket(

@@ -1,4 +1,4 @@
-"""A cloud seen from its provider: what was asked of it, and with which options."""
+"""Pulumi mocks that record each resource with its inputs and options."""
 
 import asyncio
 import base64
@@ -36,19 +36,23 @@ def _password(name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]
     return {"result": hashlib.sha256(name.encode()).hexdigest()[: int(inputs["length"])]}
 
 
+def _pem(kind: str, content: str) -> str:
+    return f"-----BEGIN {kind}-----\n{content}\n-----END {kind}-----\n"
+
+
 def _key(name: str, _number: int, _inputs: dict[str, Any]) -> dict[str, Any]:
     return {
-        "privateKeyPem": f"-----BEGIN PRIVATE KEY-----\n{name} private\n-----END PRIVATE KEY-----\n",
-        "privateKeyOpenssh": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{name} private\n-----END OPENSSH PRIVATE KEY-----\n",
+        "privateKeyPem": _pem("PRIVATE KEY", f"{name} private"),
+        "privateKeyOpenssh": _pem("OPENSSH PRIVATE KEY", f"{name} private"),
         "publicKeyOpenssh": f"ssh-ed25519 {base64.b64encode(name.encode()).decode()}\n",
     }
 
 
 def _certificate(name: str, _number: int, _inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"certPem": f"-----BEGIN CERTIFICATE-----\n{name}\n-----END CERTIFICATE-----\n"}
+    return {"certPem": _pem("CERTIFICATE", name)}
 
 
-def _begun(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
+def _bootstrap(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
     urls = {
         "consul": f"https://{inputs['address']}:8501",
         "nomad": f"https://{inputs['address']}:4646",
@@ -63,7 +67,7 @@ def _begun(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-ADDED: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
+ADDED_OUTPUTS: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
     "digitalocean:index/droplet:Droplet": _machine,
     "digitalocean:index/loadBalancer:LoadBalancer": _machine,
     "digitalocean:index/sshKey:SshKey": lambda *_: {"fingerprint": "aa:bb"},
@@ -72,33 +76,37 @@ ADDED: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
     "tls:index/certRequest:CertRequest": lambda name, *_: {"certRequestPem": f"request {name}"},
     "tls:index/selfSignedCert:SelfSignedCert": _certificate,
     "tls:index/locallySignedCert:LocallySignedCert": _certificate,
-    "pulumi-python:dynamic/slipway:Bootstrap": _begun,
+    "pulumi-python:dynamic/slipway:Bootstrap": _bootstrap,
     "consul:index/aclToken:AclToken": lambda name, *_: {"accessorId": f"{name}-accessor"},
     "nomad:index/aclToken:AclToken": lambda name, *_: {"secretId": f"{name}-secret"},
 }
-"""What a provider adds to the inputs, of the name and number of what is made."""
+"""The outputs that a provider adds to the inputs, by type token."""
 
 
 class FakeCloud(mocks.Mocks):
-    """Records what is registered, answers with what the real cloud would add, refuses to be asked for anything else."""
+    """Records each resource and returns its outputs; fails for an unknown function call."""
 
     def __init__(self) -> None:
         self.created: dict[str, dict[str, Any]] = {}
-        """Inputs by name."""
+        """Inputs by logical name."""
         self.kinds: dict[str, str] = {}
         self._numbers = itertools.count(1)
-        self.asked: dict[str, Any] = {}
-        """The engine's requests by name, with all options."""
+        self.requests: dict[str, Any] = {}
+        """Registration requests by logical name, with all options."""
         self.secret: dict[str, set[str]] = {}
-        """By name the inputs that the engine was told to keep secret."""
+        """Names of the secret inputs by logical name."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         inputs = {key: _plain(value) for key, value in args.inputs.items()}
         self.secret[args.name] = {key for key, value in args.inputs.items() if _is_secret(value)}
         self.created[args.name] = inputs
         self.kinds[args.name] = args.typ
-        added = ADDED[args.typ](args.name, next(self._numbers), inputs) if args.typ in ADDED else {}
-        hidden = self.secret[args.name] | set(self.asked[args.name].additionalSecretOutputs)
+        added = (
+            ADDED_OUTPUTS[args.typ](args.name, next(self._numbers), inputs)
+            if args.typ in ADDED_OUTPUTS
+            else {}
+        )
+        hidden = self.secret[args.name] | set(self.requests[args.name].additionalSecretOutputs)
         outputs = {**inputs, **added}
         return f"{args.name}-id", {
             key: pulumi.Output.secret(value) if key in hidden else value
@@ -108,10 +116,10 @@ class FakeCloud(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         if args.token == "consul:index/getAclTokenSecretId:getAclTokenSecretId":
             return {"secretId": f"secret of {args.args['accessorId']}"}, []
-        raise AssertionError(f"no answer prepared for {args.token}")
+        raise AssertionError(f"there is no mock of {args.token}")
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """What was made of a kind, by name: ``Droplet``."""
+        """Return the inputs of all resources of a type such as ``Droplet``, by logical name."""
         return {
             name: made
             for name, made in self.created.items()
@@ -119,7 +127,7 @@ class FakeCloud(mocks.Mocks):
         }
 
     def waits_for(self, name: str) -> set[str]:
-        """All that has to be there first, near and far."""
+        """Return the names of all direct and indirect dependencies."""
         found: set[str] = set()
         new = {name}
         while new:
@@ -128,8 +136,8 @@ class FakeCloud(mocks.Mocks):
         return found - {name}
 
     def _next(self, name: str) -> Iterator[str]:
-        """A component stands for nothing: whoever depends on it depends on its children, which are listed too."""
-        request = self.asked[name]
+        """Yield direct dependencies. For a component, the engine lists its children too."""
+        request = self.requests[name]
         for urn in (
             *request.dependencies,
             *([request.provider.rpartition("::")[0]] if request.provider else []),
@@ -138,14 +146,14 @@ class FakeCloud(mocks.Mocks):
 
 
 class Monitor(mocks.MockMonitor):
-    """As the SDK's, which tells mocks nothing of options."""
+    """Records requests with their options, which the SDK does not pass to mocks."""
 
     def __init__(self, fake: FakeCloud) -> None:
         super().__init__(fake)
         self._fake = fake
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  # the engine's name
-        self._fake.asked[request.name] = request
+        self._fake.requests[request.name] = request
         return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
 
@@ -154,7 +162,7 @@ def _is_secret(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Without the wrapping that marks secrets."""
+    """Return the value without the marks of secrets."""
     if _is_secret(value):
         return _plain(value["value"])
     if isinstance(value, dict):
@@ -163,7 +171,7 @@ def _plain(value: Any) -> Any:
 
 
 def texts(value: Any) -> Iterator[str]:
-    """All text in a value."""
+    """Yield all strings in a value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -183,13 +191,13 @@ def start(preview: bool = False) -> FakeCloud:
 
 
 def run(program: Callable[[], object]) -> None:
-    """Run a program to its end, outputs included."""
+    """Run a program until all outputs are resolved."""
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK leaves it untyped
 
 
 def is_secret(output: pulumi.Output[Any]) -> pulumi.Output[bool]:
-    told: Awaitable[bool] = output.is_secret()
-    return pulumi.Output.from_input(told)
+    secret: Awaitable[bool] = output.is_secret()
+    return pulumi.Output.from_input(secret)
 
 
 def settings(**values: str) -> Settings:

@@ -1,4 +1,4 @@
-"""An account that keeps images, droplets, keys and tags, over HTTP, and a ``packer`` that builds in it."""
+"""A fake account with images, droplets, keys and tags, and a fake ``packer`` that uses it."""
 
 import json
 import re
@@ -20,7 +20,8 @@ import json, os, signal, sys, time, urllib.request
 def api(method, path, body=None):
     request = urllib.request.Request(os.environ["DIGITALOCEAN_API_URL"] + path, method=method,
         data=json.dumps(body).encode() if body else None,
-        headers={{"Authorization": "Bearer " + os.environ["DIGITALOCEAN_TOKEN"], "Content-Type": "application/json"}})
+        headers={{"Authorization": "Bearer " + os.environ["DIGITALOCEAN_TOKEN"],
+                  "Content-Type": "application/json"}})
     answer = urllib.request.urlopen(request).read()
     return json.loads(answer) if answer else None
 
@@ -32,7 +33,10 @@ variables = dict(word.split("=", 1) for flag, word in zip(sys.argv, sys.argv[1:]
 droplet = api("POST", "/v2/droplets", {{"name": variables["build_name"]}})["droplet"]
 print("==> Provisioning with shell script: /somewhere/scripts/install-node.sh", flush=True)
 mode = {mode!r}
-while mode == "meet" and len(api("GET", "/v2/droplets")["droplets"] + api("GET", "/v2/images")["images"]) < 2:
+def builds():
+    return api("GET", "/v2/droplets")["droplets"] + api("GET", "/v2/images")["images"]
+
+while mode == "meet" and len(builds()) < 2:
     time.sleep(0.02)
 if mode == "fail":
     print("==> no space left", flush=True)
@@ -45,9 +49,9 @@ if mode == "hang":
         signal.pause()
 api("DELETE", "/v2/droplets/%d" % droplet["id"])
 """
-"""Stops where Packer may: with a droplet left (fail), and with a droplet and an image without tags (hang).
+"""Modes: ``fail`` leaves a droplet; ``hang`` leaves a droplet and an image without tags.
 
-Or goes on only when another build is under way too (meet).
+``meet`` continues when another build runs too.
 """
 
 

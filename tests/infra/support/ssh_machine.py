@@ -1,4 +1,4 @@
-"""A machine that listens for SSH and runs one command, whatever is asked for."""
+"""An SSH server that runs one command, whatever the client requests."""
 
 import io
 import socket
@@ -16,18 +16,18 @@ from cryptography.hazmat.primitives.serialization import (
 from paramiko.common import AUTH_FAILED, AUTH_SUCCESSFUL, OPEN_SUCCEEDED
 
 Command = Callable[[bytes], tuple[int | None, str, str]]
-"""From standard input to status, standard output and standard error. Without a status the connection ends first."""
+"""Standard input -> status, standard output, standard error. Status None ends the connection."""
 
 
 def key_pair() -> tuple[str, str]:
-    """Public and private half, OpenSSH."""
+    """Return the public and the private half of a new key, OpenSSH."""
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
     return key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(), private
 
 
 class Machine(paramiko.ServerInterface):
-    """Lets in the user ``enrol`` with one key. It has a port from the start, and listens when told to."""
+    """An SSH server for the user ``enrol``. It has a port at once, and listens after ``listen``."""
 
     def __init__(self, host_key: str, users_key: str, command: Command) -> None:
         self.host_key: paramiko.PKey = paramiko.Ed25519Key.from_private_key(io.StringIO(host_key))
@@ -35,9 +35,9 @@ class Machine(paramiko.ServerInterface):
         self.command = command
         self.given: list[bytes] = []
         self.met = 0
-        """How many connections there were."""
+        """Number of connections."""
         self.broken = 0
-        """How many connections are to break before anything is said."""
+        """How many connections to close before the handshake."""
         self._asked = Event()
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -69,7 +69,7 @@ class Machine(paramiko.ServerInterface):
             try:
                 self._session(transport)
             except (paramiko.SSHException, EOFError, OSError):
-                """Who does not like this machine ends the connection."""
+                """A client that rejects the host key closes the connection."""
             finally:
                 transport.close()
 
