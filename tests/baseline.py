@@ -194,6 +194,7 @@ class Floor:
                 "gossip": self._gossip,
                 "dns": self._dns,
                 "tokens": {prime["name"]: self._tokens[prime["name"]]},
+                "services": [],
                 "datacenter": self._settings.region,
                 "timeout": PATIENCE_SECONDS,
             }
