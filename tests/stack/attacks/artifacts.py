@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.stack.attacks import task
+from tests.stack.attacks import nomad_task
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
 WORDS = "not what was meant to run"
 PROGRAM = f"print({WORDS!r})\n".encode()
@@ -40,7 +40,7 @@ def _tampered(victim: Victim) -> Outcome:
     [group] = victim.nomad_manager("/v1/job/backserve").json["TaskGroups"]
     [artifact] = group["Tasks"][0]["Artifacts"]
     with spoiled(victim, artifact["GetterSource"]):
-        printed = task.ran(victim, [artifact["RelativeDest"]], [artifact])
+        printed = nomad_task.ran(victim, [artifact["RelativeDest"]], [artifact])
     return Outcome(WORDS in printed, printed[-400:])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.process import NOBODY
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.local_processes import NOBODY
+from tests.stack.attacks.target import Victim
 
 JOURNAL = (
     "journalctl --no-pager --quiet --output=cat; find /var/log -type f -name '*.log' -exec cat {} +"

@@ -4,9 +4,9 @@ import json
 
 from tests.stack import known_secrets
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.process import CLOSED, SCRIPT, told
+from tests.stack.attacks.local_processes import CLOSED, SCRIPT, told
 from tests.stack.attacks.shell import greeted
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
 COPIES = "grep -rslF --file=- /etc /home /root /run/cloud-init /tmp /var/cache /var/lib/cloud /var/lib/enrol /var/log || true"
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.stack.attacks.asking import SECONDS, Api
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.rpc import tried
-from tests.stack.attacks.stations import within
-from tests.stack.attacks.victim import Place, Victim
+from tests.stack.attacks.http_client import SECONDS, Api
+from tests.stack.attacks.namespaces import within
+from tests.stack.attacks.server_rpc import tried
+from tests.stack.attacks.target import Place, Victim
 from toolchain import tools
 
 START_SECONDS = 15.0

@@ -9,7 +9,7 @@ from botocore.config import Config
 from rehearsal.config import CloudConfig
 from rehearsal.network.bridges import droplet_namespace
 from tests.stack.attacks.shell import Login, Shell
-from tests.stack.attacks.victim import Machine
+from tests.stack.attacks.target import Machine
 from tests.stack.rig import Rig
 
 if TYPE_CHECKING:

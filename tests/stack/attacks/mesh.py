@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from infra import mtls
 from infra.mtls import Credentials
-from tests.stack.attacks import authority
-from tests.stack.attacks.asking import SECONDS, words
+from tests.stack.attacks import forged_certificates
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.stations import within
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import SECONDS, words
+from tests.stack.attacks.namespaces import within
+from tests.stack.attacks.target import Victim
 
 ANSWERED = "hello"
 """The greeting."""
@@ -77,7 +77,7 @@ def leaf(victim: Victim, service: str) -> Credentials:
     """The mesh's certificate of a service: as if the attacker were it. From a prime, so that no worker's agent remembers it."""
     signed = victim.manager(f"/v1/agent/connect/ca/leaf/{service}").json
     return Credentials(
-        authority=authority.AUTHORITY.pem,
+        authority=forged_certificates.AUTHORITY.pem,
         certificate=signed["CertPEM"],
         key=signed["PrivateKeyPEM"],
     )
@@ -118,7 +118,7 @@ def _denied(victim: Victim) -> Outcome:
 
 def _stranger(victim: Victim) -> Outcome:
     """A certificate that says all that frontserve's says, by an authority of the attacker's."""
-    return visit(victim, authority.AUTHORITY.copy_of(leaf(victim, "frontserve")))
+    return visit(victim, forged_certificates.AUTHORITY.copy_of(leaf(victim, "frontserve")))
 
 
 ATTACKS = [

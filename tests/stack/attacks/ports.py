@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-from infra.firewalls import DYNAMIC_PORTS
-from tests.stack.attacks import process, scanner
+from infra.network import DYNAMIC_PORTS
+from tests.stack.attacks import local_processes, scanner
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.stations import HERE
-from tests.stack.attacks.victim import Machine, Victim
+from tests.stack.attacks.namespaces import HERE
+from tests.stack.attacks.target import Machine, Victim
 
 PACKETS = 20_000
 """A second, by all scans together."""
@@ -143,7 +143,7 @@ def _machines(
     return run
 
 
-def _loopback(results: Callable[[Victim], process.Results]) -> Callable[[Victim], Outcome]:
+def _loopback(results: Callable[[Victim], local_processes.Results]) -> Callable[[Victim], Outcome]:
     def run(victim: Victim) -> Outcome:
         _, found = results(victim)["ports"]
         return _compared(
@@ -171,12 +171,12 @@ ATTACKS = [
     ),
     Attack(
         "A port is open to a process of nobody's on its machine that it has no use for",
-        _loopback(process.as_nobody),
+        _loopback(local_processes.as_nobody),
         AS_MEANT,
     ),
     Attack(
         "A port is open to a task of another job on its machine that it has no use for",
-        _loopback(process.in_a_task),
+        _loopback(local_processes.in_a_task),
         AS_MEANT,
     ),
 ]

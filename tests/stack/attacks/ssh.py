@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import paramiko
 
-from tests.stack.attacks.asking import words
 from tests.stack.attacks.attack import Attack, Outcome
+from tests.stack.attacks.http_client import words
 from tests.stack.attacks.shell import CONNECT_SECONDS, Login, greeted
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
 PASSWORD = "correct horse battery staple"
 """The twin's root has it."""

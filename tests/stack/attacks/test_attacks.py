@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.attacks import machines, stack, twin
+from tests.stack.attacks import machines, stack_target, unprotected_control
 from tests.stack.attacks.attack import Attack
-from tests.stack.attacks.limits import LIMITS, Limit
+from tests.stack.attacks.known_limits import LIMITS, Limit
 from tests.stack.attacks.table import TABLE, listed
-from tests.stack.attacks.victim import Machine, Victim
+from tests.stack.attacks.target import Machine, Victim
 from tests.stack.rig import Rig
 
 ATTACKS = [attack for attacks in TABLE.values() for attack in attacks]
@@ -27,7 +27,7 @@ def unguarded(
 ) -> Iterator[Victim]:
     """The twin; gone before another test looks at the stack."""
     neighbour = of_stack["worker01nyc3"]
-    with twin.built(
+    with unprotected_control.built(
         deployed,
         tmp_path_factory.mktemp("twin"),
         neighbour,
@@ -38,7 +38,7 @@ def unguarded(
 
 @pytest.fixture(scope="module")
 def guarded(deployed: Rig, of_stack: dict[str, Machine], unguarded: Victim) -> Iterator[Victim]:
-    with stack.guarded(deployed, of_stack, unguarded.prime.station) as made:
+    with stack_target.guarded(deployed, of_stack, unguarded.prime.station) as made:
         yield made
 
 

@@ -8,11 +8,11 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.stack.attacks.apis import JOB, REFUSED, Request, sent
-from tests.stack.attacks.asking import Answer
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.rpc import signing_key
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import Answer
+from tests.stack.attacks.server_apis import JOB, REFUSED, Request, sent
+from tests.stack.attacks.server_rpc import signing_key
+from tests.stack.attacks.target import Victim
 
 VALUE = Request("reads a key's value", "GET", "/v1/kv/attacks/planted?raw", "{planted}")
 BY_OPERATOR_IN_CONSUL = [

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
 PATIENCE_SECONDS = 60.0
 HOUR = 3600 * 10**9

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from tests.stack.attacks import inside, task
+from tests.stack.attacks import local_probes, nomad_task
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.target import Victim
 
-SCRIPT = Path(inside.__file__).read_text()
+SCRIPT = Path(local_probes.__file__).read_text()
 NOBODY = "nobody"
 EVERYWHERE = [
     "metadata",
@@ -53,7 +53,7 @@ def as_nobody(victim: Victim) -> Results:
 
 @cache
 def in_a_task(victim: Victim) -> Results:
-    printed = task.ran(victim, ["-I", "-S", "-c", SCRIPT, told(victim, IN_A_TASK)])
+    printed = nomad_task.ran(victim, ["-I", "-S", "-c", SCRIPT, told(victim, IN_A_TASK)])
     found: Results = json.loads(printed)
     return found
 

@@ -4,11 +4,11 @@ import dns.exception
 import dns.message
 import dns.query
 
-from tests.stack.attacks.apis import JOB, Request, sent
-from tests.stack.attacks.asking import words
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.stations import within
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import words
+from tests.stack.attacks.namespaces import within
+from tests.stack.attacks.server_apis import JOB, Request, sent
+from tests.stack.attacks.target import Victim
 
 DNS_SECONDS = 2.0
 REQUESTS = [

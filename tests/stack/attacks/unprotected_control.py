@@ -21,11 +21,11 @@ import requests
 from rehearsal import paths
 from tests.infra.support.ssh_machine import key_pair
 from tests.stack.attacks.artifacts import VERSION, ZIP
-from tests.stack.attacks.asking import Api
+from tests.stack.attacks.http_client import Api
 from tests.stack.attacks.machines import netns, store
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.ssh import PASSWORD
-from tests.stack.attacks.victim import Machine, Place, Victim
+from tests.stack.attacks.target import Machine, Place, Victim
 from tests.stack.rig import Rig, eventually
 
 NAME, BUCKET = "twin", "twin-of-the-stack"

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.stack.attacks.apis import Request, sent
-from tests.stack.attacks.asking import Api
 from tests.stack.attacks.attack import Outcome
-from tests.stack.attacks.rpc import NOMAD, call, tried
+from tests.stack.attacks.http_client import Api
+from tests.stack.attacks.server_apis import Request, sent
+from tests.stack.attacks.server_rpc import NOMAD, call, tried
+from tests.stack.attacks.target import Victim
 from tests.stack.attacks.tokens import logged_in
-from tests.stack.attacks.victim import Victim
 
 OF_A_TASK = 0
 """Nomad's number for the kind of identity that a task has, and not a service."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.mtls import Credentials
-from tests.stack.attacks.asking import Answer, Api
+from tests.stack.attacks.http_client import Answer, Api
 from tests.stack.attacks.shell import Login, Shell
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from paramiko.common import AUTH_SUCCESSFUL
 
 from infra import mtls
 from infra.mtls import Credentials
-from tests.infra.support.ssh_machine import Machine, key_pair
-from tests.stack.attacks.asking import Api
+from tests.infra.ssh_machine import Machine, key_pair
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import Api
+from tests.stack.attacks.target import Victim
 
 ELSEWHERE = "127.77.0.1"
 """An address of this machine's that no certificate names."""

@@ -14,12 +14,12 @@ from infra.cluster import enrolment
 from infra.mtls import Access, Credentials
 from rehearsal import paths
 from tests.stack import known_secrets
-from tests.stack.attacks import authority
+from tests.stack.attacks import forged_certificates
 from tests.stack.attacks.artifacts import VERSION
-from tests.stack.attacks.asking import Api
+from tests.stack.attacks.http_client import Api
 from tests.stack.attacks.machines import administrator, store
 from tests.stack.attacks.shell import Login
-from tests.stack.attacks.victim import Machine, Place, Victim
+from tests.stack.attacks.target import Machine, Place, Victim
 from tests.stack.rig import CHECKOUT, Rig
 
 PLANTED = "attacks/planted"
@@ -82,7 +82,7 @@ def guarded(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Iterator
 
 def _certificates(state: State, access: Access) -> dict[str, Credentials | None]:
     believed = access["authority"]
-    own = authority.holder_of(state.of("authority-key", "privateKeyPem")[0], believed)
+    own = forged_certificates.holder_of(state.of("authority-key", "privateKeyPem")[0], believed)
     names = ("server.global.nomad", "cli.global.nomad")
 
     def issued(name: str) -> Credentials:
@@ -92,8 +92,8 @@ def _certificates(state: State, access: Access) -> dict[str, Credentials | None]
 
     return {
         "none": Credentials(authority=believed, certificate="", key=""),
-        "foreign": authority.stranger(own.name).certificate(*names, believes=believed),
-        "expired": own.certificate(*names, believes=believed, until=-authority.DAY),
+        "foreign": forged_certificates.stranger(own.name).certificate(*names, believes=believed),
+        "expired": own.certificate(*names, believes=believed, until=-forged_certificates.DAY),
         "operator": Credentials(
             authority=believed, certificate=access["certificate"], key=access["key"]
         ),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from infra import mtls
 from infra.mtls import Credentials
-from tests.stack.attacks.stations import HERE, within
+from tests.stack.attacks.namespaces import HERE, within
 
 SECONDS = 5.0
 """For a connection, and for each part of an answer."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.mtls import Credentials
-from tests.stack.attacks.asking import SECONDS, context, words
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.messages import IncompleteError, pack, unpack
-from tests.stack.attacks.stations import within
-from tests.stack.attacks.victim import Place, Victim
+from tests.stack.attacks.http_client import SECONDS, context, words
+from tests.stack.attacks.msgpack import IncompleteError, pack, unpack
+from tests.stack.attacks.namespaces import within
+from tests.stack.attacks.target import Place, Victim
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tests.stack.attacks.asking import Api
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import Api
+from tests.stack.attacks.target import Victim
 
 REFUSED = "^403 "
 NOTHING_SHOWN = r"^200 \[\]|^403 "

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.stack.attacks.apis import JOB, Request, sent
-from tests.stack.attacks.asking import Api
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.rpc import NOMAD, call, tried
-from tests.stack.attacks.victim import Victim
+from tests.stack.attacks.http_client import Api
+from tests.stack.attacks.server_apis import JOB, Request, sent
+from tests.stack.attacks.server_rpc import NOMAD, call, tried
+from tests.stack.attacks.target import Victim
 
 FALSE = {"Name": "backserve", "ID": "false-backserve", "Address": "192.0.2.1", "Port": 1}
 MADE_UP = {"Name": "made-up", "Address": "192.0.2.1", "Port": 1}
