@@ -34,7 +34,7 @@ def timed(act: Callable[[], object]) -> float:
 def destroy(rig: Rig) -> None:
     """A destroy that fails is no figure."""
     done = rig.deploy("destroy", "--yes")
-    assert done.code == 0, done.err[-2000:]
+    assert done.code == 0, done.stderr[-2000:]
 
 
 def longest(changes: list[dict[str, Any]]) -> list[str]:

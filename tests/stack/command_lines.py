@@ -1,4 +1,4 @@
-"""The command lines of this machine's processes while something happens: any user may read them, so no secret is in one."""
+"""A record of this machine's command lines, which every user can read, so none holds a secret."""
 
 import contextlib
 import threading
@@ -7,16 +7,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-EVERY_SECONDS = 0.05
+POLL_INTERVAL_S = 0.05
 
 
-class CommandLines:
-    """Looks again and again until the block ends, at the machines' processes too."""
+class CommandLineRecorder:
+    """Records the command lines of all processes in a ``with`` block, those of machines too."""
 
     def __init__(self) -> None:
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._seen: set[str] = set()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._record)
+        self._lines: set[str] = set()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -28,16 +28,19 @@ class CommandLines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._ended.set()
+        self._stopped.set()
         self._thread.join()
 
-    def naming(self, secrets: Iterable[str]) -> list[str]:
-        """The programs of which a command line named one of ``secrets``."""
-        assert any("pulumi" in line for line in self._seen), "nothing was seen"
-        return [line.split()[0] for line in self._seen if any(secret in line for secret in secrets)]
+    def programs_with(self, secrets: Iterable[str]) -> list[str]:
+        """Return the programs whose command line contained one of ``secrets``."""
+        assert any("pulumi" in line for line in self._lines), "no command line was recorded"
+        secrets = list(secrets)
+        return [
+            line.split()[0] for line in self._lines if any(secret in line for secret in secrets)
+        ]
 
-    def _look(self) -> None:
-        while not self._ended.wait(EVERY_SECONDS):
+    def _record(self) -> None:
+        while not self._stopped.wait(POLL_INTERVAL_S):
             for file in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):  # it has ended meanwhile
-                    self._seen.add(file.read_text(errors="replace").replace("\0", " "))
+                with contextlib.suppress(OSError):  # the process has ended
+                    self._lines.add(file.read_text(errors="replace").replace("\0", " "))

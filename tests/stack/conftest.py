@@ -1,4 +1,4 @@
-"""Clouds for the stack tests: one that is shared and put back in order, and one to break for good."""
+"""Clouds for the stack tests: one shared and restored after each test, and a disposable one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,23 +8,25 @@ import pytest
 from tests.stack import traffic
 from tests.stack.rig import Rig
 
+TEST_TIMEOUT_S = 900
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/stack" in str(item.path):
             item.add_marker(pytest.mark.stack)
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """The requests made during changes are told in good runs too."""
-    if traffic.figures:
-        terminalreporter.section("requests while something changed")
-        for line in traffic.figures:
+    """Report the requests sent during changes, also when all tests pass."""
+    if traffic.summaries:
+        terminalreporter.section("requests during changes")
+        for line in traffic.summaries:
             terminalreporter.write_line(line)
 
 
-def _rig(name: str, directory: Path) -> Iterator[Rig]:
+def _run_stack(name: str, directory: Path) -> Iterator[Rig]:
     rig = Rig(name, directory)
     try:
         rig.start()
@@ -36,19 +38,19 @@ def _rig(name: str, directory: Path) -> Iterator[Rig]:
 
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """The stack dev as it stands, running in a cloud that the tests share."""
-    yield from _rig("stacktest", tmp_path_factory.mktemp("checkout"))
+    """The deployed stack dev, shared by all tests; a test with this fixture changes nothing."""
+    yield from _run_stack("stacktest", tmp_path_factory.mktemp("checkout"))
 
 
 @pytest.fixture
 def rig(deployed: Rig) -> Iterator[Rig]:
-    """The shared stack; what a test changed in it is put back after it."""
+    """The shared stack, restored after the test."""
     yield deployed
     deployed.reset()
     deployed.up()
 
 
 @pytest.fixture
-def doomed(tmp_path: Path) -> Iterator[Rig]:
-    """A running stack for one test alone."""
-    yield from _rig("doomed", tmp_path)
+def disposable(tmp_path: Path) -> Iterator[Rig]:
+    """A deployed stack for one test alone."""
+    yield from _run_stack("disposable", tmp_path)

@@ -1,4 +1,4 @@
-"""An API with faults: it stands before the cloud's own and hands everything on, but for what is told to go wrong."""
+"""A proxy of the cloud's API that answers chosen requests with an error."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,7 @@ from typing import Any
 
 import requests
 
-CONNECTION_ONLY = {
+HOP_BY_HOP_HEADERS = {
     "connection",
     "content-length",
     "transfer-encoding",
@@ -20,12 +20,12 @@ CONNECTION_ONLY = {
     "date",
     "server",
 }
-MESSAGE = "as the test wants it"
+MESSAGE = "injected by the test"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One answer that is given instead of the true one."""
+    """An error response that replaces the API's own."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
@@ -33,16 +33,19 @@ class Fault:
 
 @dataclass
 class FaultyApi:
-    """Counts the requests that met a fault."""
+    """The proxy's URL, and how many faults it has returned."""
 
     url: str = ""
-    met: int = 0
+    fault_count: int = 0
 
 
 @contextmanager
-def faulty(api: str, method: str, path: str, faults: Iterable[Fault]) -> Iterator[FaultyApi]:
-    """Stand before ``api`` until the block ends: each request for ``method`` and ``path`` meets the next fault, while there is one."""
-    coming, lock, standing = iter(faults), Lock(), FaultyApi()
+def faulty_api(api: str, method: str, path: str, faults: Iterable[Fault]) -> Iterator[FaultyApi]:
+    """Run a proxy of ``api`` until the block ends.
+
+    Each request for ``method`` and ``path`` receives the next fault, until there is none left.
+    """
+    remaining, lock, proxy = iter(faults), Lock(), FaultyApi()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -52,27 +55,21 @@ def faulty(api: str, method: str, path: str, faults: Iterable[Fault]) -> Iterato
             fault = None
             if (self.command, self.path.partition("?")[0]) == (method, path):
                 with lock:
-                    fault = next(coming, None)
-                    standing.met += fault is not None
+                    fault = next(remaining, None)
+                    proxy.fault_count += fault is not None
             if fault:
-                told = json.dumps({"id": "fault", "message": MESSAGE}).encode()
-                return self._send(
-                    fault.status, {"Content-Type": "application/json", **fault.headers}, told
-                )
-            headers = {
-                name: value
-                for name, value in self.headers.items()
-                if name.lower() not in CONNECTION_ONLY
-            }
-            answer = requests.request(
-                self.command, api + self.path, headers=headers, data=body, timeout=60
+                content = json.dumps({"id": "fault", "message": MESSAGE}).encode()
+                headers = {"Content-Type": "application/json", **fault.headers}
+                return self._send(fault.status, headers, content)
+            response = requests.request(
+                self.command,
+                api + self.path,
+                headers=_end_to_end(dict(self.headers)),
+                data=body,
+                timeout=60,
             )
-            kept = {
-                name: value
-                for name, value in answer.headers.items()
-                if name.lower() not in CONNECTION_ONLY
-            }
-            return self._send(answer.status_code, kept, answer.content)
+            headers = _end_to_end(dict(response.headers))
+            return self._send(response.status_code, headers, response.content)
 
         def _send(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response(status)
@@ -83,19 +80,26 @@ def faulty(api: str, method: str, path: str, faults: Iterable[Fault]) -> Iterato
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _answer  # noqa: N815  the names that http.server calls
+        # The names that http.server calls.
+        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    standing.url = f"http://127.0.0.1:{server.server_port}"
+    proxy.url = f"http://127.0.0.1:{server.server_port}"
     thread = Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield standing
+        yield proxy
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _end_to_end(headers: dict[str, str]) -> dict[str, str]:
+    return {
+        name: value for name, value in headers.items() if name.lower() not in HOP_BY_HOP_HEADERS
+    }

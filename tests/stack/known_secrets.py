@@ -1,29 +1,33 @@
-"""The values by which each secret of a stack is known wherever it turns up."""
+"""The secret values of a stack, in every encoding in which they may appear elsewhere."""
 
 import base64
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FULL_LINE = 40
-"""Characters; a shorter line of a key may be anybody's."""
+MIN_LINE_CHARS = 40
+"""A shorter line of a private key is not unique."""
+UUID_DIGITS = 32
 
 
-def of(resources: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Of a state's ``resources``, their secrets in clear: random ones in every form, tokens, and lines of private keys."""
-    return {value for one in resources for value in _of(one)}
+def secret_values(resources: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the secrets of decrypted state resources.
+
+    These are random values in every encoding, tokens, and lines of private keys.
+    """
+    return {value for resource in resources for value in _secret_values(resource)}
 
 
-def _of(resource: Mapping[str, Any]) -> Iterator[str]:
+def _secret_values(resource: Mapping[str, Any]) -> Iterator[str]:
     kind, outputs = str(resource["type"]), resource.get("outputs", {})
     if kind == "random:index/randomPassword:RandomPassword":
-        yield from forms(outputs["result"])
+        yield from encodings(outputs["result"])
     elif kind == "tls:index/privateKey:PrivateKey":
-        for form in ("privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"):
-            # OpenSSH's form has the public half in it, whose length differs from kind to kind.
+        for output in ("privateKeyPem", "privateKeyPemPkcs8", "privateKeyOpenssh"):
+            # OpenSSH's format contains the public half at an offset that depends on the key type.
             yield from (
                 line
-                for line in lines(outputs.get(form) or "")
+                for line in private_key_lines(outputs.get(output) or "")
                 if line not in outputs.get("publicKeyOpenssh", "")
             )
     elif kind == "nomad:index/aclToken:AclToken":
@@ -38,17 +42,20 @@ def _tokens(access: Mapping[str, str]) -> Iterator[str]:
     yield from (access["consul_token"], access["nomad_token"])
 
 
-def forms(digits: str) -> Iterator[str]:
-    """Hexadecimal digits as they are, as a token and as a key."""
+def encodings(digits: str) -> Iterator[str]:
+    """Yield hexadecimal digits, the same as a UUID if there are 32, and in base64."""
     yield digits
-    if len(digits) == 32:
+    if len(digits) == UUID_DIGITS:
         yield str(uuid.UUID(digits))
     yield base64.b64encode(bytes.fromhex(digits)).decode()
 
 
-def lines(pem: str) -> Iterator[str]:
-    """Those lines of a private key that hold something of what is secret in it: a file may indent it or join its lines."""
+def private_key_lines(pem: str) -> Iterator[str]:
+    """Yield the lines of a private key that contain secret bits.
+
+    Lines still match when a file indents or joins them.
+    """
     body = [line for line in pem.splitlines() if line and not line.startswith("-----")]
-    # OpenSSH's own form begins with words, and the others with the secret number.
-    telling = body[2:] if "OPENSSH" in pem else body[:1]
-    yield from (line for line in telling if len(line) >= FULL_LINE)
+    # OpenSSH's format begins with public fields, the other formats with the secret number.
+    secret = body[2:] if "OPENSSH" in pem else body[:1]
+    yield from (line for line in secret if len(line) >= MIN_LINE_CHARS)

@@ -1,4 +1,4 @@
-"""One rehearsal cloud with one checkout deployed into it, used as a person would: by the commands, and over the network."""
+"""A rehearsal cloud and a checkout deployed into it, used through commands and the network."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 import yaml
@@ -21,41 +22,42 @@ from infra import mtls
 from infra.mtls import Access
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import leak_check
-from rehearsal.lifecycle.environment import all_variables
+from rehearsal.lifecycle.environment import whole
 from tests.stack import known_secrets
 
 CHECKOUT = Path(__file__).parents[2]
 STACK = "dev"
-COMMAND_SECONDS = 900
+COMMAND_TIMEOUT_S = 900
+POLL_INTERVAL_S = 0.2
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a command came to."""
+class CommandResult:
+    """A command's exit status and output."""
 
     code: int
-    out: str
-    err: str
+    stdout: str
+    stderr: str
 
     @property
-    def said(self) -> str:
-        return self.out + self.err
+    def output(self) -> str:
+        return self.stdout + self.stderr
 
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        return json.loads(self.stdout)
 
 
 def copy_checkout(target: Path) -> None:
-    """A clone of the checkout as it stands, so that a test may change its files."""
-    listed = subprocess.run(
+    """Copy the checkout's files to ``target``, uncommitted changes included."""
+    files = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
         check=True,
         capture_output=True,
         text=True,
     )
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in filter(None, files.stdout.split("\0")):
         source = CHECKOUT / name
         if source.is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -64,137 +66,157 @@ def copy_checkout(target: Path) -> None:
 
 @dataclass
 class Rig:
-    """A cloud of its own and a copy of the checkout, taken at the start."""
+    """A cloud of its own, and a copy of the checkout taken at the start."""
 
     name: str
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
-    _host_keys: dict[str, str] = field(default_factory=dict)
+    _outputs: dict[str, Any] = field(default_factory=dict)
+    _outputs_version: list[tuple[Path, int]] = field(default_factory=list)
 
     @property
     def _pristine(self) -> Path:
         return self.directory.with_name(f"{self.directory.name}-pristine")
 
-    def start(self, *words: str) -> None:
-        """Bring the cloud up; ``words`` say more of it than its name."""
+    def start(self, *options: str) -> None:
+        """Start the cloud with ``options`` of ``rehearsal up``."""
         copy_checkout(self._pristine)
         self.reset()
-        self.rehearsal("up", "--quiet", *words)
-        self.environment = {**os.environ, **all_variables(CloudConfig.load(self.name))}
+        self.rehearsal("up", "--quiet", *options)
+        self.environment = {**os.environ, **whole(CloudConfig.load(self.name))}
 
     def stop(self) -> None:
-        """Take the cloud down. What it left behind fails the test that owns it."""
-        self.rehearsal("down")
-        assert leak_check.find_leaks(self.name) == []
+        """Take the cloud down.
 
-    def rehearsal(self, *words: str) -> None:
-        command = [sys.executable, "-m", "rehearsal", words[0], "--cloud", self.name, *words[1:]]
+        Raises:
+            AssertionError: the cloud left something on this machine.
+        """
+        self.rehearsal("down")
+        assert leak_check.of(self.name) == []
+
+    def rehearsal(self, verb: str, *options: str) -> None:
+        command = [sys.executable, "-m", "rehearsal", verb, "--cloud", self.name, *options]
         subprocess.run(
             command,
             cwd=CHECKOUT,
             check=True,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=COMMAND_TIMEOUT_S,
         )
 
     @property
     def secrets(self) -> list[str]:
-        """What nobody may see: the keys to the cloud, and all that the stack keeps to itself, by values that tell each of them."""
+        """The cloud's keys and all secret values of the stack."""
         cloud = [
             self.environment[name] for name in ("DIGITALOCEAN_TOKEN", "SPACES_SECRET_ACCESS_KEY")
         ]
-        return [*cloud, *sorted(known_secrets.of(self.resources))]
+        return [*cloud, *sorted(known_secrets.secret_values(self.resources))]
 
-    def run(self, *command: str, **more: str) -> Done:
-        """A command in the checkout, in the environment of `make env`."""
-        return self._run(command, {**self.environment, **more})
+    def run(self, *command: str, **variables: str) -> CommandResult:
+        """Run a command in the checkout, in the environment of `make env`."""
+        return self._run(command, {**self.environment, **variables})
 
-    def shell(self, script: str) -> Done:
-        """A script in the checkout, in a shell that knows nothing of the cloud yet."""
+    def shell(self, script: str) -> CommandResult:
+        """Run a script in the checkout, without the cloud's environment."""
         return self._run(("bash", "-c", script), dict(os.environ))
 
-    def _run(self, command: Sequence[str], environment: dict[str, str]) -> Done:
-        done = subprocess.run(
+    def _run(self, command: Sequence[str], environment: dict[str, str]) -> CommandResult:
+        process = subprocess.run(
             command,
             cwd=self.directory,
             env=environment,
             capture_output=True,
             text=True,
-            timeout=COMMAND_SECONDS,
+            timeout=COMMAND_TIMEOUT_S,
             check=False,
         )
-        return Done(done.returncode, done.stdout, done.stderr)
+        return CommandResult(process.returncode, process.stdout, process.stderr)
 
-    def deploy(self, verb: str, *words: str, **more: str) -> Done:
-        return self.run("python", "-m", "deploy", verb, STACK, *words, **more)
+    def deploy(self, command: str, *args: str, **variables: str) -> CommandResult:
+        return self.run("python", "-m", "deploy", command, STACK, *args, **variables)
 
-    def up(self, *words: str) -> Any:
-        """Deploy; the result, once it succeeded."""
-        done = self.deploy("up", "--json", *words)
-        assert done.code == 0, done.err[-4000:]
-        return done.json
+    def up(self, *options: str) -> Any:
+        """Deploy the stack and return the command's JSON.
 
-    def pulumi(self, *words: str) -> Done:
-        return self.run("pulumi", *words, "--stack", STACK, "--non-interactive")
+        Raises:
+            AssertionError: the deployment failed.
+        """
+        result = self.deploy("up", "--json", *options)
+        assert result.code == 0, result.stderr[-4000:]
+        return result.json
+
+    def pulumi(self, *args: str) -> CommandResult:
+        return self.run("pulumi", *args, "--stack", STACK, "--non-interactive")
 
     @property
     def outputs(self) -> dict[str, Any]:
-        """With the secret ones."""
-        done = self.pulumi("stack", "output", "--json", "--show-secrets")
-        assert done.code == 0, done.err
-        found: dict[str, Any] = done.json
-        return found
+        """The stack's outputs, with secrets in clear; read again when the state changes."""
+        version = self._state_version()
+        if not version or version != self._outputs_version:
+            result = self.pulumi("stack", "output", "--json", "--show-secrets")
+            assert result.code == 0, result.stderr
+            self._outputs, self._outputs_version = result.json, version
+        return self._outputs
+
+    def _state_version(self) -> list[tuple[Path, int]]:
+        """Return the state files and their modification times."""
+        backend = Path(urlsplit(self.environment["PULUMI_BACKEND_URL"]).path)
+        files = sorted(backend.glob(f".pulumi/stacks/**/{STACK}.json"))
+        return [(file, file.stat().st_mtime_ns) for file in files]
 
     @property
     def resources(self) -> list[dict[str, Any]]:
-        """What the state has, with all secrets in clear."""
-        done = self.pulumi("stack", "export", "--show-secrets")
-        assert done.code == 0, done.err
-        found: list[dict[str, Any]] = reveal_secrets(done.json["deployment"].get("resources", []))
-        return found
+        """The resources in the state, with secrets in clear."""
+        result = self.pulumi("stack", "export", "--show-secrets")
+        assert result.code == 0, result.stderr
+        deployment = result.json["deployment"]
+        resources: list[dict[str, Any]] = reveal_secrets(deployment.get("resources", []))
+        return resources
 
     def access(self, *, management: bool = False) -> Access:
-        """What the operator has; or what Pulumi itself has, which may do everything."""
+        """Return the operator's access, or that of Pulumi with the management tokens."""
         if not management:
             return cluster.operator_access(self.outputs)
         [bootstrap] = [
-            one
-            for one in self.resources
-            if one["type"].endswith(":Bootstrap") and not one.get("delete")
+            resource
+            for resource in self.resources
+            if resource["type"].endswith(":Bootstrap") and not resource.get("delete")
         ]
-        found: Access = bootstrap["outputs"]["access"]
-        return found
+        access: Access = bootstrap["outputs"]["access"]
+        return access
 
     def set(self, **settings: object) -> None:
-        """Change the stack's file as a person would."""
+        """Change settings in the stack's file."""
         file = self.directory / f"Pulumi.{STACK}.yaml"
         content = yaml.safe_load(file.read_text())
         for name, value in settings.items():
             content["config"][f"slipway:{name}"] = value
         file.write_text(yaml.safe_dump(content))
 
-    def keep(self, file: str, text: str) -> None:
-        """Change a file for all tests of this rig."""
+    def write_permanently(self, file: str, text: str) -> None:
+        """Change a file so that ``reset`` keeps it."""
         (self._pristine / file).write_text(text)
         self.reset()
 
     def reset(self) -> None:
-        """The stack's file and all others as in the checkout."""
+        """Restore all files of the checkout's copy."""
         shutil.copytree(self._pristine, self.directory, dirs_exist_ok=True)
         if not (self.directory / ".venv").exists():
             (self.directory / ".venv").symlink_to(CHECKOUT / ".venv")
 
     def api(self, path: str, method: str = "GET", **body: Any) -> Any:
-        """The cloud's API, as any client asks it: one that is told to wait does so (keys may be listed ten times a minute)."""
+        """Send a request to the cloud's API and return the JSON; wait if the rate limit says so."""
         url = self.environment["DIGITALOCEAN_API_URL"] + path
         headers = {"Authorization": f"Bearer {self.environment['DIGITALOCEAN_TOKEN']}"}
         while (
-            answer := requests.request(method, url, headers=headers, json=body or None, timeout=30)
+            response := requests.request(
+                method, url, headers=headers, json=body or None, timeout=30
+            )
         ).status_code == 429:
-            time.sleep(float(answer.headers["Retry-After"]))
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+            time.sleep(float(response.headers["Retry-After"]))
+        response.raise_for_status()
+        return response.json() if response.content else None
 
     def droplets(self) -> dict[str, dict[str, Any]]:
         return {
@@ -206,10 +228,11 @@ class Rig:
         networks = self.droplets()[name]["networks"]["v4"]
         return next(str(network["ip_address"]) for network in networks if network["type"] == kind)
 
-    def ssh(self, name: str, command: str, *, root: bool = True) -> Done:
-        """Run a command on a droplet: on a node of the stack as its administrator, who becomes root unless told otherwise.
+    def ssh(self, name: str, command: str, *, root: bool = True) -> CommandResult:
+        """Run a command on a droplet.
 
-        A droplet that is not the stack's has no known host key and no administrator; there it is root itself.
+        On a node of the stack the administrator logs in, and becomes root if ``root`` is True.
+        Another droplet has no known host key and no administrator; there root logs in.
         """
         key = [
             "-i",
@@ -221,78 +244,69 @@ class Rig:
             "-o",
             "ConnectTimeout=10",
         ]
-        public = self._host_key(name)
-        if not public:
-            anyone = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-            return self.run("ssh", *key, *anyone, f"root@{self.address(name)}", command)
-        known = self.directory.with_name(f"{self.directory.name}-known-hosts")
-        known.write_text(f"{name} {public}\n")
-        only = [
+        host_key = self._host_key(name)
+        if not host_key:
+            unverified = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+            return self.run("ssh", *key, *unverified, f"root@{self.address(name)}", command)
+        known_hosts = self.directory.with_name(f"{self.directory.name}-known-hosts")
+        known_hosts.write_text(f"{name} {host_key}\n")
+        verified = [
             "-o",
             "StrictHostKeyChecking=yes",
             "-o",
-            f"UserKnownHostsFile={known}",
+            f"UserKnownHostsFile={known_hosts}",
             "-o",
             f"HostKeyAlias={name}",
         ]
         as_root = f"sudo -n bash -c {shlex.quote(command)}"
         return self.run(
-            "ssh", *key, *only, f"ops@{self.address(name)}", as_root if root else command
+            "ssh", *key, *verified, f"ops@{self.address(name)}", as_root if root else command
         )
 
     def _host_key(self, name: str) -> str:
-        if name not in self._host_keys:
-            self._host_keys = self.outputs.get("host_keys", {})
-        return self._host_keys.get(name, "")
+        return str(self.outputs.get("host_keys", {}).get(name, ""))
 
     def consul(
         self, path: str, method: str = "GET", *, management: bool = False, **body: Any
     ) -> Any:
-        """Ask the prime's Consul, as the operator or with all rights."""
+        """Send a request to the prime's Consul, as the operator or with the management token."""
         access = self.access(management=management)
-        return _asked(
-            mtls.session(access, {"X-Consul-Token": access["consul_token"]}),
-            method,
-            access["consul"] + path,
-            body,
-        )
+        session = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
+        return _request(session, method, access["consul"] + path, body)
 
     def nomad(
         self, path: str, method: str = "GET", *, management: bool = False, **body: Any
     ) -> Any:
-        """Ask the prime's Nomad, as the operator or with all rights."""
+        """Send a request to the prime's Nomad, as the operator or with the management token."""
         access = self.access(management=management)
-        return _asked(
-            mtls.session(access, {"X-Nomad-Token": access["nomad_token"]}),
-            method,
-            access["nomad"] + path,
-            body,
-        )
+        session = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
+        return _request(session, method, access["nomad"] + path, body)
 
     def answer(self) -> Any:
-        answer = requests.get(self.outputs["url"], timeout=10)
-        answer.raise_for_status()
-        return answer.json()
+        """Return the JSON of the stack's URL."""
+        response = requests.get(self.outputs["url"], timeout=10)
+        response.raise_for_status()
+        return response.json()
 
-    def answers(self, tries: int = 20) -> list[Any]:
+    def answers(self, count: int = 20) -> list[Any]:
         url = self.outputs["url"]
-        return [requests.get(url, timeout=10).json() for _ in range(tries)]
+        return [requests.get(url, timeout=10).json() for _ in range(count)]
 
 
-def _asked(session: requests.Session, method: str, url: str, body: dict[str, Any]) -> Any:
-    answer = session.request(method, url, json=body or None, timeout=10)
-    answer.raise_for_status()
-    return answer.json() if answer.content.strip() else None
+def _request(session: requests.Session, method: str, url: str, body: dict[str, Any]) -> Any:
+    response = session.request(method, url, json=body or None, timeout=10)
+    response.raise_for_status()
+    return response.json() if response.content.strip() else None
 
 
 T = TypeVar("T")
 
 
-def eventually(seek: Callable[[], T], seconds: float = 60) -> T:
-    """What ``seek`` finds, once it is something; its last finding otherwise, for the assertion to show."""
-    deadline = time.monotonic() + seconds
+def wait_for(probe: Callable[[], T], timeout_s: float = 60) -> T:
+    """Call ``probe`` until its result is true or the time is over; return the last result."""
+    deadline = time.monotonic() + timeout_s
     while True:
-        found = seek()
-        if found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.2)
+        result = probe()
+        if result or time.monotonic() > deadline:
+            return result
+        time.sleep(POLL_INTERVAL_S)

@@ -1,112 +1,112 @@
-"""Changes to a running stack: each ends with a URL that answers, and touches what it must and no more."""
+"""Changes to a running stack: the URL answers afterwards, and only what must change does."""
 
 from typing import Any
 
 import pytest
 
-from tests.stack.command_lines import CommandLines
-from tests.stack.rig import Rig, eventually
+from tests.stack.command_lines import CommandLineRecorder
+from tests.stack.rig import Rig, wait_for
 from tests.stack.traffic import Traffic
+
+REBOOT_TIMEOUT_S = 120
+BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
 def _ids(rig: Rig) -> dict[str, int]:
     return {name: droplet["id"] for name, droplet in rig.droplets().items()}
 
 
-def _by_action(result: Any) -> set[tuple[str, str]]:
+def _changes(result: Any) -> set[tuple[str, str]]:
+    """Return action and resource name of each change."""
     return {(change["action"], change["name"]) for change in result["changes"]}
 
 
 @pytest.mark.parametrize("name", ["worker01nyc3", "prime01nyc3"])
-def test_a_machine_that_reboots_is_what_it_was(rig: Rig, name: str) -> None:
-    """By itself: its certificate, keys and tokens are on its disk, and the metadata service stays shut."""
-    boot = rig.ssh(name, "cat /proc/sys/kernel/random/boot_id").out
+def test_reboot_keeps_certificates_keys_and_tokens(rig: Rig, name: str) -> None:
+    """The metadata service stays closed, and no update is needed."""
+    boot = rig.ssh(name, BOOT_ID).stdout
+
+    def has_rebooted() -> bool:
+        current = rig.ssh(name, BOOT_ID)
+        return current.code == 0 and current.stdout != boot
+
     rig.api(f"/v2/droplets/{rig.droplets()[name]['id']}/actions", "POST", type="reboot")
-    assert eventually(
-        lambda: (
-            (now := rig.ssh(name, "cat /proc/sys/kernel/random/boot_id")).code == 0
-            and now.out != boot
-        ),
-        120,
-    )
-    assert eventually(lambda: rig.deploy("verify").code == 0, 120)
-    assert (
-        rig.ssh(name, "curl --silent --max-time 3 http://169.254.169.254/metadata/v1/id").code != 0
-    )
+    assert wait_for(has_rebooted, REBOOT_TIMEOUT_S)
+    assert wait_for(lambda: rig.deploy("verify").code == 0, REBOOT_TIMEOUT_S)
+    metadata = "curl --silent --max-time 3 http://169.254.169.254/metadata/v1/id"
+    assert rig.ssh(name, metadata).code != 0
     assert rig.up()["changes"] == []
 
 
-def test_one_more_worker_adds_one_and_replaces_none(rig: Rig) -> None:
-    """Nor does any process name a secret meanwhile, where every user of the machine could read it."""
+def test_adding_a_worker_replaces_nothing(rig: Rig) -> None:
+    """No command line contains a secret meanwhile."""
     before = _ids(rig)
     rig.set(workers=5)
-    with CommandLines() as seen:
-        changed = _by_action(rig.up())
-    assert seen.naming(rig.secrets) == []
+    with CommandLineRecorder() as command_lines:
+        changes = _changes(rig.up())
+    assert command_lines.programs_with(rig.secrets) == []
     after = _ids(rig)
     assert after.items() - before.items() == {("worker05nyc3", after["worker05nyc3"])}
     assert before.items() <= after.items()
-    assert not {name for action, name in changed if action == "replaced"}
+    assert not {name for action, name in changes if action == "replaced"}
 
 
-def test_a_changed_backserve_comes_by_canary_without_a_failed_request(rig: Rig) -> None:
+def test_changed_backserve_is_deployed_without_a_failed_request(rig: Rig) -> None:
     rig.set(greeting="good evening")
+
+    def messages() -> set[str]:
+        return {answer["backserve"]["message"] for answer in rig.answers(8)}
+
     with Traffic(rig.outputs["url"]) as traffic:
         rig.up()
-        assert eventually(
-            lambda: (
-                {answer["backserve"]["message"] for answer in rig.answers(8)} == {"good evening"}
-            )
-        )
+        assert wait_for(lambda: messages() == {"good evening"})
     assert {"hello", "good evening"} <= traffic.messages
-    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+    traffic.assert_no_failures()
 
 
-def test_a_release_that_is_never_healthy_is_reverted(rig: Rig) -> None:
-    """``up`` fails and names the check; all the while the former release answers."""
+def test_unhealthy_release_is_reverted(rig: Rig) -> None:
+    """``up`` fails and names the check, while the former release answers."""
     version = rig.nomad("/v1/job/backserve")["Version"]
     rig.set(greeting="")
     with Traffic(rig.outputs["url"]) as traffic:
-        done = rig.deploy("up")
-    assert done.code == 1
-    assert "backserve health" in done.said, done.said[-3000:]
-    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+        result = rig.deploy("up")
+    assert result.code == 1
+    assert "backserve health" in result.output, result.output[-3000:]
+    traffic.assert_no_failures()
     assert traffic.messages == {"hello"}
     job = rig.nomad("/v1/job/backserve")
-    assert job["Version"] > version + 1, "no reverting version"
-    assert eventually(lambda: rig.nomad("/v1/job/backserve/deployment")["Status"] == "successful")
+    assert job["Version"] > version + 1, "Nomad did not revert the job"
+    assert wait_for(lambda: rig.nomad("/v1/job/backserve/deployment")["Status"] == "successful")
 
 
-def test_the_code_of_a_service_is_changed(rig: Rig) -> None:
-    """A new artifact under a new name, deployed; nothing but that service is touched."""
+def test_changed_service_code_touches_only_that_service(rig: Rig) -> None:
     before = rig.answer()["version"]
     main = rig.directory / "services/frontserve/main.py"
     main.write_text(main.read_text() + "\n# changed\n")
     with Traffic(rig.outputs["url"]) as traffic:
-        changed = _by_action(rig.up())
+        changes = _changes(rig.up())
     assert rig.answer()["version"] != before
-    assert {name for _, name in changed} <= {"frontserve", "artifacts-frontserve"}
-    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+    assert {name for _, name in changes} <= {"frontserve", "artifacts-frontserve"}
+    traffic.assert_no_failures()
 
 
-def test_the_only_prime_is_replaced(rig: Rig) -> None:
-    """What lived in the cluster is made again; no other droplet is replaced."""
+def test_replacing_the_only_prime_restores_the_cluster(rig: Rig) -> None:
+    """No other droplet is replaced."""
     before = _ids(rig)
     urn = next(
         line.split()[-1]
-        for line in rig.pulumi("stack", "--show-urns").out.splitlines()
+        for line in rig.pulumi("stack", "--show-urns").stdout.splitlines()
         if "::prime01" in line
     )
-    done = rig.pulumi("up", "--yes", "--replace", urn)
-    assert done.code == 0, done.said[-4000:]
+    result = rig.pulumi("up", "--yes", "--replace", urn)
+    assert result.code == 0, result.output[-4000:]
     after = _ids(rig)
     assert {name for name in before if before[name] != after[name]} == {"prime01nyc3"}
     assert rig.deploy("verify").code == 0
     assert rig.up()["changes"] == []
 
 
-def test_the_stack_moves_to_another_region(rig: Rig) -> None:
-    """Its image is transferred, not rebuilt."""
+def test_moving_to_another_region_transfers_the_image(rig: Rig) -> None:
     before = rig.outputs["image"]
     rig.set(region="ams3")
     rig.up()
@@ -125,7 +125,7 @@ def test_the_stack_moves_to_another_region(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"workers": 2}, "workers"),
         ({"region": "mars1"}, "mars1"),
@@ -135,23 +135,23 @@ def test_the_stack_moves_to_another_region(rig: Rig) -> None:
         ({"worker_size": "s-9vcpu-9gb"}, "s-9vcpu-9gb"),
     ],
 )
-def test_a_wrong_setting_is_told_before_anything_is_touched(
-    rig: Rig, settings: dict[str, object], told: str
+def test_invalid_setting_is_reported_before_any_change(
+    rig: Rig, settings: dict[str, object], message: str
 ) -> None:
     before = _ids(rig)
     rig.set(**settings)
-    done = rig.deploy("up")
-    assert done.code == 2 and told in done.said, done.said[-2000:]
+    result = rig.deploy("up")
+    assert result.code == 2 and message in result.output, result.output[-2000:]
     assert _ids(rig) == before
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"),
+    ("variable", "message"),
     [("DIGITALOCEAN_TOKEN", "401"), ("SPACES_SECRET_ACCESS_KEY", "SignatureDoesNotMatch")],
 )
-def test_a_wrong_key_is_named(rig: Rig, variable: str, told: str) -> None:
+def test_invalid_credential_is_reported(rig: Rig, variable: str, message: str) -> None:
     rig.set(workers=5)
     main = rig.directory / "services/backserve/main.py"
     main.write_text(main.read_text() + "\n# changed\n")
-    done = rig.deploy("up", **{variable: "wrong"})
-    assert done.code != 0 and told in done.said, done.said[-2000:]
+    result = rig.deploy("up", **{variable: "wrong"})
+    assert result.code != 0 and message in result.output, result.output[-2000:]

@@ -1,4 +1,4 @@
-"""The stack as it stands: who is in it, who finds whom, and what answers."""
+"""The deployed stack, unchanged: members, name resolution, services, limits and commands."""
 
 import json
 import re
@@ -6,9 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.stack.rig import Rig, eventually
+from tests.stack.rig import Rig, wait_for
 
 MACHINES = {"prime01nyc3", "worker01nyc3", "worker02nyc3", "worker03nyc3", "worker04nyc3"}
+CURL_TIMED_OUT = 28
+CLOSED_PORT = 9999
+"""No firewall rule opens it."""
+FIRST_DYNAMIC_PORT = 20000
+"""Open between workers."""
 
 
 def test_every_machine_is_a_member(deployed: Rig) -> None:
@@ -21,17 +26,18 @@ def test_every_machine_is_a_member(deployed: Rig) -> None:
 
 
 @pytest.mark.parametrize("port", ["53", "8600"])
-def test_a_worker_finds_nodes_and_services_by_name(deployed: Rig, port: str) -> None:
-    node = _dig(deployed, "worker02nyc3.node.consul", "A", port)
+def test_worker_resolves_nodes_and_services(deployed: Rig, port: str) -> None:
+    node = _resolve(deployed, "worker02nyc3.node.consul", "A", port)
     assert node == [deployed.address("worker02nyc3", "private")]
     instances = {allocation["ID"] for allocation in _running(deployed, "backserve")}
-    assert len(_dig(deployed, "backserve.service.consul", "SRV", port)) == len(instances) == 2
+    records = _resolve(deployed, "backserve.service.consul", "SRV", port)
+    assert len(records) == len(instances) == 2
 
 
-def _dig(rig: Rig, name: str, kind: str, port: str) -> list[str]:
-    """What the agent of worker01 answers; dig runs on this machine, inside the worker's network."""
+def _resolve(rig: Rig, name: str, record_type: str, port: str) -> list[str]:
+    """Query the agent of worker01 with this machine's dig, in the worker's network namespace."""
     namespace = f"slip-{rig.name}-d{rig.droplets()['worker01nyc3']['id']}"
-    done = rig.run(
+    result = rig.run(
         "ip",
         "netns",
         "exec",
@@ -44,136 +50,144 @@ def _dig(rig: Rig, name: str, kind: str, port: str) -> list[str]:
         "-p",
         port,
         name,
-        kind,
+        record_type,
     )
-    assert done.code == 0, done.said
-    return done.out.split("\n")[:-1]
+    assert result.code == 0, result.output
+    return result.stdout.split("\n")[:-1]
 
 
 def _running(rig: Rig, job: str) -> list[dict[str, str]]:
     return [
-        one
-        for one in rig.nomad(f"/v1/job/{job}/allocations")
-        if one["ClientStatus"] == "running" and one["DesiredStatus"] == "run"
+        allocation
+        for allocation in rig.nomad(f"/v1/job/{job}/allocations")
+        if allocation["ClientStatus"] == "running" and allocation["DesiredStatus"] == "run"
     ]
 
 
-def test_the_url_answers_from_every_backserve(deployed: Rig) -> None:
-    seen = {answer["backserve"]["instance"] for answer in deployed.answers(40)}
-    assert seen == {allocation["ID"][:8] for allocation in _running(deployed, "backserve")}
+def test_url_answers_from_every_backserve(deployed: Rig) -> None:
+    instances = {allocation["ID"][:8] for allocation in _running(deployed, "backserve")}
+    seen: set[str] = set()
+
+    def all_have_answered() -> bool:
+        seen.update(answer["backserve"]["instance"] for answer in deployed.answers(8))
+        return seen >= instances
+
+    assert wait_for(all_have_answered), f"{seen} of {instances}"
+    assert seen == instances
 
 
-def test_a_stopped_instance_leaves_dns_and_is_replaced(deployed: Rig) -> None:
-    before = {one["ID"] for one in _running(deployed, "backserve")}
-    stopped = sorted(before)[0]
+def test_stopped_instance_leaves_dns_and_is_replaced(deployed: Rig) -> None:
+    before = {allocation["ID"] for allocation in _running(deployed, "backserve")}
+    stopped = min(before)
     deployed.nomad(f"/v1/allocation/{stopped}/stop", "POST")
 
-    def known() -> set[str]:
+    def passing() -> set[str]:
         entries = deployed.consul("/v1/health/service/backserve?passing")
         return {entry["Service"]["ID"] for entry in entries}
 
-    assert eventually(lambda: not any(stopped in service for service in known()))
-    assert eventually(lambda: len(_dig(deployed, "backserve.service.consul", "SRV", "53")) == 2)
-    after = {one["ID"] for one in _running(deployed, "backserve")}
-    assert stopped not in after and len(after) == 2
+    def replacements() -> set[str]:
+        return {allocation["ID"] for allocation in _running(deployed, "backserve")} - {stopped}
+
+    assert wait_for(lambda: not any(stopped in service for service in passing()))
+    assert wait_for(lambda: len(replacements()) == 2)
+    assert wait_for(lambda: len(_resolve(deployed, "backserve.service.consul", "SRV", "53")) == 2)
+    assert stopped not in {allocation["ID"] for allocation in _running(deployed, "backserve")}
 
 
-def test_the_edge_is_probed_and_passes(deployed: Rig) -> None:
+def test_edge_check_passes(deployed: Rig) -> None:
     def statuses() -> set[str]:
         return {check["Status"] for check in deployed.consul("/v1/health/checks/edge")}
 
-    assert eventually(lambda: statuses() == {"passing"}), statuses()
+    assert wait_for(lambda: statuses() == {"passing"}), statuses()
 
 
 @pytest.mark.parametrize("name", ["prime01nyc3", "worker01nyc3"])
-def test_a_machine_has_the_memory_and_processors_of_its_size(deployed: Rig, name: str) -> None:
+def test_machine_has_memory_and_cpus_of_its_size(deployed: Rig, name: str) -> None:
     size = deployed.droplets()[name]["size"]
-    told = deployed.ssh(
+    memory_kb, cpus, memory_mb = deployed.ssh(
         name,
         "grep MemTotal /proc/meminfo | tr -dc 0-9; echo; nproc; free -m | awk '/Mem:/ {print $2}'",
-    ).out.split()
-    assert int(told[0]) == size["memory"] * 1024
-    assert int(told[1]) == size["vcpus"]
-    assert int(told[2]) == size["memory"]
+    ).stdout.split()
+    assert int(memory_kb) == size["memory"] * 1024
+    assert int(cpus) == size["vcpus"]
+    assert int(memory_mb) == size["memory"]
 
 
-def test_nomad_offers_what_the_size_has(deployed: Rig) -> None:
+def test_nomad_offers_the_resources_of_the_size(deployed: Rig) -> None:
     size = deployed.droplets()["worker01nyc3"]["size"]
     node = next(
-        one for one in deployed.nomad("/v1/nodes?resources=true") if one["Name"] == "worker01nyc3"
+        node
+        for node in deployed.nomad("/v1/nodes?resources=true")
+        if node["Name"] == "worker01nyc3" and node["Status"] == "ready"
     )
     assert node["NodeResources"]["Memory"]["MemoryMB"] == size["memory"]
-    whole = deployed.nomad(f"/v1/node/{node['ID']}")
-    assert whole["Attributes"]["cpu.numcores"] == str(size["vcpus"])
+    details = deployed.nomad(f"/v1/node/{node['ID']}")
+    assert details["Attributes"]["cpu.numcores"] == str(size["vcpus"])
 
 
-def test_memory_is_enforced(deployed: Rig) -> None:
-    """A program that takes more than the machine has is killed, and the machine lives on."""
-    done = deployed.ssh("worker01nyc3", "python3 -c 'x = bytearray(1500 << 20); print(len(x))'")
-    assert done.code != 0 and str(1500 << 20) not in done.out
-    assert deployed.ssh("worker01nyc3", "echo alive").out == "alive\n"
+def test_memory_limit_is_enforced(deployed: Rig) -> None:
+    """A process that exceeds the machine's memory is killed; the machine keeps running."""
+    result = deployed.ssh("worker01nyc3", "python3 -c 'x = bytearray(1500 << 20); print(len(x))'")
+    assert result.code != 0 and str(1500 << 20) not in result.stdout
+    assert deployed.ssh("worker01nyc3", "echo alive").stdout == "alive\n"
 
 
-def test_a_port_without_a_rule_is_closed(deployed: Rig) -> None:
-    """From this machine and from another droplet; the same listener answers where a rule is."""
-    server = "systemd-run --quiet --unit=listener-{0} python3 -m http.server {0}"
-    assert deployed.ssh("worker02nyc3", server.format(9999)).code == 0
-    assert (
-        deployed.ssh("worker02nyc3", server.format(25000)).code == 0
-    )  # among Nomad's dynamic ports
+def test_port_without_a_firewall_rule_is_closed(deployed: Rig) -> None:
+    """Neither this machine nor another droplet reaches it; a listener on an open port answers."""
+    open_port = _free_dynamic_port(deployed, "worker02nyc3")
+    units = [f"listener-{port}" for port in (CLOSED_PORT, open_port)]
+    curl = "curl --silent --output /dev/null --max-time 3 http://{}:{}/"
+    private, public = deployed.address("worker02nyc3", "private"), deployed.address("worker02nyc3")
     try:
-        private = deployed.address("worker02nyc3", "private")
-        probe = "curl --silent --output /dev/null --max-time 3 http://{}:{}/"
-        assert eventually(
-            lambda: deployed.ssh("worker01nyc3", probe.format(private, 25000)).code == 0
-        )
-        assert (
-            deployed.ssh("worker01nyc3", probe.format(private, 9999)).code == 28
-        )  # curl: timed out
-        assert (
-            deployed.run(
-                "curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:9999/"
-            ).code
-            == 28
-        )
-        assert (
-            deployed.run(
-                "curl", "-s", "-m", "3", f"http://{deployed.address('worker02nyc3')}:8085/"
-            ).code
-            == 28
-        )
+        for unit, port in zip(units, (CLOSED_PORT, open_port), strict=True):
+            start = f"systemd-run --quiet --unit={unit} python3 -m http.server {port}"
+            assert deployed.ssh("worker02nyc3", start).code == 0
+            local = curl.format("127.0.0.1", port)
+            assert wait_for(lambda: deployed.ssh("worker02nyc3", local).code == 0)  # noqa: B023
+        assert deployed.ssh("worker01nyc3", curl.format(private, open_port)).code == 0
+        closed = deployed.ssh("worker01nyc3", curl.format(private, CLOSED_PORT))
+        assert closed.code == CURL_TIMED_OUT
+        for port in (CLOSED_PORT, 8085):
+            assert deployed.run(*curl.format(public, port).split()).code == CURL_TIMED_OUT
     finally:
-        deployed.ssh("worker02nyc3", "systemctl stop listener-9999 listener-25000")
+        deployed.ssh("worker02nyc3", f"systemctl stop {' '.join(units)}")
 
 
-def test_plain_pulumi_sees_nothing_to_do(deployed: Rig) -> None:
-    """In the shell of `make env`, and with what is really there read anew."""
+def _free_dynamic_port(rig: Rig, name: str) -> int:
+    """Return the first port of Nomad's range on which nothing listens there."""
+    listening = rig.ssh(name, "ss --no-header --listening --tcp --numeric").stdout
+    used = {int(port) for port in re.findall(r":(\d+) ", listening)}
+    return next(port for port in range(FIRST_DYNAMIC_PORT, 32000) if port not in used)
+
+
+def test_plain_pulumi_has_nothing_to_do(deployed: Rig) -> None:
+    """In the shell of `make env`, also after a refresh."""
     settings = (deployed.directory / "Pulumi.dev.yaml").read_bytes()
     pulumi = "pulumi preview --stack dev --expect-no-changes --non-interactive"
-    done = deployed.shell(f'eval "$(make -s env CLOUD={deployed.name})" && {pulumi}')
-    assert done.code == 0, done.said[-3000:]
-    done = deployed.pulumi("up", "--yes", "--refresh", "--expect-no-changes")
-    assert done.code == 0, done.said[-3000:]
+    result = deployed.shell(f'eval "$(make -s env CLOUD={deployed.name})" && {pulumi}')
+    assert result.code == 0, result.output[-3000:]
+    result = deployed.pulumi("up", "--yes", "--refresh", "--expect-no-changes")
+    assert result.code == 0, result.output[-3000:]
     assert (deployed.directory / "Pulumi.dev.yaml").read_bytes() == settings
 
 
-def test_the_second_up_changes_nothing(deployed: Rig) -> None:
+def test_second_up_changes_nothing(deployed: Rig) -> None:
     assert deployed.up()["changes"] == []
 
 
-def test_verify_and_status_see_it_whole(deployed: Rig) -> None:
+def test_verify_and_status_report_a_complete_stack(deployed: Rig) -> None:
     assert deployed.deploy("verify").code == 0
-    status = json.loads(deployed.deploy("status", "--json").out)
+    status = json.loads(deployed.deploy("status", "--json").stdout)
     assert {droplet["name"] for droplet in status["droplets"]} == MACHINES
 
 
-def test_no_secret_is_said(deployed: Rig) -> None:
-    """Neither by what changes the stack and what looks at it, nor by its state."""
+def test_no_command_prints_a_secret(deployed: Rig) -> None:
+    """Neither the commands of deploy nor the exported state."""
     secrets = deployed.secrets
     assert len(secrets) > 2 + 2 * len(MACHINES)
-    said = {
-        verb[0]: deployed.deploy(*verb).said
-        for verb in (
+    outputs = {
+        command[0]: deployed.deploy(*command).output
+        for command in (
             ("preview",),
             ("up", "--json"),
             ("drift",),
@@ -182,26 +196,26 @@ def test_no_secret_is_said(deployed: Rig) -> None:
             ("logs", "prober"),
         )
     }
-    said["state"], said["outputs"] = (
-        deployed.pulumi("stack", "export").said,
-        deployed.pulumi("stack", "output", "--json").said,
-    )
-    assert [what for what, text in said.items() if any(secret in text for secret in secrets)] == []
+    outputs["state"] = deployed.pulumi("stack", "export").output
+    outputs["outputs"] = deployed.pulumi("stack", "output", "--json").output
+    assert [
+        name for name, text in outputs.items() if any(secret in text for secret in secrets)
+    ] == []
 
 
-def test_the_clients_of_consul_and_nomad_work_in_the_stacks_shell(deployed: Rig) -> None:
-    """And nothing of it stays behind."""
-    members = deployed.deploy("shell", "--", "consul", "members").out
+def test_consul_and_nomad_clients_work_in_deploy_shell(deployed: Rig) -> None:
+    """The shell leaves no file behind."""
+    members = deployed.deploy("shell", "--", "consul", "members").stdout
     assert set(re.findall(r"^(\w+) +\S+ +alive ", members, re.MULTILINE)) == MACHINES
     jobs = deployed.deploy("shell", "--", "nomad", "job", "status")
-    assert jobs.code == 0 and "backserve" in jobs.out, jobs.err
-    refused = deployed.deploy("shell", "--", "consul", "kv", "get", "anything")
-    assert refused.code == 1 and "403" in refused.err
+    assert jobs.code == 0 and "backserve" in jobs.stdout, jobs.stderr
+    denied = deployed.deploy("shell", "--", "consul", "kv", "get", "anything")
+    assert denied.code == 1 and "403" in denied.stderr
     assert list(Path("/dev/shm").glob("slipway-*")) == []
 
 
-def test_an_administrator_gets_in_by_the_droplets_name(deployed: Rig) -> None:
-    assert deployed.deploy("ssh", "worker01nyc3", "whoami").out == "ops\n"
-    assert deployed.deploy("ssh", "worker01nyc3", "sudo", "whoami").out == "root\n"
+def test_administrator_logs_in_by_droplet_name(deployed: Rig) -> None:
+    assert deployed.deploy("ssh", "worker01nyc3", "whoami").stdout == "ops\n"
+    assert deployed.deploy("ssh", "worker01nyc3", "sudo", "whoami").stdout == "root\n"
     journal = deployed.deploy("logs", "worker01nyc3", "--lines", "20")
-    assert journal.code == 0 and "worker01nyc3" in journal.out, journal.err
+    assert journal.code == 0 and "worker01nyc3" in journal.stdout, journal.stderr

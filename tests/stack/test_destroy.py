@@ -1,13 +1,13 @@
-"""The end of a stack: nothing is left to pay for, even when its cluster is dead."""
+"""Destroying a stack leaves nothing that costs money, even when its cluster is dead."""
 
 from tests.stack.rig import Rig
 
 
-def test_destroyed_with_the_prime_dead(doomed: Rig) -> None:
-    prime = doomed.droplets()["prime01nyc3"]["id"]
-    doomed.api(f"/v2/droplets/{prime}/actions", "POST", type="power_off")
-    done = doomed.deploy("destroy", "--yes")
-    assert done.code == 0, done.said[-4000:]
+def test_destroy_with_a_dead_prime_leaves_nothing(disposable: Rig) -> None:
+    prime = disposable.droplets()["prime01nyc3"]["id"]
+    disposable.api(f"/v2/droplets/{prime}/actions", "POST", type="power_off")
+    result = disposable.deploy("destroy", "--yes")
+    assert result.code == 0, result.output[-4000:]
     for path, key in (
         ("/v2/droplets", "droplets"),
         ("/v2/load_balancers", "load_balancers"),
@@ -17,10 +17,8 @@ def test_destroyed_with_the_prime_dead(doomed: Rig) -> None:
         ("/v2/images?private=true", "images"),
         ("/v2/snapshots", "snapshots"),
     ):
-        assert doomed.api(path)[key] == [], path
-    assert [vpc["name"] for vpc in doomed.api("/v2/vpcs")["vpcs"] if not vpc["default"]] == []
-    assert [
-        project["name"]
-        for project in doomed.api("/v2/projects")["projects"]
-        if not project["is_default"]
-    ] == []
+        assert disposable.api(path)[key] == [], path
+    vpcs = disposable.api("/v2/vpcs")["vpcs"]
+    assert [vpc["name"] for vpc in vpcs if not vpc["default"]] == []
+    projects = disposable.api("/v2/projects")["projects"]
+    assert [project["name"] for project in projects if not project["is_default"]] == []

@@ -1,4 +1,4 @@
-"""The base image, built by the real Packer on a real machine: when it is, when it is not, and what a failure leaves."""
+"""The base image, built by the real Packer: when it is built, and what a failure leaves behind."""
 
 import signal
 import subprocess
@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.stack.command_lines import CommandLines
-from tests.stack.rig import Done, Rig, eventually
+from tests.stack.command_lines import CommandLineRecorder
+from tests.stack.rig import CommandResult, Rig, wait_for
 
 IMAGE_ONLY = """
 import pulumi
@@ -18,19 +18,26 @@ from infra.image import BaseImage, BaseImageArgs
 from infra.preflight import preflight
 
 settings = preflight().settings
-args = BaseImageArgs(region=settings.region, consul_version=settings.consul_version, nomad_version=settings.nomad_version)
+args = BaseImageArgs(
+    region=settings.region,
+    consul_version=settings.consul_version,
+    nomad_version=settings.nomad_version,
+)
 pulumi.export("image", BaseImage("image", args).name)
 """
-"""A program with the image alone: the whole one's providers depend on machines, so it cannot be targeted."""
+"""A program with the image alone.
+
+The stack's program cannot be targeted at it, because its providers depend on machines.
+"""
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A cloud with nothing in it but, once, the image."""
+    """A cloud that holds nothing but the image."""
     rig = Rig("imagetest", tmp_path_factory.mktemp("checkout"))
     try:
         rig.start()
-        rig.keep("__main__.py", IMAGE_ONLY)
+        rig.write_permanently("__main__.py", IMAGE_ONLY)
         rig.up()
         yield rig
     finally:
@@ -43,79 +50,81 @@ def rig(cloud: Rig) -> Iterator[Rig]:
     cloud.reset()
 
 
-def _build(rig: Rig, **more: str) -> Done:
-    return rig.deploy("up", **more)
+def _build(rig: Rig, **variables: str) -> CommandResult:
+    return rig.deploy("up", **variables)
 
 
 def _images(rig: Rig) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = rig.api("/v2/images?private=true")["images"]
-    return found
+    images: list[dict[str, Any]] = rig.api("/v2/images?private=true")["images"]
+    return images
 
 
-def _script(rig: Rig, more: str) -> None:
+def _append_to_script(rig: Rig, text: str) -> None:
     file = rig.directory / "images/base/scripts/install-node.sh"
-    file.write_text(file.read_text() + more)
+    file.write_text(file.read_text() + text)
 
 
-def _nothing_was_left(rig: Rig, before: list[dict[str, Any]]) -> None:
+def _assert_only_images_remain(rig: Rig, images: list[dict[str, Any]]) -> None:
     assert rig.api("/v2/droplets")["droplets"] == []
     assert rig.api("/v2/account/keys")["ssh_keys"] == []
-    assert [image["id"] for image in _images(rig)] == [image["id"] for image in before]
+    assert [image["id"] for image in _images(rig)] == [image["id"] for image in images]
 
 
-def test_an_unchanged_image_is_built_once(rig: Rig) -> None:
+def test_unchanged_image_is_built_once(rig: Rig) -> None:
     before = _images(rig)
     assert _build(rig).code == 0
     assert len(before) == 1 and _images(rig) == before
 
 
-def test_a_changed_script_makes_a_new_image(rig: Rig) -> None:
+def test_changed_script_builds_a_new_image(rig: Rig) -> None:
     [before] = _images(rig)
-    _script(rig, "\n# changed\n")
+    _append_to_script(rig, "\n# changed\n")
     preview = rig.deploy("preview")
-    assert "would be built" in preview.said, preview.said
+    assert "would be built" in preview.output, preview.output
     assert _images(rig) == [before]
-    with CommandLines() as seen:
-        done = _build(rig)
-    assert done.code == 0, done.said[-3000:]
-    assert seen.naming(rig.secrets) == []
+    with CommandLineRecorder() as command_lines:
+        result = _build(rig)
+    assert result.code == 0, result.output[-3000:]
+    assert command_lines.programs_with(rig.secrets) == []
     [after] = _images(rig)
     assert after["id"] != before["id"] and after["name"] != before["name"]
-    _nothing_was_left(rig, [after])
+    _assert_only_images_remain(rig, [after])
 
 
-def test_a_script_that_fails_leaves_nothing(rig: Rig) -> None:
+def test_failed_script_leaves_nothing(rig: Rig) -> None:
     before = _images(rig)
-    _script(rig, "\necho the disk is made of cheese >&2; exit 7\n")
-    done = _build(rig)
-    assert done.code != 0
-    assert "install-node.sh" in done.said and "made of cheese" in done.said, done.said[-3000:]
-    _nothing_was_left(rig, before)
+    _append_to_script(rig, "\necho the disk is full >&2; exit 7\n")
+    result = _build(rig)
+    assert result.code != 0
+    assert "install-node.sh" in result.output and "the disk is full" in result.output, (
+        result.output[-3000:]
+    )
+    _assert_only_images_remain(rig, before)
 
 
-def _releases(rig: Rig) -> Path:
+def _release_directory(rig: Rig) -> Path:
     return Path(rig.environment["SLIPWAY_RELEASES_KEY"]).parent / "releases/consul/1.22.3"
 
 
 @pytest.mark.parametrize(
-    ("file", "told"),
+    ("file", "message"),
     [("consul_1.22.3_linux_amd64.zip", "has sha-256"), ("consul_1.22.3_SHA256SUMS", "signature")],
 )
-def test_a_changed_release_is_refused(rig: Rig, file: str, told: str) -> None:
+def test_changed_release_is_rejected(rig: Rig, file: str, message: str) -> None:
     before = _images(rig)
-    changed = _releases(rig) / file
+    changed = _release_directory(rig) / file
     genuine = changed.read_bytes()
-    _script(rig, f"\n# so that it is built: {file}\n")
+    _append_to_script(rig, f"\n# forces a build: {file}\n")
     try:
         changed.write_bytes(genuine + b"\n")
-        done = _build(rig)
+        result = _build(rig)
     finally:
         changed.write_bytes(genuine)
-    assert done.code != 0 and told in done.said.lower(), done.said[-3000:]
-    _nothing_was_left(rig, before)
+    assert result.code != 0 and message in result.output.lower(), result.output[-3000:]
+    _assert_only_images_remain(rig, before)
 
 
-def test_releases_signed_by_another_key_are_refused(rig: Rig, tmp_path: Path) -> None:
+def test_release_signed_with_another_key_is_rejected(rig: Rig, tmp_path: Path) -> None:
     before = _images(rig)
     home = tmp_path / "gnupg"
     home.mkdir(mode=0o700)
@@ -132,55 +141,56 @@ def test_releases_signed_by_another_key_are_refused(rig: Rig, tmp_path: Path) ->
     subprocess.run(
         ["gpgconf", "--homedir", str(home), "--kill", "all"], check=True, capture_output=True
     )
-    done = _build(rig, SLIPWAY_RELEASES_KEY=str(key))
-    assert done.code != 0 and "signature" in done.said.lower(), done.said[-3000:]
-    _nothing_was_left(rig, before)
+    result = _build(rig, SLIPWAY_RELEASES_KEY=str(key))
+    assert result.code != 0 and "signature" in result.output.lower(), result.output[-3000:]
+    _assert_only_images_remain(rig, before)
 
 
-def test_an_interrupted_build_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
-    """The second Ctrl-C ends Packer too: its droplet and key go, and no snapshot is left."""
+def test_interrupted_build_leaves_nothing(rig: Rig, tmp_path: Path) -> None:
+    """The second Ctrl-C stops Packer too, which deletes its droplet and its key."""
     before = _images(rig)
-    _script(rig, "\nsleep 60\n")
-    said = tmp_path / "said"
-    with said.open("wb") as out:
+    _append_to_script(rig, "\nsleep 60\n")
+    log = tmp_path / "log"
+    with log.open("wb") as out:
         command = ["pulumi", "up", "--yes", "--stack", "dev", "--non-interactive"]
         update = subprocess.Popen(
             command, cwd=rig.directory, env=rig.environment, stdout=out, stderr=out
         )
     try:
-        assert eventually(
+        assert wait_for(
             lambda: any(droplet["status"] == "active" for droplet in rig.droplets().values())
         )
         update.send_signal(signal.SIGINT)
-        assert eventually(lambda: b"^C received" in said.read_bytes(), 20), said.read_text()
+        assert wait_for(lambda: b"^C received" in log.read_bytes(), 20), log.read_text()
         update.send_signal(signal.SIGINT)
         update.wait(timeout=120)
     finally:
         update.kill()
-    assert eventually(lambda: not rig.droplets() and not rig.api("/v2/account/keys")["ssh_keys"])
-    _nothing_was_left(rig, before)
+    assert wait_for(lambda: not rig.droplets() and not rig.api("/v2/account/keys")["ssh_keys"])
+    _assert_only_images_remain(rig, before)
     rig.pulumi("cancel", "--yes")
 
 
-def test_the_provisioners_run_on_any_debian_machine_without_making_an_image(rig: Rig) -> None:
+def test_provisioners_run_on_any_debian_machine(rig: Rig) -> None:
+    """``images/local`` installs the node's software without creating an image."""
     before = _images(rig)
     key = rig.environment["SLIPWAY_SSH_KEY"]
     public = rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
     owner = rig.api("/v2/account/keys", "POST", name="contributor", public_key=public)["ssh_key"][
         "id"
     ]
-    asked = {
+    request = {
         "name": "workbench",
         "region": "nyc3",
         "size": "s-1vcpu-1gb",
         "image": "debian-12-x64",
         "ssh_keys": [owner],
     }
-    droplet = rig.api("/v2/droplets", "POST", **asked)["droplet"]["id"]
+    droplet = rig.api("/v2/droplets", "POST", **request)["droplet"]["id"]
     try:
-        assert eventually(lambda: rig.droplets()["workbench"]["status"] == "active")
-        done = rig.run("images/local", rig.address("workbench"), key)
-        assert done.code == 0, done.said[-3000:]
+        assert wait_for(lambda: rig.droplets()["workbench"]["status"] == "active")
+        result = rig.run("images/local", rig.address("workbench"), key)
+        assert result.code == 0, result.output[-3000:]
         assert (
             rig.ssh(
                 "workbench", "consul version && nomad version && systemctl is-enabled consul nomad"
@@ -188,8 +198,8 @@ def test_the_provisioners_run_on_any_debian_machine_without_making_an_image(rig:
             == 0
         )
     finally:
-        assert eventually(lambda: not rig.droplets()["workbench"]["locked"])
+        assert wait_for(lambda: not rig.droplets()["workbench"]["locked"])
         rig.api(f"/v2/droplets/{droplet}", "DELETE")
         rig.api(f"/v2/account/keys/{owner}", "DELETE")
-        assert eventually(lambda: not rig.droplets())
-    _nothing_was_left(rig, before)
+        assert wait_for(lambda: not rig.droplets())
+    _assert_only_images_remain(rig, before)

@@ -1,4 +1,4 @@
-"""What tells a secret is in each form of it, is nobody else's, and is in nothing that may be seen."""
+"""The values that identify secrets: found in every encoding, unique, and never public."""
 
 import re
 
@@ -14,7 +14,7 @@ PLAIN = serialization.NoEncryption()
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
-def made(kind: str) -> Key:
+def generate_key(kind: str) -> Key:
     return (
         ec.generate_private_key(ec.SECP256R1())
         if kind == "ECDSA"
@@ -32,29 +32,29 @@ def made(kind: str) -> Key:
         ("ED25519", FORMS.OpenSSH),
     ],
 )
-def test_a_private_key_is_known_by_lines_of_its_own(
+def test_private_key_lines_are_unique_and_not_public(
     kind: str, form: serialization.PrivateFormat
 ) -> None:
-    key, other = made(kind), made(kind)
-    told, others = (
-        set(known_secrets.lines(one.private_bytes(PEM, form, PLAIN).decode()))
-        for one in (key, other)
+    key, other = generate_key(kind), generate_key(kind)
+    lines, other_lines = (
+        set(known_secrets.private_key_lines(each.private_bytes(PEM, form, PLAIN).decode()))
+        for each in (key, other)
     )
-    assert told and others and not told & others
+    assert lines and other_lines and not lines & other_lines
     public = (
         key.public_key().public_bytes(PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
     )
-    assert not any(line in public for line in told)
+    assert not any(line in public for line in lines)
 
 
-def test_all_that_is_secret_in_a_state_is_known() -> None:
-    ed25519_key = made("ED25519").private_bytes(PEM, FORMS.OpenSSH, PLAIN).decode()
+def test_secret_values_of_a_state() -> None:
+    ed25519_key = generate_key("ED25519").private_bytes(PEM, FORMS.OpenSSH, PLAIN).decode()
     token = {
         "consul_token": "a-token-of-consul",
         "nomad_token": "a-token-of-nomad",
         "authority": "-----BEGIN CERTIFICATE-----",
     }
-    found = known_secrets.of(
+    values = known_secrets.secret_values(
         [
             {
                 "type": "random:index/randomPassword:RandomPassword",
@@ -91,6 +91,6 @@ def test_all_that_is_secret_in_a_state_is_known() -> None:
         "0f0f0f0f-0f0f-0f0f-0f0f-0f0f0f0f0f0f",
         "a5" * 32,
         "paWl" * 10 + "paU=",
-    } <= found
-    assert {"the-operators", "a-token-of-consul", "a-token-of-nomad", "another"} <= found
-    assert not any(re.search("known-to-all|CERTIFICATE|http|AAAA$", value) for value in found)
+    } <= values
+    assert {"the-operators", "a-token-of-consul", "a-token-of-nomad", "another"} <= values
+    assert not any(re.search("known-to-all|CERTIFICATE|http|AAAA$", value) for value in values)

@@ -1,4 +1,4 @@
-"""Two hundred workers: their network and their machines, made by ``pulumi up --target`` in a cloud with none behind them."""
+"""``pulumi up --target`` creates 200 workers and their network in a cloud of memory machines."""
 
 import time
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import requests
 
-from tests.stack.large_plan import Commands, seeded, shell
-from tests.stack.rig import Rig, eventually
+from tests.stack.large_plan import Commands, run_shell, seed_image
+from tests.stack.rig import Rig, wait_for
 
 PRIMES, WORKERS = 3, 200
 MACHINES = PRIMES + WORKERS
-FEW = 4
-WAITED = 20
-ENOUGH = "100000"
+FEW_WORKERS = 4
+MIN_WAIT_S = 20
+UNLIMITED = "100000"
 KINDS = (
     "account/keys",
     "certificates",
@@ -33,19 +33,23 @@ KINDS = (
 )
 
 
-def everything(rig: Rig) -> dict[str, list[dict[str, Any]]]:
-    """All that the account has by kind, page by page; the default project and VPCs, which nobody can delete, left out."""
-    found: dict[str, list[dict[str, Any]]] = {}
+def account_resources(rig: Rig) -> dict[str, list[dict[str, Any]]]:
+    """Return all resources of the account by kind, without default project and default VPCs."""
+    by_kind: dict[str, list[dict[str, Any]]] = {}
     for kind in KINDS:
-        path, of = f"/v2/{kind}{'&' if '?' in kind else '?'}per_page=50", []
+        path, resources = f"/v2/{kind}{'&' if '?' in kind else '?'}per_page=50", []
         while path:
             body = rig.api(path)
             [key] = set(body) - {"links", "meta"}
-            of += [one for one in body[key] if not (one.get("is_default") or one.get("default"))]
-            following = body.get("links", {}).get("pages", {}).get("next", "")
-            path = following.removeprefix(rig.environment["DIGITALOCEAN_API_URL"])
-        found[kind] = of
-    return found
+            resources += [
+                resource
+                for resource in body[key]
+                if not (resource.get("is_default") or resource.get("default"))
+            ]
+            next_page = body.get("links", {}).get("pages", {}).get("next", "")
+            path = next_page.removeprefix(rig.environment["DIGITALOCEAN_API_URL"])
+        by_kind[kind] = resources
+    return by_kind
 
 
 @pytest.fixture
@@ -59,82 +63,83 @@ def cloud(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Rig]:
 
 
 @pytest.mark.parametrize(
-    "cloud", [("--requests-an-hour", ENOUGH, "--requests-a-minute", ENOUGH)], indirect=True
+    "cloud", [("--requests-an-hour", UNLIMITED, "--requests-a-minute", UNLIMITED)], indirect=True
 )
-def test_two_hundred_workers_are_made_and_destroyed_again_with_nothing_left(cloud: Rig) -> None:
-    page = Commands.of_page()
-    tag = seeded(cloud)
+def test_two_hundred_workers_are_created_and_destroyed(cloud: Rig) -> None:
+    commands = Commands.read()
+    tag = seed_image(cloud)
     cloud.set(primes=PRIMES, workers=WORKERS, workload=False)
 
-    up = shell(cloud, page.up)
-    assert up.code == 0, up.said[-4000:]
-    there = everything(cloud)
-    assert [tag in image["tags"] for image in there["images?private=true"]] == [True]
-    [vpc] = there["vpcs"]
-    by_name = {droplet["name"]: droplet for droplet in there["droplets"]}
-    assert set(by_name) == {
-        f"{role}{n:02d}nyc3"
-        for role, many in (("prime", PRIMES), ("worker", WORKERS))
-        for n in range(1, many + 1)
+    up = run_shell(cloud, commands.up)
+    assert up.code == 0, up.output[-4000:]
+    resources = account_resources(cloud)
+    assert [tag in image["tags"] for image in resources["images?private=true"]] == [True]
+    [vpc] = resources["vpcs"]
+    droplets = {droplet["name"]: droplet for droplet in resources["droplets"]}
+    assert set(droplets) == {
+        f"{role}{number:02d}nyc3"
+        for role, count in (("prime", PRIMES), ("worker", WORKERS))
+        for number in range(1, count + 1)
     }
-    assert {(one["status"], one["vpc_uuid"], one["locked"]) for one in by_name.values()} == {
-        ("active", vpc["id"], False)
-    }
+    assert {
+        (droplet["status"], droplet["vpc_uuid"], droplet["locked"]) for droplet in droplets.values()
+    } == {("active", vpc["id"], False)}
     addresses = [
-        network["ip_address"] for one in by_name.values() for network in one["networks"]["v4"]
+        network["ip_address"]
+        for droplet in droplets.values()
+        for network in droplet["networks"]["v4"]
     ]
     assert len(set(addresses)) == len(addresses) == 2 * MACHINES
     assert {
-        name: one["resources"]["droplets"]["count"]
-        for one in there["tags"]
-        if (name := one["name"]).startswith("slipway-dev-")
+        name: tag["resources"]["droplets"]["count"]
+        for tag in resources["tags"]
+        if (name := tag["name"]).startswith("slipway-dev-")
     } == {
         "slipway-dev-prime": PRIMES,
         "slipway-dev-worker": WORKERS,
     }
-    assert len(there["firewalls"]) == 3
+    assert len(resources["firewalls"]) == 3
 
-    again = shell(
+    preview = run_shell(
         cloud,
-        page.up.replace("pulumi up --yes --skip-preview", "pulumi preview --expect-no-changes"),
+        commands.up.replace("pulumi up --yes --skip-preview", "pulumi preview --expect-no-changes"),
     )
-    assert again.code == 0, again.said[-4000:]
+    assert preview.code == 0, preview.output[-4000:]
 
-    destroyed = shell(cloud, page.destroy)
-    assert destroyed.code == 0, destroyed.said[-4000:]
-    assert everything(cloud) == {kind: [] for kind in KINDS}
+    destroyed = run_shell(cloud, commands.destroy)
+    assert destroyed.code == 0, destroyed.output[-4000:]
+    assert account_resources(cloud) == {kind: [] for kind in KINDS}
 
 
-def spend(rig: Rig) -> None:
-    """Another client of the account asks until it is told to wait, and leaves the others at least ``WAITED`` seconds to do so."""
+def exhaust_rate_limit(rig: Rig) -> None:
+    """Send requests as another client, until all clients have to wait ``MIN_WAIT_S`` or more."""
     headers = {"Authorization": f"Bearer {rig.environment['DIGITALOCEAN_TOKEN']}"}
+    url = rig.environment["DIGITALOCEAN_API_URL"] + "/v2/regions"
     while True:
-        answer = requests.get(
-            rig.environment["DIGITALOCEAN_API_URL"] + "/v2/regions", headers=headers, timeout=30
-        )
-        if answer.status_code == 429:
-            seconds = float(answer.headers["Retry-After"])
-            if seconds > WAITED:
+        response = requests.get(url, headers=headers, timeout=30)
+        if response.status_code == 429:
+            retry_after_s = float(response.headers["Retry-After"])
+            if retry_after_s > MIN_WAIT_S:
                 return
-            time.sleep(seconds)
+            time.sleep(retry_after_s)
 
 
 @pytest.mark.parametrize("cloud", [()], indirect=True)
-def test_a_plan_beyond_the_real_rate_limit_waits_as_told_and_gets_through(cloud: Rig) -> None:
+def test_plan_beyond_the_rate_limit_waits_as_told(cloud: Rig) -> None:
     log = Path(cloud.environment["PULUMI_HOME"]).parent / "api.log"
-    seeded(cloud)
-    cloud.set(workers=FEW, workload=False)
+    seed_image(cloud)
+    cloud.set(workers=FEW_WORKERS, workload=False)
 
-    with ThreadPoolExecutor() as beside:
-        running = beside.submit(shell, cloud, Commands.of_page().up)
-        assert eventually(lambda: "POST /v2/vpcs 201" in log.read_text() or running.done(), 300)
-        spend(cloud)
-        up = running.result()
-    assert up.code == 0, up.said[-4000:]
-    assert len(cloud.droplets()) == 1 + FEW
-    waited = [
+    with ThreadPoolExecutor() as pool:
+        update = pool.submit(run_shell, cloud, Commands.read().up)
+        assert wait_for(lambda: "POST /v2/vpcs 201" in log.read_text() or update.done(), 300)
+        exhaust_rate_limit(cloud)
+        up = update.result()
+    assert up.code == 0, up.output[-4000:]
+    assert len(cloud.droplets()) == 1 + FEW_WORKERS
+    limited = [
         line
         for line in log.read_text().splitlines()
         if " 429 " in line and "/v2/regions" not in line
     ]
-    assert waited, "nothing had to wait"
+    assert limited, "no request of the update met the rate limit"

@@ -1,4 +1,7 @@
-"""Secrets are made anew while a client asks ten times a second: the new ones are in use, the former ones of no use, no answer is lost."""
+"""Rotation of secrets under load: the new ones are in use, the former ones are rejected.
+
+A client sends ten requests a second meanwhile, and none fails.
+"""
 
 import signal
 import ssl
@@ -14,79 +17,82 @@ from cryptography import x509
 from infra import mtls
 from infra.mtls import Access
 from tests.stack import known_secrets
-from tests.stack.command_lines import CommandLines
-from tests.stack.rig import Rig, eventually
+from tests.stack.command_lines import CommandLineRecorder
+from tests.stack.rig import Rig, wait_for
 from tests.stack.traffic import Traffic
 
 RANDOM = "random:index/randomPassword:RandomPassword"
 SIGNED = "tls:index/locallySignedCert:LocallySignedCert"
 SERVED = "python3 -c 'import ssl; print(ssl.get_server_certificate((\"127.0.0.1\", {})))'"
-"""On a machine itself: who shows no certificate is turned away, but has seen the other side's by then."""
+"""Run on a machine. The server rejects the missing client certificate after it sent its own."""
 
-Made = dict[str, str]
-"""What a resource of the state made, by its name."""
+Outputs = dict[str, str]
+"""One output of each resource of a type, by the resource's name."""
 
 
 @pytest.fixture
 def busy(rig: Rig) -> Iterator[Traffic]:
-    """The stack, asked all the while; that every request was answered is checked at the end."""
+    """A client of the stack during the test; no request may fail."""
     with Traffic(rig.outputs["url"]) as traffic:
         yield traffic
-    assert traffic.failures == [], f"{len(traffic.failures)} of {traffic.asked}"
+    traffic.assert_no_failures()
 
 
-def made(rig: Rig, kind: str, output: str) -> Made:
+def outputs_of_type(rig: Rig, kind: str, output: str) -> Outputs:
     return {
-        one["urn"].rpartition("::")[2]: one["outputs"][output]
-        for one in rig.resources
-        if one["type"] == kind and not one.get("delete")
+        resource["urn"].rpartition("::")[2]: resource["outputs"][output]
+        for resource in rig.resources
+        if resource["type"] == kind and not resource.get("delete")
     }
 
 
-def rotated(rig: Rig, kind: str) -> dict[str, list[str]]:
-    """What was rotated, as it was told; no secret was, neither of the former nor of the new, nor did a command line hold one."""
+def rotate(rig: Rig, kind: str) -> dict[str, list[str]]:
+    """Rotate, and return what the command reports as rotated.
+
+    Neither its output nor any command line contains a former or a new secret.
+    """
     secrets = set(rig.secrets)
-    with CommandLines() as seen:
-        done = rig.deploy("rotate", kind, "--yes", "--json")
-    assert done.code == 0, done.err[-4000:]
+    with CommandLineRecorder() as command_lines:
+        result = rig.deploy("rotate", kind, "--yes", "--json")
+    assert result.code == 0, result.stderr[-4000:]
     secrets |= set(rig.secrets)
-    assert not any(secret in done.said for secret in secrets)
-    assert seen.naming(secrets) == []
-    told: dict[str, list[str]] = done.json["rotated"]
-    return told
+    assert not any(secret in result.output for secret in secrets)
+    assert command_lines.programs_with(secrets) == []
+    rotated: dict[str, list[str]] = result.json["rotated"]
+    return rotated
 
 
-def settled(rig: Rig) -> None:
-    """The stack is whole, and another update finds nothing to do."""
+def assert_settled(rig: Rig) -> None:
+    """``verify`` succeeds and another update changes nothing."""
     verified = rig.deploy("verify")
-    assert verified.code == 0, verified.said
+    assert verified.code == 0, verified.output
     assert rig.up()["changes"] == []
 
 
 def keyrings(rig: Rig) -> dict[str, dict[str, int]]:
-    """The keys of each pool of members, and how many of them have each.
+    """Return the gossip keys of each pool, and how many members have each.
 
-    Consul fails to tell for as long as it takes a machine that was just taken away for a member.
+    Consul answers with status 500 until it notices that a deleted machine is gone.
     """
 
-    def told() -> Any:
+    def consul_keyring() -> Any:
         try:
             return rig.consul("/v1/operator/keyring", management=True)
-        except requests.HTTPError as failed:
-            if failed.response.status_code != 500:
+        except requests.HTTPError as error:
+            if error.response.status_code != 500:
                 raise
             return None
 
-    found = {f"consul {'wan' if pool['WAN'] else 'lan'}": pool for pool in eventually(told)}
-    found["nomad"] = rig.nomad("/v1/agent/keyring/list", management=True)
-    return {name: pool["Keys"] for name, pool in found.items()}
+    pools = {f"consul {'wan' if pool['WAN'] else 'lan'}": pool for pool in wait_for(consul_keyring)}
+    pools["nomad"] = rig.nomad("/v1/agent/keyring/list", management=True)
+    return {name: pool["Keys"] for name, pool in pools.items()}
 
 
 def test_gossip_keys(rig: Rig, busy: Traffic) -> None:
-    before, former = keyrings(rig), made(rig, RANDOM, "result")
+    before, former = keyrings(rig), outputs_of_type(rig, RANDOM, "result")
     names = ["secrets-gossip-consul", "secrets-gossip-nomad"]
-    assert rotated(rig, "gossip") == {"gossip": names}
-    after, present = keyrings(rig), made(rig, RANDOM, "result")
+    assert rotate(rig, "gossip") == {"gossip": names}
+    after, present = keyrings(rig), outputs_of_type(rig, RANDOM, "result")
     assert {name for name in former if former[name] != present[name]} == set(names)
     machines = len(rig.droplets())
     assert after == {
@@ -98,21 +104,22 @@ def test_gossip_keys(rig: Rig, busy: Traffic) -> None:
         key for pool in before.values() for key in pool
     }
     for name in rig.droplets():
-        old = " ".join(f"-e {_base64(former[one])}" for one in names)
-        found = rig.ssh(
+        former_keys = " ".join(f"-e {_base64(former[secret])}" for secret in names)
+        files = rig.ssh(
             name,
-            f"grep -rlF {old} /etc /var/lib/consul /var/lib/nomad/server /var/lib/nomad/client 2>/dev/null",
+            f"grep -rlF {former_keys} /etc /var/lib/consul /var/lib/nomad/server"
+            " /var/lib/nomad/client 2>/dev/null",
         )
-        assert found.out == "", f"{name} still has a former key"
-    settled(rig)
+        assert files.stdout == "", f"{name} still has a former key"
+    assert_settled(rig)
 
 
 def _base64(digits: str) -> str:
-    return list(known_secrets.forms(digits))[-1]
+    return list(known_secrets.encodings(digits))[-1]
 
 
-def token_answers(access: Access, tool: str, token: str) -> int:
-    """The status with which a token is told what it is."""
+def token_status(access: Access, tool: str, token: str) -> int:
+    """Return the HTTP status of a token's request for itself."""
     header, address = {
         "consul": ("X-Consul-Token", access["consul"]),
         "nomad": ("X-Nomad-Token", access["nomad"]),
@@ -125,164 +132,170 @@ def token_answers(access: Access, tool: str, token: str) -> int:
 
 
 def all_tokens(rig: Rig) -> dict[str, tuple[str, str]]:
-    """Every token of the stack by its name: whose it is, and itself."""
-    found: dict[str, tuple[str, str]] = {}
-    for role, one in (("operator", rig.access()), ("manager", rig.access(management=True))):
-        found |= {
-            f"{role} of consul": ("consul", one["consul_token"]),
-            f"{role} of nomad": ("nomad", one["nomad_token"]),
+    """Return every token of the stack by its name, with its product."""
+    tokens: dict[str, tuple[str, str]] = {}
+    for role, access in (("operator", rig.access()), ("manager", rig.access(management=True))):
+        tokens |= {
+            f"{role} of consul": ("consul", access["consul_token"]),
+            f"{role} of nomad": ("nomad", access["nomad_token"]),
         }
-    for name, digits in made(rig, RANDOM, "result").items():
+    for name, digits in outputs_of_type(rig, RANDOM, "result").items():
         if (
             name.endswith(("-agent", "-nomad", "-dns"))
             and "gossip" not in name
             and "bootstrap" not in name
         ):
-            found[name] = ("consul", list(known_secrets.forms(digits))[1])
-    return found
+            tokens[name] = ("consul", list(known_secrets.encodings(digits))[1])
+    return tokens
 
 
 def test_tokens(rig: Rig, busy: Traffic) -> None:
     former = all_tokens(rig)
     assert len(former) == 2 * 2 + 2 * len(rig.droplets()) + 1
-    told = rotated(rig, "tokens")
-    # Both managers' and all of the nodes' and DNS's, which are random, and the operator's two.
-    assert len(told["tokens"]) == len(former) and list(told) == ["tokens"]
+    rotated = rotate(rig, "tokens")
+    assert len(rotated["tokens"]) == len(former) and list(rotated) == ["tokens"]
     present, access = all_tokens(rig), rig.access()
     assert present.keys() == former.keys()
     assert {name for name in former if former[name] == present[name]} == set()
-    assert {
-        name: token_answers(access, *token) for name, token in present.items()
-    } == dict.fromkeys(present, 200)
-    assert {name for name, token in former.items() if token_answers(access, *token) != 403} == set()
-    settled(rig)
+    assert {name: token_status(access, *token) for name, token in present.items()} == dict.fromkeys(
+        present, 200
+    )
+    assert {name for name, token in former.items() if token_status(access, *token) != 403} == set()
+    assert_settled(rig)
 
 
-def served(rig: Rig) -> dict[str, str]:
-    """The certificate, PEM, that each agent shows: by machine and port."""
+def served_certificates(rig: Rig) -> dict[str, str]:
+    """Return the certificate, PEM, that each agent presents, by machine and port."""
     outside = rig.address("prime01nyc3")
-    found = {
+    certificates = {
         f"prime01nyc3:{port} from outside": ssl.get_server_certificate((outside, port))
         for port in (4646, 8501)
     }
     for name in rig.droplets():
-        found[f"{name}:4646"] = rig.ssh(name, SERVED.format(4646)).out
-    return {where: pem.strip() for where, pem in found.items()}
+        certificates[f"{name}:4646"] = rig.ssh(name, SERVED.format(4646)).stdout
+    return {where: pem.strip() for where, pem in certificates.items()}
 
 
-def of_state(rig: Rig, seen: dict[str, str]) -> dict[str, str]:
-    """The certificates that the state has for those who show ``seen``."""
-    signed = made(rig, SIGNED, "certPem")
+def state_certificates(rig: Rig, served: dict[str, str]) -> dict[str, str]:
+    """Return the certificates in the state for the same agents as in ``served``."""
+    signed = outputs_of_type(rig, SIGNED, "certPem")
     return {
         where: signed[f"authority-{where.partition('nyc3')[0]}-certificate"].strip()
-        for where in seen
+        for where in served
     }
 
 
-def _serials(seen: dict[str, str]) -> dict[str, int]:
+def _serials(certificates: dict[str, str]) -> dict[str, int]:
     return {
         where: x509.load_pem_x509_certificate(pem.encode()).serial_number
-        for where, pem in seen.items()
+        for where, pem in certificates.items()
     }
 
 
 def _all_clients_are_ready(rig: Rig) -> bool:
-    """By address: Nomad lists a machine that an earlier test replaced, as down, for a month."""
+    """Compare addresses, because Nomad still lists replaced machines under the same names."""
     ready = {node["Address"] for node in rig.nomad("/v1/nodes") if node["Status"] == "ready"}
     return ready == {
         rig.address(name, "private") for name in rig.droplets() if name.startswith("worker")
     }
 
 
-def _all_are_new(rig: Rig, before: dict[str, str]) -> None:
-    wanted = of_state(rig, before)
-    assert eventually(lambda: served(rig) == wanted, 30), (
+def _assert_all_are_new(rig: Rig, before: dict[str, str]) -> None:
+    expected = state_certificates(rig, before)
+    assert wait_for(lambda: served_certificates(rig) == expected, 30), (
         "the certificates served are not those of the state"
     )
-    former, present = _serials(before), _serials(wanted)
+    former, present = _serials(before), _serials(expected)
     assert {where for where in former if former[where] == present[where]} == set()
-    # A worker's own agent and tasks, too, go on with what they were given.
-    assert eventually(lambda: _all_clients_are_ready(rig)), rig.nomad("/v1/nodes")
+    assert wait_for(lambda: _all_clients_are_ready(rig)), rig.nomad("/v1/nodes")
 
 
 def test_certificates(rig: Rig, busy: Traffic) -> None:
-    before, keys = served(rig), made(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem")
-    assert before == of_state(rig, before)
-    told = rotated(rig, "certificates")
-    whose = {*(name.removesuffix("nyc3") for name in rig.droplets()), "operator"}
-    assert set(told["certificates"]) == {
-        f"authority-{one}-{part}" for one in whose for part in ("key", "request", "certificate")
+    before, keys = (
+        served_certificates(rig),
+        outputs_of_type(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem"),
+    )
+    assert before == state_certificates(rig, before)
+    rotated = rotate(rig, "certificates")
+    holders = {*(name.removesuffix("nyc3") for name in rig.droplets()), "operator"}
+    assert set(rotated["certificates"]) == {
+        f"authority-{holder}-{part}"
+        for holder in holders
+        for part in ("key", "request", "certificate")
     }
-    _all_are_new(rig, before)
-    present = made(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem")
+    _assert_all_are_new(rig, before)
+    present = outputs_of_type(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem")
     assert {name for name in keys if keys[name] != present[name]} == {
-        f"authority-{one}-key" for one in whose
+        f"authority-{holder}-key" for holder in holders
     }
-    settled(rig)
+    assert_settled(rig)
 
 
-def _always_due(rig: Rig) -> None:
-    """A checkout by which every certificate is to be renewed as soon as it is made."""
+def _make_renewal_always_due(rig: Rig) -> None:
+    """Change the checkout so that every certificate is due as soon as it is issued."""
     file = rig.directory / "infra/authority.py"
-    told = file.read_text()
-    due = told.replace(
+    original = file.read_text()
+    changed = original.replace(
         "CERTIFICATE_RENEWAL_HOURS = 30 * 24\n", "CERTIFICATE_RENEWAL_HOURS = CERTIFICATE_HOURS\n"
     )
-    assert due != told
-    file.write_text(due)
+    assert changed != original
+    file.write_text(changed)
 
 
-def test_an_update_renews_certificates_before_their_end(rig: Rig, busy: Traffic) -> None:
-    """The keys stay, and once nothing is due any more nothing is renewed."""
-    before, keys = served(rig), made(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem")
-    _always_due(rig)
-    changed = rig.up()["changes"]
-    whose = {*(name.removesuffix("nyc3") for name in rig.droplets()), "operator"}
-    replaced = {change["name"] for change in changed if change["action"] == "replaced"}
-    assert replaced == {f"authority-{one}-certificate" for one in whose}
-    _all_are_new(rig, before)
-    assert made(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem") == keys
+def test_update_renews_certificates_that_are_due(rig: Rig, busy: Traffic) -> None:
+    """The keys stay. Once nothing is due, nothing is renewed."""
+    before, keys = (
+        served_certificates(rig),
+        outputs_of_type(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem"),
+    )
+    _make_renewal_always_due(rig)
+    changes = rig.up()["changes"]
+    holders = {*(name.removesuffix("nyc3") for name in rig.droplets()), "operator"}
+    replaced = {change["name"] for change in changes if change["action"] == "replaced"}
+    assert replaced == {f"authority-{holder}-certificate" for holder in holders}
+    _assert_all_are_new(rig, before)
+    assert outputs_of_type(rig, "tls:index/privateKey:PrivateKey", "privateKeyPem") == keys
     rig.reset()
     rig.up()
-    settled(rig)
+    assert_settled(rig)
 
 
-def test_one_that_is_interrupted_is_completed_by_the_next_up(
-    rig: Rig, busy: Traffic, tmp_path: Path
-) -> None:
-    """Ctrl-C once the first secret is made: what was made is in use after the next update, and everything is whole."""
-    said = tmp_path / "said"
-    before = made(rig, RANDOM, "result")
-    with said.open("wb") as err:
-        words = ["python", "-m", "deploy", "rotate", "dev", "all", "--yes", "--verbose"]
-        rotating = subprocess.Popen(
-            words, cwd=rig.directory, env=rig.environment, stdout=subprocess.DEVNULL, stderr=err
+def test_next_up_completes_an_interrupted_rotation(rig: Rig, busy: Traffic, tmp_path: Path) -> None:
+    """Interrupt after the first new secret; the next update distributes what is new."""
+    log = tmp_path / "log"
+    before = outputs_of_type(rig, RANDOM, "result")
+    with log.open("wb") as stderr:
+        command = ["python", "-m", "deploy", "rotate", "dev", "all", "--yes"]
+        process = subprocess.Popen(
+            command,
+            cwd=rig.directory,
+            env=rig.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
         )
     try:
-        assert eventually(lambda: b"replaced     RandomPassword" in said.read_bytes()), (
-            said.read_text()
-        )
-        rotating.send_signal(signal.SIGINT)
-        assert rotating.wait(timeout=300) == 130, said.read_text()[-3000:]
+        assert wait_for(lambda: b"replaced     RandomPassword" in log.read_bytes()), log.read_text()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=300) == 130, log.read_text()[-3000:]
     finally:
-        rotating.kill()
-    assert "`up` delivers the new secrets" in said.read_text()
+        process.kill()
+    assert "`up` hands on what was made anew" in log.read_text()
     rig.up()
-    after = made(rig, RANDOM, "result")
+    after = outputs_of_type(rig, RANDOM, "result")
     assert any(before[name] != after[name] for name in before)
     keys = {key for pool in keyrings(rig).values() for key in pool}
     assert keys == {_base64(after[f"secrets-gossip-{tool}"]) for tool in ("consul", "nomad")}
     access = rig.access()
     assert {
-        name for name, token in all_tokens(rig).items() if token_answers(access, *token) != 200
+        name for name, token in all_tokens(rig).items() if token_status(access, *token) != 200
     } == set()
-    settled(rig)
+    assert_settled(rig)
 
 
-def test_former_certificates_open_nothing_that_former_tokens_did(rig: Rig) -> None:
-    """A certificate is good until its end, so what was lost with it is not: it takes a token, and that is refused."""
+def test_former_certificates_grant_nothing_without_a_token(rig: Rig) -> None:
+    """A former certificate stays valid until it expires, but its former token is rejected."""
     former = rig.access()
-    rotated(rig, "all")
+    rotate(rig, "all")
     session = mtls.session(
         former, {"X-Nomad-Token": former["nomad_token"], "X-Consul-Token": former["consul_token"]}
     )
@@ -291,6 +304,6 @@ def test_former_certificates_open_nothing_that_former_tokens_did(rig: Rig) -> No
         f"{former['nomad']}/v1/jobs",
         f"{former['consul']}/v1/catalog/services",
     ):
-        answer = session.get(url, timeout=10)
-        assert answer.status_code == 403, f"{url} {answer.status_code} {answer.text[:200]}"
-    settled(rig)
+        response = session.get(url, timeout=10)
+        assert response.status_code == 403, f"{url} {response.status_code} {response.text[:200]}"
+    assert_settled(rig)

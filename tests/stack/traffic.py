@@ -1,4 +1,4 @@
-"""A client that asks a URL again and again while something happens, and remembers what went wrong."""
+"""A client that sends requests to a URL at a constant rate, and records the failures."""
 
 import os
 import threading
@@ -8,28 +8,29 @@ from typing import Self
 
 import requests
 
-EVERY_SECONDS = 0.1
-PATIENCE_SECONDS = 5
-OFTEN_ENOUGH = 0.8
-"""The share of the requests due that must have been made, once those that failed slowly are allowed for."""
+INTERVAL_S = 0.1
+REQUEST_TIMEOUT_S = 5
+MIN_REQUEST_SHARE = 0.8
+"""Of the requests that are due at the constant rate, apart from the time that slow answers took."""
 
-
-figures: list[str] = []
-"""What each client came to, for the end of the run."""
+summaries: list[str] = []
+"""One line per client, for the end of the test run."""
 
 
 class Traffic:
-    """One request every 100 ms until the block ends; then it is checked that the client was at work all the while.
+    """Sends one request per 100 ms in a ``with`` block, then checks that it never paused.
 
-    What is not the whole answer is a failure: another status, no JSON, or no message of backserve's in it.
+    A failure is any response but status 200 with the JSON of frontserve and backserve.
     """
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._send_requests)
         self._start = 0.0
-        self.asked = 0
+        self._delay_s = 0.0
+        """By how much the answers exceeded the interval, in all."""
+        self.request_count = 0
         self.failures: list[str] = []
         self.messages: set[str] = set()
 
@@ -44,35 +45,40 @@ class Traffic:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        lived = self._thread.is_alive()
-        self._ended.set()
+        was_running = self._thread.is_alive()
+        self._stopped.set()
         self._thread.join()
-        seconds = time.monotonic() - self._start
-        test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].split()[0]
-        figures.append(
-            f"{test}: {self.asked} requests in {seconds:.1f} s, {len(self.failures)} failed"
-        )
+        duration_s = time.monotonic() - self._start
+        test = os.environ["PYTEST_CURRENT_TEST"].rpartition("::")[2].split()[0].partition("@")[0]
+        sent = f"{self.request_count} requests in {duration_s:.1f} s"
+        summaries.append(f"{test}: {sent}, {len(self.failures)} failed")
         if error is None:
-            assert lived, "the client ended before its time"
-            due = (seconds - len(self.failures) * PATIENCE_SECONDS) / EVERY_SECONDS
-            assert self.asked >= OFTEN_ENOUGH * due - 1, (
-                f"only {self.asked} requests in {seconds:.1f} s"
-            )
+            assert was_running, "the client stopped early"
+            due = (duration_s - self._delay_s) / INTERVAL_S
+            assert self.request_count >= MIN_REQUEST_SHARE * due - 1, f"only {sent}"
 
-    def _ask(self) -> None:
-        while not self._ended.wait(
-            max(0.0, self._start + self.asked * EVERY_SECONDS - time.monotonic())
+    def assert_no_failures(self) -> None:
+        """Raises:
+        AssertionError: a request failed.
+        """
+        assert self.failures == [], f"{len(self.failures)} of {self.request_count}"
+
+    def _send_requests(self) -> None:
+        while not self._stopped.wait(
+            max(0.0, self._start + self.request_count * INTERVAL_S - time.monotonic())
         ):
-            self.asked += 1
-            moment = f"{time.monotonic() - self._start:.1f} s"
+            self.request_count += 1
+            sent_at = time.monotonic()
             try:
-                self.messages.add(self._message())
-            except Exception as error:  # whatever it is, the client did not get its answer
-                self.failures.append(f"{moment}: {type(error).__name__}: {error}")
+                self.messages.add(self._get_message())
+            except Exception as error:  # any error is a failed request
+                time_s = sent_at - self._start
+                self.failures.append(f"{time_s:.1f} s: {type(error).__name__}: {error}")
+            self._delay_s += max(0.0, time.monotonic() - sent_at - INTERVAL_S)
 
-    def _message(self) -> str:
-        """What backserve said, by way of frontserve."""
-        answer = requests.get(self._url, timeout=PATIENCE_SECONDS)
-        if answer.status_code != 200:
-            raise ValueError(f"{answer.status_code} {answer.text[:200]}")
-        return str(answer.json()["backserve"]["message"])
+    def _get_message(self) -> str:
+        """Return the message of backserve that frontserve forwards."""
+        response = requests.get(self._url, timeout=REQUEST_TIMEOUT_S)
+        if response.status_code != 200:
+            raise ValueError(f"{response.status_code} {response.text[:200]}")
+        return str(response.json()["backserve"]["message"])

@@ -1,4 +1,4 @@
-"""Programs with something else in their place: a service's file in Spaces, and Consul's release."""
+"""Attacks that replace a program: a service's file in Spaces, or Consul's release."""
 
 import hashlib
 import shutil
@@ -15,76 +15,89 @@ from urllib.parse import urlsplit
 
 from tests.stack.attacks import nomad_task
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.target import Target
 
-WORDS = "not what was meant to run"
-PROGRAM = f"print({WORDS!r})\n".encode()
+OUTPUT = "output of a replaced program"
+PROGRAM = f"print({OUTPUT!r})\n".encode()
 VERSION = "1.22.3"
 ZIP, SUMS = f"consul_{VERSION}_linux_amd64.zip", f"consul_{VERSION}_SHA256SUMS"
 
 
 @contextmanager
-def spoiled(victim: Victim, url: str) -> Iterator[None]:
-    """Other content under the same key, as readable as it was, until the block ends."""
+def replaced_object(target: Target, url: str) -> Iterator[None]:
+    """Replace an object's content until the block ends; its permissions stay."""
     _, bucket, key = urlsplit(url).path.split("/", 2)
-    genuine = victim.store.get_object(Bucket=bucket, Key=key)["Body"].read()
-    victim.store.put_object(Bucket=bucket, Key=key, Body=PROGRAM, ACL="public-read")
+    genuine = target.spaces.get_object(Bucket=bucket, Key=key)["Body"].read()
+    target.spaces.put_object(Bucket=bucket, Key=key, Body=PROGRAM, ACL="public-read")
     try:
         yield
     finally:
-        victim.store.put_object(Bucket=bucket, Key=key, Body=genuine, ACL="public-read")
+        target.spaces.put_object(Bucket=bucket, Key=key, Body=genuine, ACL="public-read")
 
 
-def _tampered(victim: Victim) -> Outcome:
-    """As Nomad runs backserve, from the file that backserve is."""
-    [group] = victim.nomad_manager("/v1/job/backserve").json["TaskGroups"]
+def _run_replaced_service(target: Target) -> Outcome:
+    """Run backserve's artifact as Nomad does for backserve."""
+    [group] = target.nomad_as_manager("/v1/job/backserve").json["TaskGroups"]
     [artifact] = group["Tasks"][0]["Artifacts"]
-    with spoiled(victim, artifact["GetterSource"]):
-        printed = nomad_task.ran(victim, [artifact["RelativeDest"]], [artifact])
-    return Outcome(WORDS in printed, printed[-400:])
+    with replaced_object(target, artifact["GetterSource"]):
+        output = nomad_task.run_task(target, [artifact["RelativeDest"]], [artifact])
+    return Outcome(OUTPUT in output, output[-400:])
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _FileHandler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
-def _released(victim: Victim, *, listed: bool) -> Outcome:
-    """A mirror's zip is another one; with ``listed`` its checksum is what the mirror says, under the genuine signature."""
-    with tempfile.TemporaryDirectory() as own:
-        folder, target = Path(own, "site", "consul", VERSION), Path(own, "bin")
+def _install_replaced_release(target: Target, *, with_checksum: bool) -> Outcome:
+    """Install from a mirror with another zip file.
+
+    Args:
+        with_checksum: Whether the checksum file names the new zip, under the genuine signature.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        folder, bin_dir = Path(directory, "site", "consul", VERSION), Path(directory, "bin")
         folder.mkdir(parents=True)
-        target.mkdir()
+        bin_dir.mkdir()
         for name in (SUMS, f"{SUMS}.sig"):
-            shutil.copy(victim.releases / "consul" / VERSION / name, folder)
-        with zipfile.ZipFile(folder / ZIP, "w") as zipped:
-            zipped.writestr("consul", PROGRAM)
-        if listed:
+            shutil.copy(target.releases / "consul" / VERSION / name, folder)
+        with zipfile.ZipFile(folder / ZIP, "w") as archive:
+            archive.writestr("consul", PROGRAM)
+        if with_checksum:
             digest = hashlib.sha256((folder / ZIP).read_bytes()).hexdigest()
             (folder / SUMS).write_text(f"{digest}  {ZIP}\n")
-        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=f"{own}/site"))
+        handler = partial(_FileHandler, directory=f"{directory}/site")
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
         try:
-            said = victim.install(f"http://127.0.0.1:{server.server_port}", target)
+            result = target.install(f"http://127.0.0.1:{server.server_port}", bin_dir)
         finally:
             server.shutdown()
             server.server_close()
             thread.join()
-        installed = (target / "consul").read_bytes() if (target / "consul").exists() else b""
-    return Outcome(installed == PROGRAM, said)
+        program = bin_dir / "consul"
+        is_installed = program.exists() and program.read_bytes() == PROGRAM
+    return Outcome(is_installed, result)
 
 
 ATTACKS = [
-    Attack("A service's file is changed where it is kept, and run", _tampered, "(?i)checksum"),
     Attack(
-        "Another zip under a release's name is installed",
-        lambda victim: _released(victim, listed=False),
-        "has SHA-256",
+        "Replace a service's artifact in Spaces and have it run",
+        _run_replaced_service,
+        "(?i)checksum",
+        "the artifact's checksum in the job",
     ),
     Attack(
-        "Another zip with a checksum to fit is installed",
-        lambda victim: _released(victim, listed=True),
+        "Install another zip file as Consul's release",
+        lambda target: _install_replaced_release(target, with_checksum=False),
+        "has SHA-256",
+        "the release's checksum",
+    ),
+    Attack(
+        "Install another zip file as Consul's release, with its checksum",
+        lambda target: _install_replaced_release(target, with_checksum=True),
         "signature",
+        "the signature of the checksums",
     ),
 ]

@@ -1,27 +1,29 @@
-"""What an attack is, and what came of one."""
+"""An attack and its outcome."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.target import Target
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Whether the attacker got what he wanted, and what he saw, in words."""
+    """Whether the attacker reached the goal, and the response as text."""
 
     succeeded: bool
-    seen: str
+    detail: str
 
 
 @dataclass(frozen=True)
 class Attack:
-    """The same work against any victim; only addresses and what the attacker holds differ.
+    """One attack, run by the same function on every target.
 
-    ``refusal`` is a regular expression that what was seen must match where the attack fails: it was turned away, and not
-    merely done wrong.
+    Only addresses and the attacker's credentials differ between targets.
     """
 
     name: str
-    run: Callable[[Victim], Outcome]
+    run: Callable[[Target], Outcome]
     refusal: str
+    """Regular expression that the detail matches when the attack fails for the intended reason."""
+    refused_by: str
+    """The protection that stops the attack, for docs/security.md."""

@@ -1,42 +1,60 @@
-"""What user_data told a machine at its first boot, after that."""
+"""Attacks with what user_data holds, after the first boot."""
 
 import json
 
 from tests.stack import known_secrets
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.local_processes import CLOSED, SCRIPT, told
-from tests.stack.attacks.shell import greeted
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.local_processes import CLOSED, PACKET_FILTER, SCRIPT, probe_arguments
+from tests.stack.attacks.shell import connect
+from tests.stack.attacks.target import Target
 
-COPIES = "grep -rslF --file=- /etc /home /root /run/cloud-init /tmp /var/cache /var/lib/cloud /var/lib/enrol /var/log || true"
-
-
-def _asked_by_root(victim: Victim) -> Outcome:
-    answer = victim.worker.shell.run(f"python3 - '{told(victim, ['metadata'])}'", stdin=SCRIPT)
-    return Outcome(*json.loads(answer)["metadata"])
+SEARCH = (
+    "grep -rslF --file=- /etc /home /root /run/cloud-init /tmp /var/cache /var/lib/cloud"
+    " /var/lib/enrol /var/log || true"
+)
 
 
-def _copies(victim: Victim) -> Outcome:
-    """By lines of the key itself, wherever a boot leaves anything."""
-    lines = list(known_secrets.lines(victim.first_boot[1]))
+def _read_user_data(target: Target) -> Outcome:
+    command = f"python3 - '{probe_arguments(target, ['metadata'])}'"
+    return Outcome(*json.loads(target.worker.shell.run(command, stdin=SCRIPT))["metadata"])
+
+
+def _find_copies(target: Target) -> Outcome:
+    """Search for lines of the key where a boot writes files."""
+    lines = list(known_secrets.private_key_lines(target.first_boot_key[1]))
     assert lines
-    found = victim.worker.shell.run(COPIES, stdin="\n".join(lines)).split()
-    return Outcome(bool(found), f"copies: {found}")
+    copies = target.worker.shell.run(SEARCH, stdin="\n".join(lines)).split()
+    return Outcome(bool(copies), f"copies: {copies}")
 
 
-def _speaks_for_the_machine(victim: Victim) -> Outcome:
-    """Whoever has the host key of user_data can pass for the machine, as long as it is the machine's own."""
-    transport = greeted(victim.worker.public)
+def _impersonate(target: Target) -> Outcome:
+    """The holder of the first host key can impersonate the machine while the machine uses it."""
+    transport = connect(target.worker.public)
     try:
-        shown = transport.get_remote_server_key().get_base64()
+        current = transport.get_remote_server_key().get_base64()
     finally:
         transport.close()
-    first = victim.first_boot[0].split()[1]
-    return Outcome(shown == first, f"the machine shows {shown}; its first key was {first}")
+    first = target.first_boot_key[0].split()[1]
+    return Outcome(current == first, f"the host key is {current}; the first one was {first}")
 
 
 ATTACKS = [
-    Attack("Root on a worker reads user_data from the metadata service", _asked_by_root, CLOSED),
-    Attack("Root on a worker finds a copy of the first boot's key", _copies, r"^copies: \[\]"),
-    Attack("The first boot's key speaks for the machine", _speaks_for_the_machine, "shows AAAA"),
+    Attack(
+        "As root on a worker: read user_data from the metadata service",
+        _read_user_data,
+        CLOSED,
+        PACKET_FILTER,
+    ),
+    Attack(
+        "As root on a worker: find a copy of the first boot's host key",
+        _find_copies,
+        r"^copies: \[\]",
+        "its removal at enrolment",
+    ),
+    Attack(
+        "Impersonate a worker with the first boot's host key",
+        _impersonate,
+        "key is AAAA",
+        "its replacement at enrolment",
+    ),
 ]

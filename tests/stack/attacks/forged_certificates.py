@@ -1,4 +1,4 @@
-"""Certificates of the attacker's own making: by an authority that nobody believes, or by the stack's own, long expired."""
+"""Certificates that the attacker signs, with a false authority or with the stack's."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,61 +13,68 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from infra.mtls import Credentials
 
 DAY = timedelta(days=1)
+Extension = tuple[x509.ExtensionType, bool]
+"""An extension, and whether it is critical."""
 
 
-def _pem(certificate: x509.Certificate) -> str:
+def _certificate_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _key_pem(key: EllipticCurvePrivateKey) -> str:
-    form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(
-        serialization.Encoding.PEM, form, serialization.NoEncryption()
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
     ).decode()
 
 
 @dataclass(frozen=True)
 class Signer:
-    """An authority: its name, and the key with which it signs."""
+    """An authority's name and private key."""
 
     name: x509.Name
     key: EllipticCurvePrivateKey
 
     @cached_property
     def pem(self) -> str:
-        built = self._builder(self.name, self.key, datetime.now(UTC) + DAY)
-        return _pem(
-            built.add_extension(x509.BasicConstraints(True, None), critical=True).sign(
-                self.key, hashes.SHA256()
-            )
+        """The authority's own certificate."""
+        builder = self._builder(self.name, self.key, datetime.now(UTC) + DAY)
+        constraints = x509.BasicConstraints(True, None)
+        return _certificate_pem(
+            builder.add_extension(constraints, critical=True).sign(self.key, hashes.SHA256())
         )
 
-    def certificate(self, *names: str, believes: str, until: timedelta = DAY) -> Credentials:
-        """A client's, of these DNS names, for who believes the authority ``believes``; it ends ``until`` after now."""
-        uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        known = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
-        return self._signed([(uses, False), (known, False)], believes, until)
+    def client_certificate(
+        self, *names: str, authority: str, expires_in: timedelta = DAY
+    ) -> Credentials:
+        """Sign a client certificate for DNS names; its holder trusts ``authority``, PEM."""
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        alternatives = x509.SubjectAlternativeName([x509.DNSName(name) for name in names])
+        return self._sign([(usage, False), (alternatives, False)], authority, expires_in)
 
     def copy_of(self, original: Credentials) -> Credentials:
-        """What ``original`` says, signed here; with another key."""
-        read = x509.load_pem_x509_certificate(original["certificate"].encode())
-        said = [
-            (one.value, one.critical)
-            for one in read.extensions
-            if isinstance(one.value, x509.SubjectAlternativeName)
+        """Sign a certificate with the names of ``original`` and a new key."""
+        certificate = x509.load_pem_x509_certificate(original["certificate"].encode())
+        names: list[Extension] = [
+            (extension.value, extension.critical)
+            for extension in certificate.extensions
+            if isinstance(extension.value, x509.SubjectAlternativeName)
         ]
-        uses = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
-        return self._signed([*said, (uses, False)], original["authority"], DAY)
+        usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+        return self._sign([*names, (usage, False)], original["authority"], DAY)
 
-    def _signed(
-        self, extensions: list[tuple[x509.ExtensionType, bool]], believes: str, until: timedelta
+    def _sign(
+        self, extensions: list[Extension], authority: str, expires_in: timedelta
     ) -> Credentials:
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(x509.Name([]), key, datetime.now(UTC) + until)
+        builder = self._builder(x509.Name([]), key, datetime.now(UTC) + expires_in)
         for extension, critical in extensions:
             builder = builder.add_extension(extension, critical)
-        signed = builder.sign(self.key, hashes.SHA256())
-        return Credentials(authority=believes, certificate=_pem(signed), key=_key_pem(key))
+        certificate = builder.sign(self.key, hashes.SHA256())
+        return Credentials(
+            authority=authority, certificate=_certificate_pem(certificate), key=_key_pem(key)
+        )
 
     def _builder(
         self, subject: x509.Name, key: EllipticCurvePrivateKey, end: datetime
@@ -83,17 +90,19 @@ class Signer:
         )
 
 
-def stranger(name: x509.Name) -> Signer:
-    """An authority that takes another's name."""
+def false_authority(name: x509.Name) -> Signer:
+    """Return a new authority with the name of another one."""
     return Signer(name, ec.generate_private_key(ec.SECP256R1()))
 
 
-def holder_of(key_pem: str, certificate_pem: str) -> Signer:
-    """An authority as who holds its key has it."""
+def stolen_authority(key_pem: str, certificate_pem: str) -> Signer:
+    """Return the authority of a stolen key."""
     key = serialization.load_pem_private_key(key_pem.encode(), None)
     assert isinstance(key, EllipticCurvePrivateKey)
     return Signer(x509.load_pem_x509_certificate(certificate_pem.encode()).subject, key)
 
 
-AUTHORITY = stranger(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Consul CA Primary Cert")]))
-"""The attacker's, under the name that Consul's own authority has."""
+AUTHORITY = false_authority(
+    x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Consul CA Primary Cert")])
+)
+"""The attacker's, with the name of Consul's own authority."""

@@ -1,4 +1,4 @@
-"""One request to an HTTP API from a chosen place, and what came of it in words."""
+"""One HTTP request from a chosen network namespace, with its outcome as text."""
 
 import json
 import select
@@ -10,100 +10,111 @@ from urllib.parse import urlsplit
 
 from infra import mtls
 from infra.mtls import Credentials
-from tests.stack.attacks.namespaces import HERE, within
+from tests.stack.attacks.namespaces import HOST, run_in_namespace
 
-SECONDS = 5.0
-"""For a connection, and for each part of an answer."""
-ALERT_SECONDS = 0.1
-"""In TLS 1.3 a client is told only after the handshake that its certificate is not taken."""
+TIMEOUT_S = 5.0
+"""For a connection, and for each read."""
+TLS_ALERT_TIMEOUT_S = 0.1
+"""In TLS 1.3 the server rejects a client certificate only after the handshake."""
+MAX_DETAIL_CHARS = 400
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A response; with the status 0 there was none, and the text says why."""
+class Response:
+    """A response. Status 0 means that there was none; the text then holds the error."""
 
     status: int
     text: str
 
     @property
-    def seen(self) -> str:
-        return f"{self.status} {self.text.strip()}"[:400] if self.status else self.text
+    def detail(self) -> str:
+        """The status and the beginning of the body, or the error."""
+        if not self.status:
+            return self.text
+        return f"{self.status} {self.text.strip()}"[:MAX_DETAIL_CHARS]
 
     @property
     def json(self) -> Any:
-        assert self.status in (200, 204), self.seen
+        """The body, decoded; None if it is empty.
+
+        Raises:
+            AssertionError: the status is neither 200 nor 204.
+        """
+        assert self.status in (200, 204), self.detail
         return json.loads(self.text or "null")
 
     @property
-    def listed(self) -> list[dict[str, Any]]:
-        """The list in the answer; empty as long as there is no good one."""
+    def items(self) -> list[dict[str, Any]]:
+        """The list in the body; empty unless the status is 200."""
         return list(json.loads(self.text)) if self.status == 200 else []
 
 
-def context(shown: Credentials) -> ssl.SSLContext:
-    """TLS that believes the authority, and shows the certificate if there is one."""
-    return (
-        mtls.context(shown)
-        if shown["certificate"]
-        else ssl.create_default_context(cadata=shown["authority"])
-    )
+def tls_context(credentials: Credentials) -> ssl.SSLContext:
+    """Return a client context that trusts the authority and presents the certificate, if any."""
+    if credentials["certificate"]:
+        return mtls.context(credentials)
+    return ssl.create_default_context(cadata=credentials["authority"])
 
 
-def connected(url: str, shown: Credentials | None) -> HTTPConnection:
-    """Raises: OSError: nobody takes the connection, or the certificate."""
-    where = urlsplit(url)
-    assert where.hostname
-    if where.scheme == "http":
-        plain = HTTPConnection(where.hostname, where.port, timeout=SECONDS)
+def connect(url: str, credentials: Credentials | None) -> HTTPConnection:
+    """Open a connection, and wait briefly for a late TLS alert.
+
+    Raises:
+        OSError: the server refuses the connection or the certificate.
+    """
+    parts = urlsplit(url)
+    assert parts.hostname
+    if parts.scheme == "http":
+        plain = HTTPConnection(parts.hostname, parts.port, timeout=TIMEOUT_S)
         plain.connect()
         return plain
-    assert shown
-    connection = HTTPSConnection(
-        where.hostname, where.port, timeout=SECONDS, context=context(shown)
-    )
+    assert credentials
+    context = tls_context(credentials)
+    connection = HTTPSConnection(parts.hostname, parts.port, timeout=TIMEOUT_S, context=context)
     connection.connect()
-    while select.select([connection.sock], [], [], ALERT_SECONDS)[0]:
-        connection.sock.settimeout(ALERT_SECONDS)
+    while select.select([connection.sock], [], [], TLS_ALERT_TIMEOUT_S)[0]:
+        connection.sock.settimeout(TLS_ALERT_TIMEOUT_S)
         try:
             if not connection.sock.recv(1):
                 raise ConnectionError("closed before the request")
-        except TimeoutError:  # what came was a ticket, for another time
+        except TimeoutError:  # the data was a session ticket
             break
-    connection.sock.settimeout(SECONDS)
+    connection.sock.settimeout(TIMEOUT_S)
     return connection
 
 
 @dataclass(frozen=True)
-class Api:
-    """An agent's API: where it is, in which network that counts, what is shown there, and how its tokens are sent."""
+class ApiClient:
+    """A client of one agent's HTTP API, in one network namespace, with one certificate."""
 
     url: str
     token_header: str = ""
-    station: str = HERE
-    shown: Credentials | None = None
+    namespace: str = HOST
+    credentials: Credentials | None = None
 
-    def ask(self, method: str, path: str, token: str = "", body: object = None) -> Answer:
-        """Text and bytes are sent as they are, anything else as JSON."""
-        return within(self.station, lambda: self._ask(method, path, token, body))
+    def request(self, method: str, path: str, token: str = "", body: object = None) -> Response:
+        """Send a request. Text and bytes are sent as they are, anything else as JSON."""
+        return run_in_namespace(self.namespace, lambda: self._request(method, path, token, body))
 
-    def showing(self, shown: Credentials | None) -> Self:
-        return replace(self, shown=shown)
+    def with_credentials(self, credentials: Credentials | None) -> Self:
+        return replace(self, credentials=credentials)
 
-    def _ask(self, method: str, path: str, token: str, body: object) -> Answer:
+    def _request(self, method: str, path: str, token: str, body: object) -> Response:
         headers = {self.token_header: token} if token else {}
         content = body if body is None or isinstance(body, str | bytes) else json.dumps(body)
         connection = None
         try:
-            connection = connected(self.url, self.shown)
+            connection = connect(self.url, self.credentials)
             connection.request(method, path, content, headers)
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.read().decode(errors="replace"))
-        except (OSError, HTTPException) as failed:
-            return Answer(0, words(failed))
+            response = connection.getresponse()
+            return Response(response.status, response.read().decode(errors="replace"))
+        except (OSError, HTTPException) as error:
+            return Response(0, describe(error))
         finally:
             if connection:
                 connection.close()
 
 
-def words(failed: BaseException) -> str:
-    return f"{type(failed).__name__}: {failed}"
+def describe(error: BaseException) -> str:
+    """Return the error's type and message."""
+    return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""Somebody else at the address of a machine, to whom its keepers turn with what is for that machine alone."""
+"""Attacks by a server at a machine's address, to receive what is meant for the machine."""
 
 import ssl
 import threading
@@ -14,18 +14,17 @@ from infra import mtls
 from infra.mtls import Credentials
 from tests.infra.ssh_machine import Machine, key_pair
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.http_client import ApiClient
+from tests.stack.attacks.target import Target
 
-ELSEWHERE = "127.77.0.1"
-"""An address of this machine's that no certificate names."""
-
-
+FALSE_ADDRESS = "127.77.0.1"
+"""A loopback address that no certificate names."""
 NOT_SENT = "a host key that is not the machine's.*Nothing was sent"
+HOST_KEY = "the known host key"
 
 
-class Impostor(Machine):
-    """Lets everybody in, and says what a machine says that took what it was given."""
+class FalseMachine(Machine):
+    """Accepts every login, and answers like a machine that accepts the delivery."""
 
     def __init__(self, host_key: str) -> None:
         super().__init__(host_key, "", lambda given: (0, '{"outcome": "started"}\n', ""))
@@ -34,19 +33,22 @@ class Impostor(Machine):
         return AUTH_SUCCESSFUL
 
 
-def _delivered(victim: Victim, host_key: str) -> Outcome:
-    impostor = Impostor(host_key)
-    impostor.listen()
+def _deliver(target: Target, host_key: str) -> Outcome:
+    machine = FalseMachine(host_key)
+    machine.listen()
     try:
-        said = victim.deliver("127.0.0.1", impostor.port)
+        result = target.deliver("127.0.0.1", machine.port)
     finally:
-        impostor.close()
-    return Outcome(any(impostor.given), said)
+        machine.close()
+    return Outcome(any(machine.given), result)
 
 
 @contextmanager
-def answering(shown: Credentials | None) -> Iterator[tuple[str, list[str]]]:
-    """An API that takes every request, by TLS if it has a certificate: its URL, and the tokens that it was shown."""
+def false_api(credentials: Credentials | None) -> Iterator[tuple[str, list[str]]]:
+    """Serve an API that accepts every request, over TLS if there is a certificate.
+
+    Yields its URL and the list of the tokens that it receives.
+    """
     tokens: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,53 +58,59 @@ def answering(shown: Credentials | None) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, request: Any, client_address: Any) -> None:
-            """Quiet: whoever knows better ends the connection."""
+            """Ignore clients that close the connection during the handshake."""
 
-    server = Server((ELSEWHERE, 0), Handler)
-    if shown:
+    server = Server((FALSE_ADDRESS, 0), Handler)
+    if credentials:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        with mtls._file(f"{shown['certificate'].rstrip()}\n{shown['key']}") as both:
-            context.load_cert_chain(both)
+        pem = f"{credentials['certificate'].rstrip()}\n{credentials['key']}"
+        with mtls._file(pem) as file:
+            context.load_cert_chain(file)
         server.socket = context.wrap_socket(
             server.socket, server_side=True, do_handshake_on_connect=False
         )
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
+    scheme = "https" if credentials else "http"
     try:
-        yield f"{'https' if shown else 'http'}://{ELSEWHERE}:{server.server_port}", tokens
+        yield f"{scheme}://{FALSE_ADDRESS}:{server.server_port}", tokens
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
 
 
-def _asked(victim: Victim) -> Outcome:
-    """The impostor has a worker's certificate, and the administrator his own and his token."""
-    with answering(victim.certificates["worker"]) as (url, tokens):
-        answer = Api(url, victim.consul.token_header, shown=victim.certificates["operator"]).ask(
-            "GET", "/v1/agent/self", "a token"
+def _call_false_prime(target: Target) -> Outcome:
+    """Call a server that has a worker's certificate, with the operator's certificate and token."""
+    with false_api(target.certificates["worker"]) as (url, tokens):
+        client = ApiClient(
+            url, target.consul.token_header, credentials=target.certificates["operator"]
         )
-    return Outcome("a token" in tokens, answer.seen)
+        response = client.request("GET", "/v1/agent/self", "a token")
+    return Outcome("a token" in tokens, response.detail)
 
 
 ATTACKS = [
     Attack(
-        "Somebody with a host key of his own is given a node's secrets",
-        lambda victim: _delivered(victim, key_pair()[1]),
+        "Receive a worker's secrets with another host key",
+        lambda target: _deliver(target, key_pair()[1]),
         NOT_SENT,
+        HOST_KEY,
     ),
     Attack(
-        "Somebody with the first boot's host key is given a node's secrets",
-        lambda victim: _delivered(victim, victim.first_boot[1]),
+        "Receive a worker's secrets with the first boot's host key",
+        lambda target: _deliver(target, target.first_boot_key[1]),
         NOT_SENT,
+        HOST_KEY,
     ),
     Attack(
-        "A worker's certificate passes for a prime's, and gets the operator's token",
-        _asked,
+        "Receive the operator's token with a worker's certificate in place of a prime's",
+        _call_false_prime,
         "IP address mismatch",
+        "the address in a prime's certificate",
     ),
 ]

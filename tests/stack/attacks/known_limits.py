@@ -1,104 +1,107 @@
-"""What root on a worker can do all the same: told in docs/security.md, and tried so that it stays true, or is noticed when it ends."""
+"""What root on a worker can do, as docs/security.md states; tests notice when that changes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from tests.stack.attacks.attack import Outcome
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.server_apis import Request, sent
-from tests.stack.attacks.server_rpc import NOMAD, call, tried
-from tests.stack.attacks.target import Victim
-from tests.stack.attacks.tokens import logged_in
+from tests.stack.attacks.server_apis import Request, send
+from tests.stack.attacks.server_rpc import NOMAD, call, outcome_of
+from tests.stack.attacks.target import Target
+from tests.stack.attacks.tokens import login
 
-OF_A_TASK = 0
-"""Nomad's number for the kind of identity that a task has, and not a service."""
-CRITICAL = {"TTL": "1h", "Status": "critical"}
-"""Of a service that nobody is to find."""
+TASK_IDENTITY = 0
+"""Nomad's ``WorkloadType`` of a task, as opposed to a service."""
 
 
 @dataclass(frozen=True)
 class Limit:
-    """Something that is not refused."""
+    """An action that the stack does not refuse."""
 
     name: str
-    run: Callable[[Victim], Outcome]
+    run: Callable[[Target], Outcome]
 
 
-def _called(victim: Victim, method: str, args: dict[str, Any]) -> Any:
-    asked = {"Region": "global", "Namespace": "default", "AuthToken": victim.tokens["node"], **args}
-    return call(victim, victim.inside, NOMAD, victim.certificates["worker"], method, asked)
+def _call(target: Target, method: str, args: dict[str, Any]) -> Any:
+    request = {
+        "Region": "global",
+        "Namespace": "default",
+        "AuthToken": target.tokens["nomad client secret"],
+        **args,
+    }
+    credentials = target.certificates["worker"]
+    return call(target, target.worker_position, NOMAD, credentials, method, request)
 
 
-def _text_of_a_job(victim: Victim) -> Outcome:
-    """Of an instance of which he knows the id, wherever it runs; Consul's catalogue tells the ids."""
-    return tried(
-        lambda: _called(victim, "Alloc.GetAlloc", {"AllocID": "{allocation}"}),
+def _read_job_definition(target: Target) -> Outcome:
+    """Read an allocation of another worker by its id, which Consul's catalog contains."""
+    return outcome_of(
+        lambda: _call(target, "Alloc.GetAlloc", {"AllocID": "{backserve_allocation}"}),
         b"BACKSERVE_GREETING",
     )
 
 
-def _as_backserve(victim: Victim) -> Outcome:
-    """Nomad signs the identity of any instance for any of its clients, and Consul believes it."""
-    wanted = {
-        "AllocID": "{allocation}",
+def _log_in_as_backserve(target: Target) -> Outcome:
+    """Nomad signs the identity of any allocation for any client, and Consul accepts it."""
+    identity = {
+        "AllocID": "{backserve_allocation}",
         "WorkloadIdentifier": "backserve",
         "IdentityName": "consul_default",
-        "WorkloadType": OF_A_TASK,
+        "WorkloadType": TASK_IDENTITY,
     }
-    signed = _called(victim, "Alloc.SignIdentities", {"Identities": [wanted]})[b"SignedIdentities"][
-        0
-    ][b"JWT"].decode()
-    answer = logged_in(victim, signed)
-    assert answer.status == 200, answer.seen
-    token: str = answer.json["SecretID"]
+    signed = _call(target, "Alloc.SignIdentities", {"Identities": [identity]})
+    jwt = signed[b"SignedIdentities"][0][b"JWT"].decode()
+    response = login(target, jwt)
+    assert response.status == 200, response.detail
+    token: str = response.json["SecretID"]
     try:
-        return sent(
-            victim,
-            victim.without["backserve"],
+        return send(
+            target,
+            target.consul_without["backserve"],
             Request("", "GET", "/v1/agent/connect/ca/leaf/backserve", "PrivateKeyPEM"),
             token,
         )
     finally:
-        victim.agent.ask("POST", "/v1/acl/logout", token)
+        target.worker_consul.request("POST", "/v1/acl/logout", token)
 
 
-def _false_backserve(victim: Victim) -> Outcome:
-    """By its Nomad's token, which has to take services out of the catalogue. frontserve finds no proof there that it is backserve."""
-    api, token = victim.agent, victim.tokens["nomad"]
+def _register_false_backserve(target: Target) -> Outcome:
+    """Register with the Nomad agent's token; frontserve rejects an instance without a certificate.
+
+    The instance is critical, so that DNS never returns it.
+    """
+    api, token = target.worker_consul, target.tokens["nomad agent"]
     body = {
         "Name": "backserve",
         "ID": "false-backserve",
         "Address": "192.0.2.1",
         "Port": 1,
-        "Check": CRITICAL,
+        "Check": {"TTL": "1h", "Status": "critical"},
     }
-    outcome = sent(victim, api, Request("", "PUT", "/v1/agent/service/register", "", body), token)
-    _deregistered(api, token)
+    outcome = send(target, api, Request("", "PUT", "/v1/agent/service/register", "", body), token)
+    removed = api.request("PUT", "/v1/agent/service/deregister/false-backserve", token)
+    assert removed.status == 200, removed.detail
     return outcome
 
 
-def _deregistered(api: Api, token: str) -> None:
-    answer = api.ask("PUT", "/v1/agent/service/deregister/false-backserve", token)
-    assert answer.status == 200, answer.seen
-
-
-def _names(victim: Victim) -> Outcome:
-    """By the token of DNS, whose work that is."""
-    return sent(
-        victim,
-        victim.agent,
-        Request("", "GET", "/v1/catalog/nodes", "{node}"),
-        victim.tokens["dns"],
-    )
+def _list_nodes(target: Target) -> Outcome:
+    """List the nodes with the DNS token, which needs this right."""
+    request = Request("", "GET", "/v1/catalog/nodes", "{prime_name}")
+    return send(target, target.worker_consul, request, target.tokens["dns"])
 
 
 LIMITS = [
-    Limit("Root on a worker learns the names and addresses of all nodes and services", _names),
-    Limit("Root on a worker registers a false backserve, by its Nomad's token", _false_backserve),
-    Limit("Root on a worker reads the text of a job that runs elsewhere", _text_of_a_job),
+    Limit("Root on a worker lists the names and addresses of all nodes and services", _list_nodes),
     Limit(
-        "Root on a worker signs in to Consul as a workload that runs elsewhere, and has its certificate",
-        _as_backserve,
+        "Root on a worker registers a false backserve with its Nomad agent's token",
+        _register_false_backserve,
+    ),
+    Limit(
+        "Root on a worker reads the definition of a job that runs elsewhere", _read_job_definition
+    ),
+    Limit(
+        "Root on a worker logs in to Consul as a workload that runs elsewhere"
+        " and gets its certificate",
+        _log_in_as_backserve,
     ),
 ]

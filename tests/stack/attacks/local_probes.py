@@ -1,7 +1,7 @@
-"""What a process on a machine can reach from there: run as a program, by nobody or in a task, with nothing but Python's library.
+"""Probes that a process on a machine runs there, with nothing but Python's standard library.
 
-The first argument is JSON: ``probes`` (their names), ``nomad`` (URL of the client's API there), ``files`` (paths). Prints
-as JSON, by probe, whether it got what it looked for, and what it saw.
+The first argument is JSON: ``probes`` (their names), ``nomad`` (URL of the local client's API),
+``files`` (paths). The output is JSON: for each probe whether it succeeded, and the detail.
 """
 
 import errno
@@ -16,132 +16,129 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SECONDS = 3
+TIMEOUT_S = 3
 METADATA = "http://169.254.169.254/metadata/v1/user-data"
 CONSUL = "http://127.0.0.1:8500"
 ETH_P_ALL = 3
 
-Seen = tuple[bool, str]
+Result = tuple[bool, str]
+Arguments = dict[str, Any]
 
 
-def asked(url: str, body: object = None, method: str = "GET") -> Seen:
-    """Whether there was a good answer, and what there was."""
-    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    anybody.check_hostname, anybody.verify_mode = False, ssl.CERT_NONE
-    request = urllib.request.Request(
-        url, json.dumps(body).encode() if body else None, method=method
-    )
+def request(url: str, body: object = None, method: str = "GET") -> Result:
+    """Send a request without verifying the server; it succeeds with a status below 400."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    content = json.dumps(body).encode() if body else None
     opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anybody)
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
     try:
-        with opener.open(request, timeout=SECONDS) as answer:
-            return True, f"{answer.status} {answer.read(300).decode(errors='replace')}"
-    except urllib.error.HTTPError as refused:
-        return False, f"{refused.code} {refused.read(300).decode(errors='replace')}"
-    except OSError as failed:
-        return False, str(failed)
+        with opener.open(
+            urllib.request.Request(url, content, method=method), timeout=TIMEOUT_S
+        ) as response:
+            return True, f"{response.status} {response.read(300).decode(errors='replace')}"
+    except urllib.error.HTTPError as error:
+        return False, f"{error.code} {error.read(300).decode(errors='replace')}"
+    except OSError as error:
+        return False, str(error)
 
 
-def metadata(told: dict[str, Any]) -> Seen:
-    """What the machine was told at its first boot."""
-    return asked(METADATA)
+def metadata(args: Arguments) -> Result:
+    """Read user_data."""
+    return request(METADATA)
 
 
-def by_interface(told: dict[str, Any]) -> Seen:
-    """The metadata service, past all routes: bound to the interface that leads there."""
+def metadata_by_interface(args: Arguments) -> Result:
+    """Read user_data through a socket bound to eth0, which ignores routes."""
     with socket.socket() as bound:
-        bound.settimeout(SECONDS)
+        bound.settimeout(TIMEOUT_S)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"eth0")
             bound.connect(("169.254.169.254", 80))
             bound.sendall(b"GET /metadata/v1/user-data HTTP/1.0\r\n\r\n")
             return True, bound.recv(300).decode(errors="replace")
-        except OSError as failed:
-            return False, str(failed)
+        except OSError as error:
+            return False, str(error)
 
 
-def consul(told: dict[str, Any]) -> Seen:
-    """A key's value from the agent, without a token."""
-    return asked(f"{CONSUL}/v1/kv/attacks/planted?raw")
+def consul_kv(args: Arguments) -> Result:
+    """Read a KV value from the Consul agent without a token."""
+    return request(f"{CONSUL}/v1/kv/attacks/secret?raw")
 
 
-def certificate(told: dict[str, Any]) -> Seen:
-    """The certificate, with its key, of the service that speaks to backserve."""
-    return asked(f"{CONSUL}/v1/agent/connect/ca/leaf/frontserve")
+def leaf_certificate(args: Arguments) -> Result:
+    """Get the mesh certificate, with its key, of the service that may call backserve."""
+    return request(f"{CONSUL}/v1/agent/connect/ca/leaf/frontserve")
 
 
-def register(told: dict[str, Any]) -> Seen:
-    return asked(
-        f"{CONSUL}/v1/agent/service/register", {"Name": "backserve", "ID": "false-backserve"}, "PUT"
-    )
+def register_service(args: Arguments) -> Result:
+    """Register a false backserve."""
+    service = {"Name": "backserve", "ID": "false-backserve"}
+    return request(f"{CONSUL}/v1/agent/service/register", service, "PUT")
 
 
-def login(told: dict[str, Any]) -> Seen:
-    """Consul takes this task, by the identity that Nomad gave it, for somebody; where nobody has to be somebody, it is."""
-    answer = asked(
-        f"{CONSUL}/v1/acl/login",
-        {"AuthMethod": "nomad-workloads", "BearerToken": os.environ["NOMAD_TOKEN_STRANGER"]},
-        "POST",
-    )
-    return (
-        asked(f"{CONSUL}/v1/agent/connect/ca/leaf/made-up")
-        if "ACL support disabled" in answer[1]
-        else answer
-    )
+def consul_login(args: Arguments) -> Result:
+    """Log in to Consul with the task's identity; without ACLs, use what a login would open."""
+    login = {
+        "AuthMethod": "nomad-workloads",
+        "BearerToken": os.environ["NOMAD_TOKEN_STRANGER"],
+    }
+    result = request(f"{CONSUL}/v1/acl/login", login, "POST")
+    if "ACL support disabled" in result[1]:
+        return request(f"{CONSUL}/v1/agent/connect/ca/leaf/made-up")
+    return result
 
 
-def nomad(told: dict[str, Any]) -> Seen:
-    return asked(f"{told['nomad']}/v1/jobs")
+def nomad_jobs(args: Arguments) -> Result:
+    return request(f"{args['nomad']}/v1/jobs")
 
 
-def files(told: dict[str, Any]) -> Seen:
-    """Any of the files that hold keys or tokens."""
-    read, refused = [], []
-    for path in told["files"]:
+def files(args: Arguments) -> Result:
+    """Read any file that holds keys or tokens."""
+    read, denied = [], []
+    for path in args["files"]:
         try:
             Path(path).read_bytes()
             read.append(path)
-        except OSError as failed:
-            refused.append(f"{path}: {errno.errorcode.get(failed.errno or 0)}")
-    return bool(read), f"read: {read}; not: {refused}"
+        except OSError as error:
+            denied.append(f"{path}: {errno.errorcode.get(error.errno or 0)}")
+    return bool(read), f"read: {read}; denied: {denied}"
 
 
-def ports(told: dict[str, Any]) -> Seen:
-    """What listens on loopback; whether that is too much is for who asks."""
+def ports(args: Arguments) -> Result:
+    """Return the open loopback ports as JSON; the caller compares them with the expected ones."""
     found = []
     for port in range(1, 65536):
-        with socket.socket() as tried:
-            tried.settimeout(SECONDS)
-            if tried.connect_ex(("127.0.0.1", port)) == 0 and tried.getsockname() != (
-                "127.0.0.1",
-                port,
-            ):
+        with socket.socket() as connection:
+            connection.settimeout(TIMEOUT_S)
+            address = ("127.0.0.1", port)
+            # A connection to a port of the ephemeral range may connect to itself.
+            if connection.connect_ex(address) == 0 and connection.getsockname() != address:
                 found.append(port)
     return True, json.dumps(found)
 
 
-def root(told: dict[str, Any]) -> Seen:
-    """Is root, or may become it."""
+def become_root(args: Arguments) -> Result:
     try:
         os.setuid(0)
-    except OSError as failed:
-        return False, f"user {os.getuid()}: {failed.strerror}"
+    except OSError as error:
+        return False, f"user {os.getuid()}: {error.strerror}"
     return True, f"user {os.getuid()}"
 
 
-def overhears(told: dict[str, Any]) -> Seen:
-    """Opens what shows all packets of the machine."""
+def packet_socket(args: Arguments) -> Result:
+    """Open a socket that receives all packets of the machine."""
     try:
         socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)).close()
-    except OSError as failed:
-        return False, str(failed.strerror)
+    except OSError as error:
+        return False, str(error.strerror)
     return True, "a packet socket"
 
 
-def neighbours(told: dict[str, Any]) -> Seen:
-    """The environment of a process that is not of this one's kin."""
-    refused = 0
+def environments(args: Arguments) -> Result:
+    """Read the environment of any process but this one and its parent."""
+    denied = 0
     for directory in Path("/proc").glob("[0-9]*"):
         if int(directory.name) in (os.getpid(), os.getppid()):
             continue
@@ -149,32 +146,32 @@ def neighbours(told: dict[str, Any]) -> Seen:
             if (directory / "environ").read_bytes():
                 return True, f"of {(directory / 'cmdline').read_bytes()!r}"
         except OSError:
-            refused += 1
-    return False, f"none of {refused} others"
+            denied += 1
+    return False, f"none of {denied} others"
 
 
-PROBES: dict[str, Callable[[dict[str, Any]], Seen]] = {
+PROBES: dict[str, Callable[[Arguments], Result]] = {
     probe.__name__: probe
     for probe in (
         metadata,
-        by_interface,
-        consul,
-        certificate,
-        register,
-        login,
-        nomad,
+        metadata_by_interface,
+        consul_kv,
+        leaf_certificate,
+        register_service,
+        consul_login,
+        nomad_jobs,
         files,
         ports,
-        root,
-        overhears,
-        neighbours,
+        become_root,
+        packet_socket,
+        environments,
     )
 }
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    print(json.dumps({name: PROBES[name](told) for name in told["probes"]}))
+    args = json.loads(sys.argv[1])
+    print(json.dumps({name: PROBES[name](args) for name in args["probes"]}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stack's machines, with root's shells on them, and the store of their artifacts."""
+"""The stack's machines with root shells, and the store of its artifacts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from rehearsal.config import CloudConfig
-from rehearsal.network.bridges import droplet_namespace
+from rehearsal.network.bridges import droplet_netns
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.target import Machine
 from tests.stack.rig import Rig
@@ -16,37 +16,35 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def netns(rig: Rig, droplet: int) -> str:
-    """The name of a droplet's network."""
-    return droplet_namespace(CloudConfig.load(rig.name), droplet)
+def droplet_namespace(rig: Rig, droplet_id: int) -> str:
+    """Return the name of a droplet's network namespace."""
+    return droplet_netns(CloudConfig.load(rig.name), droplet_id)
 
 
-def administrator(rig: Rig) -> Login:
+def admin_login(rig: Rig) -> Login:
     return Login("ops", Path(rig.environment["SLIPWAY_SSH_KEY"]).read_text())
 
 
-def of_stack(rig: Rig) -> dict[str, Machine]:
-    """By name: ``prime01nyc3``."""
+def stack_machines(rig: Rig) -> dict[str, Machine]:
+    """Return the stack's machines by name, such as ``prime01nyc3``."""
     host_keys: dict[str, str] = rig.outputs["host_keys"]
-    found = {}
-    for name, droplet in rig.droplets().items():
+    machines = {}
+    for name, droplet in sorted(rig.droplets().items()):
         if name in host_keys:
             public, private = rig.address(name), rig.address(name, "private")
-            shell = Shell(public, host_keys[name], administrator(rig))
-            roles = frozenset({"prime" if name.startswith("prime") else "worker"})
-            found[name] = Machine(
+            machines[name] = Machine(
                 name=name,
-                roles=roles,
-                station=netns(rig, droplet["id"]),
+                roles=frozenset({"prime" if name.startswith("prime") else "worker"}),
+                namespace=droplet_namespace(rig, droplet["id"]),
                 public=public,
                 private=private,
-                shell=shell,
+                shell=Shell(public, host_keys[name], admin_login(rig)),
             )
-    return found
+    return machines
 
 
-def store(rig: Rig, region: str) -> "S3Client":
-    """Spaces, with the account's key."""
+def spaces_client(rig: Rig, region: str) -> "S3Client":
+    """Return a client of Spaces with the account's key."""
     return boto3.client(
         "s3",
         region_name=region,

@@ -1,4 +1,4 @@
-"""backserve's own port, knocked at from a worker by somebody who is not frontserve."""
+"""Attacks on backserve's port, from a worker, by clients that are not frontserve."""
 
 import socket
 import ssl
@@ -12,132 +12,162 @@ from infra import mtls
 from infra.mtls import Credentials
 from tests.stack.attacks import forged_certificates
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import SECONDS, words
-from tests.stack.attacks.namespaces import within
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.http_client import TIMEOUT_S, describe
+from tests.stack.attacks.namespaces import run_in_namespace
+from tests.stack.attacks.target import Target
+from tests.stack.rig import wait_for
 
-ANSWERED = "hello"
-"""The greeting."""
-NOT_ADMITTED = "^403 .*refused"
-LOG = "/v1/client/fs/logs/{allocation}?task=backserve&type=stdout&plain=true&origin=end&offset=4000"
-LOG_SECONDS = 5.0
+GREETING = "hello"
+NOT_AUTHORIZED = "^403 .*refused"
+LOG = (
+    "/v1/client/fs/logs/{backserve_allocation}"
+    "?task=backserve&type=stdout&plain=true&origin=end&offset=4000"
+)
+LOG_TIMEOUT_S = 5.0
+INTENTION_TIMEOUT_S = 10.0
+"""Until the agents on the workers apply a changed intention."""
+MUTUAL_TLS, INTENTIONS = "mutual TLS of the mesh", "Consul intentions"
 
 
-def visit(victim: Victim, shown: Credentials | None, scheme: str = "") -> Outcome:
-    """Ask an instance of backserve for its greeting; the certificate, if any, is one of the mesh.
+def get_greeting(target: Target, credentials: Credentials | None, scheme: str = "") -> Outcome:
+    """Request backserve's greeting, with a mesh certificate or without one.
 
-    Where it says nothing, the reason is what it logs: a handshake that fails is not worth a word to who began it.
+    If the connection fails, the detail includes what backserve logs: it does not tell the client
+    why a handshake fails.
     """
-    where = urlsplit(victim.backserve)
-    assert where.hostname and where.port
-    context = _context(victim, shown) if (scheme or where.scheme) == "https" else None
-    logged = _log(victim)
+    url = urlsplit(target.backserve_url)
+    address = (url.hostname or "", url.port or 0)
+    context = _tls_context(target, credentials) if (scheme or url.scheme) == "https" else None
+    log = _read_log(target)
     try:
-        seen = within(
-            victim.inside.station, lambda: _asked(where.hostname or "", where.port or 0, context)
-        )
-    except (OSError, HTTPException) as failed:
-        return Outcome(False, f"{words(failed)}; it logs: {_logged_since(victim, logged)}")
-    return Outcome(seen.startswith("200 ") and ANSWERED in seen, seen)
+        answer = run_in_namespace(target.worker_position.namespace, lambda: _get(address, context))
+    except (OSError, HTTPException) as error:
+        return Outcome(False, f"{describe(error)}; backserve logs: {_new_log_line(target, log)}")
+    return Outcome(answer.startswith("200 ") and GREETING in answer, answer)
 
 
-def _asked(host: str, port: int, context: ssl.SSLContext | None) -> str:
-    with socket.create_connection((host, port), SECONDS) as plain:
-        connection = HTTPConnection(host, port)
+def _get(address: tuple[str, int], context: ssl.SSLContext | None) -> str:
+    with socket.create_connection(address, TIMEOUT_S) as plain:
+        connection = HTTPConnection(*address)
         connection.sock = context.wrap_socket(plain) if context else plain
         connection.request("GET", "/")
-        answer = connection.getresponse()
-        return f"{answer.status} {answer.read().decode(errors='replace').strip()}"
+        response = connection.getresponse()
+        return f"{response.status} {response.read().decode(errors='replace').strip()}"
 
 
-def _log(victim: Victim) -> str:
-    return victim.nomad_manager(victim.filled(LOG)).text
+def _read_log(target: Target) -> str:
+    return target.nomad_as_manager(target.fill(LOG)).text
 
 
-def _logged_since(victim: Victim, before: str) -> str:
+def _new_log_line(target: Target, before: str) -> str:
     last = before.splitlines()[-1:]
-    deadline = time.monotonic() + LOG_SECONDS
-    while (now := _log(victim).splitlines())[-1:] == last and time.monotonic() < deadline:
+    deadline = time.monotonic() + LOG_TIMEOUT_S
+    while (lines := _read_log(target).splitlines())[-1:] == last and time.monotonic() < deadline:
         time.sleep(0.1)
-    return now[-1] if now else ""
+    return lines[-1] if lines else ""
 
 
-def _context(victim: Victim, shown: Credentials | None) -> ssl.SSLContext:
-    """Names nobody, for members of the mesh have no host names."""
-    roots = "\n".join(
-        root["RootCert"] for root in victim.manager("/v1/agent/connect/ca/roots").json["Roots"]
-    )
-    context = mtls.context(shown) if shown else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+def _tls_context(target: Target, credentials: Credentials | None) -> ssl.SSLContext:
+    """Return a context without host name checks, because mesh certificates name no hosts."""
+    roots = target.consul_as_manager("/v1/agent/connect/ca/roots").json["Roots"]
+    context = mtls.context(credentials) if credentials else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.load_verify_locations(cadata=roots)
+    context.load_verify_locations(cadata="\n".join(root["RootCert"] for root in roots))
     return context
 
 
-def leaf(victim: Victim, service: str) -> Credentials:
-    """The mesh's certificate of a service: as if the attacker were it. From a prime, so that no worker's agent remembers it."""
-    signed = victim.manager(f"/v1/agent/connect/ca/leaf/{service}").json
+def leaf_certificate(target: Target, service: str) -> Credentials:
+    """Return a mesh certificate of the service.
+
+    A prime signs it, so that no worker's agent caches it.
+    """
+    leaf = target.consul_as_manager(f"/v1/agent/connect/ca/leaf/{service}").json
     return Credentials(
         authority=forged_certificates.AUTHORITY.pem,
-        certificate=signed["CertPEM"],
-        key=signed["PrivateKeyPEM"],
+        certificate=leaf["CertPEM"],
+        key=leaf["PrivateKeyPEM"],
     )
 
 
 @contextmanager
-def denied(victim: Victim) -> Iterator[None]:
-    """Until the block ends, Consul is told that frontserve may not speak to backserve."""
-    entry = victim.manager("/v1/config/service-intentions/backserve")
-    sources = [{"Name": "frontserve", "Action": "deny"}]
-    victim.manager(
-        "/v1/config", "PUT", {"Kind": "service-intentions", "Name": "backserve", "Sources": sources}
-    )
+def intention_denied(target: Target) -> Iterator[None]:
+    """Deny frontserve access to backserve until the block ends."""
+    path = "/v1/config/service-intentions/backserve"
+    entry = target.consul_as_manager(path)
+    denial = {
+        "Kind": "service-intentions",
+        "Name": "backserve",
+        "Sources": [{"Name": "frontserve", "Action": "deny"}],
+    }
+    target.consul_as_manager("/v1/config", "PUT", denial)
     try:
         yield
     finally:
-        again = (
-            ("/v1/config", "PUT", entry.json)
-            if entry.status == 200
-            else ("/v1/config/service-intentions/backserve", "DELETE")
-        )
-        restored = victim.manager(*again)
-        assert restored.status == 200, restored.seen
+        if entry.status == 200:
+            restored = target.consul_as_manager("/v1/config", "PUT", entry.json)
+        else:
+            restored = target.consul_as_manager(path, "DELETE")
+        assert restored.status == 200, restored.detail
 
 
-def _as(service: str) -> Callable[[Victim], Outcome]:
-    return lambda victim: visit(victim, leaf(victim, service))
+def _as_service(service: str) -> Callable[[Target], Outcome]:
+    return lambda target: get_greeting(target, leaf_certificate(target, service))
 
 
-def _denied(victim: Victim) -> Outcome:
-    """Allowed before and denied then, with one certificate: it is the intention that counts."""
-    shown = leaf(victim, "frontserve")
-    before = visit(victim, shown)
-    assert before.succeeded, before.seen
-    with denied(victim):
-        return visit(victim, shown)
+def _denied_by_intention(target: Target) -> Outcome:
+    """Use one certificate before and after the intention changes, so that only it decides."""
+    credentials = leaf_certificate(target, "frontserve")
+
+    def is_allowed() -> bool:
+        return get_greeting(target, credentials).succeeded
+
+    assert is_allowed()
+    with intention_denied(target):
+        if target.is_protected:
+            wait_for(lambda: not is_allowed(), INTENTION_TIMEOUT_S)
+        outcome = get_greeting(target, credentials)
+    assert wait_for(is_allowed, INTENTION_TIMEOUT_S), "frontserve stays denied"
+    return outcome
 
 
-def _stranger(victim: Victim) -> Outcome:
-    """A certificate that says all that frontserve's says, by an authority of the attacker's."""
-    return visit(victim, forged_certificates.AUTHORITY.copy_of(leaf(victim, "frontserve")))
+def _with_forged_certificate(target: Target) -> Outcome:
+    """Present a certificate with frontserve's names, signed by the attacker's authority."""
+    genuine = leaf_certificate(target, "frontserve")
+    return get_greeting(target, forged_certificates.AUTHORITY.copy_of(genuine))
 
 
 ATTACKS = [
     Attack(
-        "backserve answers who speaks plain HTTP",
-        lambda victim: visit(victim, None, "http"),
+        "Send a request over plain HTTP",
+        lambda target: get_greeting(target, None, "http"),
         "HTTP_REQUEST",
+        MUTUAL_TLS,
     ),
     Attack(
-        "backserve answers who shows no certificate",
-        lambda victim: visit(victim, None),
+        "Send a request without a client certificate",
+        lambda target: get_greeting(target, None),
         "did not return a certificate",
+        MUTUAL_TLS,
     ),
     Attack(
-        "backserve answers who shows a copy of frontserve's certificate by another authority",
-        _stranger,
+        "Send a request with frontserve's names in a certificate of another authority",
+        _with_forged_certificate,
         "CERTIFICATE_VERIFY_FAILED",
+        MUTUAL_TLS,
     ),
-    Attack("backserve answers another service of the mesh", _as("stranger"), NOT_ADMITTED),
-    Attack("backserve answers another backserve", _as("backserve"), NOT_ADMITTED),
-    Attack("backserve answers frontserve when an intention denies it", _denied, NOT_ADMITTED),
+    Attack(
+        "Send a request as another service of the mesh",
+        _as_service("stranger"),
+        NOT_AUTHORIZED,
+        INTENTIONS,
+    ),
+    Attack(
+        "Send a request as another backserve", _as_service("backserve"), NOT_AUTHORIZED, INTENTIONS
+    ),
+    Attack(
+        "Send a request as frontserve while an intention denies it",
+        _denied_by_intention,
+        NOT_AUTHORIZED,
+        INTENTIONS,
+    ),
 ]

@@ -1,11 +1,11 @@
-"""MessagePack, as the servers' own protocols speak it: enough of it to ask what no client would."""
+"""The part of MessagePack that the servers' RPC protocols use."""
 
 import struct
 from typing import Any
 
 
 def pack(value: Any) -> bytes:
-    """The bytes of None, a truth value, a number from 0 on, a text, bytes, a list or a dictionary of them."""
+    """Encode None, a bool, a natural number, text, bytes, or a list or dict of them."""
     if value is None:
         return b"\xc0"
     if isinstance(value, bool):
@@ -13,7 +13,7 @@ def pack(value: Any) -> bytes:
     if isinstance(value, int):
         return bytes([value]) if value < 0x80 else b"\xcf" + struct.pack(">Q", value)
     if isinstance(value, str | bytes):
-        # The raw type of old stands for both; the servers write and read nothing newer.
+        # The servers use the old raw type for text and bytes.
         raw = value.encode() if isinstance(value, str) else value
         return (
             bytes([0xA0 | len(raw)]) if len(raw) < 32 else b"\xda" + struct.pack(">H", len(raw))
@@ -24,17 +24,17 @@ def pack(value: Any) -> bytes:
         return (
             b"\xde"
             + struct.pack(">H", len(value))
-            + b"".join(pack(key) + pack(one) for key, one in value.items())
+            + b"".join(pack(key) + pack(item) for key, item in value.items())
         )
     raise TypeError(type(value))
 
 
 class IncompleteError(Exception):
-    """The bytes end before the value does."""
+    """The data ends before the value does."""
 
 
 def unpack(data: bytes) -> tuple[Any, bytes]:
-    """The first value, its texts as bytes, and what follows it.
+    """Decode the first value, with text as bytes; return it and the remaining data.
 
     Raises:
         IncompleteError: more bytes are needed.
@@ -87,7 +87,7 @@ class _Reader:
             return SINGLE[kind], start
         if kind in NUMBERS:
             return self._number(start, NUMBERS[kind])
-        if 0xD4 <= kind <= 0xD8:  # an extension: a type and then its bytes
+        if 0xD4 <= kind <= 0xD8:  # an extension: its type, then its data
             length = 1 << (kind - 0xD4)
             return self._take(start + 1, length), start + 1 + length
         if kind in LENGTHS:
@@ -105,15 +105,15 @@ class _Reader:
         return self._take(start, length), start + length
 
     def _list(self, start: int, length: int) -> tuple[list[Any], int]:
-        found = []
+        items = []
         for _ in range(length):
             value, start = self.value(start)
-            found.append(value)
-        return found, start
+            items.append(value)
+        return items, start
 
     def _map(self, start: int, length: int) -> tuple[dict[Any, Any], int]:
-        found = {}
+        items = {}
         for _ in range(length):
             key, start = self.value(start)
-            found[key], start = self.value(start)
-        return found, start
+            items[key], start = self.value(start)
+        return items, start

@@ -1,4 +1,4 @@
-"""Where an attacker sits: in the network of a machine, seen from this one."""
+"""Work in the network namespace of a machine."""
 
 import ctypes
 import os
@@ -9,18 +9,21 @@ from typing import TypeVar
 
 NAMESPACES = Path("/run/netns")
 CLONE_NEWNET = 0x40000000
-HERE = ""
-"""This machine's own network: the administrator's place."""
+HOST = ""
+"""This machine's own network, which stands for the administrator's."""
 
 T = TypeVar("T")
 
 
-def within(station: str, work: Callable[[], T]) -> T:
-    """What ``work`` gives when all that it does on the network is done in the namespace ``station``.
+def run_in_namespace(namespace: str, work: Callable[[], T]) -> T:
+    """Return the result of ``work``, with its sockets opened in the network ``namespace``.
 
-    It is done in a thread of its own, which alone moves there; files and processes stay this machine's.
+    A thread of its own enters the namespace. Files and processes stay those of this machine.
+
+    Raises:
+        OSError: the namespace cannot be entered.
     """
-    if station == HERE:
+    if namespace == HOST:
         return work()
     results: list[T] = []
     errors: list[BaseException] = []
@@ -28,11 +31,11 @@ def within(station: str, work: Callable[[], T]) -> T:
     def enter() -> None:
         try:
             libc = ctypes.CDLL(None, use_errno=True)
-            with (NAMESPACES / station).open() as namespace:
-                if libc.setns(namespace.fileno(), CLONE_NEWNET):
-                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), station)
+            with (NAMESPACES / namespace).open() as file:
+                if libc.setns(file.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), namespace)
             results.append(work())
-        except BaseException as error:  # it belongs to who called
+        except BaseException as error:  # the caller raises it
             errors.append(error)
 
     thread = threading.Thread(target=enter)

@@ -1,182 +1,218 @@
-"""Every port of every machine, tried from each place that there is: which are open, and which were meant to be."""
+"""Scans of every TCP port of every machine, compared with the ports that are meant to be open."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from infra.network import DYNAMIC_PORTS
 from tests.stack.attacks import local_processes, scanner
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.namespaces import HERE
-from tests.stack.attacks.target import Machine, Victim
+from tests.stack.attacks.namespaces import HOST
+from tests.stack.attacks.target import Machine, Target
 
-PACKETS = 20_000
-"""A second, by all scans together."""
-SCAN_SECONDS = 300
-ADMINISTRATORS = {"prime": {22, 4646, 8501}, "worker": {22}}
-MACHINES = {"prime": {4647, 8300, 8301}, "worker": {8301}}
-"""What the agents of other machines need, on private addresses."""
-LOOPBACK = {22, 53, 4646, 8600}
-"""Of a worker, for whoever runs there; Consul's HTTP is for some users alone."""
+PACKETS_PER_SECOND = 20_000
+"""Of all scans together."""
+MAX_SCANS = 3
+"""A scan that loses packets is repeated at half the rate."""
+SCAN_TIMEOUT_S = 300
+ADMIN_PORTS = {"prime": {22, 4646, 8501}, "worker": {22}}
+AGENT_PORTS = {"prime": {4647, 8300, 8301}, "worker": {8301}}
+"""On private addresses, for the agents of other machines."""
+LOOPBACK_PORTS = {22, 53, 4646, 8600}
+"""On a worker, for every local process; the packet filter restricts Consul's HTTP port."""
 
-Found = dict[str, set[int]]
-"""Open ports by address."""
+OpenPorts = dict[str, set[int]]
+"""By address."""
 
 
-def scan(station: str, targets: list[str], control: tuple[str, int], rate: int) -> Found:
-    """Every port of the targets, from a network.
+@dataclass(frozen=True)
+class ScanResult:
+    """What is open, and the ports that Nomad had assigned at that time."""
+
+    by_place: dict[str, OpenPorts]
+    """From ``outside``, from the ``administrator`` and from a ``worker``."""
+    job_ports: dict[str, list[tuple[str, int]]]
+    """By machine: host address and port of each allocation."""
+
+
+def scan(namespace: str, targets: list[str], control: tuple[str, int], rate: int) -> OpenPorts:
+    """Scan every port of the targets from a network namespace.
 
     Raises:
-        AssertionError: packets were lost, so that nothing is proven.
+        AssertionError: every scan lost packets, so the results prove nothing.
     """
-    told = json.dumps({"targets": targets, "control": control, "rate": rate})
-    enter = ["ip", "netns", "exec", station] if station != HERE else []
-    command = [*enter, sys.executable, scanner.__file__, told]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=SCAN_SECONDS, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    for attempt in range(MAX_SCANS):
+        result = _scan_once(namespace, targets, control, rate >> attempt)
+        if result["answered"] == result["controls"]:
+            break
     assert result["answered"] == result["controls"] > 0, (
-        f"of {result['controls']} packets to {control} {result['answered']} were answered"
+        f"{control} answered {result['answered']} of {result['controls']} packets"
     )
     assert result["sent"] == result["controls"] + len(targets) * scanner.LAST_PORT
     return {address: set(ports) for address, ports in result["open"].items()}
 
 
+def _scan_once(
+    namespace: str, targets: list[str], control: tuple[str, int], rate: int
+) -> dict[str, Any]:
+    args = json.dumps({"targets": targets, "control": control, "rate": rate})
+    enter = ["ip", "netns", "exec", namespace] if namespace != HOST else []
+    command = [*enter, sys.executable, scanner.__file__, args]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=SCAN_TIMEOUT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
 @cache
-def scanned(victim: Victim) -> dict[str, Found]:
-    """From ``outside``, from the administrator's place and from a ``worker``, all at once."""
-    public = [machine.public for machine in victim.machines]
+def scan_target(target: Target) -> ScanResult:
+    """Scan from all places in parallel."""
+    public = [machine.public for machine in target.machines]
     others = {
         address
-        for one in victim.machines
-        if one.station != victim.inside.station
-        for address in (one.public, one.private)
+        for machine in target.machines
+        if machine.namespace != target.worker_position.namespace
+        for address in (machine.public, machine.private)
     }
-    asked = {
-        "outside": (victim.outside, public, victim.open_to_all),
-        "administrator": (HERE, public, (victim.prime.public, 22)),
-        "worker": (victim.inside.station, sorted(others), (victim.inside.server, 4647)),
+    prime = target.worker_position.server_address
+    scans = {
+        "outside": (target.outside_namespace, public, target.public_endpoint),
+        "administrator": (HOST, public, (target.prime.public, 22)),
+        "worker": (target.worker_position.namespace, sorted(others), (prime, 4647)),
     }
-    packets = sum(len(targets) for _, targets, _ in asked.values())
+    count = sum(len(addresses) for _, addresses, _ in scans.values())
     with ThreadPoolExecutor() as pool:
-        begun = {
-            place: pool.submit(scan, station, targets, control, PACKETS * len(targets) // packets)
-            for place, (station, targets, control) in asked.items()
+        running = {
+            place: pool.submit(
+                scan, namespace, addresses, control, PACKETS_PER_SECOND * len(addresses) // count
+            )
+            for place, (namespace, addresses, control) in scans.items()
         }
-        return {place: one.result() for place, one in begun.items()}
+        by_place = {place: future.result() for place, future in running.items()}
+    names = [machine.name for machine in target.machines]
+    return ScanResult(by_place, {name: _job_ports(target, name) for name in names})
 
 
-def jobs_ports(victim: Victim, machine: Machine) -> list[tuple[str, int]]:
-    """What Nomad has given to instances there: of the machine's network, or of loopback alone."""
-    listed: list[dict[str, Any]] = victim.nomad_manager("/v1/allocations?resources=true").json
-    running = [
-        one
-        for one in listed
-        if one["ClientStatus"] == "running" and one["NodeName"] == machine.name
-    ]
+def _job_ports(target: Target, machine: str) -> list[tuple[str, int]]:
+    """Return host address and port of all that Nomad has assigned to allocations there."""
+    allocations: list[dict[str, Any]] = target.nomad_as_manager(
+        "/v1/allocations?resources=true"
+    ).json
     return [
         (port["HostIP"], port["Value"])
-        for one in running
-        for port in one["AllocatedResources"]["Shared"]["Ports"] or ()
+        for allocation in allocations
+        if allocation["ClientStatus"] == "running" and allocation["NodeName"] == machine
+        for port in allocation["AllocatedResources"]["Shared"]["Ports"] or ()
     ]
 
 
-def meant_for_workers(victim: Victim, machine: Machine, address: str) -> set[int]:
-    """On the private address the agents, on both of a worker what listens there of those ports that its firewall leaves to workers."""
+def open_to_workers(target: Target, machine: Machine, address: str) -> set[int]:
+    """Return the agents' ports on the private address, and the services' ports on any address."""
     first, last = map(int, DYNAMIC_PORTS.split("-"))
     services = {
         port
-        for host, port in jobs_ports(victim, machine)
+        for host, port in scan_target(target).job_ports[machine.name]
         if first <= port <= last and host == machine.private
     }
-    return services | (_union(MACHINES, machine) if address == machine.private else set())
+    return services | (_of_roles(AGENT_PORTS, machine) if address == machine.private else set())
 
 
-def meant_for_administrators(_victim: Victim, machine: Machine, _address: str) -> set[int]:
-    return _union(ADMINISTRATORS, machine)
+def open_to_administrators(_target: Target, machine: Machine, _address: str) -> set[int]:
+    return _of_roles(ADMIN_PORTS, machine)
 
 
-def meant_for_all(_victim: Victim, _machine: Machine, _address: str) -> set[int]:
+def open_to_public(_target: Target, _machine: Machine, _address: str) -> set[int]:
     return set()
 
 
-def _union(by_role: Mapping[str, set[int]], machine: Machine) -> set[int]:
+def _of_roles(by_role: Mapping[str, set[int]], machine: Machine) -> set[int]:
     return {port for role in machine.roles for port in by_role[role]}
 
 
-def _compared(found: Found, meant: Found) -> Outcome:
-    """More than was meant is a success, and less is no refusal either."""
-    beyond = {
-        address: sorted(found[address] - meant[address])
-        for address in found
-        if found[address] - meant[address]
-    }
-    lacking = {
-        address: sorted(meant[address] - found[address])
-        for address in found
-        if meant[address] - found[address]
-    }
+def _compare(found: OpenPorts, expected: OpenPorts) -> Outcome:
+    """An unexpected open port is a success; a missing one fails the refusal's pattern."""
+
+    def difference(left: OpenPorts, right: OpenPorts) -> dict[str, list[int]]:
+        return {
+            address: sorted(left[address] - right[address])
+            for address in left
+            if left[address] - right[address]
+        }
+
+    unexpected, missing = difference(found, expected), difference(expected, found)
     return Outcome(
-        bool(beyond),
-        f"beyond what is meant: {beyond or 'nothing'}; lacking of it: {lacking or 'nothing'}",
+        bool(unexpected), f"unexpected: {unexpected or 'none'}; missing: {missing or 'none'}"
     )
 
 
-def _machines(
-    place: str, meant: Callable[[Victim, Machine, str], set[int]]
-) -> Callable[[Victim], Outcome]:
-    def run(victim: Victim) -> Outcome:
-        found = scanned(victim)[place]
-        of = {
+def _scan_machines(
+    place: str, expected: Callable[[Target, Machine, str], set[int]]
+) -> Callable[[Target], Outcome]:
+    def run(target: Target) -> Outcome:
+        found = scan_target(target).by_place[place]
+        machines = {
             address: machine
-            for machine in victim.machines
+            for machine in target.machines
             for address in (machine.public, machine.private)
         }
-        return _compared(found, {address: meant(victim, of[address], address) for address in found})
-
-    return run
-
-
-def _loopback(results: Callable[[Victim], local_processes.Results]) -> Callable[[Victim], Outcome]:
-    def run(victim: Victim) -> Outcome:
-        _, found = results(victim)["ports"]
-        return _compared(
-            {"loopback": set(json.loads(found))},
-            {"loopback": LOOPBACK | {port for _, port in jobs_ports(victim, victim.worker)}},
+        return _compare(
+            found, {address: expected(target, machines[address], address) for address in found}
         )
 
     return run
 
 
-AS_MEANT = "beyond what is meant: nothing; lacking of it: nothing"
+def _scan_loopback(
+    results: Callable[[Target], local_processes.Results],
+) -> Callable[[Target], Outcome]:
+    def run(target: Target) -> Outcome:
+        _, found = results(target)["ports"]
+        assigned = {port for _, port in scan_target(target).job_ports[target.worker.name]}
+        return _compare(
+            {"loopback": set(json.loads(found))}, {"loopback": LOOPBACK_PORTS | assigned}
+        )
+
+    return run
+
+
+AS_EXPECTED = "unexpected: none; missing: none"
+FIREWALLS, PACKET_FILTER = "the firewalls", "the worker's packet filter"
 ATTACKS = [
     Attack(
-        "A port of some machine is open to everybody", _machines("outside", meant_for_all), AS_MEANT
+        "Find a port that is open to everybody",
+        _scan_machines("outside", open_to_public),
+        AS_EXPECTED,
+        FIREWALLS,
     ),
     Attack(
-        "A port is open to administrators that they have no use for",
-        _machines("administrator", meant_for_administrators),
-        AS_MEANT,
+        "Find a port that is open to administrators without need",
+        _scan_machines("administrator", open_to_administrators),
+        AS_EXPECTED,
+        FIREWALLS,
     ),
     Attack(
-        "A port is open to another worker that it has no use for",
-        _machines("worker", meant_for_workers),
-        AS_MEANT,
+        "Find a port that is open to another worker without need",
+        _scan_machines("worker", open_to_workers),
+        AS_EXPECTED,
+        FIREWALLS,
     ),
     Attack(
-        "A port is open to a process of nobody's on its machine that it has no use for",
-        _loopback(local_processes.as_nobody),
-        AS_MEANT,
+        "As user nobody: find a loopback port that is open without need",
+        _scan_loopback(local_processes.results_as_nobody),
+        AS_EXPECTED,
+        PACKET_FILTER,
     ),
     Attack(
-        "A port is open to a task of another job on its machine that it has no use for",
-        _loopback(local_processes.in_a_task),
-        AS_MEANT,
+        "In a task of another job: find a loopback port that is open without need",
+        _scan_loopback(local_processes.results_in_task),
+        AS_EXPECTED,
+        PACKET_FILTER,
     ),
 ]

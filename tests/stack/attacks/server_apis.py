@@ -1,37 +1,40 @@
-"""The servers' HTTP APIs, asked by somebody who gets as far as an administrator's network, and has not all that one has."""
+"""Attacks on the servers' HTTP APIs, from an administrator's network, without full credentials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.http_client import ApiClient
+from tests.stack.attacks.target import SECRET_PATH, Target
 
-REFUSED = "^403 "
-NOTHING_SHOWN = r"^200 \[\]|^403 "
-"""Consul leaves out of a list what its asker may not see."""
+DENIED = "^403 "
+FILTERED = r"^200 \[\]|^403 "
+"""Consul leaves out of a list what the token may not read."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for, and by which words in the answer the asker knows that he got it. Names in braces are a victim's facts."""
+    """A request, and the text in the response that proves its success.
 
-    what: str
+    Path, proof and body may hold placeholders for the target's facts, such as ``{prime_name}``.
+    """
+
+    goal: str
     method: str
     path: str
-    sign: str = ""
+    proof: str = ""
     body: Any = None
-    refusal: str = REFUSED
+    refusal: str = DENIED
 
 
-def sent(victim: Victim, api: Api, request: Request, token: str = "") -> Outcome:
-    """The outcome of one request."""
-    answer = api.ask(
-        request.method, victim.filled(request.path), token, victim.filled(request.body)
+def send(target: Target, api: ApiClient, request: Request, token: str = "") -> Outcome:
+    """Send the request; it succeeds with a status 2xx and the proof in the body."""
+    response = api.request(
+        request.method, target.fill(request.path), token, target.fill(request.body)
     )
-    got = 200 <= answer.status < 300 and victim.filled(request.sign) in answer.text
-    return Outcome(got, answer.seen)
+    succeeded = 200 <= response.status < 300 and target.fill(request.proof) in response.text
+    return Outcome(succeeded, response.detail)
 
 
 JOB = {
@@ -47,135 +50,150 @@ JOB = {
         }
     ],
 }
-"""Of the attacker's own."""
+"""A job of the attacker's."""
+READ_KV = Request("read a KV value", "GET", f"/v1/kv/{SECRET_PATH}?raw", "{secret}")
+WRITE_KV = Request("write a KV value", "PUT", "/v1/kv/attacks/written", "true", "changed")
+READ_SNAPSHOT = Request("read a snapshot", "GET", "/v1/snapshot")
+READ_VARIABLE = Request("read a variable", "GET", f"/v1/var/{SECRET_PATH}", "{secret}")
+READ_JOB = Request("read a job's definition", "GET", "/v1/job/backserve", "BACKSERVE_GREETING")
+RUN_JOB = Request("run a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB})
+READ_NOMAD_SNAPSHOT = Request("read a snapshot", "GET", "/v1/operator/snapshot")
 
-OF_CONSUL = [
-    Request("names its members", "GET", "/v1/agent/members", "{node}", refusal=NOTHING_SHOWN),
-    Request("names its nodes", "GET", "/v1/catalog/nodes", "{node}", refusal=NOTHING_SHOWN),
+CONSUL_REQUESTS = [
+    Request("list the members", "GET", "/v1/agent/members", "{prime_name}", refusal=FILTERED),
+    Request("list the nodes", "GET", "/v1/catalog/nodes", "{prime_name}", refusal=FILTERED),
     Request(
-        "tells where backserve is",
+        "list the instances of backserve",
         "GET",
         "/v1/health/service/backserve",
         "backserve",
-        refusal=NOTHING_SHOWN,
+        refusal=FILTERED,
     ),
-    Request("gives away a key's value", "GET", "/v1/kv/attacks/planted?raw", "{planted}"),
-    Request("takes another value for a key", "PUT", "/v1/kv/attacks/written", "true", "changed"),
+    READ_KV,
+    WRITE_KV,
     Request(
-        "takes a false node",
+        "register a false node",
         "PUT",
         "/v1/catalog/register",
         "true",
         {"Node": "false-node", "Address": "192.0.2.1"},
     ),
     Request(
-        "takes an intention",
+        "write an intention",
         "PUT",
         "/v1/connect/intentions/exact?source=stranger&destination=backserve",
         "true",
         {"Action": "allow"},
     ),
-    Request("takes an event", "PUT", "/v1/event/fire/attack", "attack"),
-    Request("shows its configuration", "GET", "/v1/agent/self", "{node}"),
-    Request("reads its configuration anew", "PUT", "/v1/agent/reload"),
-    Request("gives away its whole memory", "GET", "/v1/snapshot"),
+    Request("fire an event", "PUT", "/v1/event/fire/attack", "attack"),
+    Request("read the configuration", "GET", "/v1/agent/self", "{prime_name}"),
+    Request("reload the configuration", "PUT", "/v1/agent/reload"),
+    READ_SNAPSHOT,
 ]
-OF_NOMAD = [
-    Request("names its nodes", "GET", "/v1/nodes", "{client}"),
-    Request("names its jobs", "GET", "/v1/jobs", "backserve"),
-    Request("shows the text of a job", "GET", "/v1/job/backserve", "BACKSERVE_GREETING"),
-    Request("runs a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB}),
-    Request("ends a job's instance", "POST", "/v1/allocation/{spare}/stop", "EvalID"),
-    Request("gives away a variable", "GET", "/v1/var/attacks/planted", "{planted}"),
+NOMAD_REQUESTS = [
+    Request("list the nodes", "GET", "/v1/nodes", "{worker_node_id}"),
+    Request("list the jobs", "GET", "/v1/jobs", "backserve"),
+    READ_JOB,
+    RUN_JOB,
+    Request("stop an allocation", "POST", "/v1/allocation/{spare_allocation}/stop", "EvalID"),
+    READ_VARIABLE,
     Request(
-        "shows what an instance logged",
+        "read an allocation's log",
         "GET",
-        "/v1/client/fs/logs/{allocation}?task=backserve&type=stdout&plain=true",
+        "/v1/client/fs/logs/{backserve_allocation}?task=backserve&type=stdout&plain=true",
         "listening",
         refusal="^500 Permission denied",
     ),
-    Request("shows an instance's files", "GET", "/v1/client/fs/ls/{allocation}?path=/", "alloc"),
     Request(
-        "takes a node out of service",
-        "POST",
-        "/v1/node/{client}/eligibility",
-        "NodeModifyIndex",
-        {"NodeID": "{client}", "Eligibility": "eligible"},
+        "list an allocation's files",
+        "GET",
+        "/v1/client/fs/ls/{backserve_allocation}?path=/",
+        "alloc",
     ),
-    Request("gives away its whole memory", "GET", "/v1/operator/snapshot"),
-    Request("shows its configuration", "GET", "/v1/agent/self", "config"),
     Request(
-        "places no more jobs",
+        "change a node's eligibility",
+        "POST",
+        "/v1/node/{worker_node_id}/eligibility",
+        "NodeModifyIndex",
+        {"NodeID": "{worker_node_id}", "Eligibility": "eligible"},
+    ),
+    READ_NOMAD_SNAPSHOT,
+    Request("read the configuration", "GET", "/v1/agent/self", "config"),
+    Request(
+        "change the scheduler's configuration",
         "PUT",
         "/v1/operator/scheduler/configuration",
         "Updated",
         {"SchedulerAlgorithm": "binpack"},
     ),
 ]
-ALERTS = {
-    "without a certificate": ("none", "CERTIFICATE_REQUIRED"),
-    "with a certificate of another authority that bears the same name": (
+REJECTED_CERTIFICATES = {
+    "without a client certificate": ("none", "CERTIFICATE_REQUIRED"),
+    "with a certificate of another authority of the same name": (
         "foreign",
         "UNKNOWN_CA|BAD_CERTIFICATE",
     ),
-    "with an expired certificate of the stack's own authority": ("expired", "CERTIFICATE_EXPIRED"),
+    "with an expired certificate of the stack's authority": ("expired", "CERTIFICATE_EXPIRED"),
 }
-"""How a server is asked, whose certificate that is, and the alert that answers it."""
+"""How the attacker connects -> key in ``Target.certificates``, TLS alert."""
 
 
-def consul(victim: Victim) -> Api:
-    return victim.consul
+def consul(target: Target) -> ApiClient:
+    return target.consul
 
 
-def nomad(victim: Victim) -> Api:
-    return victim.nomad
+def nomad(target: Target) -> ApiClient:
+    return target.nomad
 
 
-def _without_token(name: str, api: Callable[[Victim], Api], request: Request) -> Attack:
+def _without_token(product: str, api: Callable[[Target], ApiClient], request: Request) -> Attack:
     return Attack(
-        f"{name} {request.what} to who has a certificate and no token",
-        lambda victim: sent(victim, api(victim), request),
+        f"{product}: {request.goal}, with the operator's certificate and no token",
+        lambda target: send(target, api(target), request),
         request.refusal,
+        f"{product} ACL",
     )
 
 
-def _certificate(
-    name: str, api: Callable[[Victim], Api], how: str, holder: str, alert: str, path: str
+def _with_certificate(
+    product: str, api: Callable[[Target], ApiClient], manner: str, holder: str, alert: str
 ) -> Attack:
-    def run(victim: Victim) -> Outcome:
-        """With a token that would do, so that nothing but the certificate is wrong."""
-        token = victim.tokens["consul" if api is consul else "manager"]
-        return sent(
-            victim,
-            api(victim).showing(victim.certificates[holder]),
-            Request("", "GET", path, "{node}"),
-            token,
+    def run(target: Target) -> Outcome:
+        """Send the management token too, so that only the certificate is wrong."""
+        return send(
+            target,
+            api(target).with_credentials(target.certificates[holder]),
+            Request("", "GET", "/v1/agent/members", "{prime_name}"),
+            target.tokens[f"{product.lower()} management"],
         )
 
-    return Attack(f"{name} answers who asks {how}", run, alert)
+    return Attack(f"{product}: list the members {manner}", run, alert, "mutual TLS")
 
 
-def _plain(name: str, api: Callable[[Victim], Api], path: str) -> Attack:
-    def run(victim: Victim) -> Outcome:
-        plain = replace(api(victim), url=api(victim).url.replace("https:", "http:"))
-        return sent(victim, plain, Request("", "GET", path, "{node}"))
+def _plain_http(product: str, api: Callable[[Target], ApiClient]) -> Attack:
+    def run(target: Target) -> Outcome:
+        plain = replace(api(target), url=api(target).url.replace("https:", "http:"))
+        return send(target, plain, Request("", "GET", "/v1/agent/members", "{prime_name}"))
 
     return Attack(
-        f"{name} answers who asks over plain HTTP", run, "^400 .*HTTP request to an HTTPS server"
+        f"{product}: list the members over plain HTTP",
+        run,
+        "^400 .*HTTP request to an HTTPS server",
+        "mutual TLS",
     )
 
 
 ATTACKS = [
     *(
-        _certificate("Consul", consul, how, holder, alert, "/v1/agent/members")
-        for how, (holder, alert) in ALERTS.items()
+        _with_certificate("Consul", consul, manner, holder, alert)
+        for manner, (holder, alert) in REJECTED_CERTIFICATES.items()
     ),
-    _plain("Consul", consul, "/v1/agent/members"),
-    *(_without_token("Consul", consul, request) for request in OF_CONSUL),
+    _plain_http("Consul", consul),
+    *(_without_token("Consul", consul, request) for request in CONSUL_REQUESTS),
     *(
-        _certificate("Nomad", nomad, how, holder, alert, "/v1/agent/members")
-        for how, (holder, alert) in ALERTS.items()
+        _with_certificate("Nomad", nomad, manner, holder, alert)
+        for manner, (holder, alert) in REJECTED_CERTIFICATES.items()
     ),
-    _plain("Nomad", nomad, "/v1/agent/members"),
-    *(_without_token("Nomad", nomad, request) for request in OF_NOMAD),
+    _plain_http("Nomad", nomad),
+    *(_without_token("Nomad", nomad, request) for request in NOMAD_REQUESTS),
 ]

@@ -1,4 +1,4 @@
-"""The servers' ports for their own agents, spoken to by a program that is none: with what a worker has, and with less."""
+"""Attacks on the servers' RPC ports, from a worker, with a worker's credentials or less."""
 
 import socket
 import uuid
@@ -8,27 +8,27 @@ from typing import Any
 
 from infra.mtls import Credentials
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import SECONDS, context, words
+from tests.stack.attacks.http_client import TIMEOUT_S, describe, tls_context
 from tests.stack.attacks.msgpack import IncompleteError, pack, unpack
-from tests.stack.attacks.namespaces import within
-from tests.stack.attacks.target import Place, Victim
+from tests.stack.attacks.namespaces import run_in_namespace
+from tests.stack.attacks.target import SECRET_PATH, NetworkPosition, Target
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """A server's port, and the first byte of a connection: for TLS, and inside or instead of it for calls and for raft."""
+    """A server's RPC port, and the first bytes that select TLS, RPC or Raft on a connection."""
 
     port: int
     tls: bytes
-    calls: bytes
+    rpc: bytes
     raft: bytes
-    name: str
-    """What a server's certificate says, whatever its address."""
+    server_name: str
+    """In the server's certificate, whatever its address."""
 
 
 CONSUL = Protocol(8300, b"\x03", b"\x00", b"\x01", "server.{datacenter}.consul")
 NOMAD = Protocol(4647, b"\x04", b"\x01", b"\x02", "server.global.nomad")
-VOTE = b"\x01" + pack(
+RAFT_VOTE_REQUEST = b"\x01" + pack(
     {
         "ProtocolVersion": 3,
         "ID": b"intruder",
@@ -40,49 +40,63 @@ VOTE = b"\x01" + pack(
         "LeadershipTransfer": False,
     }
 )
-"""Asks for a vote in a term that is long over: it changes nothing, and who answers it takes the asker for a server."""
+"""For a term of the past, so it changes nothing. A reply means that the sender passes as server."""
 
 CLOSED = "closed|Connection reset|Broken pipe"
-"""Without TLS, or where a certificate does not do, the servers end the connection and say nothing."""
+"""The servers close a connection without TLS, or with an unsuitable certificate, in silence."""
+MUTUAL_TLS = "mutual TLS"
+SERVER_NAME = "the server name that RPC between servers requires in a certificate"
+CONSUL_ACL, NOMAD_ACL = "Consul ACL", "Nomad ACL"
+INTRODUCTION = "Nomad client introduction"
 
 
 def call(
-    victim: Victim,
-    place: Place,
-    to: Protocol,
-    shown: Credentials | None,
+    target: Target,
+    position: NetworkPosition,
+    protocol: Protocol,
+    credentials: Credentials | None,
     method: str,
     args: Mapping[str, Any],
 ) -> Any:
-    """What the server answers to one call.
+    """Call an RPC method and return the response's body.
 
     Raises:
-        OSError: it takes no connection, or ends it.
-        PermissionError: it refuses the call; with its words.
+        OSError: the server refuses or closes the connection.
+        PermissionError: the server refuses the call; with its message.
     """
-    request = to.calls + pack({"ServiceMethod": method, "Seq": 1}) + pack(victim.filled(dict(args)))
-    header, body = within(place.station, lambda: _exchanged(victim, place, to, shown, request))
-    if header[b"Error"]:
-        raise PermissionError(header[b"Error"].decode())
+    header = pack({"ServiceMethod": method, "Seq": 1})
+    request = protocol.rpc + header + pack(target.fill(dict(args)))
+    response, body = run_in_namespace(
+        position.namespace, lambda: _exchange(target, position, protocol, credentials, request)
+    )
+    if response[b"Error"]:
+        raise PermissionError(response[b"Error"].decode())
     return body
 
 
-def _exchanged(
-    victim: Victim, place: Place, to: Protocol, shown: Credentials | None, request: bytes
+def _exchange(
+    target: Target,
+    position: NetworkPosition,
+    protocol: Protocol,
+    credentials: Credentials | None,
+    request: bytes,
 ) -> tuple[Any, Any]:
-    """Two values: a call's header and body, or raft's error and answer."""
-    with socket.create_connection((place.server, to.port), SECONDS) as plain:
+    """Return the two values of a response: RPC header and body, or Raft error and reply."""
+    server = (position.server_address, protocol.port)
+    with socket.create_connection(server, TIMEOUT_S) as plain:
         connection = plain
-        if shown:
-            plain.sendall(to.tls)
-            connection = context(shown).wrap_socket(plain, server_hostname=victim.filled(to.name))
+        if credentials:
+            plain.sendall(protocol.tls)
+            connection = tls_context(credentials).wrap_socket(
+                plain, server_hostname=target.fill(protocol.server_name)
+            )
         connection.sendall(request)
         data = b""
         while True:
-            piece = connection.recv(65536)
-            if not piece:
+            chunk = connection.recv(65536)
+            if not chunk:
                 raise ConnectionError("closed without an answer")
-            data += piece
+            data += chunk
             try:
                 first, rest = unpack(data)
                 return first, unpack(rest)[0]
@@ -90,53 +104,55 @@ def _exchanged(
                 continue
 
 
-def tried(work: Callable[[], Any], sign: bytes) -> Outcome:
-    """Of ``work``, which got what it wanted if ``sign`` is in the answer."""
+def outcome_of(work: Callable[[], Any], proof: bytes) -> Outcome:
+    """Run ``work``; it succeeds if ``proof`` is in the result."""
     try:
         answer = repr(work())
-    except OSError as failed:
-        return Outcome(False, words(failed))
-    return Outcome(repr(sign)[2:-1] in answer, answer[:300])
+    except OSError as error:
+        return Outcome(False, describe(error))
+    return Outcome(repr(proof)[2:-1] in answer, answer[:300])
 
 
 def _call(
     name: str,
-    to: Protocol,
+    protocol: Protocol,
     holder: str,
     method: str,
     args: Mapping[str, Any],
-    sign: bytes,
+    proof: bytes,
     refusal: str,
+    refused_by: str,
 ) -> Attack:
-    def run(victim: Victim) -> Outcome:
-        shown = victim.certificates[holder] if holder else None
-        return tried(
-            lambda: call(victim, victim.inside, to, shown, method, args),
-            victim.filled(sign.decode()).encode(),
+    def run(target: Target) -> Outcome:
+        credentials = target.certificates[holder] if holder else None
+        return outcome_of(
+            lambda: call(target, target.worker_position, protocol, credentials, method, args),
+            target.fill(proof.decode()).encode(),
         )
 
-    return Attack(name, run, refusal)
+    return Attack(name, run, refusal, refused_by)
 
 
-def _raft(name: str, to: Protocol) -> Attack:
-    def run(victim: Victim) -> Outcome:
-        shown = victim.certificates["worker"]
-        return tried(
-            lambda: within(
-                victim.inside.station,
-                lambda: _exchanged(victim, victim.inside, to, shown, to.raft + VOTE),
+def _raft(name: str, protocol: Protocol) -> Attack:
+    def run(target: Target) -> Outcome:
+        credentials, position = target.certificates["worker"], target.worker_position
+        request = protocol.raft + RAFT_VOTE_REQUEST
+        return outcome_of(
+            lambda: run_in_namespace(
+                position.namespace,
+                lambda: _exchange(target, position, protocol, credentials, request),
             ),
             b"Term",
         )
 
-    return Attack(name, run, CLOSED)
+    return Attack(name, run, CLOSED, SERVER_NAME)
 
 
-KEY = {"Datacenter": "{datacenter}", "Key": "attacks/planted"}
+READ_KV_ARGS = {"Datacenter": "{datacenter}", "Key": SECRET_PATH}
 
 
-def client_named(name: str, token: str = "") -> dict[str, Any]:
-    """The registration of a Nomad client that there is not."""
+def client_registration(name: str, token: str = "") -> dict[str, Any]:
+    """Return the arguments that register a Nomad client which does not exist."""
     node = {
         "ID": str(uuid.uuid4()),
         "SecretID": str(uuid.uuid4()),
@@ -149,130 +165,98 @@ def client_named(name: str, token: str = "") -> dict[str, Any]:
     return {"Node": node, "Region": "global", "AuthToken": token}
 
 
-def _introduced_as_another(victim: Victim) -> Outcome:
-    """An introduction for the worker itself, such as lies on it for the first minutes, shown by a client of another name."""
-    asked = {"NodeName": victim.worker.name, "TTL": 60 * 10**9}
-    told = victim.nomad_manager("/v1/acl/identity/client-introduction-token", "POST", asked)
-    introduction = told.json["JWT"] if victim.tokens["manager"] else ""
-    registration = client_named("intruder-of-another-name", introduction)
-    return tried(
-        lambda: call(
-            victim,
-            victim.inside,
-            NOMAD,
-            victim.certificates["worker"],
-            "Node.Register",
-            registration,
-        ),
+def _register_with_introduction_of_another_node(target: Target) -> Outcome:
+    """Register another name with the worker's own introduction token."""
+    request = {"NodeName": target.worker.name, "TTL": 60 * 10**9}
+    response = target.nomad_as_manager(
+        "/v1/acl/identity/client-introduction-token", "POST", request
+    )
+    introduction = response.json["JWT"] if target.is_protected else ""
+    args = client_registration("intruder-of-another-name", introduction)
+    credentials = target.certificates["worker"]
+    return outcome_of(
+        lambda: call(target, target.worker_position, NOMAD, credentials, "Node.Register", args),
         b"HeartbeatTTL",
     )
 
 
-def signing_key(victim: Victim, place: Place, shown: Credentials | None) -> bytes:
-    """The private key with which Nomad vouches for its workloads, DER; servers ask each other for it.
+def signing_key(
+    target: Target, position: NetworkPosition, credentials: Credentials | None
+) -> tuple[bytes, str]:
+    """Return the key that signs workload identities, DER, and its id.
+
+    Servers send the key to each other.
 
     Raises:
-        OSError: who shows that certificate is not given it.
+        OSError: the server refuses.
     """
-    listed = call(
-        victim, place, NOMAD, shown, "Keyring.ListPublic", {"Region": "global", "AllowStale": True}
+    public = call(
+        target,
+        position,
+        NOMAD,
+        credentials,
+        "Keyring.ListPublic",
+        {"Region": "global", "AllowStale": True},
     )
-    name = listed[b"PublicKeys"][0][b"KeyID"].decode()
-    found: bytes = call(
-        victim, place, NOMAD, shown, "Keyring.Get", {"Region": "global", "KeyID": name}
-    )[b"Key"][b"RSAKey"]
-    return found
+    key_id = public[b"PublicKeys"][0][b"KeyID"].decode()
+    args = {"Region": "global", "KeyID": key_id}
+    key = call(target, position, NOMAD, credentials, "Keyring.Get", args)[b"Key"]
+    return key[b"RSAKey"], key_id
 
 
-def _steal_signing_key(victim: Victim) -> Outcome:
+def _read_signing_key(target: Target) -> Outcome:
+    credentials = target.certificates["worker"]
     try:
-        return Outcome(
-            bool(signing_key(victim, victim.inside, victim.certificates["worker"])), "the key"
-        )
-    except OSError as failed:
-        return Outcome(False, words(failed))
+        key, _ = signing_key(target, target.worker_position, credentials)
+        return Outcome(bool(key), "the key")
+    except OSError as error:
+        return Outcome(False, describe(error))
+
+
+def _read_kv(manner: str, holder: str, refusal: str, refused_by: str) -> Attack:
+    name = f"Consul: read a KV value {manner}"
+    return _call(name, CONSUL, holder, "KVS.Get", READ_KV_ARGS, b"{secret}", refusal, refused_by)
+
+
+def _register(manner: str, holder: str, refusal: str, refused_by: str) -> Attack:
+    name, args = f"Nomad: register a client {manner}", client_registration("intruder")
+    return _call(name, NOMAD, holder, "Node.Register", args, b"HeartbeatTTL", refusal, refused_by)
 
 
 ATTACKS = [
-    _call(
-        "Consul's servers give away a key's value to an agent without TLS",
-        CONSUL,
-        "",
-        "KVS.Get",
-        KEY,
-        b"{planted}",
-        CLOSED,
-    ),
-    _call(
-        "Consul's servers give away a key's value to an agent without a certificate",
-        CONSUL,
-        "none",
-        "KVS.Get",
-        KEY,
-        b"{planted}",
-        "CERTIFICATE_REQUIRED",
-    ),
-    _call(
-        "Consul's servers give away a key's value to an agent with a worker's certificate and no token",
-        CONSUL,
+    _read_kv("without TLS", "", CLOSED, MUTUAL_TLS),
+    _read_kv("without a client certificate", "none", "CERTIFICATE_REQUIRED", MUTUAL_TLS),
+    _read_kv("with a worker's certificate and no token", "worker", "Permission denied", CONSUL_ACL),
+    _raft("Consul: request a Raft vote with a worker's certificate", CONSUL),
+    _raft("Nomad: request a Raft vote with a worker's certificate", NOMAD),
+    _register("without TLS", "", CLOSED, MUTUAL_TLS),
+    _register("without a client certificate", "none", "CERTIFICATE_REQUIRED", MUTUAL_TLS),
+    _register(
+        "with a worker's certificate and no introduction token",
         "worker",
-        "KVS.Get",
-        KEY,
-        b"{planted}",
         "Permission denied",
-    ),
-    _raft(
-        "Consul's servers take a worker's certificate for a server's, and speak of their memory with it",
-        CONSUL,
-    ),
-    _raft(
-        "Nomad's servers take a worker's certificate for a server's, and speak of their memory with it",
-        NOMAD,
-    ),
-    _call(
-        "Nomad takes a client without TLS",
-        NOMAD,
-        "",
-        "Node.Register",
-        client_named("intruder"),
-        b"HeartbeatTTL",
-        CLOSED,
-    ),
-    _call(
-        "Nomad takes a client without a certificate",
-        NOMAD,
-        "none",
-        "Node.Register",
-        client_named("intruder"),
-        b"HeartbeatTTL",
-        "CERTIFICATE_REQUIRED",
-    ),
-    _call(
-        "Nomad takes a client with a worker's certificate that nobody introduced",
-        NOMAD,
-        "worker",
-        "Node.Register",
-        client_named("intruder"),
-        b"HeartbeatTTL",
-        "Permission denied",
+        INTRODUCTION,
     ),
     Attack(
-        "Nomad takes a client that shows another's introduction",
-        _introduced_as_another,
+        "Nomad: register a client with the introduction token of another node",
+        _register_with_introduction_of_another_node,
         "Permission denied",
+        INTRODUCTION,
     ),
     Attack(
-        "Nomad gives the key with which it vouches for workloads to a worker's certificate",
-        _steal_signing_key,
+        "Nomad: read the key that signs workload identities, with a worker's certificate",
+        _read_signing_key,
         "Permission denied",
+        SERVER_NAME,
     ),
     _call(
-        "Nomad gives away a variable to a worker's certificate without a token",
+        "Nomad: read a variable with a worker's certificate and no token",
         NOMAD,
         "worker",
         "Variables.Read",
-        {"Region": "global", "Namespace": "default", "Path": "attacks/planted"},
-        b"{planted}",
+        {"Region": "global", "Namespace": "default", "Path": SECRET_PATH},
+        b"{secret}",
         "Permission denied",
+        NOMAD_ACL,
     ),
 ]

@@ -1,126 +1,148 @@
-"""SSH into a machine by somebody who has a key, though not for that."""
+"""Attacks over SSH by the holder of a key that is valid, but not for this purpose."""
 
 from collections.abc import Callable
 
 import paramiko
 
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import words
-from tests.stack.attacks.shell import CONNECT_SECONDS, Login, greeted
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.http_client import describe
+from tests.stack.attacks.shell import CONNECT_TIMEOUT_S, Login, connect
+from tests.stack.attacks.target import Target
 
 PASSWORD = "correct horse battery staple"
-"""The twin's root has it."""
+"""Of root on the unprotected control."""
 SFTP_HELLO = b"\0\0\0\5\1\0\0\0\3"
-SFTP_SECONDS = 2.0
-"""For an answer, which a server of files gives at once. What complaints there are sshd keeps to itself."""
-AGENT = ("127.0.0.1", 8500)
+SFTP_TIMEOUT_S = 2.0
+"""An SFTP server answers at once; a refusal is silent."""
+CONSUL_AGENT = ("127.0.0.1", 8500)
 
 
-def _tried(victim: Victim, work: Callable[[paramiko.Transport], Outcome]) -> Outcome:
-    """On the worker; what the server or the library says in refusing is what was seen."""
-    transport = greeted(victim.worker.public)
+def _attempt(target: Target, work: Callable[[paramiko.Transport], Outcome]) -> Outcome:
+    """Run ``work`` on a connection to the worker; an SSH error is a refusal."""
+    transport = connect(target.worker.public)
     try:
         return work(transport)
-    except (paramiko.SSHException, EOFError, OSError) as refused:
-        return Outcome(False, words(refused))
+    except (paramiko.SSHException, EOFError, OSError) as error:
+        return Outcome(False, describe(error))
     finally:
         transport.close()
 
 
-def _admitted(transport: paramiko.Transport, by: Login) -> paramiko.Transport:
-    transport.auth_publickey(by.user, by.loaded)
+def _log_in(transport: paramiko.Transport, login: Login) -> paramiko.Transport:
+    transport.auth_publickey(login.user, login.private_key)
     return transport
 
 
-def _said(transport: paramiko.Transport, command: str) -> str:
-    channel = transport.open_session(timeout=CONNECT_SECONDS)
-    channel.settimeout(CONNECT_SECONDS)
+def _run(transport: paramiko.Transport, command: str) -> str:
+    """Return the command's output and error output."""
+    channel = transport.open_session(timeout=CONNECT_TIMEOUT_S)
+    channel.settimeout(CONNECT_TIMEOUT_S)
     channel.exec_command(command)
     channel.shutdown_write()
-    return (channel.makefile("rb").read() + channel.makefile_stderr("rb").read()).decode(
-        errors="replace"
-    )
+    output = channel.makefile("rb").read() + channel.makefile_stderr("rb").read()
+    return output.decode(errors="replace")
 
 
-def _as_root(victim: Victim) -> Outcome:
+def _log_in_as_root(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        said = _said(_admitted(transport, Login("root", victim.administrator.key)), "id")
-        return Outcome("uid=0" in said, said)
+        output = _run(_log_in(transport, Login("root", target.admin_login.key)), "id")
+        return Outcome("uid=0" in output, output)
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-def _by_password(victim: Victim) -> Outcome:
+def _log_in_by_password(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
         transport.auth_password("root", PASSWORD, fallback=False)
         return Outcome(transport.is_authenticated(), "authenticated")
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-def _command(victim: Victim) -> Outcome:
+def _run_command(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        said = _said(_admitted(transport, victim.provisioner), "id")
-        return Outcome("uid=" in said, said)
+        output = _run(_log_in(transport, target.enrol_login), "id")
+        return Outcome("uid=" in output, output)
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-def _terminal(victim: Victim) -> Outcome:
+def _open_terminal(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        channel = _admitted(transport, victim.provisioner).open_session(timeout=CONNECT_SECONDS)
-        channel.settimeout(CONNECT_SECONDS)
+        session = _log_in(transport, target.enrol_login)
+        channel = session.open_session(timeout=CONNECT_TIMEOUT_S)
+        channel.settimeout(CONNECT_TIMEOUT_S)
         channel.get_pty()
         channel.invoke_shell()
         channel.sendall(b"echo $((6 * 7)) in a shell\nexit\n")
-        said = channel.makefile("rb").read().decode(errors="replace")
-        return Outcome("42 in a shell" in said, said)
+        output = channel.makefile("rb").read().decode(errors="replace")
+        return Outcome("42 in a shell" in output, output)
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-def _forwarding(victim: Victim) -> Outcome:
+def _forward_port(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        channel = _admitted(transport, victim.provisioner).open_channel(
-            "direct-tcpip", AGENT, AGENT, timeout=CONNECT_SECONDS
+        channel = _log_in(transport, target.enrol_login).open_channel(
+            "direct-tcpip", CONSUL_AGENT, CONSUL_AGENT, timeout=CONNECT_TIMEOUT_S
         )
-        return Outcome(channel.get_id() >= 0, f"a way to {AGENT}")
+        return Outcome(channel.get_id() >= 0, f"a channel to {CONSUL_AGENT}")
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-def _files(victim: Victim) -> Outcome:
+def _transfer_files(target: Target) -> Outcome:
     def work(transport: paramiko.Transport) -> Outcome:
-        channel = _admitted(transport, victim.provisioner).open_session(timeout=CONNECT_SECONDS)
-        channel.settimeout(SFTP_SECONDS)
+        session = _log_in(transport, target.enrol_login)
+        channel = session.open_session(timeout=CONNECT_TIMEOUT_S)
+        channel.settimeout(SFTP_TIMEOUT_S)
         channel.invoke_subsystem("sftp")
         channel.sendall(SFTP_HELLO)
         try:
-            return Outcome(True, f"an answer to a greeting: {channel.recv(100)!r}")
+            return Outcome(True, f"SFTP answers: {channel.recv(100)!r}")
         except TimeoutError:
             channel.shutdown_write()
-        return Outcome(
-            False,
-            f"no answer to a greeting; what runs there ends with {channel.recv_exit_status()}",
-        )
+        status = channel.recv_exit_status()
+        return Outcome(False, f"SFTP does not answer; the command exits with {status}")
 
-    return _tried(victim, work)
+    return _attempt(target, work)
 
 
-NO_BUNDLE = "tool-enrol: the bundle is not JSON"
-"""From the one program that the key runs."""
+INVALID_BUNDLE = "tool-enrol: this is no JSON"
+"""From the only program that the enrolment key runs."""
+FORCED_COMMAND = "the key's forced command and restrictions"
 ATTACKS = [
-    Attack("The administrator's key logs in as root", _as_root, "AuthenticationException"),
-    Attack("A password logs in", _by_password, r"BadAuthenticationType.*\['publickey'\]"),
-    Attack("The key of who sets machines up runs a command of the attacker's", _command, NO_BUNDLE),
     Attack(
-        "The key of who sets machines up has a terminal", _terminal, "SSHException: Channel closed"
+        "Log in as root with the administrator's key",
+        _log_in_as_root,
+        "AuthenticationException",
+        "sshd's configuration",
     ),
     Attack(
-        "The key of who sets machines up forwards a port",
-        _forwarding,
+        "Log in with a password",
+        _log_in_by_password,
+        r"BadAuthenticationType.*\['publickey'\]",
+        "sshd's configuration",
+    ),
+    Attack(
+        "With the enrolment key: run another command", _run_command, INVALID_BUNDLE, FORCED_COMMAND
+    ),
+    Attack(
+        "With the enrolment key: open a terminal",
+        _open_terminal,
+        "SSHException: Channel closed",
+        FORCED_COMMAND,
+    ),
+    Attack(
+        "With the enrolment key: forward a port",
+        _forward_port,
         "Administratively prohibited",
+        FORCED_COMMAND,
     ),
-    Attack("The key of who sets machines up reads files", _files, "no answer .* ends with 1$"),
+    Attack(
+        "With the enrolment key: transfer files",
+        _transfer_files,
+        "does not answer.* exits with 1$",
+        FORCED_COMMAND,
+    ),
 ]

@@ -1,31 +1,33 @@
-"""The stack as a victim: what an attacker may be thought to have got hold of is read from its state and its machines."""
+"""The stack as a target. Its state and its machines provide what an attacker may have stolen."""
 
 import importlib.util
 import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from infra import ssh
-from infra.cluster import enrolment
+from infra import enrolment, ssh
 from infra.mtls import Access, Credentials
 from rehearsal import paths
 from tests.stack import known_secrets
 from tests.stack.attacks import forged_certificates
 from tests.stack.attacks.artifacts import VERSION
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.machines import administrator, store
+from tests.stack.attacks.http_client import ApiClient
+from tests.stack.attacks.machines import admin_login, spaces_client
 from tests.stack.attacks.shell import Login
-from tests.stack.attacks.target import Machine, Place, Victim
-from tests.stack.rig import CHECKOUT, Rig
+from tests.stack.attacks.target import SECRET_PATH, Machine, NetworkPosition, Target
+from tests.stack.rig import CHECKOUT, Rig, wait_for
 
-PLANTED = "attacks/planted"
-PRIME, WORKER = "prime01", "worker01"
-"""As the state names them."""
-TOKEN = "cat /var/lib/nomad/alloc/{allocation}/{job}/secrets/consul_token"
+PRIME = "prime01"
+"""In the names of the stack's resources."""
+CONSUL_TOKEN = "cat /var/lib/nomad/alloc/{allocation}/{job}/secrets/consul_token"
+SERVICES = ("backserve", "frontserve")
+JOBS = (*SERVICES, "prober")
 
 
 class State:
@@ -33,256 +35,357 @@ class State:
 
     def __init__(self, rig: Rig) -> None:
         self.resources = rig.resources
-        self._by_name = {str(one["urn"]).rpartition("::")[2]: one for one in self.resources}
+        self._by_name = {
+            str(resource["urn"]).rpartition("::")[2]: resource for resource in self.resources
+        }
 
-    def of(self, name: str, *outputs: str) -> list[str]:
+    def outputs(self, name: str, *outputs: str) -> list[str]:
         return [str(self._by_name[name]["outputs"][output]) for output in outputs]
 
     def inputs(self, name: str) -> dict[str, Any]:
-        return {
-            key: value
-            for key, value in self._by_name[name]["inputs"].items()
-            if key != "__provider"
-        }
+        inputs = self._by_name[name]["inputs"]
+        return {key: value for key, value in inputs.items() if key != "__provider"}
 
     def ssh_key(self, name: str) -> tuple[str, str]:
-        """Public half and private."""
-        public, private = self.of(name, "publicKeyOpenssh", "privateKeyOpenssh")
+        """Return the public and the private half."""
+        public, private = self.outputs(name, "publicKeyOpenssh", "privateKeyOpenssh")
         return public, private
 
-    def first_keys(self) -> frozenset[str]:
-        """What tells the host keys of first boots."""
-        return frozenset(
-            known_secrets.of(
-                one for name, one in self._by_name.items() if name.endswith("-host-first")
-            )
+    def first_boot_keys(self) -> frozenset[str]:
+        """Return the secret values of the first boots' host keys."""
+        keys = (
+            resource for name, resource in self._by_name.items() if name.endswith("-host-first")
         )
+        return frozenset(known_secrets.secret_values(keys))
+
+
+@dataclass
+class Cluster:
+    """Management access to the cluster, and the placement of its allocations.
+
+    The attacker's worker and the attacked instances are chosen by name: the instance of backserve
+    never runs on the attacker's worker.
+    """
+
+    machines: Mapping[str, Machine]
+    access: Access
+    operator: Credentials
+
+    @property
+    def consul(self) -> ApiClient:
+        return ApiClient(self.access["consul"], "X-Consul-Token", credentials=self.operator)
+
+    @property
+    def nomad(self) -> ApiClient:
+        return ApiClient(self.access["nomad"], "X-Nomad-Token", credentials=self.operator)
+
+    def query_consul(self, path: str) -> Any:
+        return self.consul.request("GET", path, self.access["consul_token"]).json
+
+    def query_nomad(self, path: str) -> Any:
+        return self.nomad.request("GET", path, self.access["nomad_token"]).json
+
+    @cached_property
+    def prime(self) -> Machine:
+        return next(machine for name, machine in self.machines.items() if name.startswith(PRIME))
+
+    @cached_property
+    def workers(self) -> list[Machine]:
+        """Sorted by name."""
+        return sorted(
+            (machine for machine in self.machines.values() if "worker" in machine.roles),
+            key=lambda machine: machine.name,
+        )
+
+    @cached_property
+    def allocations(self) -> dict[str, list[dict[str, Any]]]:
+        """By job, sorted by node name and id; allocations that have ended are included."""
+        return {
+            job: sorted(
+                self.query_nomad(f"/v1/job/{job}/allocations"),
+                key=lambda allocation: (allocation["NodeName"], allocation["ID"]),
+            )
+            for job in JOBS
+        }
+
+    def running(self, job: str) -> list[dict[str, Any]]:
+        return [
+            allocation
+            for allocation in self.allocations[job]
+            if allocation["ClientStatus"] == "running" and allocation["DesiredStatus"] == "run"
+        ]
+
+    @cached_property
+    def worker(self) -> Machine:
+        """The first worker that leaves an instance of backserve on another one."""
+        nodes = {allocation["NodeName"] for allocation in self.running("backserve")}
+        assert nodes, "backserve does not run"
+        return next(worker for worker in self.workers if nodes - {worker.name})
+
+    @cached_property
+    def backserve(self) -> dict[str, Any]:
+        """The first instance of backserve that does not run on the attacker's worker."""
+        allocation = next(
+            allocation
+            for allocation in self.running("backserve")
+            if allocation["NodeName"] != self.worker.name
+        )
+        found: dict[str, Any] = self.query_nomad(f"/v1/allocation/{allocation['ID']}")
+        return found
+
+    def backserve_url(self) -> str:
+        [port] = [
+            port["Value"]
+            for port in self.backserve["AllocatedResources"]["Shared"]["Ports"]
+            if port["Label"] == "server"
+        ]
+        return f"https://{self.machines[self.backserve['NodeName']].private}:{port}"
+
+    def backserve_service_id(self) -> str:
+        """Return the instance's id in Consul, once it is registered."""
+
+        def registered() -> list[str]:
+            return [
+                entry["ServiceID"]
+                for entry in self.query_consul("/v1/catalog/service/backserve")
+                if self.backserve["ID"] in entry["ServiceID"]
+            ]
+
+        [service_id] = wait_for(registered)
+        return service_id
+
+    def worker_node_id(self) -> str:
+        """Return the id of the attacker's worker in Nomad; a former machine may share its name."""
+        [node_id] = [
+            node["ID"]
+            for node in self.query_nomad("/v1/nodes")
+            if node["Name"] == self.worker.name and node["Status"] == "ready"
+        ]
+        return str(node_id)
+
+    def consul_without(self, service: str) -> ApiClient:
+        """Return the Consul agent of a worker that has cached no certificate of the service.
+
+        An agent serves a cached certificate whatever the token is. If every worker has run an
+        instance, an agent is restarted, which empties its cache.
+        """
+        running = {allocation["NodeName"] for allocation in self.running(service)}
+        former = {allocation["NodeName"] for allocation in self.allocations[service]}
+        free = [worker for worker in self.workers if worker.name not in running]
+        assert free, f"{service} runs on every worker"
+        worker = next((worker for worker in free if worker.name not in former), free[0])
+        client = agent_client(worker)
+        if worker.name in former:
+            worker.shell.run("systemctl restart consul")
+            assert wait_for(lambda: client.request("GET", "/v1/status/leader").status == 200)
+        return client
+
+    def workload_tokens(self) -> dict[str, str]:
+        """Return the Consul token of one allocation of each attacking job."""
+        return {
+            job: self.machines[allocation["NodeName"]]
+            .shell.run(CONSUL_TOKEN.format(allocation=allocation["ID"], job=job))
+            .strip()
+            for job in ("frontserve", "prober")
+            for allocation in self.running(job)[:1]
+        }
 
 
 @contextmanager
-def guarded(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Iterator[Victim]:
-    """The stack, with a secret planted where the program itself keeps none; nothing of what was tried stays.
+def stack_target(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Iterator[Target]:
+    """Describe the stack as a target, with a secret in Consul and Nomad, removed afterwards.
 
     Args:
-        outside: the network of a machine that is not the stack's.
+        outside: The network namespace of a machine that does not belong to the stack.
     """
-    victim = _victim(rig, machines, outside)
-    planted = victim.facts["planted"]
-    assert victim.manager(f"/v1/kv/{PLANTED}", "PUT", planted).status == 200
-    variable = {"Path": PLANTED, "Items": {"password": planted}}
-    assert victim.nomad_manager(f"/v1/var/{PLANTED}", "PUT", variable).status == 200
+    target = _describe(rig, machines, outside)
+    secret = target.facts["secret"]
+    assert target.consul_as_manager(f"/v1/kv/{SECRET_PATH}", "PUT", secret).status == 200
+    variable = {"Path": SECRET_PATH, "Items": {"password": secret}}
+    assert target.nomad_as_manager(f"/v1/var/{SECRET_PATH}", "PUT", variable).status == 200
     try:
-        yield victim
+        yield target
     finally:
-        victim.manager("/v1/kv/attacks?recurse", "DELETE")
-        victim.nomad_manager(f"/v1/var/{PLANTED}", "DELETE")
+        target.consul_as_manager("/v1/kv/attacks?recurse", "DELETE")
+        target.nomad_as_manager(f"/v1/var/{SECRET_PATH}", "DELETE")
         for machine in machines.values():
             machine.shell.close()
 
 
-def _certificates(state: State, access: Access) -> dict[str, Credentials | None]:
-    believed = access["authority"]
-    own = forged_certificates.holder_of(state.of("authority-key", "privateKeyPem")[0], believed)
+def _certificates(state: State, access: Access, worker: str) -> dict[str, Credentials | None]:
+    authority = access["authority"]
+    [authority_key] = state.outputs("authority-key", "privateKeyPem")
+    signer = forged_certificates.stolen_authority(authority_key, authority)
     names = ("server.global.nomad", "cli.global.nomad")
 
     def issued(name: str) -> Credentials:
-        [certificate] = state.of(f"authority-{name}-certificate", "certPem")
-        [key] = state.of(f"authority-{name}-key", "privateKeyPem")
-        return Credentials(authority=believed, certificate=certificate, key=key)
+        [certificate] = state.outputs(f"authority-{name}-certificate", "certPem")
+        [key] = state.outputs(f"authority-{name}-key", "privateKeyPem")
+        return Credentials(authority=authority, certificate=certificate, key=key)
 
     return {
-        "none": Credentials(authority=believed, certificate="", key=""),
-        "foreign": forged_certificates.stranger(own.name).certificate(*names, believes=believed),
-        "expired": own.certificate(*names, believes=believed, until=-forged_certificates.DAY),
-        "operator": Credentials(
-            authority=believed, certificate=access["certificate"], key=access["key"]
+        "none": Credentials(authority=authority, certificate="", key=""),
+        "foreign": forged_certificates.false_authority(signer.name).client_certificate(
+            *names, authority=authority
         ),
-        "worker": issued(WORKER),
+        "expired": signer.client_certificate(
+            *names, authority=authority, expires_in=-forged_certificates.DAY
+        ),
+        "operator": _operator_credentials(access),
+        "worker": issued(worker),
         "prime": issued(PRIME),
     }
 
 
-def _victim(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Victim:
+def _operator_credentials(access: Access) -> Credentials:
+    return Credentials(
+        authority=access["authority"], certificate=access["certificate"], key=access["key"]
+    )
+
+
+def _describe(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Target:
     state, outputs, access = State(rig), rig.outputs, rig.access(management=True)
-    certificates = _certificates(state, access)
-    workers = {name: machine for name, machine in machines.items() if "worker" in machine.roles}
-    prime = next(machine for name, machine in machines.items() if name.startswith(PRIME))
-    worker = next(machine for name, machine in machines.items() if name.startswith(WORKER))
-    consul = Api(access["consul"], "X-Consul-Token", shown=certificates["operator"])
-    nomad = Api(access["nomad"], "X-Nomad-Token", shown=certificates["operator"])
-
-    def asked(path: str) -> Any:
-        return nomad.ask("GET", path, access["nomad_token"]).json
-
-    allocations = {
-        job: asked(f"/v1/job/{job}/allocations") for job in ("backserve", "frontserve", "prober")
-    }
-    running = {
-        job: next(one for one in found if one["ClientStatus"] == "running")
-        for job, found in allocations.items()
-    }
-    tokens = _tokens(outputs, access, worker) | {
-        job: machines[one["NodeName"]]
-        .shell.run(TOKEN.format(allocation=one["ID"], job=job))
-        .strip()
-        for job, one in running.items()
-        if job != "backserve"
-    }
-    backserve = asked(f"/v1/allocation/{running['backserve']['ID']}")
-    [port] = [
-        one["Value"]
-        for one in backserve["AllocatedResources"]["Shared"]["Ports"]
-        if one["Label"] == "server"
-    ]
+    cluster = Cluster(machines, access, _operator_credentials(access))
+    worker, prime = cluster.worker, cluster.prime
+    region = prime.name.removeprefix(PRIME)
+    resource = worker.name.removesuffix(region)
+    certificates = _certificates(state, access, resource)
+    tokens = _tokens(outputs, access, worker) | cluster.workload_tokens()
+    enrolment_inputs = state.inputs(f"enrolment-{resource}")
     cloud = paths.cloud_dir(rig.name)
-    told = json.loads((cloud / "network_state.json").read_text())["droplets"]
-    region = str(state.inputs(f"enrolment-{WORKER}")["node"]["datacenter"])
-    planted = str(uuid.uuid4())
-    facts = _facts(consul, access["consul_token"], backserve, planted)
-    facts |= {
-        "node": prime.name,
-        "own": worker.name,
-        "datacenter": region,
-        "driver": "exec",
-        "spare": running["prober"]["ID"],
-    }
-    facts |= {"client": next(one["ID"] for one in asked("/v1/nodes") if one["Name"] == worker.name)}
-    return Victim(
+    droplets = json.loads((cloud / "fabric.json").read_text())["droplets"]
+    [spare, *_] = cluster.running("prober")
+    other_worker = cluster.backserve["NodeName"]
+    assert other_worker != worker.name
+    return Target(
         name="stack",
-        guarded=True,
+        is_protected=True,
         datacenter=region,
         driver="exec",
         machines=list(machines.values()),
         prime=prime,
         worker=worker,
-        outside=outside,
-        open_to_all=(str(outputs["url"]).split("/")[2], 80),
-        inside=Place(worker.station, worker.private, prime.private),
-        beside=Place(prime.station, prime.private, prime.private),
-        consul=consul,
-        nomad=nomad,
-        agent=_agent(worker),
-        client=Api(
-            "https://127.0.0.1:4646", nomad.token_header, worker.station, certificates["worker"]
+        outside_namespace=outside,
+        public_endpoint=(str(outputs["url"]).split("/")[2], 80),
+        worker_position=NetworkPosition(worker.namespace, worker.private, prime.private),
+        prime_position=NetworkPosition(prime.namespace, prime.private, prime.private),
+        consul=cluster.consul,
+        nomad=cluster.nomad,
+        worker_consul=agent_client(worker),
+        worker_nomad=ApiClient(
+            "https://127.0.0.1:4646", "X-Nomad-Token", worker.namespace, certificates["worker"]
         ),
-        without={
-            job: _agent(
-                next(
-                    one
-                    for name, one in workers.items()
-                    if name not in {each["NodeName"] for each in allocations[job]}
-                )
-            )
-            for job in ("backserve", "frontserve")
-        },
-        keys=Api("http://127.0.0.1:4651", "", prime.station),
+        consul_without={service: cluster.consul_without(service) for service in SERVICES},
+        jwks=ApiClient("http://127.0.0.1:4651", "", prime.namespace),
         certificates=certificates,
         tokens=tokens,
-        facts=facts,
-        backserve=f"https://{machines[backserve['NodeName']].private}:{port}",
-        provisioner=Login("enrol", state.ssh_key("secrets-enrol")[1]),
-        administrator=administrator(rig),
-        first_boot=state.ssh_key(f"secrets-{WORKER}-host-first"),
-        deliver=lambda address, at: _deliver(state.inputs(f"enrolment-{WORKER}"), address, at),
-        install=lambda site, target: _install(
-            site, target, Path(rig.environment["SLIPWAY_RELEASES_KEY"])
+        facts={
+            "prime_name": prime.name,
+            "worker_name": worker.name,
+            "other_worker_name": other_worker,
+            "backserve_service_id": cluster.backserve_service_id(),
+            "secret": str(uuid.uuid4()),
+            "worker_node_id": cluster.worker_node_id(),
+            "datacenter": region,
+            "driver": "exec",
+            "backserve_allocation": cluster.backserve["ID"],
+            "spare_allocation": spare["ID"],
+        },
+        backserve_url=cluster.backserve_url(),
+        enrol_login=Login("enrol", state.ssh_key("secrets-enrol")[1]),
+        admin_login=admin_login(rig),
+        first_boot_key=state.ssh_key(f"secrets-{resource}-host-first"),
+        deliver=lambda address, port: _deliver(enrolment_inputs, address, port),
+        install=lambda site, bin_dir: _install(
+            site, bin_dir, Path(rig.environment["SLIPWAY_RELEASES_KEY"])
         ),
         releases=cloud / "releases",
-        store=store(rig, region),
-        files=[],
-        secrets=frozenset(known_secrets.of(state.resources))
+        spaces=spaces_client(rig, region),
+        secret_files=[],
+        secrets=frozenset(known_secrets.secret_values(state.resources))
         | frozenset(token for token in tokens.values() if token),
-        first_keys=state.first_keys(),
-        user_data=[one["user_data"] for one in told if one["name"] in machines],
-        kept=_kept(rig, cloud),
-        told=lambda: _told(rig),
+        user_data_secrets=state.first_boot_keys(),
+        user_data=[droplet["user_data"] for droplet in droplets if droplet["name"] in machines],
+        stored_files=_stored_files(rig, cloud),
+        command_output=lambda: _command_output(rig),
     )
 
 
-def _agent(machine: Machine) -> Api:
-    return Api("http://127.0.0.1:8500", "X-Consul-Token", machine.station)
+def agent_client(machine: Machine) -> ApiClient:
+    """Return a client of a machine's Consul agent, on that machine."""
+    return ApiClient("http://127.0.0.1:8500", "X-Consul-Token", machine.namespace)
 
 
 def _tokens(outputs: Mapping[str, Any], access: Access, worker: Machine) -> dict[str, str]:
-    """The managers', the operator's, and what root finds on a worker."""
+    """Return the tokens of management and operator, and those that root finds on a worker."""
     consul = json.loads(worker.shell.run("cat /etc/consul.d/cluster.json"))["acl"]["tokens"]
+    nomad = json.loads(worker.shell.run("cat /etc/nomad.d/cluster.json"))["consul"]
     return {
         "": "",
-        "consul": access["consul_token"],
-        "manager": access["nomad_token"],
-        "operator": outputs["operator"]["consul_token"],
-        "reader": outputs["operator"]["nomad_token"],
-        "agent": consul["agent"],
+        "consul management": access["consul_token"],
+        "nomad management": access["nomad_token"],
+        "consul operator": outputs["operator"]["consul_token"],
+        "nomad operator": outputs["operator"]["nomad_token"],
+        "consul agent": consul["agent"],
         "dns": consul["dns"],
-        "nomad": json.loads(worker.shell.run("cat /etc/nomad.d/cluster.json"))["consul"]["token"],
-        "node": worker.shell.run("cat /var/lib/nomad/client/secret-id").strip(),
+        "nomad agent": nomad["token"],
+        "nomad client secret": worker.shell.run("cat /var/lib/nomad/client/secret-id").strip(),
     }
 
 
-def _facts(consul: Api, token: str, backserve: Mapping[str, Any], planted: str) -> dict[str, str]:
-    """About one instance of backserve."""
-    known = consul.ask("GET", "/v1/catalog/service/backserve", token).json
-    [instance] = [one["ServiceID"] for one in known if backserve["ID"] in one["ServiceID"]]
-    return {
-        "planted": planted,
-        "allocation": backserve["ID"],
-        "doomed": backserve["NodeName"],
-        "instance": instance,
-    }
-
-
-def _kept(rig: Rig, cloud: Path) -> dict[str, list[Path]]:
-    """Machines' disks have their own secrets, and are not looked through; the image from which they came is."""
-    elsewhere = {"droplets", "images", "lxcfs", "pulumi"}
+def _stored_files(rig: Rig, cloud: Path) -> dict[str, list[Path]]:
+    """Return the files to search. Machines' disks hold their own secrets, so only the image is."""
+    not_searched = {"droplets", "images", "lxcfs", "pulumi"}
     return {
         "state": [cloud / "pulumi"],
         "checkout": [rig.directory],
         "image": [cloud / "images"],
         "cloud": [
-            *(path for path in cloud.iterdir() if path.name not in elsewhere),
+            *(path for path in cloud.iterdir() if path.name not in not_searched),
             *cloud.glob("droplets/*/console.log"),
         ],
     }
 
 
-def _told(rig: Rig) -> str:
-    """By the engine, of everything that there is, and by the program's own commands."""
-    done = [rig.pulumi("preview", "--diff", "--show-sames", "--show-reads", "--show-config")]
-    done += [
+def _command_output(rig: Rig) -> str:
+    """Return the output of Pulumi about every resource, and of the deploy commands."""
+    results = [
+        rig.pulumi("preview", "--diff", "--show-sames", "--show-reads", "--show-config"),
         rig.pulumi("stack", "--show-urns"),
         rig.pulumi("stack", "export"),
         rig.pulumi("stack", "output"),
+        rig.deploy("up", "--json"),
     ]
-    done += [rig.deploy("up", "--json")]
-    assert all(one.code == 0 for one in done), [one.err[-500:] for one in done]
+    errors = [result.stderr[-500:] for result in results if result.code]
+    assert not errors, errors
     status = rig.deploy("status", "--json")
-    assert status.json["droplets"], status.err
-    return "".join(one.said for one in (*done, status))
+    assert status.json["droplets"], status.stderr
+    return "".join(result.output for result in (*results, status))
 
 
-def _deliver(props: dict[str, Any], address: str, port: int) -> str:
-    """As an update of the enrolled worker goes, with somebody else at its address."""
-    asked = {**props, "address": address, "access": None, "timeout": 1}
+def _deliver(inputs: dict[str, Any], address: str, port: int) -> str:
+    """Update the enrolled worker while another server answers at its address."""
+    props = {**inputs, "address": address, "access": None, "timeout": 1}
     with patch.object(ssh, "PORT", port):
         try:
-            enrolment.deliver(asked, props)
-        except enrolment.EnrolmentError as refused:
-            return str(refused)
+            enrolment.deliver(props, inputs)
+        except enrolment.EnrolmentError as error:
+            return str(error)
     return "delivered"
 
 
-def _install(site: str, target: Path, key: Path) -> str:
-    """As the image's build does, into another place."""
+def _install(site: str, bin_dir: Path, key: Path) -> str:
+    """Install a release as the image's build does, into another directory."""
     spec = importlib.util.spec_from_file_location(
         "install_releases", CHECKOUT / "images/base/scripts/install-releases.py"
     )
     assert spec and spec.loader
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    keyring = target / "key.gpg"
+    keyring = bin_dir / "key.gpg"
     keyring.write_bytes(script.dearmor(key.read_text()))
-    with patch.object(script, "BIN", target):
+    with patch.object(script, "BIN", bin_dir):
         try:
             return str(script.install("consul", VERSION, site, "amd64", keyring))
-        except script.ReleaseError as refused:
-            return str(refused)
+        except script.RefusedError as error:
+            return str(error)

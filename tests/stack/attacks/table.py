@@ -1,4 +1,9 @@
-"""The table of all attacks, by what they are made on or with."""
+"""All attacks by section, and the tables of docs/security.md that list them.
+
+``python -m tests.stack.attacks.table`` prints these tables.
+"""
+
+from types import ModuleType
 
 from tests.stack.attacks import (
     artifacts,
@@ -18,27 +23,35 @@ from tests.stack.attacks import (
 )
 from tests.stack.attacks.attack import Attack
 
-TABLE: dict[str, list[Attack]] = {
-    "The servers' APIs, from an administrator's network": server_apis.ATTACKS,
-    "The servers' ports for agents, from a worker": server_rpc.ATTACKS,
-    "Gossip": gossip.ATTACKS,
-    "Root on a worker": worker_root.ATTACKS,
-    "Tokens and identities": tokens.ATTACKS,
-    "Between the services": mesh.ATTACKS,
-    "Processes without rights, and tasks of another job": local_processes.ATTACKS,
-    "Ports": ports.ATTACKS,
-    "What is told without a token": unauthenticated.ATTACKS,
-    "First boot": first_boot.ATTACKS,
-    "SSH": ssh.ATTACKS,
-    "Impostors": impersonation.ATTACKS,
-    "Programs": artifacts.ATTACKS,
-    "Disclosure": disclosure.ATTACKS,
+SECTIONS: dict[str, ModuleType] = {
+    "HTTP APIs of the servers, from an administrator's network": server_apis,
+    "RPC ports of the servers, from a worker": server_rpc,
+    "Gossip": gossip,
+    "Root on a worker": worker_root,
+    "Tokens and workload identities": tokens,
+    "Requests to backserve": mesh,
+    "Unprivileged processes on a worker": local_processes,
+    "Open ports": ports,
+    "Endpoints without a token": unauthenticated,
+    "First boot": first_boot,
+    "SSH": ssh,
+    "Impersonated machines": impersonation,
+    "Replaced programs": artifacts,
+    "Disclosed secrets": disclosure,
 }
+ATTACKS: list[Attack] = [attack for module in SECTIONS.values() for attack in module.ATTACKS]
 
 
-def listed() -> str:
-    """The table as Markdown."""
+def as_markdown() -> str:
+    """Return one table per section: the attack, what refuses it, and the module that tests it."""
     lines = []
-    for title, attacks in TABLE.items():
-        lines += [f"**{title}**", "", *(f"- {attack.name}" for attack in attacks), ""]
+    for title, module in SECTIONS.items():
+        file = module.__name__.replace(".", "/") + ".py"
+        lines += [f"**{title}** (`{file}`)", "", "| attack | refused by |", "|---|---|"]
+        lines += [f"| {attack.name} | {attack.refused_by} |" for attack in module.ATTACKS]
+        lines.append("")
     return "\n".join(lines[:-1])
+
+
+if __name__ == "__main__":
+    print(as_markdown())

@@ -1,4 +1,4 @@
-"""Whom an attack is tried on: the stack, or a twin of it that nothing protects. The same facts of both, under the same names."""
+"""The target of an attack: the stack or the unprotected control, described by the same fields."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,121 +6,122 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.mtls import Credentials
-from tests.stack.attacks.http_client import Answer, Api
+from tests.stack.attacks.http_client import ApiClient, Response
 from tests.stack.attacks.shell import Login, Shell
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+SECRET_PATH = "attacks/secret"
+"""Of a Consul key and a Nomad variable that hold a secret to be stolen."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A droplet, and root's shell on it."""
+    """A droplet and a root shell on it."""
 
     name: str
     roles: frozenset[str]
-    """``prime``, ``worker``, or both of them."""
-    station: str
+    """``prime``, ``worker``, or both."""
+    namespace: str
     public: str
     private: str
     shell: Shell
 
 
 @dataclass(frozen=True)
-class Place:
-    """Whence a server is attacked without its HTTP API: a network, the attacker's address in it, and the server's as he sees it."""
+class NetworkPosition:
+    """Where the attacker stands in the network, relative to a server."""
 
-    station: str
-    own: str
-    server: str
+    namespace: str
+    source_address: str
+    server_address: str
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Victim:
-    """A cluster. Where it has no TLS and no access control, certificates and tokens are none, and none are needed."""
+class Target:
+    """A cluster under attack.
+
+    The unprotected control has neither TLS nor ACLs: its certificates are None, its tokens empty.
+    """
 
     name: str
-    guarded: bool
-    """Whether there is anything to hold: only where that decides what an attacker brings along."""
+    is_protected: bool
+    """Only for attacks whose means depend on it, such as a gossip key to guess."""
     datacenter: str
     driver: str
-    """Under which jobs run."""
+    """The task driver of its jobs."""
     machines: list[Machine]
     prime: Machine
     worker: Machine
     """Where the attacker is root."""
-    outside: str
-    """The network of a machine that is not of the cluster."""
-    open_to_all: tuple[str, int]
-    """An address and a port that answers there."""
-    inside: Place
-    """On a worker."""
-    beside: Place
-    """On the server's own machine."""
+    outside_namespace: str
+    """The network of a machine that does not belong to the cluster."""
+    public_endpoint: tuple[str, int]
+    """An address and an open port, reachable by everybody."""
+    worker_position: NetworkPosition
+    prime_position: NetworkPosition
 
-    consul: Api
-    nomad: Api
-    """The servers' own, as an administrator reaches them and with his certificate."""
-    agent: Api
-    client: Api
-    """The APIs of Consul and Nomad on the worker, as its processes reach them."""
-    without: Mapping[str, Api]
-    """By service, Consul's agent on a worker where no instance of it has run, so that it has no certificate of its own for it."""
-    keys: Api
-    """Where Consul is told to look for Nomad's public keys, on the server's own machine."""
+    consul: ApiClient
+    nomad: ApiClient
+    """The servers' APIs with the operator's certificate, from an administrator's network."""
+    worker_consul: ApiClient
+    worker_nomad: ApiClient
+    """The agents' APIs on the worker, from its own processes."""
+    consul_without: Mapping[str, ApiClient]
+    """By service: the Consul agent of a worker that has cached no certificate of that service."""
+    jwks: ApiClient
+    """Where Consul reads Nomad's public keys, on the prime."""
 
     certificates: Mapping[str, Credentials | None]
     """By holder: ``none``, ``foreign``, ``expired``, ``operator``, ``worker``, ``prime``."""
     tokens: Mapping[str, str]
-    """By holder. Of Consul: ``consul``, ``operator``, ``agent``, ``nomad``, ``dns``, ``frontserve``, ``prober``; of
-    Nomad: ``manager``, ``reader`` (the operator's), ``node`` (a node's secret)."""
+    """By holder, see ``stack_target``."""
     facts: Mapping[str, str]
-    """For paths and bodies: ``node``, ``client`` (its id in Nomad), ``allocation`` (of backserve), ``planted`` (a secret)."""
+    """Values for the placeholders in paths and bodies, such as ``{prime_name}``."""
 
-    backserve: str
-    """URL of an instance, for who is on a worker."""
-    provisioner: Login
-    """Who may set up its machines from afar, and how."""
-    administrator: Login
-    """Who looks after its machines, and by which key."""
-    first_boot: tuple[str, str]
-    """The host key that user_data gave to the worker, public half and private."""
+    backserve_url: str
+    """Of one instance on another worker than the attacker's."""
+    enrol_login: Login
+    admin_login: Login
+    first_boot_key: tuple[str, str]
+    """The worker's host key in user_data: public and private half."""
     deliver: Callable[[str, int], str]
-    """Sends a machine's secrets to who answers for it at an address and port, as its builder would; gives what came of it."""
+    """Deliver the worker's secrets to an SSH server at an address and port; return the result."""
     install: Callable[[str, Path], str]
-    """Installs Consul from the site of releases at a URL into a directory, as its image's build does; gives what came of it."""
+    """Install Consul from a release site into a directory; return the result."""
     releases: Path
-    """What a genuine site of releases has."""
-    store: "S3Client"
-    """Where artifacts are kept, with the right to write."""
+    """The genuine release site."""
+    spaces: "S3Client"
+    """The store of artifacts, with write access."""
 
-    files: list[str]
-    """Paths on the worker of what holds a secret there, besides those that every machine has."""
+    secret_files: list[str]
+    """Paths with secrets on the worker, besides those that every node has."""
     secrets: frozenset[str]
-    """Every value that nobody may see, in each of its forms."""
-    first_keys: frozenset[str]
-    """Those of them that user_data must carry."""
+    """Every secret value, in each of its encodings."""
+    user_data_secrets: frozenset[str]
+    """Those of ``secrets`` that user_data has to carry."""
     user_data: list[str]
     """Of all machines."""
-    kept: Mapping[str, list[Path]]
-    """What is on this machine, by kind: ``state``, ``image``, ``cloud`` (its logs and database), ``checkout``."""
-    told: Callable[[], str]
-    """What working on the cluster prints."""
+    stored_files: Mapping[str, list[Path]]
+    """On this machine, by kind: ``state``, ``checkout``, ``image``, ``cloud`` (logs, database)."""
+    command_output: Callable[[], str]
+    """Return what the commands that work on the cluster print."""
 
-    def manager(self, path: str, method: str = "GET", body: object = None) -> Answer:
-        """Consul, asked by who may do everything: to look at what an attack did, and to put things right again."""
-        return self.consul.ask(method, path, self.tokens["consul"], body)
+    def consul_as_manager(self, path: str, method: str = "GET", body: object = None) -> Response:
+        """Send a request to Consul with the management token, to prepare or verify an attack."""
+        return self.consul.request(method, path, self.tokens["consul management"], body)
 
-    def nomad_manager(self, path: str, method: str = "GET", body: object = None) -> Answer:
-        """As ``manager``, of Nomad."""
-        return self.nomad.ask(method, path, self.tokens["manager"], body)
+    def nomad_as_manager(self, path: str, method: str = "GET", body: object = None) -> Response:
+        """Send a request to Nomad with the management token, to prepare or verify an attack."""
+        return self.nomad.request(method, path, self.tokens["nomad management"], body)
 
-    def filled(self, value: Any) -> Any:
-        """``value`` with the facts in the places of their names in it, ``{node}`` and the like, wherever they are."""
+    def fill(self, value: Any) -> Any:
+        """Return ``value`` with every placeholder replaced, also in nested lists and mappings."""
         if isinstance(value, str):
             for name, fact in self.facts.items():
                 value = value.replace(f"{{{name}}}", fact)
             return value
         if isinstance(value, dict):
-            return {key: self.filled(one) for key, one in value.items()}
-        return [self.filled(one) for one in value] if isinstance(value, list) else value
+            return {key: self.fill(item) for key, item in value.items()}
+        return [self.fill(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Tokens that are good for something, used for something else; and identities that are none."""
+"""Attacks with valid tokens used beyond their purpose, and with false workload identities."""
 
 import base64
 import json
@@ -9,47 +9,52 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import Answer
-from tests.stack.attacks.server_apis import JOB, REFUSED, Request, sent
+from tests.stack.attacks.http_client import Response
+from tests.stack.attacks.server_apis import (
+    DENIED,
+    READ_KV,
+    READ_NOMAD_SNAPSHOT,
+    READ_SNAPSHOT,
+    READ_VARIABLE,
+    RUN_JOB,
+    WRITE_KV,
+    Request,
+    send,
+)
 from tests.stack.attacks.server_rpc import signing_key
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.target import Target
 
-VALUE = Request("reads a key's value", "GET", "/v1/kv/attacks/planted?raw", "{planted}")
-BY_OPERATOR_IN_CONSUL = [
-    VALUE,
-    Request("writes a key", "PUT", "/v1/kv/attacks/written", "true", "changed"),
+OPERATOR_IN_CONSUL = [
+    READ_KV,
+    WRITE_KV,
     Request(
-        "takes a service out of the catalogue",
+        "deregister a node",
         "PUT",
         "/v1/catalog/deregister",
         "true",
-        {"Node": "{doomed}"},
+        {"Node": "{other_worker_name}"},
     ),
-    Request("reads the whole memory", "GET", "/v1/snapshot"),
+    READ_SNAPSHOT,
 ]
-BY_OPERATOR_IN_NOMAD = [
-    Request("reads a variable", "GET", "/v1/var/attacks/planted", "{planted}"),
-    Request("runs a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB}),
-    Request("reads the whole memory", "GET", "/v1/operator/snapshot"),
-]
-BY_WORKLOAD = {
+OPERATOR_IN_NOMAD = [READ_VARIABLE, RUN_JOB, READ_NOMAD_SNAPSHOT]
+WORKLOADS = {
     ("frontserve", "backserve"): [
-        VALUE,
+        READ_KV,
         Request(
-            "has the certificate of backserve",
+            "get the mesh certificate of backserve",
             "GET",
             "/v1/agent/connect/ca/leaf/backserve",
             "PrivateKeyPEM",
         ),
         Request(
-            "registers a false backserve",
+            "register a false backserve",
             "PUT",
             "/v1/agent/service/register",
             "",
             {"Name": "backserve", "ID": "false-backserve"},
         ),
         Request(
-            "allows a stranger",
+            "write an intention",
             "PUT",
             "/v1/connect/intentions/exact?source=stranger&destination=backserve",
             "true",
@@ -57,80 +62,83 @@ BY_WORKLOAD = {
         ),
     ],
     ("prober", "frontserve"): [
-        VALUE,
+        READ_KV,
         Request(
-            "has the certificate of frontserve",
+            "get the mesh certificate of frontserve",
             "GET",
             "/v1/agent/connect/ca/leaf/frontserve",
             "PrivateKeyPEM",
         ),
         Request(
-            "deregisters an instance of backserve",
+            "deregister an instance of backserve",
             "PUT",
             "/v1/catalog/deregister",
             "true",
-            {"Node": "{doomed}", "ServiceID": "{instance}"},
+            {"Node": "{other_worker_name}", "ServiceID": "{backserve_service_id}"},
         ),
         Request(
-            "deregisters a node", "PUT", "/v1/catalog/deregister", "true", {"Node": "{doomed}"}
+            "deregister a node",
+            "PUT",
+            "/v1/catalog/deregister",
+            "true",
+            {"Node": "{other_worker_name}"},
         ),
     ],
 }
-"""By whose token it is, and the service that it is after."""
+"""Job whose token is used, and the service that it attacks."""
 UNSIGNED = "no known key|signature|algorithm"
-UNKNOWN = "ACL not found|token does not exist"
+UNKNOWN_TOKEN = "ACL not found|token does not exist"
+SIGNATURE_CHECK = "Consul's check of the identity's signature"
 
 
-def _revoked(victim: Victim) -> Outcome:
-    """A token of Consul's that may read everything is used, revoked, and used again."""
-    made = victim.manager(
+def _use_revoked_consul_token(target: Target) -> Outcome:
+    """Use a management token, revoke it, and use it again."""
+    created = target.consul_as_manager(
         "/v1/acl/token",
         "PUT",
         {"Description": "attacked", "Policies": [{"Name": "global-management"}]},
     )
-    issued = made.json if victim.guarded else {"SecretID": "", "AccessorID": ""}
-    before = sent(victim, victim.consul, VALUE, issued["SecretID"])
-    assert before.succeeded, before.seen
-    victim.manager(f"/v1/acl/token/{issued['AccessorID']}", "DELETE")
-    return sent(victim, victim.consul, VALUE, issued["SecretID"])
+    token = created.json if target.is_protected else {"SecretID": "", "AccessorID": ""}
+    before = send(target, target.consul, READ_KV, token["SecretID"])
+    assert before.succeeded, before.detail
+    target.consul_as_manager(f"/v1/acl/token/{token['AccessorID']}", "DELETE")
+    return send(target, target.consul, READ_KV, token["SecretID"])
 
 
-def _revoked_in_nomad(victim: Victim) -> Outcome:
-    made = victim.nomad_manager("/v1/acl/token", "POST", {"Name": "attacked", "Type": "management"})
-    issued = made.json if victim.guarded else {"SecretID": "", "AccessorID": ""}
-    wanted = BY_OPERATOR_IN_NOMAD[0]
-    before = sent(victim, victim.nomad, wanted, issued["SecretID"])
-    assert before.succeeded, before.seen
-    victim.nomad_manager(f"/v1/acl/token/{issued['AccessorID']}", "DELETE")
-    return sent(victim, victim.nomad, wanted, issued["SecretID"])
+def _use_revoked_nomad_token(target: Target) -> Outcome:
+    created = target.nomad_as_manager(
+        "/v1/acl/token", "POST", {"Name": "attacked", "Type": "management"}
+    )
+    token = created.json if target.is_protected else {"SecretID": "", "AccessorID": ""}
+    before = send(target, target.nomad, READ_VARIABLE, token["SecretID"])
+    assert before.succeeded, before.detail
+    target.nomad_as_manager(f"/v1/acl/token/{token['AccessorID']}", "DELETE")
+    return send(target, target.nomad, READ_VARIABLE, token["SecretID"])
 
 
-def logged_in(victim: Victim, identity: str) -> Answer:
-    """Consul's answer to who says by this identity that he is a workload; where nobody has to say so, it says so."""
-    return victim.agent.ask(
+def login(target: Target, identity: str) -> Response:
+    """Log in to Consul with a workload identity."""
+    return target.worker_consul.request(
         "POST", "/v1/acl/login", body={"AuthMethod": "nomad-workloads", "BearerToken": identity}
     )
 
 
-def as_workload(victim: Victim, identity: str) -> Outcome:
-    """Read the certificate of a service as the workload that the identity names, as far as Consul believes it."""
-    answer = logged_in(victim, identity)
-    if not victim.guarded and "ACL support disabled" in answer.text:
-        return sent(
-            victim,
-            victim.agent,
-            Request("", "GET", "/v1/agent/connect/ca/leaf/made-up", "PrivateKeyPEM"),
-        )
-    if answer.status == 200:
-        victim.agent.ask("POST", "/v1/acl/logout", answer.json["SecretID"])
-    return Outcome(answer.status == 200, answer.seen)
+def _log_in(target: Target, identity: str) -> Outcome:
+    """Log in with the identity; without ACLs, get the certificate that a login would open."""
+    response = login(target, identity)
+    if not target.is_protected and "ACL support disabled" in response.text:
+        request = Request("", "GET", "/v1/agent/connect/ca/leaf/made-up", "PrivateKeyPEM")
+        return send(target, target.worker_consul, request)
+    if response.status == 200:
+        target.worker_consul.request("POST", "/v1/acl/logout", response.json["SecretID"])
+    return Outcome(response.status == 200, response.detail)
 
 
-def identity(key: rsa.RSAPrivateKey, name: str, job: str, seconds: int) -> str:
-    """What Nomad gives to a workload: a JWT that says which job it is of, good for so long from now on."""
+def workload_identity(key: rsa.RSAPrivateKey, key_id: str, job: str, lifetime_s: int) -> str:
+    """Return a JWT as Nomad signs it for a workload; it expires ``lifetime_s`` after now."""
 
-    def part(value: dict[str, Any]) -> str:
-        return _text(json.dumps(value).encode())
+    def encode(value: dict[str, Any]) -> str:
+        return _base64url(json.dumps(value).encode())
 
     now = int(time.time())
     claims = {
@@ -139,97 +147,116 @@ def identity(key: rsa.RSAPrivateKey, name: str, job: str, seconds: int) -> str:
         "nomad_task": job,
         "nomad_service": job,
     }
-    times = {"iat": now - 7200, "nbf": now - 7200, "exp": now + seconds}
-    signed = f"{part({'alg': 'RS256', 'typ': 'JWT', 'kid': name})}.{part({'aud': 'consul.io', 'sub': 'attack', **claims, **times})}"
-    return f"{signed}.{_text(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
+    times = {"iat": now - 7200, "nbf": now - 7200, "exp": now + lifetime_s}
+    header = encode({"alg": "RS256", "typ": "JWT", "kid": key_id})
+    signed = f"{header}.{encode({'aud': 'consul.io', 'sub': 'attack', **claims, **times})}"
+    return f"{signed}.{_base64url(key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256()))}"
 
 
-def _text(content: bytes) -> str:
+def _base64url(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
-def _nomads_key(victim: Victim) -> tuple[rsa.RSAPrivateKey, str]:
-    """Nomad's own, and its name: from the server itself, by its certificate."""
-    der = signing_key(victim, victim.beside, victim.certificates["prime"])
+def _nomad_signing_key(target: Target) -> tuple[rsa.RSAPrivateKey, str]:
+    """Return Nomad's signing key and its id, read with the prime's certificate."""
+    der, key_id = signing_key(target, target.prime_position, target.certificates["prime"])
     key = serialization.load_der_private_key(der, None)
     assert isinstance(key, rsa.RSAPrivateKey)
-    listed = victim.keys.ask("GET", "/.well-known/jwks.json").json
-    return key, str(listed["keys"][0]["kid"])
+    return key, key_id
 
 
-def _foreign(victim: Victim) -> Outcome:
-    """Everything is right but the key that signed it."""
-    _, name = _nomads_key(victim)
-    return as_workload(
-        victim, identity(rsa.generate_private_key(65537, 2048), name, "frontserve", 3600)
-    )
+def _signed_with_another_key(target: Target) -> Outcome:
+    """Everything but the signing key is right."""
+    _, key_id = _nomad_signing_key(target)
+    another = rsa.generate_private_key(65537, 2048)
+    return _log_in(target, workload_identity(another, key_id, "frontserve", 3600))
 
 
-def _expired(victim: Victim) -> Outcome:
-    """Everything is right but the time."""
-    key, name = _nomads_key(victim)
-    good = as_workload(victim, identity(key, name, "frontserve", 3600))
-    assert good.succeeded, good.seen
-    return as_workload(victim, identity(key, name, "frontserve", -3600))
+def _expired(target: Target) -> Outcome:
+    """Everything but the time is right."""
+    key, key_id = _nomad_signing_key(target)
+    valid = _log_in(target, workload_identity(key, key_id, "frontserve", 3600))
+    assert valid.succeeded, valid.detail
+    return _log_in(target, workload_identity(key, key_id, "frontserve", -3600))
 
 
-def _of_another_job(victim: Victim) -> Outcome:
-    """Everything is right, but nobody ever said what this job may be."""
-    key, name = _nomads_key(victim)
-    return as_workload(victim, identity(key, name, "stranger", 3600))
+def _of_unknown_job(target: Target) -> Outcome:
+    """Everything is right, but no binding rule names the job."""
+    key, key_id = _nomad_signing_key(target)
+    return _log_in(target, workload_identity(key, key_id, "stranger", 3600))
 
 
-def _without_signature(victim: Victim) -> Outcome:
-    key, name = _nomads_key(victim)
-    _, claims, _ = identity(key, name, "frontserve", 3600).split(".")
-    header = _text(json.dumps({"alg": "none", "typ": "JWT"}).encode())
-    return as_workload(victim, f"{header}.{claims}.")
+def _without_signature(target: Target) -> Outcome:
+    key, key_id = _nomad_signing_key(target)
+    _, claims, _ = workload_identity(key, key_id, "frontserve", 3600).split(".")
+    header = _base64url(json.dumps({"alg": "none", "typ": "JWT"}).encode())
+    return _log_in(target, f"{header}.{claims}.")
 
 
-def _by_operator(server: str, holder: str, request: Request) -> Attack:
-    def run(victim: Victim) -> Outcome:
-        return sent(
-            victim,
-            victim.consul if server == "Consul" else victim.nomad,
-            request,
-            victim.tokens[holder],
-        )
+def _with_operator_token(product: str, request: Request) -> Attack:
+    def run(target: Target) -> Outcome:
+        api = target.consul if product == "Consul" else target.nomad
+        return send(target, api, request, target.tokens[f"{product.lower()} operator"])
 
     return Attack(
-        f"By the operator's token in {server} somebody {request.what}", run, request.refusal
-    )
-
-
-def _by_workload(job: str, other: str, request: Request) -> Attack:
-    return Attack(
-        f"By {job}'s token in Consul somebody {request.what}",
-        lambda victim: sent(victim, victim.without[other], request, victim.tokens[job]),
+        f"With the operator's {product} token: {request.goal}",
+        run,
         request.refusal,
+        f"{product} ACL",
+    )
+
+
+def _with_workload_token(job: str, service: str, request: Request) -> Attack:
+    return Attack(
+        f"With {job}'s Consul token: {request.goal}",
+        lambda target: send(target, target.consul_without[service], request, target.tokens[job]),
+        request.refusal,
+        "Consul ACL",
     )
 
 
 ATTACKS = [
-    *(_by_operator("Consul", "operator", request) for request in BY_OPERATOR_IN_CONSUL),
-    *(_by_operator("Nomad", "reader", request) for request in BY_OPERATOR_IN_NOMAD),
+    *(_with_operator_token("Consul", request) for request in OPERATOR_IN_CONSUL),
+    *(_with_operator_token("Nomad", request) for request in OPERATOR_IN_NOMAD),
     *(
-        _by_workload(job, other, request)
-        for (job, other), requests in BY_WORKLOAD.items()
+        _with_workload_token(job, service, request)
+        for (job, service), requests in WORKLOADS.items()
         for request in requests
     ),
     Attack(
-        "A token of Consul's is used again after it was revoked",
-        _revoked,
-        f"{REFUSED}.*({UNKNOWN})",
+        "Use a revoked Consul token",
+        _use_revoked_consul_token,
+        f"{DENIED}.*({UNKNOWN_TOKEN})",
+        "Consul ACL",
     ),
     Attack(
-        "A token of Nomad's is used again after it was revoked",
-        _revoked_in_nomad,
-        f"{REFUSED}.*({UNKNOWN}|Permission denied|token)",
+        "Use a revoked Nomad token",
+        _use_revoked_nomad_token,
+        f"{DENIED}.*({UNKNOWN_TOKEN}|Permission denied|token)",
+        "Nomad ACL",
     ),
-    Attack("Consul believes an identity that is signed with another key", _foreign, UNSIGNED),
-    Attack("Consul believes an identity without a signature", _without_signature, UNSIGNED),
-    Attack("Consul believes an identity that has expired", _expired, "token is expired"),
     Attack(
-        "Consul believes the identity of a job that nobody told it of", _of_another_job, REFUSED
+        "Log in to Consul with an identity signed with another key",
+        _signed_with_another_key,
+        UNSIGNED,
+        SIGNATURE_CHECK,
+    ),
+    Attack(
+        "Log in to Consul with an identity without a signature",
+        _without_signature,
+        UNSIGNED,
+        SIGNATURE_CHECK,
+    ),
+    Attack(
+        "Log in to Consul with an expired identity",
+        _expired,
+        "token is expired",
+        "Consul's check of the identity's lifetime",
+    ),
+    Attack(
+        "Log in to Consul with the identity of an unknown job",
+        _of_unknown_job,
+        DENIED,
+        "Consul's binding rules",
     ),
 ]

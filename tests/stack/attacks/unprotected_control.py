@@ -1,6 +1,7 @@
-"""A twin of the stack that nothing protects, on one machine of the same image: what a hurried afternoon makes of the same parts.
+"""An unprotected control: one machine of the stack's image, without TLS, ACLs or firewall.
 
-No TLS, no access control, no firewall, and secrets wherever it was easiest to put them. The product has no switch for any of it.
+Its secrets are where they are easiest to put. An attack that fails on it proves nothing about the
+stack. The product has no setting that makes such a machine.
 """
 
 import json
@@ -19,140 +20,150 @@ import paramiko
 import requests
 
 from rehearsal import paths
-from tests.infra.support.ssh_machine import key_pair
+from tests.infra.ssh_machine import key_pair
 from tests.stack.attacks.artifacts import VERSION, ZIP
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.machines import netns, store
+from tests.stack.attacks.http_client import ApiClient
+from tests.stack.attacks.machines import droplet_namespace, spaces_client
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.ssh import PASSWORD
-from tests.stack.attacks.target import Machine, Place, Victim
-from tests.stack.rig import Rig, eventually
+from tests.stack.attacks.target import SECRET_PATH, Machine, NetworkPosition, Target
+from tests.stack.rig import Rig, wait_for
 
-NAME, BUCKET = "twin", "twin-of-the-stack"
+NAME, BUCKET = "control", "unprotected-control"
+OTHER_NODE = "other-node"
+"""In the catalog only, for attacks that deregister a node."""
 BACKSERVE_PORT = 25001
 BACKSERVE = """
 import http.server
 SECRET = {secret!r}
-class Answers(http.server.BaseHTTPRequestHandler):
+class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200)
         self.end_headers()
         self.wfile.write(b'{{"message": "hello"}}')
 print("listening", flush=True)
-http.server.ThreadingHTTPServer(("0.0.0.0", {port}), Answers).serve_forever()
+http.server.ThreadingHTTPServer(("0.0.0.0", {port}), Handler).serve_forever()
 """
-WRITE = (
-    "import json, os, sys; os.makedirs('/etc/twin'); "
-    "[open(f'/etc/twin/{name}.json', 'w').write(json.dumps(one)) for name, one in json.load(sys.stdin).items()]"
+WRITE_FILES = (
+    "import json, os, sys; os.makedirs('/etc/control'); "
+    "[open(f'/etc/control/{name}.json', 'w').write(json.dumps(config)) "
+    "for name, config in json.load(sys.stdin).items()]"
 )
 START = f"""
 set -eu
-python3 -c "{WRITE}"
+python3 -c "{WRITE_FILES}"
 rm /etc/ssh/sshd_config.d/10-slipway.conf
-printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' >/etc/ssh/sshd_config.d/01-twin.conf
+printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' \\
+    >/etc/ssh/sshd_config.d/01-control.conf
 echo 'root:{PASSWORD}' | chpasswd
 systemctl reload ssh
-systemd-run --quiet --unit=twin-consul /usr/local/bin/consul agent -config-file=/etc/twin/consul.json
+systemd-run --quiet --unit=control-consul \\
+    /usr/local/bin/consul agent -config-file=/etc/control/consul.json
 until consul info >/dev/null 2>&1; do sleep 0.1; done
-systemd-run --quiet --unit=twin-nomad --property=KillMode=process --property=LimitNOFILE=65536 \\
-    /usr/local/bin/nomad agent -config=/etc/twin/nomad.json -consul-token=SECRET
+systemd-run --quiet --unit=control-nomad \\
+    --property=KillMode=process --property=LimitNOFILE=65536 \\
+    /usr/local/bin/nomad agent -config=/etc/control/nomad.json -consul-token=SECRET
 """
-"""The configurations come on standard input; the token is where every user of the machine may read it.
+"""Reads the configurations from standard input. Every user of the machine can read the token.
 
-A Nomad that finds no Consul at its start looks for one again 15 s later.
+Nomad starts second: without Consul at its start, it retries only after 15 s.
 """
 
 
 @dataclass
-class Twin:
-    """One in the making."""
+class Builder:
+    """What creates the control, and keeps its secrets in a plain file."""
 
     rig: Rig
     directory: Path
-    """For what its builder keeps of it."""
     neighbour: Machine
-    """Of the stack: what attacks the twin from without."""
+    """A machine of the stack, from which the control is attacked."""
     region: str
     secret: str = field(default_factory=lambda: str(uuid.uuid4()))
     host_key: tuple[str, str] = field(default_factory=key_pair)
-    kept: dict[str, Any] = field(default_factory=dict)
-    """What its builder knows of it, secrets and all."""
+    state: dict[str, Any] = field(default_factory=dict)
 
     @property
     def login(self) -> Login:
         return Login("root", Path(self.rig.environment["SLIPWAY_SSH_KEY"]).read_text())
 
-    def note(self, **what: Any) -> None:
-        self.kept |= what
-        (self.directory / "state.json").write_text(json.dumps(self.kept))
+    def record(self, **values: Any) -> None:
+        """Add values to the state file."""
+        self.state |= values
+        (self.directory / "state.json").write_text(json.dumps(self.state))
 
     def user_data(self) -> str:
         public, private = self.host_key
-        files = [{"path": "/etc/twin-password", "content": self.secret}]
+        files = [{"path": "/etc/control-password", "content": self.secret}]
         keys = {"ed25519_public": public, "ed25519_private": private}
         return "#cloud-config\n" + json.dumps({"ssh_keys": keys, "write_files": files}, indent=1)
 
 
 @contextmanager
-def built(rig: Rig, directory: Path, neighbour: Machine, region: str) -> Iterator[Victim]:
-    """The twin, until the block ends; then nothing of it is left."""
-    making = Twin(rig, directory, neighbour, region)
-    with ExitStack() as undo:
-        machine = _droplet(making, undo)
-        consul = Api(f"http://{machine.public}:8500", "X-Consul-Token")
-        nomad = Api(f"http://{machine.public}:4646", "X-Nomad-Token")
-        _start(making, machine)
-        _fill(making, machine, consul, nomad, undo)
-        yield _victim(making, machine, consul, nomad)
+def unprotected_control(
+    rig: Rig, directory: Path, neighbour: Machine, region: str
+) -> Iterator[Target]:
+    """Create the control, and delete all of it when the block ends."""
+    builder = Builder(rig, directory, neighbour, region)
+    with ExitStack() as cleanup:
+        machine = _create_machine(builder, cleanup)
+        consul = ApiClient(f"http://{machine.public}:8500", "X-Consul-Token")
+        nomad = ApiClient(f"http://{machine.public}:4646", "X-Nomad-Token")
+        _start_agents(builder, machine)
+        _add_content(builder, machine, consul, nomad, cleanup)
+        yield _describe(builder, machine, consul, nomad)
 
 
-def _droplet(making: Twin, undo: ExitStack) -> Machine:
-    rig, told = making.rig, making.user_data()
-    key = rig.api(
-        "/v2/account/keys", "POST", name=NAME, public_key=rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
-    )["ssh_key"]["id"]
-    undo.callback(rig.api, f"/v2/account/keys/{key}", "DELETE")
-    [image] = [one["id"] for one in rig.api("/v2/images?private=true")["images"]]
-    asked = {
+def _create_machine(builder: Builder, cleanup: ExitStack) -> Machine:
+    rig = builder.rig
+    public_key = rig.environment["SLIPWAY_SSH_PUBLIC_KEY"]
+    key = rig.api("/v2/account/keys", "POST", name=NAME, public_key=public_key)["ssh_key"]["id"]
+    cleanup.callback(rig.api, f"/v2/account/keys/{key}", "DELETE")
+    [image] = [image["id"] for image in rig.api("/v2/images?private=true")["images"]]
+    request = {
         "name": NAME,
-        "region": making.region,
+        "region": builder.region,
         "size": "s-1vcpu-1gb",
         "image": image,
         "ssh_keys": [key],
-        "user_data": told,
+        "user_data": builder.user_data(),
     }
-    made = rig.api("/v2/droplets", "POST", **asked)["droplet"]["id"]
-    undo.callback(_destroy, rig, made)
-    making.note(droplet=made, asked=asked, password=PASSWORD)
-    assert eventually(lambda: rig.droplets()[NAME]["status"] == "active")
-    public = rig.address(NAME)
-    shell = Shell(public, making.host_key[0], making.login)
-    undo.callback(shell.close)
-    assert eventually(lambda: _answers(shell)), "no SSH"
-    roles = frozenset({"prime", "worker"})
+    droplet = rig.api("/v2/droplets", "POST", **request)["droplet"]["id"]
+    cleanup.callback(_delete_droplet, rig, droplet)
+    builder.record(droplet=droplet, request=request, password=PASSWORD)
+    assert wait_for(lambda: rig.droplets()[NAME]["status"] == "active")
+    address = rig.address(NAME)
+    shell = Shell(address, builder.host_key[0], builder.login)
+    cleanup.callback(shell.close)
+    assert wait_for(lambda: _is_reachable(shell)), "SSH does not answer"
     return Machine(
-        name=NAME, roles=roles, station=netns(rig, made), public=public, private=public, shell=shell
+        name=NAME,
+        roles=frozenset({"prime", "worker"}),
+        namespace=droplet_namespace(rig, droplet),
+        public=address,
+        private=address,
+        shell=shell,
     )
 
 
-def _answers(shell: Shell) -> bool:
+def _is_reachable(shell: Shell) -> bool:
     try:
-        return shell.tried("true")[0] == 0
+        return shell.run_unchecked("true")[0] == 0
     except (OSError, EOFError, AssertionError, paramiko.SSHException):
         return False
 
 
-def _destroy(rig: Rig, droplet: int) -> None:
-    assert eventually(lambda: not rig.droplets()[NAME]["locked"])
+def _delete_droplet(rig: Rig, droplet: int) -> None:
+    assert wait_for(lambda: not rig.droplets()[NAME]["locked"])
     rig.api(f"/v2/droplets/{droplet}", "DELETE")
-    assert eventually(lambda: NAME not in rig.droplets()), "the twin stays"
+    assert wait_for(lambda: NAME not in rig.droplets()), "the droplet is not deleted"
 
 
-def _start(making: Twin, machine: Machine) -> None:
-    quiet = {"disable_update_check": True, "datacenter": making.region}
+def _start_agents(builder: Builder, machine: Machine) -> None:
+    common = {"disable_update_check": True, "datacenter": builder.region}
     consul = {
-        **quiet,
-        "data_dir": "/var/lib/twin-consul",
+        **common,
+        "data_dir": "/var/lib/control-consul",
         "node_name": NAME,
         "bind_addr": machine.public,
         "client_addr": "0.0.0.0",
@@ -163,8 +174,8 @@ def _start(making: Twin, machine: Machine) -> None:
         "ports": {"dns": 53},
     }
     nomad = {
-        **quiet,
-        "data_dir": "/var/lib/twin-nomad",
+        **common,
+        "data_dir": "/var/lib/control-nomad",
         "name": NAME,
         "bind_addr": "0.0.0.0",
         "advertise": dict.fromkeys(("http", "rpc", "serf"), machine.public),
@@ -173,41 +184,60 @@ def _start(making: Twin, machine: Machine) -> None:
             "enabled": True,
             "network_interface": "eth0",
             "options": {"fingerprint.denylist": "env_aws,env_azure,env_gce,env_digitalocean"},
-            "meta": {"password": making.secret},
+            "meta": {"password": builder.secret},
         },
         "plugin": {"raw_exec": {"config": {"enabled": True}}},
     }
-    script = START.replace("SECRET", making.secret)
-    making.note(consul=consul, nomad=nomad, script=script)
+    script = START.replace("SECRET", builder.secret)
+    builder.record(consul=consul, nomad=nomad, script=script)
     machine.shell.run(script, stdin=json.dumps({"consul": consul, "nomad": nomad}))
 
 
-def _fill(making: Twin, machine: Machine, consul: Api, nomad: Api, undo: ExitStack) -> None:
-    """What a cluster has after some days: keys, variables, nodes, and two jobs."""
-    secret = making.secret
-    assert eventually(
-        lambda: consul.ask("PUT", "/v1/kv/attacks/planted", body=secret).status == 200
+def _add_content(
+    builder: Builder, machine: Machine, consul: ApiClient, nomad: ApiClient, cleanup: ExitStack
+) -> None:
+    """Add a key, a variable, a node and two jobs."""
+    secret = builder.secret
+    assert wait_for(
+        lambda: consul.request("PUT", f"/v1/kv/{SECRET_PATH}", body=secret).status == 200
     ), "Consul does not start"
-    consul.ask("PUT", "/v1/catalog/register", body={"Node": "doomed", "Address": "192.0.2.2"})
-    ready = eventually(
-        lambda: [one for one in nomad.ask("GET", "/v1/nodes").listed if one["Status"] == "ready"]
+    node = {"Node": OTHER_NODE, "Address": "192.0.2.2"}
+    assert consul.request("PUT", "/v1/catalog/register", body=node).status == 200
+    assert wait_for(
+        lambda: [
+            node for node in nomad.request("GET", "/v1/nodes").items if node["Status"] == "ready"
+        ]
+    ), "Nomad does not start"
+    variable = {"Path": SECRET_PATH, "Items": {"password": secret}}
+    assert nomad.request("PUT", f"/v1/var/{SECRET_PATH}", body=variable).status == 200
+    for task in (_backserve_task(builder, cleanup), _spare_task()):
+        job = _job(task, builder.region)
+        builder.record(**{job["ID"]: job})
+        response = nomad.request("POST", "/v1/jobs", body={"Job": job})
+        assert response.status == 200, response.detail
+        assert wait_for(partial(_running_allocation, nomad, job["ID"])), (
+            f"{job['ID']} does not start"
+        )
+    backserve = ApiClient(f"http://{machine.public}:{BACKSERVE_PORT}")
+    assert wait_for(lambda: backserve.request("GET", "/").status == 200), (
+        "backserve does not answer"
     )
-    assert ready, "Nomad does not start"
-    variable = {"Path": "attacks/planted", "Items": {"password": secret}}
-    assert nomad.ask("PUT", "/v1/var/attacks/planted", body=variable).status == 200
+
+
+def _backserve_task(builder: Builder, cleanup: ExitStack) -> dict[str, Any]:
+    secret, spaces = builder.secret, spaces_client(builder.rig, builder.region)
     program = BACKSERVE.format(secret=secret, port=BACKSERVE_PORT).encode()
-    s3 = store(making.rig, making.region)
-    s3.create_bucket(Bucket=BUCKET)
-    undo.callback(s3.delete_bucket, Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="backserve.py", Body=program, ACL="public-read")
-    undo.callback(s3.delete_object, Bucket=BUCKET, Key="backserve.py")
-    site = making.rig.environment["SPACES_ENDPOINT_URL"].replace("{{.Region}}", making.region)
+    spaces.create_bucket(Bucket=BUCKET)
+    cleanup.callback(spaces.delete_bucket, Bucket=BUCKET)
+    spaces.put_object(Bucket=BUCKET, Key="backserve.py", Body=program, ACL="public-read")
+    cleanup.callback(spaces.delete_object, Bucket=BUCKET, Key="backserve.py")
+    site = builder.rig.environment["SPACES_ENDPOINT_URL"].replace("{{.Region}}", builder.region)
     artifact = {
         "GetterSource": f"{site}/{BUCKET}/backserve.py",
         "GetterMode": "file",
         "RelativeDest": "local/backserve.py",
     }
-    backserve = {
+    return {
         "Name": "backserve",
         "Driver": "raw_exec",
         "Config": {
@@ -218,117 +248,125 @@ def _fill(making: Twin, machine: Machine, consul: Api, nomad: Api, undo: ExitSta
         "Artifacts": [artifact],
         "Services": [{"Name": "backserve", "Provider": "consul", "Meta": {"password": secret}}],
     }
-    spare = {
+
+
+def _spare_task() -> dict[str, Any]:
+    """Return a task for attacks that stop an allocation."""
+    return {
         "Name": "spare",
         "Driver": "raw_exec",
         "Config": {"command": "/usr/bin/sleep", "args": ["3600"]},
     }
-    for task in (backserve, spare):
-        group = {
-            "Name": task["Name"],
-            "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}],
-            "EphemeralDisk": {"SizeMB": 150},
-        }
-        job = {
-            "ID": task["Name"],
-            "Type": "service",
-            "Datacenters": [making.region],
-            "TaskGroups": [group],
-        }
-        making.note(**{str(task["Name"]): job})
-        answer = nomad.ask("POST", "/v1/jobs", body={"Job": job})
-        assert answer.status == 200, answer.seen
-    for name in ("backserve", "spare"):
-        assert eventually(partial(_running, nomad, name)), f"{name} does not start"
-    greeting = Api(f"http://{machine.public}:{BACKSERVE_PORT}")
-    assert eventually(lambda: greeting.ask("GET", "/").status == 200), "backserve does not answer"
 
 
-def _running(nomad: Api, job: str) -> str:
-    found = nomad.ask("GET", f"/v1/job/{job}/allocations").listed
-    return next((str(one["ID"]) for one in found if one["ClientStatus"] == "running"), "")
-
-
-def _victim(making: Twin, machine: Machine, consul: Api, nomad: Api) -> Victim:
-    rig, public = making.rig, machine.public
-    cloud = paths.cloud_dir(rig.name)
-    agent = Api("http://127.0.0.1:8500", consul.token_header, machine.station)
-    client = Api("http://127.0.0.1:4646", nomad.token_header, machine.station)
-    [node] = [one["ID"] for one in nomad.ask("GET", "/v1/nodes").listed if one["Name"] == NAME]
-    facts = {
-        "node": NAME,
-        "own": NAME,
-        "doomed": "doomed",
-        "instance": "none",
-        "planted": making.secret,
-        "client": node,
+def _job(task: dict[str, Any], region: str) -> dict[str, Any]:
+    group = {
+        "Name": task["Name"],
+        "Tasks": [{**task, "Resources": {"CPU": 50, "MemoryMB": 40}}],
+        "EphemeralDisk": {"SizeMB": 150},
     }
-    facts |= {"datacenter": making.region, "driver": "raw_exec"}
-    facts |= {"allocation": _running(nomad, "backserve"), "spare": _running(nomad, "spare")}
-    return Victim(
+    return {
+        "ID": task["Name"],
+        "Type": "service",
+        "Datacenters": [region],
+        "TaskGroups": [group],
+    }
+
+
+def _running_allocation(nomad: ApiClient, job: str) -> str:
+    """Return the id of the job's running allocation, or an empty string."""
+    allocations = nomad.request("GET", f"/v1/job/{job}/allocations").items
+    running = (
+        allocation["ID"] for allocation in allocations if allocation["ClientStatus"] == "running"
+    )
+    return str(next(running, ""))
+
+
+def _describe(builder: Builder, machine: Machine, consul: ApiClient, nomad: ApiClient) -> Target:
+    rig, public, neighbour = builder.rig, machine.public, builder.neighbour
+    cloud = paths.cloud_dir(rig.name)
+    worker_consul = ApiClient("http://127.0.0.1:8500", consul.token_header, machine.namespace)
+    worker_nomad = ApiClient("http://127.0.0.1:4646", nomad.token_header, machine.namespace)
+    [node] = nomad.request("GET", "/v1/nodes").items
+    return Target(
         name=NAME,
-        guarded=False,
-        datacenter=making.region,
+        is_protected=False,
+        datacenter=builder.region,
         driver="raw_exec",
         machines=[machine],
         prime=machine,
         worker=machine,
-        outside=making.neighbour.station,
-        open_to_all=(public, 22),
-        inside=Place(making.neighbour.station, making.neighbour.public, public),
-        beside=Place(machine.station, public, public),
+        outside_namespace=neighbour.namespace,
+        public_endpoint=(public, 22),
+        worker_position=NetworkPosition(neighbour.namespace, neighbour.public, public),
+        prime_position=NetworkPosition(machine.namespace, public, public),
         consul=consul,
         nomad=nomad,
-        agent=agent,
-        client=client,
-        without=defaultdict(lambda: agent),
-        keys=client,
+        worker_consul=worker_consul,
+        worker_nomad=worker_nomad,
+        consul_without=defaultdict(lambda: worker_consul),
+        jwks=worker_nomad,
         certificates=defaultdict(lambda: None),
         tokens=defaultdict(str),
-        facts=facts,
-        backserve=f"http://{public}:{BACKSERVE_PORT}",
-        provisioner=making.login,
-        administrator=making.login,
-        first_boot=making.host_key,
-        deliver=lambda address, port: _deliver(making, address, port),
+        facts={
+            "prime_name": NAME,
+            "worker_name": NAME,
+            "other_worker_name": OTHER_NODE,
+            "backserve_service_id": "none",
+            "secret": builder.secret,
+            "worker_node_id": node["ID"],
+            "datacenter": builder.region,
+            "driver": "raw_exec",
+            "backserve_allocation": _running_allocation(nomad, "backserve"),
+            "spare_allocation": _running_allocation(nomad, "spare"),
+        },
+        backserve_url=f"http://{public}:{BACKSERVE_PORT}",
+        enrol_login=builder.login,
+        admin_login=builder.login,
+        first_boot_key=builder.host_key,
+        deliver=lambda address, port: _deliver(builder, address, port),
         install=_install,
         releases=cloud / "releases",
-        store=store(rig, making.region),
-        files=["/etc/twin/consul.json", "/etc/twin/nomad.json", "/etc/twin-password"],
-        secrets=frozenset({making.secret}),
-        first_keys=frozenset(),
-        user_data=[making.user_data()],
-        kept={
-            "state": [making.directory / "state.json"],
-            "checkout": [making.directory],
-            "image": [cloud / "droplets" / str(making.kept["droplet"]) / "upper"],
-            "cloud": [*cloud.glob("cloud.db*"), cloud / "network_state.json"],
+        spaces=spaces_client(rig, builder.region),
+        secret_files=[
+            "/etc/control/consul.json",
+            "/etc/control/nomad.json",
+            "/etc/control-password",
+        ],
+        secrets=frozenset({builder.secret}),
+        user_data_secrets=frozenset(),
+        user_data=[builder.user_data()],
+        stored_files={
+            "state": [builder.directory / "state.json"],
+            "checkout": [builder.directory],
+            "image": [cloud / "droplets" / str(builder.state["droplet"]) / "upper"],
+            "cloud": [*cloud.glob("cloud.db*"), cloud / "fabric.json"],
         },
-        told=lambda: json.dumps(making.kept),
+        command_output=lambda: json.dumps(builder.state),
     )
 
 
-def _deliver(making: Twin, address: str, port: int) -> str:
-    """Whoever answers is taken at his word."""
+def _deliver(builder: Builder, address: str, port: int) -> str:
+    """Send the secret to any host key."""
     with paramiko.SSHClient() as client:
         client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
         client.connect(
             address,
             port,
             username="root",
-            pkey=making.login.loaded,
+            pkey=builder.login.private_key,
             allow_agent=False,
             look_for_keys=False,
         )
-        stdin, stdout, _ = client.exec_command("tee /etc/twin/password")
-        stdin.write(making.secret)
+        stdin, stdout, _ = client.exec_command("tee /etc/control/password")
+        stdin.write(builder.secret)
         stdin.channel.shutdown_write()
         return str(stdout.read().decode())
 
 
-def _install(site: str, target: Path) -> str:
-    """Whatever comes is unpacked."""
+def _install(site: str, bin_dir: Path) -> str:
+    """Unpack the zip file without any check."""
     archive = requests.get(f"{site}/consul/{VERSION}/{ZIP}", timeout=30).content
     with zipfile.ZipFile(BytesIO(archive)) as zipped:
-        zipped.extract("consul", target)
+        zipped.extract("consul", bin_dir)
     return "unpacked"

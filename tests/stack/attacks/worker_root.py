@@ -1,170 +1,171 @@
-"""Root on a worker, with all that he finds there: the tokens of its agents, its certificate, the secret of its Nomad client."""
+"""Attacks by root on a worker, with its agents' tokens, certificate and client secret."""
 
 from collections.abc import Callable
 from typing import Any
 
 from tests.stack.attacks.attack import Attack, Outcome
-from tests.stack.attacks.http_client import Api
-from tests.stack.attacks.server_apis import JOB, Request, sent
-from tests.stack.attacks.server_rpc import NOMAD, call, tried
-from tests.stack.attacks.target import Victim
+from tests.stack.attacks.http_client import ApiClient
+from tests.stack.attacks.server_apis import (
+    READ_JOB,
+    READ_KV,
+    READ_SNAPSHOT,
+    READ_VARIABLE,
+    RUN_JOB,
+    WRITE_KV,
+    Request,
+    send,
+)
+from tests.stack.attacks.server_rpc import NOMAD, call, outcome_of
+from tests.stack.attacks.target import SECRET_PATH, Target
 
-FALSE = {"Name": "backserve", "ID": "false-backserve", "Address": "192.0.2.1", "Port": 1}
-MADE_UP = {"Name": "made-up", "Address": "192.0.2.1", "Port": 1}
-HERE = {
-    "Node": "{own}",
+LOCAL_REGISTRATION = {
+    "Node": "{worker_name}",
     "SkipNodeUpdate": True,
     "Service": {"Service": "backserve", "ID": "false-backserve", "Port": 1},
 }
-ELSEWHERE = {**HERE, "Node": "{node}"}
-FALSE_NODE = {"Node": "false-node", "Address": "192.0.2.1"}
 
-VALUE = Request("reads a key's value", "GET", "/v1/kv/attacks/planted?raw", "{planted}")
-BACKSERVE = Request(
-    "registers a false backserve with the agent there",
+REGISTER_BACKSERVE = Request(
+    "register a false backserve with the local agent",
     "PUT",
     "/v1/agent/service/register",
     "",
-    FALSE,
+    {"Name": "backserve", "ID": "false-backserve", "Address": "192.0.2.1", "Port": 1},
 )
-NODE = Request("registers a false node", "PUT", "/v1/catalog/register", "true", FALSE_NODE)
-BY_TOKEN = {
-    ("agent", "Consul's own token"): [
-        BACKSERVE,
+REGISTER_NODE = Request(
+    "register a false node",
+    "PUT",
+    "/v1/catalog/register",
+    "true",
+    {"Node": "false-node", "Address": "192.0.2.1"},
+)
+READ_LEAF_CERTIFICATE = Request(
+    "get a mesh certificate for an unknown service",
+    "GET",
+    "/v1/agent/connect/ca/leaf/made-up",
+    "PrivateKeyPEM",
+)
+REQUESTS_BY_TOKEN = {
+    ("consul agent", "the Consul agent's token"): [
+        REGISTER_BACKSERVE,
         Request(
-            "registers a false backserve in the catalogue",
+            "register a false backserve in the catalog",
             "PUT",
             "/v1/catalog/register",
             "true",
-            HERE,
+            LOCAL_REGISTRATION,
         ),
         Request(
-            "registers a false backserve on another node",
+            "register a false backserve on another node",
             "PUT",
             "/v1/catalog/register",
             "true",
-            ELSEWHERE,
+            {**LOCAL_REGISTRATION, "Node": "{prime_name}"},
         ),
-        NODE,
+        REGISTER_NODE,
         Request(
-            "takes another node out of the catalogue",
+            "deregister another node",
             "PUT",
             "/v1/catalog/deregister",
             "true",
-            {"Node": "{doomed}"},
+            {"Node": "{other_worker_name}"},
         ),
-        VALUE,
-        Request("writes a key", "PUT", "/v1/kv/attacks/written", "true", "changed"),
+        READ_KV,
+        WRITE_KV,
         Request(
-            "allows whom he likes",
+            "write an intention",
             "PUT",
             "/v1/connect/intentions/exact?source=me&destination=backserve",
             "true",
             {"Action": "allow"},
         ),
-        Request(
-            "has the certificate of a service that he made up",
-            "GET",
-            "/v1/agent/connect/ca/leaf/made-up",
-            "PrivateKeyPEM",
-        ),
-        Request("reads Consul's whole memory", "GET", "/v1/snapshot"),
-        Request("changes what the agent runs", "PUT", "/v1/agent/reload"),
+        READ_LEAF_CERTIFICATE,
+        READ_SNAPSHOT,
+        Request("reload the agent's configuration", "PUT", "/v1/agent/reload"),
     ],
-    ("nomad", "its Nomad's token"): [
+    ("nomad agent", "the Nomad agent's Consul token"): [
         Request(
-            "registers a service that he made up", "PUT", "/v1/agent/service/register", "", MADE_UP
+            "register an unknown service",
+            "PUT",
+            "/v1/agent/service/register",
+            "",
+            {"Name": "made-up", "Address": "192.0.2.1", "Port": 1},
         ),
-        NODE,
-        VALUE,
-        Request(
-            "has the certificate of a service that he made up",
-            "GET",
-            "/v1/agent/connect/ca/leaf/made-up",
-            "PrivateKeyPEM",
-        ),
+        REGISTER_NODE,
+        READ_KV,
+        READ_LEAF_CERTIFICATE,
     ],
-    ("dns", "the token of DNS"): [BACKSERVE, NODE, VALUE],
+    ("dns", "the DNS token"): [REGISTER_BACKSERVE, REGISTER_NODE, READ_KV],
 }
-"""By holder in Consul, what is tried with its token."""
-OF_NOMAD = [
-    Request("reads a variable", "GET", "/v1/var/attacks/planted", "{planted}"),
-    Request("reads the text of a job", "GET", "/v1/job/backserve", "BACKSERVE_GREETING"),
-    Request("runs a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB}),
-]
+"""Key in ``Target.tokens`` and its description -> requests to the local Consul agent."""
 
 
-def _agent(victim: Victim) -> Api:
-    return victim.agent
-
-
-def _client(victim: Victim) -> Api:
-    return victim.client
-
-
-def _by(api: Callable[[Victim], Api], holder: str, words: str, request: Request) -> Attack:
+def _with_token(holder: str, description: str, request: Request) -> Attack:
     return Attack(
-        f"Root on a worker, by {words}, {request.what}",
-        lambda victim: sent(victim, api(victim), request, victim.tokens[holder]),
+        f"With {description}: {request.goal}",
+        lambda target: send(target, target.worker_consul, request, target.tokens[holder]),
         request.refusal,
+        "Consul ACL",
     )
 
 
-def _primes_api(name: str, api: Callable[[Victim], Api], path: str) -> Attack:
-    """The way that administrators go, which is shut to machines."""
+def _with_certificate(request: Request) -> Attack:
+    return Attack(
+        f"With the worker's certificate, through its Nomad agent: {request.goal}",
+        lambda target: send(target, target.worker_nomad, request),
+        request.refusal,
+        "Nomad ACL",
+    )
 
-    def run(victim: Victim) -> Outcome:
-        asked = Api(
-            api(victim).url.replace(victim.prime.public, victim.inside.server),
-            "",
-            victim.inside.station,
+
+def _call_prime(product: str, api: Callable[[Target], ApiClient]) -> Attack:
+    def run(target: Target) -> Outcome:
+        position = target.worker_position
+        url = api(target).url.replace(target.prime.public, position.server_address)
+        client = ApiClient(
+            url, namespace=position.namespace, credentials=target.certificates["worker"]
         )
-        return sent(
-            victim, asked.showing(victim.certificates["worker"]), Request("", "GET", path, "{node}")
-        )
+        request = Request("", "GET", "/v1/agent/members", "{prime_name}")
+        return send(target, client, request)
 
     return Attack(
-        f"Root on a worker asks {name} on a prime, with the worker's certificate",
+        f"With the worker's certificate: call {product}'s HTTPS API on a prime",
         run,
         "TimeoutError",
+        "the primes' firewall",
     )
 
 
-def _node_secret(what: str, method: str, args: dict[str, Any], sign: bytes) -> Attack:
-    """A call to Nomad's servers with what makes a client known to them."""
-
-    def run(victim: Victim) -> Outcome:
-        asked = {
+def _with_client_secret(goal: str, method: str, args: dict[str, Any], proof: bytes) -> Attack:
+    def run(target: Target) -> Outcome:
+        request = {
             "Region": "global",
             "Namespace": "default",
-            "AuthToken": victim.tokens["node"],
+            "AuthToken": target.tokens["nomad client secret"],
             **args,
         }
-        expected = victim.filled(sign.decode()).encode()
-        return tried(
-            lambda: call(
-                victim, victim.inside, NOMAD, victim.certificates["worker"], method, asked
-            ),
-            expected,
+        position, credentials = target.worker_position, target.certificates["worker"]
+        return outcome_of(
+            lambda: call(target, position, NOMAD, credentials, method, request),
+            target.fill(proof.decode()).encode(),
         )
 
     return Attack(
-        f"Root on a worker, by its Nomad client's secret, {what}", run, "Permission denied"
+        f"With the Nomad client's secret, over RPC: {goal}", run, "Permission denied", "Nomad ACL"
     )
 
 
 ATTACKS = [
     *(
-        _by(_agent, holder, words, request)
-        for (holder, words), requests in BY_TOKEN.items()
+        _with_token(holder, description, request)
+        for (holder, description), requests in REQUESTS_BY_TOKEN.items()
         for request in requests
     ),
-    *(_by(_client, "", "its Nomad's API and certificate", request) for request in OF_NOMAD),
-    _primes_api("Consul", lambda victim: victim.consul, "/v1/agent/members"),
-    _primes_api("Nomad", lambda victim: victim.nomad, "/v1/agent/members"),
-    _node_secret("reads a variable", "Variables.Read", {"Path": "attacks/planted"}, b"{planted}"),
-    _node_secret(
-        "reads the text of a job", "Job.GetJob", {"JobID": "backserve"}, b"BACKSERVE_GREETING"
+    *(_with_certificate(request) for request in (READ_VARIABLE, READ_JOB, RUN_JOB)),
+    _call_prime("Consul", lambda target: target.consul),
+    _call_prime("Nomad", lambda target: target.nomad),
+    _with_client_secret("read a variable", "Variables.Read", {"Path": SECRET_PATH}, b"{secret}"),
+    _with_client_secret(
+        "read a job's definition", "Job.GetJob", {"JobID": "backserve"}, b"BACKSERVE_GREETING"
     ),
-    _node_secret("lists all instances", "Alloc.List", {}, b"backserve"),
+    _with_client_secret("list all allocations", "Alloc.List", {}, b"backserve"),
 ]
