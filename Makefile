@@ -70,10 +70,14 @@ check: setup ## formatting, lint, types, shell scripts
 	@$(PYTHON) -m mypy
 	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
 
+<<<<<<< HEAD
 drill: setup ## changes and failures of a running stack under load, on real machines: make drill [NAME="image worker-off"] [REQUESTS=1000]
 	@$(PYTHON) -m tests.drills $(if $(REQUESTS),--requests $(REQUESTS)) $(NAME)
 
 bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
+=======
+bench: setup ## times of a cold up, a no-op up and a down, with a baseline, in one run
+>>>>>>> 1198fdd (Bench: measure against a baseline; list attacks as tables of what refuses them)
 	@$(PYTHON) -m tests.bench
 
 bench-api: setup ## how quickly the rehearsal's API answers: 1,000 droplets, 200 requests a second

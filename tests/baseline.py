@@ -1,118 +1,100 @@
-"""The machines of a stack, made by the cloud's API alone and enrolled one step after the other, with nothing around it."""
+"""The benchmark's baseline: a stack's machines, created and enrolled without Pulumi."""
 
 import base64
 import os
 import sys
-import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
 
 import requests
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    PublicFormat,
-)
 
 from infra.cluster import enrolment
 from infra.cluster.bootstrap import BootstrapProvider
-from infra.cluster_api.members import Member, wait_for_members
-from infra.mtls import Access, Credentials
+from infra.cluster_api import members
+from infra.cluster_api.members import Member
+from infra.mtls import Access
 from infra.settings import Settings
 from infra.user_data import cloud_config
-from tests.deploy.support.certificates import CertificateAuthority
-from tests.stack.rig import Rig
+from tests.deploy.certificates import Authority
+from tests.infra.support.ssh_machine import key_pair
+from tests.stack.rig import Rig, wait_for
 
+NAME = "baseline"
 VPC = IPv4Network("10.99.0.0/20")
-PATIENCE_SECONDS = 180
+TIMEOUT_S = 180
 
 
-def wait(seek: Callable[[], bool]) -> None:
-    """Poll until ``seek`` is true.
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait until the condition is true; a failed request counts as false.
 
     Raises:
-        TimeoutError: it is not, after three minutes.
+        TimeoutError: it is still false after ``TIMEOUT_S``.
     """
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not _quietly(seek):
-        if time.monotonic() > deadline:
-            raise TimeoutError("the bench waited in vain")
-        time.sleep(0.1)
+
+    def is_true() -> bool:
+        try:
+            return bool(condition())
+        except requests.RequestException:
+            return False
+
+    if not wait_for(is_true, TIMEOUT_S):
+        raise TimeoutError(f"a condition is still false after {TIMEOUT_S} s")
 
 
-def _quietly(seek: Callable[[], bool]) -> bool:
-    try:
-        return seek()
-    except requests.RequestException:
-        return False
-
-
-@dataclass(frozen=True)
-class SshKey:
-    """Both halves, as OpenSSH has them."""
-
-    private: str
-    public: str
-
-    @classmethod
-    def made(cls) -> "SshKey":
-        key = Ed25519PrivateKey.generate()
-        private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
-        return cls(
-            private.decode(),
-            key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
-        )
-
-
-def token() -> str:
+def new_token() -> str:
     return str(uuid.uuid4())
 
 
-def gossip_key() -> str:
+def new_gossip_key() -> str:
     return base64.b64encode(os.urandom(32)).decode()
 
 
-class Floor:
-    """One prime and the workers of ``settings``."""
+class Baseline:
+    """One prime and as many workers as ``settings`` declare."""
 
     def __init__(self, rig: Rig, image: int, settings: Settings) -> None:
         self._rig, self._image, self._settings = rig, image, settings
-        self._vpc = rig.api(
-            "/v2/vpcs", "POST", name="floor", region=settings.region, ip_range=str(VPC)
-        )["vpc"]["id"]
-        self._authority, self._enrol = CertificateAuthority("floor"), SshKey.made()
-        self._gossip, self._dns = {"consul": gossip_key(), "nomad": gossip_key()}, token()
-        names = ["floor-prime", *(f"floor-worker{number}" for number in range(settings.workers))]
-        self._keys = {name: (SshKey.made(), SshKey.made()) for name in names}
-        self._tokens = {name: {"agent": token(), "nomad": token()} for name in names}
+        vpc = rig.api("/v2/vpcs", "POST", name=NAME, region=settings.region, ip_range=str(VPC))[
+            "vpc"
+        ]
+        self._vpc_id = vpc["id"]
+        self._authority = Authority(NAME)
+        self._enrol_public, self._enrol_private = key_pair()
+        self._gossip = {"consul": new_gossip_key(), "nomad": new_gossip_key()}
+        self._dns_token = new_token()
+        names = [f"{NAME}-prime", *(f"{NAME}-worker{n}" for n in range(settings.workers))]
+        self._first_keys = {name: key_pair() for name in names}
+        self._lasting_keys = {name: key_pair() for name in names}
+        self._tokens = {name: {"agent": new_token(), "nomad": new_token()} for name in names}
 
     def boot(self) -> None:
-        """Boot them all and wait until every worker is a ready Nomad client. What happens is told on standard error."""
-        with redirect_stdout(sys.stderr), ThreadPoolExecutor(len(self._keys)) as pool:
-            list(pool.map(self._make, self._keys))
-            wait(lambda: len(self._members()) == len(self._keys))
+        """Create and enrol all machines, and wait until every worker is a ready Nomad client.
+
+        Progress goes to standard error.
+        """
+        names = list(self._first_keys)
+        with redirect_stdout(sys.stderr), ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(self._create_droplet, names))
+            wait_until(lambda: len(self._members()) == len(names))
             prime, *workers = self._members()
-            self._enrolled(prime, "", prime, None)
-            cluster, access = self._begun(prime)
-            list(pool.map(lambda worker: self._enrolled(worker, cluster, prime, access), workers))
-            wait_for_members(access, [prime], workers, PATIENCE_SECONDS)
+            self._enrol(prime, "", prime, None)
+            cluster, access = self._bootstrap(prime)
+            list(pool.map(lambda worker: self._enrol(worker, cluster, prime, access), workers))
+            members.wait(access, [prime], workers, TIMEOUT_S)
 
-    def clear(self) -> None:
-        """Remove the machines and their network."""
-        self._rig.api("/v2/droplets?tag_name=floor", "DELETE")
-        wait(lambda: not self._rig.droplets())
-        wait(self._drop_vpc)
-        self._rig.api("/v2/tags/floor", "DELETE")
+    def destroy(self) -> None:
+        """Delete the machines and their network."""
+        self._rig.api(f"/v2/droplets?tag_name={NAME}", "DELETE")
+        wait_until(lambda: not self._rig.droplets())
+        wait_until(self._delete_vpc)
+        self._rig.api(f"/v2/tags/{NAME}", "DELETE")
 
-    def _make(self, name: str) -> None:
-        first, _ = self._keys[name]
+    def _create_droplet(self, name: str) -> None:
+        public, private = self._first_keys[name]
         self._rig.api(
             "/v2/droplets",
             "POST",
@@ -120,41 +102,40 @@ class Floor:
             region=self._settings.region,
             size=self._settings.worker_size,
             image=self._image,
-            vpc_uuid=self._vpc,
-            tags=["floor"],
-            user_data=cloud_config(first.private, first.public, self._enrol.public),
+            vpc_uuid=self._vpc_id,
+            tags=[NAME],
+            user_data=cloud_config(private, public, self._enrol_public),
         )
 
     def _members(self) -> list[Member]:
-        """The machines that have their addresses, the prime first."""
+        """Return the machines that have their addresses, the prime first."""
         found = []
         for name, droplet in sorted(self._rig.droplets().items()):
-            by_side = {
+            addresses = {
                 network["type"]: network["ip_address"] for network in droplet["networks"]["v4"]
             }
-            if by_side.keys() >= {"private", "public"}:
-                private, public = by_side["private"], by_side["public"]
-                created = droplet["created_at"]
+            if addresses.keys() >= {"private", "public"}:
                 found.append(
                     Member(
                         name=name,
                         droplet=str(droplet["id"]),
-                        created=created,
-                        address=private,
-                        public=public,
+                        created=droplet["created_at"],
+                        address=addresses["private"],
+                        public=addresses["public"],
                     )
                 )
         return found
 
-    def _enrolled(self, member: Member, cluster: str, prime: Member, access: Access | None) -> None:
+    def _enrol(self, member: Member, cluster: str, prime: Member, access: Access | None) -> None:
         name, role = member["name"], "worker" if access else "prime"
-        first, lasting = self._keys[name]
-        region, part = self._settings.region, "client" if access else "server"
+        first_public, _ = self._first_keys[name]
+        lasting_public, lasting_private = self._lasting_keys[name]
+        region, kind = self._settings.region, "client" if access else "server"
         identity = self._authority.credentials(
             ["127.0.0.1", member["address"], member["public"]],
-            [f"{part}.{region}.consul", f"{part}.global.nomad", "localhost"],
+            [f"{kind}.{region}.consul", f"{kind}.global.nomad", "localhost"],
         )
-        props: Mapping[str, Any] = {
+        props: dict[str, Any] = {
             "node": {
                 "name": name,
                 "role": role,
@@ -169,41 +150,39 @@ class Floor:
             "bootstrap_expect": 1,
             "identity": identity,
             "gossip": self._gossip,
-            "tokens": {**self._tokens[name], "dns": self._dns},
+            "tokens": {**self._tokens[name], "dns": self._dns_token},
             "host_keys": {
-                "first": first.public,
-                "lasting": lasting.public,
-                "private": lasting.private,
+                "first": first_public,
+                "lasting": lasting_public,
+                "private": lasting_private,
             },
-            "enrol_key": self._enrol.private,
+            "enrol_key": self._enrol_private,
             "operator_key": None,
             "access": access,
-            "timeout": PATIENCE_SECONDS,
+            "timeout": TIMEOUT_S,
         }
         enrolment.deliver(props, {})
 
-    def _begun(self, prime: Member) -> tuple[str, Access]:
-        """The cluster's identity, and what its managers have."""
-        credentials: Credentials = self._authority.credentials()
-        made = BootstrapProvider().create(
+    def _bootstrap(self, prime: Member) -> tuple[str, Access]:
+        """Bootstrap the ACLs; return the cluster's id and the management access."""
+        created = BootstrapProvider().create(
             {
                 "primes": [prime],
                 "address": prime["public"],
-                "credentials": credentials,
-                "secrets": {"consul": token(), "nomad": token()},
+                "credentials": self._authority.credentials(),
+                "secrets": {"consul": new_token(), "nomad": new_token()},
                 "gossip": self._gossip,
-                "dns": self._dns,
+                "dns": self._dns_token,
                 "tokens": {prime["name"]: self._tokens[prime["name"]]},
                 "services": [],
                 "datacenter": self._settings.region,
-                "timeout": PATIENCE_SECONDS,
+                "timeout": TIMEOUT_S,
             }
         )
-        assert made.outs
-        return made.id, made.outs["access"]
+        assert created.outs
+        return created.id, created.outs["access"]
 
-    def _drop_vpc(self) -> bool:
-        self._rig.api(
-            f"/v2/vpcs/{self._vpc}", "DELETE"
-        )  # refused while a machine is still on its way out
+    def _delete_vpc(self) -> bool:
+        """Delete the VPC; the API refuses while a machine is still being deleted."""
+        self._rig.api(f"/v2/vpcs/{self._vpc_id}", "DELETE")
         return True

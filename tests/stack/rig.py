@@ -22,7 +22,7 @@ from infra import mtls
 from infra.mtls import Access
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import leak_check
-from rehearsal.lifecycle.environment import whole
+from rehearsal.lifecycle.environment import all_variables
 from tests.stack import known_secrets
 
 CHECKOUT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ class Rig:
         copy_checkout(self._pristine)
         self.reset()
         self.rehearsal("up", "--quiet", *options)
-        self.environment = {**os.environ, **whole(CloudConfig.load(self.name))}
+        self.environment = {**os.environ, **all_variables(CloudConfig.load(self.name))}
 
     def stop(self) -> None:
         """Take the cloud down.
@@ -92,7 +92,7 @@ class Rig:
             AssertionError: the cloud left something on this machine.
         """
         self.rehearsal("down")
-        assert leak_check.of(self.name) == []
+        assert leak_check.find_leaks(self.name) == []
 
     def rehearsal(self, verb: str, *options: str) -> None:
         command = [sys.executable, "-m", "rehearsal", verb, "--cloud", self.name, *options]

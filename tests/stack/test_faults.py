@@ -98,13 +98,12 @@ def _replace_newest_object(rig: Rig, prefix: str) -> None:
 
 def test_job_that_fits_on_no_worker_is_rejected_at_once(rig: Rig) -> None:
     """It asks for more CPU than any worker has, so ``up`` does not wait for a placement."""
-    file = rig.directory / "jobs/backserve.py"
+    file = rig.directory / "jobs/services.py"
     original = file.read_text()
-    changed = original.replace("import Artifact, Job", "import Artifact, Job, Resources")
-    changed = changed.replace(
-        "count=count,", "count=count, resources=Resources(cpu=50_000, memory=100),"
+    changed = original.replace(
+        'source="backserve",', 'source="backserve", resources=Resources(cpu=50_000, memory=100),'
     )
-    assert "Resources(cpu=50_000" in changed and "Job, Resources" in changed, original
+    assert "Resources(cpu=50_000" in changed, original
     file.write_text(changed)
     with Traffic(rig.outputs["url"]) as traffic:
         result = rig.deploy("up")

@@ -12,7 +12,7 @@ from paramiko.common import AUTH_SUCCESSFUL
 
 from infra import mtls
 from infra.mtls import Credentials
-from tests.infra.ssh_machine import Machine, key_pair
+from tests.infra.support.ssh_machine import Machine, key_pair
 from tests.stack.attacks.attack import Attack, Outcome
 from tests.stack.attacks.http_client import ApiClient
 from tests.stack.attacks.target import Target

@@ -7,7 +7,7 @@ import boto3
 from botocore.config import Config
 
 from rehearsal.config import CloudConfig
-from rehearsal.network.bridges import droplet_netns
+from rehearsal.network import bridges
 from tests.stack.attacks.shell import Login, Shell
 from tests.stack.attacks.target import Machine
 from tests.stack.rig import Rig
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def droplet_namespace(rig: Rig, droplet_id: int) -> str:
     """Return the name of a droplet's network namespace."""
-    return droplet_netns(CloudConfig.load(rig.name), droplet_id)
+    return bridges.droplet_namespace(CloudConfig.load(rig.name), droplet_id)
 
 
 def admin_login(rig: Rig) -> Login:

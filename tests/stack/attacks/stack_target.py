@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from infra import enrolment, ssh
+from infra import ssh
+from infra.cluster import enrolment
 from infra.mtls import Access, Credentials
 from rehearsal import paths
 from tests.stack import known_secrets
@@ -253,7 +254,7 @@ def _describe(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Target
     tokens = _tokens(outputs, access, worker) | cluster.workload_tokens()
     enrolment_inputs = state.inputs(f"enrolment-{resource}")
     cloud = paths.cloud_dir(rig.name)
-    droplets = json.loads((cloud / "fabric.json").read_text())["droplets"]
+    droplets = json.loads((cloud / "network_state.json").read_text())["droplets"]
     [spare, *_] = cluster.running("prober")
     other_worker = cluster.backserve["NodeName"]
     assert other_worker != worker.name

@@ -20,7 +20,7 @@ import paramiko
 import requests
 
 from rehearsal import paths
-from tests.infra.ssh_machine import key_pair
+from tests.infra.support.ssh_machine import key_pair
 from tests.stack.attacks.artifacts import VERSION, ZIP
 from tests.stack.attacks.http_client import ApiClient
 from tests.stack.attacks.machines import droplet_namespace, spaces_client
@@ -340,7 +340,7 @@ def _describe(builder: Builder, machine: Machine, consul: ApiClient, nomad: ApiC
             "state": [builder.directory / "state.json"],
             "checkout": [builder.directory],
             "image": [cloud / "droplets" / str(builder.state["droplet"]) / "upper"],
-            "cloud": [*cloud.glob("cloud.db*"), cloud / "fabric.json"],
+            "cloud": [*cloud.glob("cloud.db*"), cloud / "network_state.json"],
         },
         command_output=lambda: json.dumps(builder.state),
     )
