@@ -6,6 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 STACK ?= dev
 CLOUD ?= rehearsal
+# More than processors: most of the time a test of real machines waits for them.
+TEST_PROCESSES ?= 4
 PYTHON := .venv/bin/python
 REHEARSAL := $(PYTHON) -m rehearsal
 ifneq ($(filter env status ssh logs shell reset down,$(firstword $(MAKECMDGOALS))),)
@@ -61,8 +63,8 @@ shell: ## a shell in which the consul and nomad CLIs and curl may use the cluste
 image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=address [KEY=file]
 	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
 
-test: setup ## every test, a real `pulumi up` on real machines included
-	@$(PYTHON) -m pytest
+test: setup ## every test, a real `pulumi up` on real machines included: make test [ARGS=tests/infra]
+	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup $(ARGS)
 
 check: setup ## formatting, lint, types, shell scripts
 	@$(PYTHON) -m ruff format --check .
@@ -70,21 +72,17 @@ check: setup ## formatting, lint, types, shell scripts
 	@$(PYTHON) -m mypy
 	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
 
-<<<<<<< HEAD
 drill: setup ## changes and failures of a running stack under load, on real machines: make drill [NAME="image worker-off"] [REQUESTS=1000]
 	@$(PYTHON) -m tests.drills $(if $(REQUESTS),--requests $(REQUESTS)) $(NAME)
 
-bench: setup ## times of a cold up, a no-op up and a down, beside the floor, in one run
-=======
-bench: setup ## times of a cold up, a no-op up and a down, with a baseline, in one run
->>>>>>> 1198fdd (Bench: measure against a baseline; list attacks as tables of what refuses them)
-	@$(PYTHON) -m tests.bench
+bench: setup ## times of a cold up, a no-op up and a down, with a baseline, in one run: make bench [ARGS="--rounds 1"]
+	@$(PYTHON) -m tests.bench $(ARGS)
 
 bench-api: setup ## how quickly the rehearsal's API answers: 1,000 droplets, 200 requests a second
-	@$(PYTHON) -m tests.rehearsal.load
+	@$(PYTHON) -m tests.rehearsal.load $(ARGS)
 
 conformance: setup ## 20,000 requests made from the API's description, each answer held against it (the description is kept outside)
-	@$(PYTHON) -m tests.rehearsal.conformance
+	@$(PYTHON) -m tests.rehearsal.conformance $(ARGS)
 
 reset: ## empty the cloud: all that was made in it goes; its name, port, accounts and keys stay; also after a crash
 	@$(REHEARSAL) reset --cloud $(CLOUD)

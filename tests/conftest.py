@@ -1,8 +1,73 @@
-"""What every test may rely on, however the run was started."""
+"""Settings of every test run: interrupts, groups for parallel runs, and lines for its end.
+
+``make test`` distributes groups of tests to processes. A group runs in one process and in order.
+"""
 
 import signal
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+SHARED_STACK = "shared stack"
+MACHINES = "machines"
+GROUPS = {
+    "stack/test_image.py": "image",
+    "stack/test_destroy.py": "image",
+    "stack/test_large_plan.py": "large plan",
+    "stack/test_bench.py": "large plan",
+    "stack": SHARED_STACK,
+    "rehearsal/machines": MACHINES,
+    "rehearsal/network": MACHINES,
+    "rehearsal/lifecycle": MACHINES,
+    "rehearsal/clients": MACHINES,
+}
+"""Folder or file -> group. Tests of any other file form a group of their own.
+
+The tests of one group share a cloud, addresses or a limit of this machine.
+"""
+ORDER = (SHARED_STACK, "image", "large plan", MACHINES)
+"""Groups that start first, because they take longest."""
+SUMMARY = "summary"
+"""Property of a test: a line that is printed at the end of the run."""
+
+_summaries: dict[str, None] = {}
 
 
 def pytest_configure() -> None:
-    """Ctrl-C works in the programs that tests start: a run in the background inherits, and would hand on, that it is ignored."""
+    """Let programs that tests start receive Ctrl-C, also if this run ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+    if config.getoption("dist", "no") != "no":
+        items.sort(key=lambda item: _rank(_group(item.path)))
+
+
+def _group(path: Path) -> str:
+    relative = path.relative_to(TESTS)
+    for part in (relative, *relative.parents):
+        if group := GROUPS.get(str(part)):
+            return group
+    return str(relative)
+
+
+def _rank(group: str) -> int:
+    return ORDER.index(group) if group in ORDER else len(ORDER)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Collect summaries; in a parallel run this is called in the process that prints them."""
+    _summaries.update(
+        {str(value): None for name, value in report.user_properties if name == SUMMARY}
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if _summaries:
+        terminalreporter.section("requests during changes")
+        for line in _summaries:
+            terminalreporter.write_line(line)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SUMMARY
 from tests.stack import traffic
 from tests.stack.rig import Rig
 
@@ -18,12 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report the requests sent during changes, also when all tests pass."""
-    if traffic.summaries:
-        terminalreporter.section("requests during changes")
-        for line in traffic.summaries:
-            terminalreporter.write_line(line)
+@pytest.fixture(autouse=True)
+def report_traffic(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Report the requests sent during changes, also when the test passes."""
+    yield
+    for line in traffic.summaries:
+        request.node.user_properties.append((SUMMARY, line))
+    traffic.summaries.clear()
 
 
 def _run_stack(name: str, directory: Path) -> Iterator[Rig]:
