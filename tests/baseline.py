@@ -14,12 +14,11 @@ import requests
 
 from infra.cluster import enrolment
 from infra.cluster.bootstrap import BootstrapProvider
-from infra.cluster_api import members
-from infra.cluster_api.members import Member
+from infra.cluster_api.members import Member, wait_for_members
 from infra.mtls import Access
 from infra.settings import Settings
 from infra.user_data import cloud_config
-from tests.deploy.certificates import Authority
+from tests.deploy.support.certificates import CertificateAuthority
 from tests.infra.support.ssh_machine import key_pair
 from tests.stack.rig import Rig, wait_for
 
@@ -62,7 +61,7 @@ class Baseline:
             "vpc"
         ]
         self._vpc_id = vpc["id"]
-        self._authority = Authority(NAME)
+        self._authority = CertificateAuthority(NAME)
         self._enrol_public, self._enrol_private = key_pair()
         self._gossip = {"consul": new_gossip_key(), "nomad": new_gossip_key()}
         self._dns_token = new_token()
@@ -84,7 +83,7 @@ class Baseline:
             self._enrol(prime, "", prime, None)
             cluster, access = self._bootstrap(prime)
             list(pool.map(lambda worker: self._enrol(worker, cluster, prime, access), workers))
-            members.wait(access, [prime], workers, TIMEOUT_S)
+            wait_for_members(access, [prime], workers, TIMEOUT_S)
 
     def destroy(self) -> None:
         """Delete the machines and their network."""

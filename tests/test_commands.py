@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.__main__ import parser as deploy_parser
+from deploy.commands import parser as deploy_parser
 from rehearsal.__main__ import COMMANDS
 from tests.rehearsal.support import spec
 

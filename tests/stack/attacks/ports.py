@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from infra.network import DYNAMIC_PORTS
+from infra.firewalls import DYNAMIC_PORTS
 from tests.stack.attacks import local_processes, scanner
 from tests.stack.attacks.attack import Attack, Outcome
 from tests.stack.attacks.namespaces import HOST

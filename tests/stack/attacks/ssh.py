@@ -108,7 +108,7 @@ def _transfer_files(target: Target) -> Outcome:
     return _attempt(target, work)
 
 
-INVALID_BUNDLE = "tool-enrol: this is no JSON"
+INVALID_BUNDLE = "tool-enrol: the bundle is not JSON"
 """From the only program that the enrolment key runs."""
 FORCED_COMMAND = "the key's forced command and restrictions"
 ATTACKS = [

@@ -388,5 +388,5 @@ def _install(site: str, bin_dir: Path, key: Path) -> str:
     with patch.object(script, "BIN", bin_dir):
         try:
             return str(script.install("consul", VERSION, site, "amd64", keyring))
-        except script.RefusedError as error:
+        except script.ReleaseError as error:
             return str(error)
