@@ -36,6 +36,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "make bench-api": (HERE, '"bench-api"'),
     "make conformance": (HERE, '"conformance"'),
     "make image-local": (HERE, '"image-local"'),
+    "make drill": (HERE, '"drill"'),
     "make check": (CI, "make check"),
     "make test": (CI, "make test"),
     "make rehearse": (STACK_MAKE, '"rehearse"'),
@@ -46,8 +47,8 @@ TESTED: dict[str, tuple[str, str]] = {
     "make bench": ("tests/stack/test_bench.py", '"bench"'),
     "python -m deploy preview": ("tests/stack/test_deployed.py", '"preview"'),
     "python -m deploy up": ("tests/stack/rig.py", '"up"'),
-    "python -m deploy refresh": ("tests/deploy/test_update.py", '"refresh"'),
-    "python -m deploy drift": ("tests/deploy/test_update.py", '"drift"'),
+    "python -m deploy refresh": ("tests/deploy/test_operation.py", '"refresh"'),
+    "python -m deploy drift": ("tests/deploy/test_operation.py", '"drift"'),
     "python -m deploy verify": ("tests/stack/test_deployed.py", '"verify"'),
     "python -m deploy status": ("tests/stack/test_deployed.py", '"status"'),
     "python -m deploy destroy": ("tests/stack/test_destroy.py", '"destroy"'),
@@ -65,7 +66,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "python -m rehearsal serve": ("tests/rehearsal/api/test_restart.py", '"serve"'),
     "python -m rehearsal spaces": ("tests/rehearsal/spaces/test_loopback.py", '"spaces"'),
     "python -m rehearsal inside": ("tests/stack/rig.py", '"up"'),
-    "python -m rehearsal stand-ins": (HERE, '"stand-ins"'),
+    "python -m rehearsal provider-emulators": (HERE, '"provider-emulators"'),
     "pulumi up": ("tests/stack/test_changes.py", '"up"'),
     "pulumi stack": ("tests/stack/test_changes.py", '"stack"'),
     "pulumi config": (HERE, '"config"'),
@@ -271,6 +272,10 @@ def test_bench_api_measures_a_small_cloud() -> None:
     assert json.loads(result.stdout[result.stdout.index("{") :])["refused"] == []
 
 
+def test_drill_lists_the_drills() -> None:
+    assert "image" in make("drill", "NAME=--list").stdout
+
+
 def test_conformance_with_few_requests() -> None:
     result = make("conformance", "ARGS=--requests 200", check=False)
     if spec.FILE.exists():
@@ -279,7 +284,7 @@ def test_conformance_with_few_requests() -> None:
         assert "is kept outside the checkout" in result.stderr
 
 
-def test_stand_ins_are_installed_into_a_pulumi_home(tmp_path: Path) -> None:
-    command = [".venv/bin/python", "-m", "rehearsal", "stand-ins", str(tmp_path)]
+def test_provider_emulators_are_installed_into_a_pulumi_home(tmp_path: Path) -> None:
+    command = [".venv/bin/python", "-m", "rehearsal", "provider-emulators", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     assert list(tmp_path.rglob("pulumi-resource-*"))

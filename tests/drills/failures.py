@@ -5,7 +5,7 @@ import time
 from tests.drills.changes import ONE_PRIME, THREE_PRIMES
 from tests.drills.drill import NOTICE_S, Drill
 from tests.drills.stage import DrillError, Stage
-from tests.stack.rig import eventually
+from tests.stack.rig import wait_for
 
 LEADER_TIMEOUT_S = 60
 AFTERMATH_S = 30
@@ -39,7 +39,7 @@ def kill_leader(stage: Stage) -> None:
     def has_new_leader() -> bool:
         return stage.leader(access) not in ("", leader)
 
-    if not eventually(has_new_leader, LEADER_TIMEOUT_S):
+    if not wait_for(has_new_leader, LEADER_TIMEOUT_S):
         raise DrillError(f"no new leader within {LEADER_TIMEOUT_S} s")
     stage.require(stage.rig.deploy("status"), "deploy status")
     stage.power(leader, "power_on")

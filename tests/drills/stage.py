@@ -23,7 +23,7 @@ from infra.mtls import Access
 from infra.names import label_of_droplet
 from tests.drills import state
 from tests.drills.load import Load
-from tests.stack.rig import STACK, Done, Rig, eventually
+from tests.stack.rig import STACK, CommandResult, Rig, wait_for
 
 ACTION_TIMEOUT_S = 120
 """Time for a droplet action."""
@@ -113,13 +113,13 @@ class Stage:
         self.require(self.rig.deploy("recover"), "deploy recover")
 
     @staticmethod
-    def require(result: Done, command: str) -> None:
+    def require(result: CommandResult, command: str) -> None:
         """Raises:
         DrillError: the command failed.
         """
         if result.code:
             raise DrillError(
-                f"{command} exited with {result.code}: {result.err[-MAX_ERROR_CHARACTERS:]}"
+                f"{command} exited with {result.code}: {result.stderr[-MAX_ERROR_CHARACTERS:]}"
             )
 
     @contextmanager
@@ -238,25 +238,25 @@ class Stage:
                 raise DrillError(f"{action} of {name} failed")
             return bool(status == "completed")
 
-        if not eventually(has_ended, ACTION_TIMEOUT_S):
+        if not wait_for(has_ended, ACTION_TIMEOUT_S):
             raise DrillError(f"{action} of {name} did not end within {ACTION_TIMEOUT_S} s")
 
     def reboot(self, name: str) -> None:
         """Reboot a droplet and wait until it is another boot and verified."""
         before = self._boot_id(name)
         self.power(name, "reboot")
-        if not eventually(lambda: self._boot_id(name) not in ("", before), ACTION_TIMEOUT_S):
+        if not wait_for(lambda: self._boot_id(name) not in ("", before), ACTION_TIMEOUT_S):
             raise DrillError(f"{name} did not boot again within {ACTION_TIMEOUT_S} s")
 
     def _boot_id(self, name: str) -> str:
         result = self.rig.ssh(name, "cat /proc/sys/kernel/random/boot_id")
-        return result.out.strip() if result.code == 0 else ""
+        return result.stdout.strip() if result.code == 0 else ""
 
     def destroy(self, name: str) -> None:
         """Destroy a droplet for good, without the program's knowledge."""
         droplet = self.ids()[name]
         self.rig.api(f"/v2/droplets/{droplet}", "DELETE")
-        if not eventually(lambda: droplet not in self.ids().values(), ACTION_TIMEOUT_S):
+        if not wait_for(lambda: droplet not in self.ids().values(), ACTION_TIMEOUT_S):
             raise DrillError(f"{name} still exists {ACTION_TIMEOUT_S} s after its deletion")
 
     @contextmanager
@@ -360,14 +360,14 @@ class Stage:
         Raises:
             DrillError: it still fails after ``JOIN_TIMEOUT_S``.
         """
-        results: list[Done] = []
+        results: list[CommandResult] = []
 
         def is_verified() -> bool:
             result = self.rig.deploy("verify")
             results.append(result)
             return bool(result.code == 0)
 
-        if not eventually(is_verified, JOIN_TIMEOUT_S):
+        if not wait_for(is_verified, JOIN_TIMEOUT_S):
             self.require(results[-1], "deploy verify")
 
     def read_state(self) -> state.ClusterState:
@@ -377,7 +377,7 @@ class Stage:
     def problems(self, before: state.ClusterState, *, changes_jobs: bool) -> list[str]:
         """Return what differs from ``before`` and from what is declared."""
         verified = self.rig.deploy("verify")
-        problems = [] if verified.code == 0 else [f"verify: {verified.err[-400:]}"]
+        problems = [] if verified.code == 0 else [f"verify: {verified.stderr[-400:]}"]
         try:
             after = self.read_state()
             problems += before.differences(after, changes_jobs=changes_jobs)
@@ -392,7 +392,7 @@ class Stage:
                 differences[:] = [str(error)]
             return not differences
 
-        eventually(are_declared, SETTLE_TIMEOUT_S)
+        wait_for(are_declared, SETTLE_TIMEOUT_S)
         return [*problems, *differences]
 
     def _undeclared(self) -> list[str]:
