@@ -48,7 +48,7 @@ def https(entry_port: int, certificate: str, **changes: Any) -> ForwardingRule:
         "target_protocol": "http",
         "target_port": 8085,
     }
-    return ForwardingRule.model_validate(facts | {"certificate": certificate} | changes)
+    return ForwardingRule.model_validate(facts | {"certificate_id": certificate} | changes)
 
 
 def keep(web: Web, one: Issued, id: str) -> str:
