@@ -29,11 +29,14 @@ class PhaseDisplay:
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._tick_until_stopped, daemon=True)
         self._live: Live | None = None
+        # The live display's thread draws it under the console's lock, so it must not wait for the
+        # tracker's lock: a line is written under both, in the other order.
+        self._snapshot = Text()
 
     def __enter__(self) -> "PhaseDisplay":
         if self._terminal.is_live:
             self._live = Live(
-                get_renderable=self._running_phases,
+                get_renderable=lambda: self._snapshot,
                 console=self._terminal.console,
                 transient=True,
                 redirect_stdout=False,
@@ -68,6 +71,7 @@ class PhaseDisplay:
         """Show what has ended since the last tick, and the slowest steps when it is time."""
         with self._tracker.lock:
             now = self._tracker.clock()
+            self._snapshot = self._running_phases(now)
             for phase in self._tracker.started():
                 if phase.has_ended(now):
                     self._report_end(phase)
@@ -79,11 +83,6 @@ class PhaseDisplay:
             if not running:
                 self._terminal.line(self._idle_status())
             self._last_line = now
-
-    def refresh(self) -> None:
-        """Redraw the live display now."""
-        if self._live:
-            self._live.refresh()
 
     def _tick_until_stopped(self) -> None:
         while not self._stopped.wait(TICK_S):
@@ -101,12 +100,10 @@ class PhaseDisplay:
         self._terminal.line(f"{phase.phase:<10} {text}")
         self._last_line = self._tracker.clock()
 
-    def _running_phases(self) -> Text:
+    def _running_phases(self, now: float) -> Text:
         """Return one line for each phase whose steps run, for the live display."""
-        with self._tracker.lock:
-            now = self._tracker.clock()
-            running = [phase for phase in self._tracker.started() if phase.running]
-            lines = [f"{phase.phase:<10} {_status(phase, now)}" for phase in running]
+        running = [phase for phase in self._tracker.started() if phase.running]
+        lines = [f"{phase.phase:<10} {_status(phase, now)}" for phase in running]
         prefix = f"{self._terminal.elapsed():7.1f} s  "
         text = "\n".join(prefix + line for line in lines or [self._idle_status()])
         return Text(text, style="dim", no_wrap=True, overflow="ellipsis")

@@ -28,7 +28,8 @@ class EventFollower:
         plans_only: bool,
         is_interrupted: Callable[[], bool],
     ) -> None:
-        """
+        """Show the operation on ``terminal`` and ``display``, and record it in ``tracker``.
+
         Args:
             plans_only: the operation is a preview: a change is recorded once, as something to do.
             is_interrupted: whether the user has interrupted the operation.

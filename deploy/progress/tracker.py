@@ -70,10 +70,9 @@ class PhaseProgress:
     def has_ended(self, now: float) -> bool:
         if self.running or self.started is None:
             return False
-        if self.total is not None and not self.expected:
-            return len(self.done) >= self.total
-        idle = now - self.last_activity >= IDLE_END_S
-        return len(self.done) == self.total or (self.total is None and idle)
+        if self.total is None:
+            return now - self.last_activity >= IDLE_END_S
+        return len(self.done) >= self.total
 
 
 class Tracker:
@@ -87,7 +86,8 @@ class Tracker:
         deletes: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """
+        """Expect the resources of a state, or those of a new stack.
+
         Args:
             resources: URN -> type token of what the state has before the operation.
             expected_counts: how many resources of a phase a new stack will have.
@@ -106,6 +106,7 @@ class Tracker:
                 self._phases[phase].expected_count = count
 
     def of_type(self, type_token: str) -> PhaseProgress:
+        """Return the phase of a resource type."""
         return self._phases[kind_of_type(type_token).phase]
 
     def started(self) -> Iterable[PhaseProgress]:

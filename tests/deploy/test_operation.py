@@ -1,6 +1,7 @@
 """Operations and their exit codes, on a real stack with one resource."""
 
 import json
+import os
 import signal
 import subprocess
 import time
@@ -10,13 +11,20 @@ import pytest
 
 from tests.deploy.support.throwaway import Project
 
-MAX_FIRST_LINE_S = 2.0
+MAX_FIRST_LINE_CPU_S = 1.0
+"""Processor time, because other processes do not change it."""
 
 
 def wait_for(file: Path, running: "subprocess.Popen[str]") -> None:
     while not file.exists():
         assert running.poll() is None
         time.sleep(0.05)
+
+
+def processor_seconds(pid: int) -> float:
+    """Return the processor time of a process and of its ended children."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 def test_up_then_no_changes_then_drift_is_found_and_repaired(project: Project) -> None:
@@ -29,31 +37,31 @@ def test_up_then_no_changes_then_drift_is_found_and_repaired(project: Project) -
     assert change == {
         "action": "created",
         "type": "Resource",
-        "name": "thing01",
+        "name": "file01",
         "properties": [],
         "phase": "other",
         "differences": [],
     }
     assert result["outputs"] == {"url": "http://198.51.100.7/", "format": 2}
-    assert "created      Resource thing01 in" in first.stderr
+    assert "created      Resource file01 in" in first.stderr
     assert "from $PATH" not in first.stderr
     assert "correct-horse-battery" not in first.stdout + first.stderr
     second = project.deploy("preview", "--expect-no-changes", "--json")
     assert second.returncode == 0, second.stderr
     assert json.loads(second.stdout)["changes"] == []
     assert project.deploy("drift").returncode == 0
-    project.thing.write_text("changed by hand")
+    project.file.write_text("changed by hand")
     drifted = project.deploy("drift", "--json")
     assert drifted.returncode == 3
     assert [
         (change["action"], change["name"]) for change in json.loads(drifted.stdout)["changes"]
-    ] == [("updated", "thing01")]
+    ] == [("updated", "file01")]
     assert 'mode: "good" -> "changed by hand"' in drifted.stderr
     assert project.deploy("refresh").returncode == 0
     assert project.deploy("preview", "--expect-no-changes").returncode == 3
     assert project.deploy("up").returncode == 0
-    assert project.thing.read_text() == "good"
-    project.thing.unlink()
+    assert project.file.read_text() == "good"
+    project.file.unlink()
     assert project.deploy("drift").returncode == 3
 
 
@@ -63,7 +71,7 @@ def test_a_failure_shows_the_resource_and_its_cause_only(project: Project) -> No
     assert failed.returncode == 1
     assert json.loads(failed.stdout)["failures"] == [
         {
-            "resource": "thing01",
+            "resource": "file01",
             "type": "Resource",
             "message": "the API answered 422: the size is not offered in nyc3",
         }
@@ -98,14 +106,14 @@ def test_an_interrupted_update_ends_its_steps_and_blocks_others_meanwhile(
     project.mode("slow")
     running = project.start("up", "--json")
     assert running.stderr
-    wait_for(project.thing.with_name("thing.started"), running)
+    wait_for(project.file.with_name("resource-file.started"), running)
     refused = project.deploy("up")
     assert refused.returncode == 1
     assert "another update holds the stack's lock" in refused.stderr
     assert "pulumi cancel --yes --stack dev" in refused.stderr
     running.send_signal(signal.SIGINT)
     assert any("cancelling" in line for line in iter(running.stderr.readline, ""))
-    project.thing.with_name("thing.may-end").touch()
+    project.file.with_name("resource-file.may-end").touch()
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert "Traceback" not in err
@@ -113,20 +121,20 @@ def test_an_interrupted_update_ends_its_steps_and_blocks_others_meanwhile(
     result = json.loads(out)
     assert result["result"] == "cancelled"
     assert [change["action"] for change in result["changes"]] == ["created"]
-    assert project.thing.read_text() == "slow"
+    assert project.file.read_text() == "slow"
     again = project.deploy("up", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["changes"] == []
 
 
 def test_an_interrupted_destroy_says_so(project: Project) -> None:
-    may_end = project.thing.with_name("thing.may-end")
+    may_end = project.file.with_name("resource-file.may-end")
     project.mode("slow")
     may_end.touch()
     assert project.deploy("up").returncode == 0
     may_end.unlink()
     running = project.start("destroy", "--yes")
-    wait_for(project.thing.with_name("thing.deleting"), running)
+    wait_for(project.file.with_name("resource-file.deleting"), running)
     running.send_signal(signal.SIGINT)
     time.sleep(0.5)
     may_end.touch()
@@ -136,17 +144,16 @@ def test_an_interrupted_destroy_says_so(project: Project) -> None:
 
 
 def test_the_first_line_comes_before_pulumi_and_the_url_last(project: Project) -> None:
-    started = time.monotonic()
     running = project.start("up")
     assert running.stderr
     first = running.stderr.readline()
-    assert time.monotonic() - started < MAX_FIRST_LINE_S
+    assert processor_seconds(running.pid) < MAX_FIRST_LINE_CPU_S
     assert "up dev" in first
     _, err = running.communicate(timeout=60)
     lines = err.splitlines()
     assert "up dev succeeded: 1 created" in lines[-2]
     assert lines[-1] == "  url: http://198.51.100.7/"
-    assert "thing01" not in err and "\x1b" not in first + err
+    assert "file01" not in err and "\x1b" not in first + err
     assert any("other      started" in line for line in lines)
     assert any("other      1 done in" in line and "1 created" in line for line in lines)
 
@@ -157,7 +164,7 @@ def test_preview_shows_old_and_new_values_and_hides_secrets(project: Project) ->
     previewed = project.deploy("preview", "--json")
     assert previewed.returncode == 0, previewed.stderr
     lines = previewed.stderr.splitlines()
-    start = lines.index("  update       Resource thing01")
+    start = lines.index("  update       Resource file01")
     assert lines[start + 1 : start + 3] == [
         '      mode: "good" -> "better"',
         '      size: "small" -> "large"',
@@ -195,7 +202,7 @@ def test_a_stack_of_another_format_is_refused_with_the_remedy(project: Project) 
             assert refused.returncode == 2
             [message] = [line for line in refused.stderr.splitlines() if "another version" in line]
             assert "run `destroy` with the version that made it, then `up`" in message
-    assert project.thing.exists()
+    assert project.file.exists()
 
 
 @pytest.mark.parametrize("command", ["status", "shell"])

@@ -313,7 +313,7 @@ def test_a_terminal_has_a_live_display(monkeypatch: pytest.MonkeyPatch, no_color
     )
     with display:
         follower.on_event(event("resourcePreEvent", OpType.CREATE, DROPLET, "worker01", old={}))
-        display.refresh()
+        display.tick()
         terminal.text("a line", "green")
     text = screen.getvalue()
     assert "worker01: waiting for DigitalOcean to start the droplet" in text

@@ -88,7 +88,7 @@ def test_only_replaced_resources_count_as_rotated() -> None:
 @pytest.fixture
 def rotating(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project whose only resource is a secret."""
-    dynamic = {"pulumi-python:dynamic:Resource": re.compile("thing.*")}
+    dynamic = {"pulumi-python:dynamic:Resource": re.compile("file.*")}
     rotated = {"gossip": dynamic, "tokens": {}, "certificates": {}}
     monkeypatch.setattr(rotation, "ROTATED_RESOURCES", rotated)
     assert project.deploy("up").returncode == 0
@@ -102,10 +102,10 @@ def test_a_rotation_replaces_the_resource(rotating: Project) -> None:
     assert (result["operation"], result["result"], result["rotated"]) == (
         "rotate",
         "succeeded",
-        {"gossip": ["thing01"]},
+        {"gossip": ["file01"]},
     )
     assert [(change["action"], change["name"]) for change in result["changes"]] == [
-        ("replaced", "thing01")
+        ("replaced", "file01")
     ]
     assert "rotated gossip: 1 of 1 replaced" in done.stderr
     assert rotating.deploy("preview", "--expect-no-changes").returncode == 0
@@ -132,10 +132,9 @@ def test_a_refused_rotation_shows_the_plan_and_changes_nothing(
     refused = rotating.deploy("rotate")
     assert refused.returncode == 2
     assert (
-        "replace      Resource thing01" in refused.stderr
-        and "nothing was rotated" in refused.stderr
+        "replace      Resource file01" in refused.stderr and "nothing was rotated" in refused.stderr
     )
-    assert rotating.thing.exists()
+    assert rotating.file.exists()
 
 
 PROGRAM = """

@@ -27,9 +27,9 @@ def test_plain_pulumi_works_with_the_stack_and_keeps_the_settings_file(project: 
     project.mode("other")
     changed = project.settings.read_text()
     project.pulumi("up", "--yes", "--skip-preview", "--stack", "dev")
-    assert project.thing.read_text() == "other"
+    assert project.file.read_text() == "other"
     project.pulumi("destroy", "--refresh", "--yes", "--skip-preview", "--stack", "dev")
-    assert not project.thing.exists()
+    assert not project.file.exists()
     assert project.settings.read_text() == changed
 
 

@@ -27,7 +27,7 @@ class Provider(ResourceProvider):
             while not pathlib.Path(props["file"] + ".may-end").exists():
                 time.sleep(0.05)
         pathlib.Path(props["file"]).write_text(props["mode"])
-        return CreateResult("thing-1", props)
+        return CreateResult("file-1", props)
     def read(self, identity, props):
         file = pathlib.Path(props["file"])
         if not file.exists():
@@ -45,10 +45,10 @@ class Provider(ResourceProvider):
                 time.sleep(0.05)
         pathlib.Path(props["file"]).unlink(missing_ok=True)
 
-class Thing(Resource):
+class FileResource(Resource):
     mode: pulumi.Output[str]
     def __init__(self, name, mode, size, password):
-        file = str(pathlib.Path(__file__).with_name("thing"))
+        file = str(pathlib.Path(__file__).with_name("resource-file"))
         properties = {{"mode": mode, "size": size, "password": password, "file": file}}
         super().__init__(Provider(), name, properties)
 
@@ -62,7 +62,7 @@ if mode == "wrong":
 if mode == "broken":
     raise ValueError("the program itself is wrong")
 password = pulumi.Output.secret("correct-horse-battery")
-Thing("thing01", mode, config.get("size") or "small", password)
+FileResource("file01", mode, config.get("size") or "small", password)
 pulumi.export("url", "http://198.51.100.7/")
 pulumi.export("password", password)
 pulumi.export("format", {STATE_FORMAT})
@@ -81,7 +81,7 @@ class Project:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.settings = directory / "Pulumi.dev.yaml"
-        self.thing = directory / "thing"
+        self.file = directory / "resource-file"
         (directory / "Pulumi.yaml").write_text("name: throwaway\nruntime: python\n")
         (directory / "__main__.py").write_text(PROGRAM)
         self.settings.write_text(SETTINGS)
