@@ -63,7 +63,7 @@ def replace_only_prime(stage: Stage) -> None:
 
 
 def replace_leader(stage: Stage) -> None:
-    leader = stage.leader(stage.access())
+    leader = stage.leader(stage.access(), stage.primes())
     with stage.expect_replaced(stage.label(leader)):
         stage.replace(leader)
 

@@ -32,12 +32,12 @@ def keep_only_prime_off(stage: Stage) -> None:
 
 def kill_leader(stage: Stage) -> None:
     """Power the leader off; the two other primes elect a new one and keep the cluster."""
-    access = stage.access()
-    leader = stage.leader(access)
+    access, primes = stage.access(), stage.primes()
+    leader = stage.leader(access, primes)
     stage.power(leader, "power_off")
 
     def has_new_leader() -> bool:
-        return stage.leader(access) not in ("", leader)
+        return stage.leader(access, primes) not in ("", leader)
 
     if not wait_for(has_new_leader, LEADER_TIMEOUT_S):
         raise DrillError(f"no new leader within {LEADER_TIMEOUT_S} s")

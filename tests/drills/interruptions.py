@@ -8,50 +8,64 @@ from infra.cluster_api.nomad import Nomad
 from tests.drills import state
 from tests.drills.changes import ONE_PRIME
 from tests.drills.drill import Drill
-from tests.drills.stage import SIZES, DrillError, Stage
+from tests.drills.stage import SIZES, DrillError, Phase, Stage
 
 UPDATE_TIMEOUT_S = 600
 """Time in which an update that lost its new server ends."""
 
-HasBegun = Callable[[], bool]
+API_INTERVAL_S = 1.0
 
 
-def _joining(stage: Stage) -> HasBegun:
+def joining(stage: Stage) -> Phase:
     """A new worker is booted and is not a member yet."""
     before = stage.ids()
-    return lambda: stage.new_droplet(before, "worker") is not None
+    return Phase(
+        name="joining",
+        has_begun=lambda: stage.new_droplet(before, "worker") is not None,
+        interval_s=API_INTERVAL_S,
+    )
 
 
-def _draining(stage: Stage) -> HasBegun:
+def draining(stage: Stage) -> Phase:
     """A worker of the old generation is drained."""
     nomad = Nomad(stage.access())
-    return lambda: any(node["Drain"] for node in nomad.request("GET", "/v1/nodes"))
+    return Phase(
+        name="draining",
+        has_begun=lambda: any(node["Drain"] for node in nomad.request("GET", "/v1/nodes")),
+    )
 
 
-def _leaving(stage: Stage) -> HasBegun:
+def leaving(stage: Stage) -> Phase:
     """A worker of the old generation left Consul, and its droplet still exists."""
     before, consul = stage.ids(), Consul(stage.access())
     workers = {name for name in before if name.startswith("worker")}
-    return lambda: not workers <= {name for name, _ in consul.alive_members()}
+    return Phase(
+        name="leaving",
+        has_begun=lambda: not workers <= {name for name, _ in consul.alive_members()},
+    )
 
 
-def _deleting(stage: Stage) -> HasBegun:
+def deleting(stage: Stage) -> Phase:
     """A droplet of the old generation is gone."""
     before = stage.ids()
-    return lambda: not set(before.values()) <= set(stage.ids().values())
+    return Phase(
+        name="deleting",
+        has_begun=lambda: not set(before.values()) <= set(stage.ids().values()),
+        interval_s=API_INTERVAL_S,
+    )
 
 
-def _interrupt_roll(phase: str, begin: Callable[[Stage], HasBegun]) -> Drill:
+def _interrupt_roll(phase: Callable[[Stage], Phase]) -> Drill:
     def interrupt(stage: Stage) -> None:
         with stage.expect_replaced("worker"):
             stage.toggle("worker_size", SIZES)
-            stage.interrupt(begin(stage), phase)
+            stage.interrupt(phase(stage))
             stage.up()
 
     return Drill(
-        name=f"killed-{phase}",
+        name=f"killed-{phase.__name__}",
         topology=ONE_PRIME,
-        summary=f"SIGKILL of `up` while workers are {phase}, then one `up`",
+        summary=f"SIGKILL of `up` while workers are {phase.__name__}, then one `up`",
         act=interrupt,
     )
 
@@ -67,7 +81,12 @@ def lose_joining_server(stage: Stage) -> None:
                 name = stage.new_droplet(before, "prime")
                 return name in {member for member, _ in consul.alive_members()}
 
-            stage.wait_during(process, is_member, "the new server is a member")
+            phase = Phase(
+                name="the new server is a member",
+                has_begun=is_member,
+                interval_s=API_INTERVAL_S,
+            )
+            stage.wait_during(process, phase)
             voters = [server for server in state.raft_servers(consul) if server.is_voter]
             if len(voters) != 1:
                 raise DrillError(f"{len(voters)} voters: the new server is one already")
@@ -89,7 +108,8 @@ def lose_one_of_two_voters(stage: Stage) -> None:
                     sum(server.is_voter for server in state.raft_servers(api)) == 2 for api in apis
                 )
 
-            stage.wait_during(process, are_voters, "both servers are voters")
+            phase = Phase(name="both servers are voters", has_begun=are_voters)
+            stage.wait_during(process, phase)
             stage.destroy(str(stage.new_droplet(before, "prime")))
             _wait_for_end(process)
         stage.recover()
@@ -107,10 +127,7 @@ def _wait_for_end(process: subprocess.Popen[bytes]) -> None:
 
 
 DRILLS = (
-    _interrupt_roll("joining", _joining),
-    _interrupt_roll("draining", _draining),
-    _interrupt_roll("leaving", _leaving),
-    _interrupt_roll("deleting", _deleting),
+    *map(_interrupt_roll, (joining, draining, leaving, deleting)),
     Drill(
         name="joining-server-dies",
         topology=ONE_PRIME,

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +57,39 @@ class Topology:
         primes = (f"prime{number:02d}" for number in range(1, self.primes + 1))
         workers = (f"worker{number:02d}" for number in range(1, self.workers + 1))
         return {*primes, *workers}
+
+
+@dataclass(frozen=True)
+class Prime:
+    """A prime's droplet and its addresses."""
+
+    name: str
+    public: str
+    private: str
+
+
+def access_at(access: Access, prime: Prime) -> Access:
+    """Return access to one server."""
+    return {
+        **access,
+        "consul": f"https://{prime.public}:8501",
+        "nomad": f"https://{prime.public}:4646",
+    }
+
+
+def _address(droplet: Mapping[str, Any], kind: str) -> str:
+    networks = droplet["networks"]["v4"]
+    return next(str(network["ip_address"]) for network in networks if network["type"] == kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A phase of an update, and how it shows."""
+
+    name: str
+    has_begun: Callable[[], bool]
+    interval_s: float = 0.2
+    """A probe of the cloud's API needs 1 s, because of the API's rate limit."""
 
 
 class Stage:
@@ -144,14 +177,14 @@ class Stage:
             finally:
                 kill_tree(process)
 
-    def interrupt(self, has_begun: Callable[[], bool], phase: str) -> None:
-        """Start ``up``, end it with SIGKILL as soon as ``has_begun`` is true, and free its lock.
+    def interrupt(self, phase: Phase) -> None:
+        """Start ``up``, end it with SIGKILL when a phase begins, and free its lock.
 
         Raises:
             DrillError: the update ended before.
         """
         with self.background("up") as process:
-            self.wait_during(process, has_begun, phase)
+            self.wait_during(process, phase)
         self.unlock()
 
     def unlock(self) -> None:
@@ -159,21 +192,20 @@ class Stage:
         self.require(self.rig.pulumi("cancel", "--yes"), "pulumi cancel")
 
     @staticmethod
-    def wait_during(
-        process: subprocess.Popen[bytes], has_begun: Callable[[], bool], phase: str
-    ) -> None:
+    def wait_during(process: subprocess.Popen[bytes], phase: Phase) -> None:
         """Wait until a phase of an update begins.
 
         Raises:
             DrillError: the update ends before, or the time is over.
         """
         deadline = time.monotonic() + JOIN_TIMEOUT_S
-        while not _is_true(has_begun):
+        while not _is_true(phase.has_begun):
             if process.poll() is not None:
-                raise DrillError(f"the update ended with {process.returncode} before: {phase}")
+                code = process.returncode
+                raise DrillError(f"the update ended with {code} before this: {phase.name}")
             if time.monotonic() > deadline:
-                raise DrillError(f"not within {JOIN_TIMEOUT_S} s: {phase}")
-            time.sleep(0.1)
+                raise DrillError(f"not within {JOIN_TIMEOUT_S} s: {phase.name}")
+            time.sleep(phase.interval_s)
 
     # Settings
 
@@ -283,31 +315,23 @@ class Stage:
         """Return access with the management tokens."""
         return self.rig.access(management=True)
 
-    def access_at(self, access: Access, name: str) -> Access:
-        """Return access to one server."""
-        address = self.rig.address(name)
-        return {
-            **access,
-            "consul": f"https://{address}:8501",
-            "nomad": f"https://{address}:4646",
-        }
+    def primes(self) -> list[Prime]:
+        """Return the primes' droplets."""
+        return [
+            Prime(name, _address(droplet, "public"), _address(droplet, "private"))
+            for name, droplet in sorted(self.rig.droplets().items())
+            if name.startswith("prime")
+        ]
 
-    def leader(self, access: Access) -> str:
+    @staticmethod
+    def leader(access: Access, primes: Sequence[Prime]) -> str:
         """Return the name of the server that leads Nomad; empty if none answers."""
-        for name in sorted(self.ids()):
-            if not name.startswith("prime"):
-                continue
-            servers = state.raft_servers(Nomad(self.access_at(access, name)))
-            for server in servers:
+        names = {prime.private: prime.name for prime in primes}
+        for prime in primes:
+            for server in state.raft_servers(Nomad(access_at(access, prime))):
                 if server.is_leader:
-                    return self._name_at(server.address)
+                    return names.get(server.address, "")
         return ""
-
-    def _name_at(self, private_address: str) -> str:
-        return next(
-            (name for name in self.ids() if self.rig.address(name, "private") == private_address),
-            "",
-        )
 
     def worker_with(self, job: str) -> str:
         """Return a worker on which an allocation of a job runs."""
@@ -410,9 +434,14 @@ class Stage:
             size = self.setting("prime_size" if name.startswith("prime") else "worker_size")
             if droplet["size_slug"] != size:
                 problems.append(f"{name} has the size {droplet['size_slug']}, not {size}")
-        return problems + self._undeclared_members(declared)
+        primes = {
+            _address(droplet, "private")
+            for name, droplet in droplets.items()
+            if name.startswith("prime")
+        }
+        return problems + self._undeclared_members(declared, primes)
 
-    def _undeclared_members(self, declared: set[str]) -> list[str]:
+    def _undeclared_members(self, declared: set[str], primes: set[str]) -> list[str]:
         access = self.access()
         consul, nomad = Consul(access), Nomad(access)
         problems = []
@@ -428,7 +457,6 @@ class Stage:
         workers = {name for name in declared if name.startswith("worker")}
         if nodes != {(name, "ready", "eligible") for name in workers}:
             problems.append(f"Nomad has the nodes {sorted(nodes)}")
-        primes = {self.rig.address(n, "private") for n in declared if n.startswith("prime")}
         for api in (consul, nomad):
             voters = {server.address for server in state.raft_servers(api) if server.is_voter}
             if voters != primes:
