@@ -1,12 +1,15 @@
 """Starting, resetting and removing a cloud as a whole, also after a crash."""
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from rehearsal import paths
 from rehearsal.config import CloudConfig, MachineKind
 from rehearsal.lifecycle import (
     configuration,
@@ -46,27 +49,28 @@ def up(
         UsageError: an argument cannot be used, or the user is not root.
         LifecycleError: the cloud does not start, or exists with other arguments.
     """
-    is_new = name not in recovery.cloud_names()
-    if is_new:
-        config = configuration.create_config(name, machines or "nspawn", port)
-    else:
-        config = configuration.check_existing(name, machines, port)
-    if config.machines == "nspawn" and os.geteuid() != 0:
-        raise UsageError("nspawn machines need root: run as root, or choose --machines memory")
-    updated = config.model_copy(update=settings or {})
-    if updated != config and not is_new:
-        process.stop(config)
-    if updated != config or is_new:
-        updated.save()
-    if updated.machines == "nspawn":
-        for message in HostLimits().raise_limits():
-            report(message)
-    if not process.is_ready(updated):
-        report(f"starting cloud {name}")
-        if updated.machines == "nspawn" and not stock.directory().exists():
-            report(f"building the image {stock.SLUG}: about two minutes, once on this machine")
-        _start(updated, is_new)
-    return updated
+    with _one_start_at_a_time():
+        is_new = name not in recovery.cloud_names()
+        if is_new:
+            config = configuration.create_config(name, machines or "nspawn", port)
+        else:
+            config = configuration.check_existing(name, machines, port)
+        if config.machines == "nspawn" and os.geteuid() != 0:
+            raise UsageError("nspawn machines need root: run as root, or choose --machines memory")
+        updated = config.model_copy(update=settings or {})
+        if updated != config and not is_new:
+            process.stop(config)
+        if updated != config or is_new:
+            updated.save()
+        if updated.machines == "nspawn":
+            for message in HostLimits().raise_limits():
+                report(message)
+        if not process.is_ready(updated):
+            report(f"starting cloud {name}")
+            if updated.machines == "nspawn" and not stock.directory().exists():
+                report(f"building the image {stock.SLUG}: about two minutes, once on this machine")
+            _start(updated, is_new)
+        return updated
 
 
 def reset(name: str) -> list[str]:
@@ -111,6 +115,19 @@ def create_machines(config: CloudConfig) -> Machines:
     from rehearsal.machines.nspawn import NspawnMachines
 
     return NspawnMachines(config)
+
+
+@contextlib.contextmanager
+def _one_start_at_a_time() -> Iterator[None]:
+    """Hold a lock, so that two new clouds get different addresses and build the image once."""
+    root = paths.state_root()
+    root.mkdir(parents=True, exist_ok=True)
+    directory = os.open(root, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def _start(config: CloudConfig, is_new: bool) -> None:

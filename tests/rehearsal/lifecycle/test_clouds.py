@@ -510,3 +510,16 @@ def test_down_of_what_runs_in_the_foreground(rehearsal: Commands) -> None:
         until(lambda: process.is_ready(config))
         rehearsal("down")
         served.wait(timeout=30)
+
+
+def test_clouds_that_start_at_the_same_time_get_different_addresses(rehearsal: Commands) -> None:
+    starting = [
+        subprocess.Popen(
+            [sys.executable, "-m", "rehearsal", "up", "--cloud", name, "--machines", "memory"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+        )
+        for name in (ONE, OTHER)
+    ]
+    assert [command.wait(timeout=60) for command in starting] == [0, 0]
+    assert CloudConfig.load(ONE).index != CloudConfig.load(OTHER).index
