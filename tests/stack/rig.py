@@ -1,11 +1,13 @@
 """A rehearsal cloud and a checkout deployed into it, used through commands and the network."""
 
+import fcntl
 import json
 import os
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,6 +73,7 @@ class Rig:
     name: str
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
+    _lock: int | None = None
     _outputs: dict[str, Any] = field(default_factory=dict)
     _outputs_version: list[tuple[Path, int]] = field(default_factory=list)
 
@@ -80,19 +83,40 @@ class Rig:
 
     def start(self, *options: str) -> None:
         """Start the cloud with ``options`` of ``rehearsal up``."""
+        self._reserve_name()
         copy_checkout(self._pristine)
         self.reset()
         self.rehearsal("up", "--quiet", *options)
         self.environment = {**os.environ, **all_variables(CloudConfig.load(self.name))}
 
     def stop(self) -> None:
-        """Take the cloud down.
+        """Take the cloud down, if this rig has started it.
 
         Raises:
             AssertionError: the cloud left something on this machine.
         """
+        if self._lock is None:
+            return
         self.rehearsal("down")
         assert leak_check.find_leaks(self.name) == []
+        os.close(self._lock)
+        self._lock = None
+
+    def _reserve_name(self) -> None:
+        """Keep other test runs from using the cloud, and remove what a killed run left of it.
+
+        Raises:
+            AssertionError: another test run uses the cloud.
+        """
+        file = Path(tempfile.gettempdir(), f"slipway-test-{self.name}.lock")
+        lock = os.open(file, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            raise AssertionError(f"another test run uses the cloud {self.name}") from None
+        self._lock = lock
+        self.rehearsal("down")
 
     def rehearsal(self, verb: str, *options: str) -> None:
         command = [sys.executable, "-m", "rehearsal", verb, "--cloud", self.name, *options]
