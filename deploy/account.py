@@ -91,7 +91,7 @@ class Account:
                 ("volume", "volumes"),
                 ("snapshot", "snapshots"),
             )
-            for body in self._api.list_all(f"/v2/{key}", key)
+            for body in self._list_if_offered(key)
             if wanted & {*(body.get("tags") or ()), body.get("tag")}
         ]
         return droplets + others
@@ -124,6 +124,15 @@ class Account:
             for body in snapshots
             if names.BASE_IMAGE_NAME.fullmatch(body["name"])
         ]
+
+    def _list_if_offered(self, key: str) -> list[dict[str, Any]]:
+        """Return all objects; none if the cloud does not offer them, such as volumes."""
+        try:
+            return self._api.list_all(f"/v2/{key}", key)
+        except digitalocean_api.ApiError as error:
+            if error.is_not_found:
+                return []
+            raise
 
 
 def _has_bucket(name: str, region: str) -> bool:

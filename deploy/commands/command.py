@@ -61,7 +61,7 @@ class Command:
             create: create the stack if it does not exist.
             replace: URNs of resources to replace.
         """
-        self.terminal.line(f"{name} {self.stack_name}: reads the state")
+        self.terminal.line(f"{name} {self.stack_name}: reading the state")
         get = stack.ensure if create else stack.select
         selected = get(self.stack_name, self.pulumi_cli, self.directory)
         outcome = operation.run(name, selected, self.pulumi_cli, self.terminal, replace)

@@ -63,7 +63,7 @@ class Change:
     """Names of the top-level properties that differ."""
     seconds: float = 0.0
     """Duration to a tenth of a second; 0 for a change that a preview shows."""
-    phase: str = Phase.OTHER
+    phase: Phase = Phase.OTHER
     differences: tuple[Difference, ...] = ()
 
 

@@ -12,7 +12,7 @@ from deploy.terminal import Terminal
 TICK_S = 0.5
 SLOW_STEP_S = 15.0
 """How often plain lines tell of a step that is not done."""
-LOADING = "Pulumi loads the program and its plugins"
+LOADING = "loading the program and its plugins"
 
 
 class PhaseDisplay:

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from deploy.progress.changes import ACTIONS, Change
 from deploy.progress.differences import Difference
+from deploy.progress.phases import Phase
 from deploy.terminal import Colour, Terminal
 
 MAX_NAMES = 8
 """How many resources of equal changes are named without ``--verbose``."""
+PHASES = [*Phase]
 
 _COLOURS: dict[str, Colour] = {
     form: action.colour
@@ -17,11 +19,11 @@ _COLOURS: dict[str, Colour] = {
 
 
 def show_plan(changes: Sequence[Change], risks: Iterable[str], terminal: Terminal) -> None:
-    """Show what an update would do. Equal changes of several resources are shown once."""
+    """Show what an update would do. Equal changes are shown once, by phase."""
     for risk in risks:
         terminal.text(f"RISK: {risk}", "red")
     groups: dict[tuple[str, str, tuple[Difference, ...]], list[str]] = {}
-    for change in changes:
+    for change in sorted(changes, key=lambda change: (PHASES.index(change.phase), change.name)):
         groups.setdefault((change.action, change.type, change.differences), []).append(change.name)
     for (action, kind, differences), names in groups.items():
         terminal.text(

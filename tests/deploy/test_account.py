@@ -47,6 +47,11 @@ def test_an_empty_account_has_no_orphans() -> None:
     assert orphans.search(RESOURCES, ["slipway-dev-worker"], Account()) == []
 
 
+def test_a_cloud_without_volumes_has_no_orphaned_volumes(account: HttpServer) -> None:
+    del account.by_path["/v2/volumes"]
+    assert orphans.search(RESOURCES, ["slipway-dev-worker"], Account()) == []
+
+
 def test_an_orphan_is_found_once_with_its_price(account: HttpServer) -> None:
     account.by_path["/v2/droplets/7"] = {"droplet": DROPLET}
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}

@@ -2,6 +2,7 @@
 
 import ast
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,8 @@ def test_long_values_are_cut_around_their_first_difference() -> None:
 
 
 def change(action: str, kind: str, name: str) -> Change:
-    return Change(action, kind, name)
+    phases = {"Droplet": Phase.MACHINES, "Tag": Phase.NETWORK}
+    return Change(action, kind, name, phase=phases.get(kind, Phase.OTHER))
 
 
 MACHINES = ["prime01", "worker01", "worker02"]
@@ -156,9 +158,10 @@ def test_a_plan_shows_the_risks_first_and_equal_changes_once() -> None:
     output = io.StringIO()
     resized = (Difference("size", '"small"', '"large"', forces_replacement=True),)
     changes = [
-        Change("to replace", "Droplet", name, ("size",), differences=resized) for name in MACHINES
+        replace(change("to replace", "Droplet", name), differences=resized)
+        for name in reversed(MACHINES)
     ]
-    show_plan([change("to create", "Tag", "x"), *changes], ["outage"], Terminal(output))
+    show_plan([*changes, change("to create", "Tag", "x")], ["outage"], Terminal(output))
     assert output.getvalue().splitlines() == [
         "RISK: outage",
         "  create       Tag x",
@@ -272,7 +275,7 @@ def test_a_destroy_counts_what_is_deleted(clock: Clock) -> None:
 def test_loading_is_shown_before_the_first_event(clock: Clock) -> None:
     run = Run(Tracker(clock=clock), clock)
     run.tick(15)
-    assert run.lines() == ["Pulumi loads the program and its plugins"]
+    assert run.lines() == ["loading the program and its plugins"]
 
 
 def test_verbose_shows_each_resource(clock: Clock) -> None:
