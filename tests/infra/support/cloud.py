@@ -29,6 +29,7 @@ def _machine(name: str, number: int, _inputs: dict[str, Any]) -> dict[str, Any]:
         **addresses,
         "createdAt": f"2026-01-01T00:00:{number % 60:02d}Z",
         "dropletUrn": f"do:droplet:{name}",
+        "loadBalancerUrn": f"do:loadbalancer:{name}",
     }
 
 
