@@ -106,7 +106,7 @@ class CloudConfig(BaseModel):
         return f"http://127.0.0.1:{self.port}"
 
     def save(self) -> None:
-        """Write the file atomically. Only its owner may read it, because it contains credentials."""
+        """Write the file atomically; only its owner may read it, because it has credentials."""
         atomic_file.write(self.directory / "cloud.json", self.model_dump_json(indent=2).encode())
 
     @classmethod

@@ -18,7 +18,7 @@ REAL_TIMES_FILE = Path(__file__).parent / "catalog" / "real-times.toml"
 """The file that ``--times real`` reads."""
 
 DEFAULT_MINIMUM_S = 0.2
-"""Ten times the API's longest response time under load, and less than any client's poll interval."""
+"""Ten times the API's longest response time under load, and below any client's poll interval."""
 
 MAX_DURATION_S = 86_400
 TIMESTAMP_RESOLUTION_S = 1.0
@@ -128,7 +128,7 @@ async def _sleep_until(end: float) -> None:
 
 
 def load_times(name: str) -> Times:
-    """Return the times of the file ``name``, of DigitalOcean for ``real``, or the minimum for ``fast``.
+    """Return the times in the file ``name``, DigitalOcean's (``real``), or the shortest (``fast``).
 
     Raises:
         TimesError: the file cannot be read, or has invalid values; the message lists all of them.
@@ -140,7 +140,8 @@ def load_times(name: str) -> Times:
         return Times.model_validate(tomllib.loads(file.read_text()))
     except OSError as error:
         raise TimesError(
-            f"{file} cannot be read: {error.strerror}; give --times real, or a file in the format of {REAL_TIMES_FILE}"
+            f"{file} cannot be read: {error.strerror}; "
+            f"give --times real, or a file in the format of {REAL_TIMES_FILE}"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise TimesError(

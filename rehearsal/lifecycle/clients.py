@@ -21,9 +21,10 @@ def format_instructions(config: CloudConfig) -> str:
         "Spaces, any S3 client": spaces_note(config),
         "this checkout's program": [f'eval "$(make -s env CLOUD={config.name})"'],
     }
+    exports = format_exports(variables)
     return "\n\n".join(
         [
-            f"# For any client of the API. These lines contain secrets.\n{format_exports(variables)}",
+            f"# For any client of the API. These lines contain secrets.\n{exports}",
             *(format_comment(client, lines) for client, lines in notes.items()),
         ]
     )

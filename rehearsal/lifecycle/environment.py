@@ -20,7 +20,7 @@ def secrets_url(config: CloudConfig) -> str:
 
 
 def pulumi_credentials(url: str, token: str) -> str:
-    """Return a ``credentials.json`` for Pulumi that authorizes it at the secrets service ``url``."""
+    """Return Pulumi's ``credentials.json`` with the token for the secrets service ``url``."""
     return json.dumps({"accessTokens": {url: token}, "accounts": {url: {"accessToken": token}}})
 
 

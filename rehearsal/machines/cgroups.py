@@ -50,7 +50,7 @@ class Group:
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
             (ROOT / self.path).parent.joinpath("cpu.weight").write_text(str(CPU_SHARE_FACTOR * 100))
             return
-        # A cpuset is created empty, and accepts no process before each parent has processors and nodes.
+        # A new cpuset is empty, and accepts no process before each parent has processors and nodes.
         cpuset = ROOT / "cpuset"
         for group in [*reversed(Path(self.path).parents[:-1]), Path(self.path)]:
             for file in ("cpuset.cpus", "cpuset.mems"):

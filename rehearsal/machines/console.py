@@ -8,7 +8,7 @@ from rehearsal.polling import wait_until_async
 
 log = logging.getLogger("rehearsal")
 
-WATCH_S = 60
+WATCH_TIMEOUT_S = 60
 """How long after its start a machine is watched; most boot within 10 s."""
 WATCH_INTERVAL_S = 1.0
 MAX_TAIL_CHARS = 500
@@ -48,7 +48,7 @@ class Console:
             self._watch.cancel()
 
     async def _log_limit_problem(self) -> None:
-        if await wait_until_async(self.limit_problem, WATCH_S, WATCH_INTERVAL_S):
+        if await wait_until_async(self.limit_problem, WATCH_TIMEOUT_S, WATCH_INTERVAL_S):
             log.error(
                 "droplet %s may boot without sshd, because this host has reached a limit: %s; "
                 "`python -m rehearsal up` raises the limits",

@@ -1,8 +1,8 @@
 """The processors of this machine that a droplet runs on, and those that it sees.
 
-A droplet sees the number of its size, numbered from 0: Nomad rejects any other numbering. It runs on
-other processors of this machine by affinity and not by cpuset, because Nomad pins tasks to the
-numbers that it sees. Its control group limits the processor time.
+A droplet sees as many processors as its size has, numbered from 0: Nomad rejects any other
+numbering. It runs on others of this machine, by affinity and not by cpuset, because Nomad pins
+tasks to the numbers that it sees. Its control group limits the processor time.
 """
 
 import os

@@ -96,7 +96,7 @@ class Disks:
         return int((await run("du", "-sB1", home)).split()[0])
 
     def delete_image(self, image: str) -> None:
-        """Delete an image. Its directory stays with the cloud if a droplet or snapshot uses the layer."""
+        """Delete an image, but keep its directory while a droplet or snapshot uses the layer."""
         home = self._images / image
         if home.exists() and not self._is_used(home / "layer"):
             shutil.rmtree(home)

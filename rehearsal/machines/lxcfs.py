@@ -27,7 +27,10 @@ class Lxcfs:
         self._log_file = mount.with_name("lxcfs.log")
 
     def bind_options(self) -> list[str]:
-        """Return options for systemd-nspawn, which binds into /proc only from inside the machine."""
+        """Return the options for systemd-nspawn.
+
+        It can bind into /proc only from inside the machine, so the mount is bound there first.
+        """
         return [
             f"--bind-ro={self._mount}:{GUEST_MOUNT}",
             *(f"--bind-ro={GUEST_MOUNT}/proc/{name}:/proc/{name}" for name in PROC_FILES),

@@ -173,7 +173,7 @@ class NspawnMachines:
             lambda: not group.pids(), SHUTDOWN_TIMEOUT_S, POLL_INTERVAL_S
         ):
             raise MachineError(
-                f"droplet {droplet_id} is still on {SHUTDOWN_TIMEOUT_S} s after the shutdown request"
+                f"droplet {droplet_id} is still on {SHUTDOWN_TIMEOUT_S} s after a shutdown request"
             )
         await self.power_off(droplet_id)
 

@@ -1,8 +1,8 @@
 """Files that a droplet's disk gets before its first boot.
 
-They are the NoCloud seed for cloud-init, the resolver, and a unit that makes the container look like
-a machine. A real droplet gets the same data from the metadata service. It answers here too, but
-cloud-init's DigitalOcean data source ignores containers.
+They are the NoCloud seed for cloud-init, the resolver, and a unit that makes the container look
+like a machine. A real droplet gets the same data from the metadata service. The cloud has one too,
+but cloud-init's DigitalOcean data source ignores containers.
 """
 
 import json
@@ -25,7 +25,8 @@ Before=sysinit.target
 [Service]
 Type=oneshot
 # systemd-nspawn leaves version 1 hierarchies read-only; Nomad's client creates groups in them.
-ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do mountpoint -q "$h" || continue; mount -o remount,rw,bind "$h"; done'
+ExecStart=/bin/sh -c 'for h in /sys/fs/cgroup/*/; do \\
+    mountpoint -q "$h" || continue; mount -o remount,rw,bind "$h"; done'
 ExecStart=/bin/mount --bind {ONLINE_FILE} /sys/devices/system/cpu/online
 """
 UNIT_NAME = "rehearsal-machine.service"

@@ -40,8 +40,8 @@ FILES = {
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n",
     # Empty, not "uninitialized": at a first boot systemd would enable every unit.
     "etc/machine-id": "",
-    # rehearsal/network/bridges.py sets the addresses before the machine boots. The seed replaces the
-    # metadata service, because cloud-init's DigitalOcean data source ignores containers.
+    # rehearsal/network/bridges.py sets the addresses before the machine boots. The seed replaces
+    # the metadata service, because cloud-init's DigitalOcean data source ignores containers.
     "etc/cloud/cloud.cfg.d/90_rehearsal.cfg": (
         "datasource_list: [NoCloud]\nnetwork: {config: disabled}\nlocale: C.UTF-8\n"
     ),

@@ -1,8 +1,8 @@
 """The cloud's network: one namespace with a bridge for the public network and one for each VPC.
 
-Nothing is forwarded between bridges or to other networks, and nothing is masqueraded. Droplets reach
-each other over a bridge, and otherwise only the services of the namespace. One veth pair leads to
-this machine, which has a public address and is an outside client like any other.
+Nothing is forwarded between bridges or to other networks, and nothing is masqueraded. Droplets
+reach each other over a bridge, and otherwise only the services of the namespace. One veth pair
+leads to this machine, which has a public address and is an outside client like any other.
 """
 
 import hashlib

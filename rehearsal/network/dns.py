@@ -1,4 +1,7 @@
-"""The cloud's DNS, at the gateway: its own names, its accounts' domains, and a quick no to all others. Nobody else is asked."""
+"""The cloud's DNS server, at the gateway: the cloud's own names and its accounts' domains.
+
+It forwards no query; all other names get NXDOMAIN.
+"""
 
 import socketserver
 import struct
@@ -17,23 +20,27 @@ import dns.rrset
 
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
-from rehearsal.network.dns_answers import Found, Zones
+from rehearsal.network.dns_answers import ZoneAnswer, Zones
 from rehearsal.topology.protocol import NetworkState
 from rehearsal.topology.zones import NAMESERVERS
 
-TTL = 60
-LARGEST = 4096
-"""Bytes of a query, and of an answer by UDP to those who take so much."""
-LARGEST_STREAMED = 65535
-PLAIN = 512
-"""Bytes of an answer by UDP to those who do not say what they take."""
-LONGEST_CHAIN = 16
-"""Aliases that are followed; a loop of them has no end."""
-TRANSFERS = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
+TTL_S = 60
+MAX_UDP_BYTES = 4096
+"""The limit for queries, and for responses to clients that announce a larger one (EDNS)."""
+MAX_TCP_BYTES = 65535
+MIN_UDP_BYTES = 512
+"""The limit for responses to clients that announce none."""
+MAX_ALIASES = 16
+"""How many CNAMEs are followed; they may form a loop."""
+TCP_TIMEOUT_S = 10
+TRANSFER_TYPES = (dns.rdatatype.AXFR, dns.rdatatype.IXFR)
 
 
-def address(config: CloudConfig, name: str) -> IPv4Address | None:
-    """The address of one of the cloud's own names, which has no dot at its end; None if the cloud has no such name."""
+def own_address(config: CloudConfig, name: str) -> IPv4Address | None:
+    """Return the address of a service of the cloud; None if ``name`` is none of its names.
+
+    ``name`` has no dot at its end.
+    """
     if name.lower() in NAMESERVERS:
         return config.gateway
     labels = name.lower().removesuffix(f".{config.domain}").split(".")
@@ -47,76 +54,80 @@ def address(config: CloudConfig, name: str) -> IPv4Address | None:
 
 
 class Responder:
-    """Answers queries from the fabric as it is at each."""
+    """Answers queries from the current network state."""
 
     def __init__(self, config: CloudConfig, network_state: Callable[[], NetworkState]) -> None:
         self._config = config
-        self._fabric = network_state
-        self._known = (NetworkState(), Zones([]))
+        self._network_state = network_state
+        self._cached = (NetworkState(), Zones([]))
 
-    def respond(self, wire: bytes, streamed: bool = False) -> bytes | None:
-        """The answer to one query, cut to what fits; None if it is not a query at all."""
+    def respond(self, wire: bytes, is_tcp: bool = False) -> bytes | None:
+        """Return the response to a query, truncated if necessary; None if ``wire`` is no query."""
         try:
             query = dns.message.from_wire(wire)
         except dns.exception.DNSException:
             return None
         if query.flags & dns.flags.QR:
             return None
-        response = dns.message.make_response(query, recursion_available=True, our_payload=LARGEST)
+        response = dns.message.make_response(
+            query, recursion_available=True, our_payload=MAX_UDP_BYTES
+        )
         if query.opcode() != dns.opcode.QUERY:
             response.set_rcode(dns.rcode.NOTIMP)
         elif len(query.question) != 1:
             response.set_rcode(dns.rcode.FORMERR)
         elif (
-            query.question[0].rdclass != dns.rdataclass.IN or query.question[0].rdtype in TRANSFERS
+            query.question[0].rdclass != dns.rdataclass.IN
+            or query.question[0].rdtype in TRANSFER_TYPES
         ):
             response.set_rcode(dns.rcode.REFUSED)
         else:
-            self._fill(response, query.question[0].name, query.question[0].rdtype)
-        fits = LARGEST_STREAMED if streamed else min(LARGEST, max(PLAIN, query.payload))
-        return response.to_wire(max_size=fits, prefer_truncation=True)
+            self._add_answer(response, query.question[0].name, query.question[0].rdtype)
+        udp_bytes = min(MAX_UDP_BYTES, max(MIN_UDP_BYTES, query.payload))
+        max_bytes = MAX_TCP_BYTES if is_tcp else udp_bytes
+        return response.to_wire(max_size=max_bytes, prefer_truncation=True)
 
-    def _fill(
+    def _add_answer(
         self, response: dns.message.Message, name: dns.name.Name, kind: dns.rdatatype.RdataType
     ) -> None:
-        for _ in range(LONGEST_CHAIN):
-            found = self._look(name, kind)
-            if found is None:
+        for _ in range(MAX_ALIASES):
+            answer = self._find(name, kind)
+            if answer is None:
                 response.set_rcode(dns.rcode.NXDOMAIN)
                 return
-            if found.authoritative and not response.answer:
+            if answer.authoritative and not response.answer:
                 response.flags |= dns.flags.AA
-            response.answer += found.answer
-            response.authority += found.authority
-            if found.alias is None:
-                response.set_rcode(dns.rcode.NOERROR if found.exists else dns.rcode.NXDOMAIN)
+            response.answer += answer.records
+            response.authority += answer.authority
+            if answer.alias is None:
+                response.set_rcode(dns.rcode.NOERROR if answer.exists else dns.rcode.NXDOMAIN)
                 return
-            name = found.alias
+            name = answer.alias
         response.answer.clear()
         response.set_rcode(dns.rcode.SERVFAIL)
 
-    def _look(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found | None:
-        """What is known of a name; None if it is nobody's."""
-        own = address(self._config, name.to_text(omit_final_dot=True))
-        if own is None:
-            return self._zones().look(name, kind)
+    def _find(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> ZoneAnswer | None:
+        """Return the answer for one name; None if no zone has it."""
+        address = own_address(self._config, name.to_text(omit_final_dot=True))
+        if address is None:
+            return self._zones().find(name, kind)
         if kind in (dns.rdatatype.A, dns.rdatatype.ANY):
-            return Found(answer=[dns.rrset.from_text(name, TTL, "IN", "A", str(own))])
-        return Found()
+            return ZoneAnswer([dns.rrset.from_text(name, TTL_S, "IN", "A", str(address))])
+        return ZoneAnswer()
 
     def _zones(self) -> Zones:
-        network_state, zones = self._known
-        current = self._fabric()
+        network_state, zones = self._cached
+        current = self._network_state()
         if current is not network_state:
             zones = Zones(current.zones)
-            self._known = (current, zones)
+            self._cached = (current, zones)
         return zones
 
 
-def servers(
-    responder: Responder, where: IPv4Address, port: int = 53
+def create_servers(
+    responder: Responder, address: IPv4Address, port: int = 53
 ) -> list[socketserver.TCPServer]:
-    """A UDP and a TCP server on one port, any that is free if it is 0; both are bound."""
+    """Return a UDP and a TCP server, bound to ``port``, or to a free port if it is 0."""
 
     class Datagram(socketserver.BaseRequestHandler):
         def handle(self) -> None:
@@ -126,23 +137,23 @@ def servers(
                 reply_to.sendto(answer, self.client_address)
 
     class Stream(socketserver.StreamRequestHandler):
-        timeout = 10
+        timeout = TCP_TIMEOUT_S
 
         def handle(self) -> None:
             while len(prefix := self.rfile.read(2)) == 2:
                 (length,) = struct.unpack("!H", prefix)
-                answer = responder.respond(self.rfile.read(min(length, LARGEST)), streamed=True)
+                answer = responder.respond(self.rfile.read(min(length, MAX_UDP_BYTES)), is_tcp=True)
                 if answer is None:
                     return
                 self.wfile.write(struct.pack("!H", len(answer)) + answer)
 
     class Udp(socketserver.UDPServer):
         allow_reuse_address = True
-        max_packet_size = LARGEST
+        max_packet_size = MAX_UDP_BYTES
 
     class Tcp(socketserver.ThreadingTCPServer):
         allow_reuse_address = True
         daemon_threads = True
 
-    datagrams = Udp((str(where), port), Datagram)
-    return [datagrams, Tcp(datagrams.server_address, Stream)]
+    udp = Udp((str(address), port), Datagram)
+    return [udp, Tcp(udp.server_address, Stream)]

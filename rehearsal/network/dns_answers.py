@@ -1,4 +1,4 @@
-"""What the zones of a fabric answer, by the rules of RFC 1034: aliases, delegations, wildcards, and what is not there."""
+"""Answers from zones by RFC 1034: aliases, delegations, wildcards, and names that do not exist."""
 
 import logging
 from collections.abc import Iterable
@@ -14,93 +14,93 @@ from rehearsal.topology.protocol import Zone
 
 log = logging.getLogger("rehearsal")
 
-WILD = dns.name.Name([b"*"])
-Sets = dict[dns.rdatatype.RdataType, dns.rrset.RRset]
+WILDCARD = dns.name.Name([b"*"])
+RecordSets = dict[dns.rdatatype.RdataType, dns.rrset.RRset]
 
 
 @dataclass
-class Found:
-    """A part of an answer, about one name."""
+class ZoneAnswer:
+    """The part of a response that concerns one name."""
 
-    answer: list[dns.rrset.RRset] = field(default_factory=list)
+    records: list[dns.rrset.RRset] = field(default_factory=list)
     authority: list[dns.rrset.RRset] = field(default_factory=list)
     exists: bool = True
-    """Whether there is such a name."""
+    """Whether the name exists, with or without records of the requested type."""
     authoritative: bool = True
-    """False for what another server was made responsible for."""
+    """False for a name that is delegated to another server."""
     alias: dns.name.Name | None = None
-    """The name where the answer goes on."""
+    """The target of a CNAME, where the resolution continues."""
 
 
 class Zones:
-    """Zones, ready to be asked."""
+    """All zones of the cloud."""
 
     def __init__(self, zones: Iterable[Zone]) -> None:
-        self._contents = {dns.name.from_text(zone.name): _Contents(zone) for zone in zones}
+        self._zones = {dns.name.from_text(zone.name): _ZoneRecords(zone) for zone in zones}
 
-    def look(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found | None:
-        """What is known of a name; None if it is in no zone."""
-        above = name
-        while above not in self._contents:
-            if above == dns.name.root:
+    def find(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> ZoneAnswer | None:
+        """Return the answer for a name; None if it is in no zone."""
+        origin = name
+        while origin not in self._zones:
+            if origin == dns.name.root:
                 return None
-            above = above.parent()
-        return self._contents[above].look(name, kind)
+            origin = origin.parent()
+        return self._zones[origin].find(name, kind)
 
 
-class _Contents:
-    """One zone."""
+class _ZoneRecords:
+    """The records of one zone, by name and type."""
 
     def __init__(self, zone: Zone) -> None:
         self._origin = dns.name.from_text(zone.name)
-        self._names: dict[dns.name.Name, Sets] = {self._origin: {}}
-        """With those that have no records but stand above some."""
+        self._names: dict[dns.name.Name, RecordSets] = {self._origin: {}}
+        """Includes names without records that are parents of others."""
         for record in zone.records:
             try:
                 name = dns.name.from_text(record.name)
-                one = dns.rrset.from_text(name, record.ttl, "IN", record.type, record.data)
+                new = dns.rrset.from_text(name, record.ttl, "IN", record.type, record.data)
             except dns.exception.DNSException as error:
-                log.error("%s %s is no record: %s", record.name, record.type, error)
+                log.error("%s %s is not a valid record: %s", record.name, record.type, error)
                 continue
             sets = self._names.setdefault(name, {})
-            sets.setdefault(one.rdtype, one).add(one[0])
+            sets.setdefault(new.rdtype, new).add(new[0])
             while name != self._origin and (name := name.parent()) not in self._names:
                 self._names[name] = {}
 
-    def look(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> Found:
-        """What is known of a name at or below the zone's own."""
+    def find(self, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> ZoneAnswer:
+        """Return the answer for a name at or below the zone's origin."""
         for depth in range(len(self._origin) + 1, len(name) + 1):
-            above = name.split(depth)[1]
-            delegated = self._names.get(above, {}).get(dns.rdatatype.NS)
-            if delegated and not (above == name and kind == dns.rdatatype.NS):
-                return Found(authority=[delegated], authoritative=False)
+            parent = name.split(depth)[1]
+            delegation = self._names.get(parent, {}).get(dns.rdatatype.NS)
+            if delegation and not (parent == name and kind == dns.rdatatype.NS):
+                return ZoneAnswer(authority=[delegation], authoritative=False)
         sets = self._names.get(name)
         if sets is None:
-            wild = self._wild(name)
-            if wild is None:
-                return Found(authority=self._absence(), exists=False)
-            sets = {kind: _renamed(one, name) for kind, one in wild.items()}
+            wildcard = self._find_wildcard(name)
+            if wildcard is None:
+                return ZoneAnswer(authority=self._negative_authority(), exists=False)
+            sets = {kind: _rename(records, name) for kind, records in wildcard.items()}
         return self._answer(sets, kind)
 
-    def _answer(self, sets: Sets, kind: dns.rdatatype.RdataType) -> Found:
+    def _answer(self, sets: RecordSets, kind: dns.rdatatype.RdataType) -> ZoneAnswer:
         if kind == dns.rdatatype.ANY and sets:
-            return Found(answer=list(sets.values()))
+            return ZoneAnswer(list(sets.values()))
         if kind in sets:
-            return Found(answer=[sets[kind]])
+            return ZoneAnswer([sets[kind]])
         alias = sets.get(dns.rdatatype.CNAME)
         if alias:
-            return Found(answer=[alias], alias=alias[0].target)
-        return Found(authority=self._absence())
+            return ZoneAnswer([alias], alias=alias[0].target)
+        return ZoneAnswer(authority=self._negative_authority())
 
-    def _wild(self, name: dns.name.Name) -> Sets | None:
-        """The wildcard that stands for a name: the one right below the nearest name that there is."""
-        above = name.parent()
-        while above not in self._names:
-            above = above.parent()
-        return self._names.get(WILD.concatenate(above))
+    def _find_wildcard(self, name: dns.name.Name) -> RecordSets | None:
+        """Return the records of the wildcard directly below the closest parent that exists."""
+        parent = name.parent()
+        while parent not in self._names:
+            parent = parent.parent()
+        return self._names.get(WILDCARD.concatenate(parent))
 
-    def _absence(self) -> list[dns.rrset.RRset]:
-        """How long not to ask again: the SOA, for no longer than it says itself."""
+    def _negative_authority(self) -> list[dns.rrset.RRset]:
+        """Return the SOA record, whose TTL limits how long clients cache a negative answer."""
         soa = self._names[self._origin].get(dns.rdatatype.SOA)
         if soa is None:
             return []
@@ -108,5 +108,5 @@ class _Contents:
         return [dns.rrset.from_rdata_list(self._origin, ttl, list(soa))]
 
 
-def _renamed(one: dns.rrset.RRset, name: dns.name.Name) -> dns.rrset.RRset:
-    return dns.rrset.from_rdata_list(name, one.ttl, list(one))
+def _rename(records: dns.rrset.RRset, name: dns.name.Name) -> dns.rrset.RRset:
+    return dns.rrset.from_rdata_list(name, records.ttl, list(records))

@@ -1,6 +1,6 @@
 """HAProxy's configuration for the load balancers, as text.
 
-What a request chose stands in it only as one word: no text of the API makes a line or an expression.
+Values from API requests become single words of it, so no request can add a line or an expression.
 """
 
 import re
@@ -10,30 +10,31 @@ from rehearsal.config import CloudConfig
 from rehearsal.state import certificate_files
 from rehearsal.topology.protocol import ForwardingRule, LoadBalancer
 
-STRONG = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""ForwardingRule secrecy and authenticated encryption only."""
+STRONG_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Forward secrecy and authenticated encryption only."""
 
-TO_TARGET = {
+TARGET_OPTIONS = {
     "http": "",
     "tcp": "",
     "https": " ssl verify none",
     "http2": " ssl verify none alpn h2",
 }
-"""A balancer takes any certificate of a target: both are in one VPC, and targets have self-signed ones as a rule."""
+"""A balancer accepts any certificate of a target: both are in one VPC, and targets usually have
+self-signed certificates."""
 
-PLAIN_PORT = 80
-"""Redirection is of this port alone."""
+HTTP_PORT = 80
+"""The only port that is redirected to HTTPS."""
 
-_SAFE = "/?&=:@!*+,;~%.-_"
-_WORD = re.compile(rf"[A-Za-z0-9{re.escape(_SAFE)}]+")
+_SAFE_CHARACTERS = "/?&=:@!*+,;~%.-_"
+_WORD = re.compile(rf"[A-Za-z0-9{re.escape(_SAFE_CHARACTERS)}]+")
 _NETWORK = re.compile(r"[0-9a-f.:]+/[0-9]+")
 
 
 def render(config: CloudConfig, balancer: LoadBalancer) -> list[str]:
-    """The lines of one balancer: a pool that checks its targets, and a listener for each forwarding rule that follows it.
+    """Return the lines of one balancer: a pool that checks the targets, and one listener per rule.
 
     Raises:
-        ValueError: something of it is no word of a configuration
+        ValueError: a value cannot be a word of the configuration.
     """
     return [
         *_pool(balancer),
@@ -46,7 +47,7 @@ def render(config: CloudConfig, balancer: LoadBalancer) -> list[str]:
 
 
 def _pool(balancer: LoadBalancer) -> list[str]:
-    """The targets under the balancer's name, checked once however many rules forward to them."""
+    """Return the pool. Its health checks serve all listeners, so a target is checked only once."""
     health = balancer.health_check
     lines = [
         f"backend {balancer.id}",
@@ -56,55 +57,57 @@ def _pool(balancer: LoadBalancer) -> list[str]:
         "  timeout server 5s",
     ]
     if health.protocol != "tcp":
+        path = _word(quote(health.path, safe=_SAFE_CHARACTERS))
         lines += [
             "  option httpchk",
-            f"  http-check send meth GET uri {_word(quote(health.path, safe=_SAFE))} ver HTTP/1.1 hdr Host {balancer.public}",
+            f"  http-check send meth GET uri {path} ver HTTP/1.1 hdr Host {balancer.public}",
+            "  http-check expect rstatus ^[23]",
         ]
-        lines += ["  http-check expect rstatus ^[23]"]
-    secured = " check-ssl verify none" if health.protocol == "https" else ""
-    # A target that expects the proxy protocol expects it of a check of the same port, too.
+    tls = " check-ssl verify none" if health.protocol == "https" else ""
+    # A target that expects the proxy protocol expects it from a check of the same port too.
     ports = {forward.target_port for forward in balancer.forwarding_rules}
-    proxied = " check-send-proxy" if balancer.proxy_protocol and health.port in ports else ""
-    rhythm = f"inter {health.interval_s}s rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
+    proxy = " check-send-proxy" if balancer.proxy_protocol and health.port in ports else ""
+    interval = f"inter {health.interval_s}s rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
     return lines + [
-        f"  server {target} {target}:{health.port} check {rhythm}{secured}{proxied}"
+        f"  server {target} {target}:{health.port} check {interval}{tls}{proxy}"
         for target in balancer.targets
     ]
 
 
 def _listener(config: CloudConfig, balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
-    tcp = forward.entry_protocol == "tcp"
+    is_tcp = forward.entry_protocol == "tcp"
     lines = [
         f"listen {balancer.id}:{forward.entry_port}",
-        f"  mode {'tcp' if tcp else 'http'}",
-        f"  bind {balancer.public}:{forward.entry_port}{_tls(config, balancer, forward)}",
-        *_guard(balancer),
+        f"  mode {'tcp' if is_tcp else 'http'}",
+        f"  bind {balancer.public}:{forward.entry_port}{_tls_options(config, balancer, forward)}",
+        *_connection_rules(balancer),
         f"  source {balancer.private}",
         f"  balance {'roundrobin' if balancer.algorithm == 'round_robin' else 'leastconn'}",
         f"  timeout client {balancer.idle_seconds}s",
         f"  timeout server {balancer.idle_seconds}s",
     ]
-    if not tcp:
-        lines += _http(balancer, forward)
-    proxied = " send-proxy" if balancer.proxy_protocol else ""
-    secured = TO_TARGET[forward.target_protocol]
+    if not is_tcp:
+        lines += _http_options(balancer, forward)
+    proxy = " send-proxy" if balancer.proxy_protocol else ""
+    tls = TARGET_OPTIONS[forward.target_protocol]
     return lines + [
-        f"  server {target} {target}:{forward.target_port} track {balancer.id}/{target}{secured}{proxied}"
+        f"  server {target} {target}:{forward.target_port} track {balancer.id}/{target}{tls}{proxy}"
         for target in balancer.targets
     ]
 
 
-def _tls(config: CloudConfig, balancer: LoadBalancer, forward: ForwardingRule) -> str:
-    """What a listener at which TLS ends adds to its address."""
+def _tls_options(config: CloudConfig, balancer: LoadBalancer, forward: ForwardingRule) -> str:
+    """Return the options of a listener that terminates TLS."""
     if not forward.certificate_id:
         return ""
-    spoken = "h2,http/1.1" if forward.entry_protocol == "http2" else "http/1.1"
-    ciphers = f" ciphers {STRONG}" if balancer.strong_ciphers else ""
-    return f" ssl crt {_word(certificate_files.path(config, forward.certificate_id))} alpn {spoken} ssl-min-ver TLSv1.2{ciphers}"
+    protocols = "h2,http/1.1" if forward.entry_protocol == "http2" else "http/1.1"
+    ciphers = f" ciphers {STRONG_CIPHERS}" if balancer.strong_ciphers else ""
+    file = _word(certificate_files.path(config, forward.certificate_id))
+    return f" ssl crt {file} alpn {protocols} ssl-min-ver TLSv1.2{ciphers}"
 
 
-def _guard(balancer: LoadBalancer) -> list[str]:
-    """Who may connect; HAProxy takes the first rule that fits."""
+def _connection_rules(balancer: LoadBalancer) -> list[str]:
+    """Return the rules for new connections; HAProxy applies the first that matches."""
     lines = (
         [
             f"  tcp-request connection reject if !{{ src {_word(balancer.internal_network, _NETWORK)} }}"
@@ -123,10 +126,10 @@ def _guard(balancer: LoadBalancer) -> list[str]:
     return lines + (["  tcp-request connection reject"] if balancer.allow else [])
 
 
-def _http(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
+def _http_options(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
     lines = [
         f"  option {'http-keep-alive' if balancer.keepalive else 'http-server-close'}",
-        # On a reload an idle connection is closed with its next answer, never under its next request.
+        # On a reload an idle connection closes after its next response, not during a request.
         "  option idle-close-on-response",
         "  option forwardfor",
         f"  http-request set-header X-Forwarded-Proto {'https' if forward.certificate_id else 'http'}",
@@ -135,7 +138,7 @@ def _http(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
     if (
         balancer.redirect_http_to_https
         and forward.entry_protocol == "http"
-        and forward.entry_port == PLAIN_PORT
+        and forward.entry_port == HTTP_PORT
     ):
         lines += ["  http-request redirect scheme https code 307"]
     if balancer.sticky_cookie:
@@ -148,12 +151,12 @@ def _http(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
 
 
 def _word(value: object, allowed: re.Pattern[str] = _WORD) -> str:
-    """The one way of what somebody chose into the configuration.
+    """Return a value from a request as a word of the configuration.
 
     Raises:
-        ValueError: it would not stand there as the one word that it is
+        ValueError: the value has other characters than a word may have.
     """
     text = str(value)
     if not allowed.fullmatch(text):
-        raise ValueError(f"{text!r} is no word of HAProxy's configuration")
+        raise ValueError(f"{text!r} cannot be a word of HAProxy's configuration")
     return text

@@ -1,4 +1,4 @@
-"""The metadata service: what a droplet may know of itself, at 169.254.169.254, told apart by its source address."""
+"""The metadata service at 169.254.169.254. It identifies a droplet by its source address."""
 
 import json
 from http.server import BaseHTTPRequestHandler
@@ -11,37 +11,38 @@ from rehearsal.topology.network_state_file import NetworkStateFile
 from rehearsal.topology.protocol import ANCHOR_NETWORK, Interface, MachineSpec, NetworkState
 
 ROOT = "/metadata/v1"
+REQUEST_TIMEOUT_S = 30
 
 VENDOR_DATA = "#cloud-config\ndisable_root: false\nmanage_etc_hosts: false\n"
-"""As DigitalOcean's: without it Debian forbids root to log in with the keys."""
+"""Like DigitalOcean's: without it Debian denies root a login with SSH keys."""
 
 Tree = dict[str, "Tree | str"]
-"""A directory of the service: names to directories and texts."""
+"""A directory of the service: each name is another directory or a text."""
 
 
-def document(config: CloudConfig, droplet: MachineSpec) -> dict[str, Any]:
-    """``/metadata/v1.json``, with the keys that cloud-init's DigitalOcean source reads."""
-    found: dict[str, Any] = {
+def build_document(config: CloudConfig, droplet: MachineSpec) -> dict[str, Any]:
+    """Return ``/metadata/v1.json``, with the keys that cloud-init's DigitalOcean source reads."""
+    document: dict[str, Any] = {
         "droplet_id": droplet.id,
         "hostname": droplet.name,
         "vendor_data": VENDOR_DATA,
         "public_keys": droplet.public_keys,
         "region": droplet.region,
         "interfaces": {
-            "public": [_public(droplet)],
+            "public": [_public_interface(droplet)],
             "private": [_interface(droplet.private, "private")],
         },
-        "floating_ip": _reserved(droplet),
-        "reserved_ip": _reserved(droplet),
+        "floating_ip": _reserved_ip(droplet),
+        "reserved_ip": _reserved_ip(droplet),
         "dns": {"nameservers": [str(config.gateway)]},
         "tags": droplet.tags,
         "features": {"dhcp_enabled": False},
     }
-    return found | ({"user_data": droplet.user_data} if droplet.user_data else {})
+    return document | ({"user_data": droplet.user_data} if droplet.user_data else {})
 
 
-def tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
-    """The same facts as ``/metadata/v1/`` lays them out, one value a path."""
+def build_tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
+    """Return the same data as ``/metadata/v1/``, with one value per path."""
     return {
         "id": str(droplet.id),
         "hostname": droplet.name,
@@ -50,29 +51,30 @@ def tree(config: CloudConfig, droplet: MachineSpec) -> Tree:
         "public-keys": "\n".join(droplet.public_keys),
         "region": droplet.region,
         "interfaces": {
-            "private": {"0": _branch(_interface(droplet.private, "private"))},
-            "public": {"0": _branch(_public(droplet))},
+            "private": {"0": _format_interface(_interface(droplet.private, "private"))},
+            "public": {"0": _format_interface(_public_interface(droplet))},
         },
         "dns": {"nameservers": str(config.gateway)},
-        "floating_ip": _texts(_reserved(droplet)),
-        "reserved_ip": _texts(_reserved(droplet)),
+        "floating_ip": _format_values(_reserved_ip(droplet)),
+        "reserved_ip": _format_values(_reserved_ip(droplet)),
         "tags": {tag: tag for tag in droplet.tags},
         "features": {"dhcp_enabled": "false"},
     }
 
 
-def answer(
+def respond(
     config: CloudConfig, network_state: NetworkState, source: IPv4Address, path: str
 ) -> tuple[int, str, str]:
-    """Status, content type and text for a droplet's request; the text of a 301 is where to go."""
-    droplet = next((one for one in network_state.droplets if source in one.addresses), None)
+    """Return status, content type and text of a response; the text of a 301 is its location."""
+    droplets = network_state.droplets
+    droplet = next((droplet for droplet in droplets if source in droplet.addresses), None)
     if droplet is None:
         return 404, "text/plain", "not found"
     if path == f"{ROOT}.json":
-        return 200, "application/json", json.dumps(document(config, droplet))
+        return 200, "application/json", json.dumps(build_document(config, droplet))
     if path != ROOT and not path.startswith(f"{ROOT}/"):
         return 404, "text/plain", "not found"
-    node: Tree | str | None = tree(config, droplet)
+    node: Tree | str | None = build_tree(config, droplet)
     for name in path.removeprefix(ROOT).split("/"):
         if name and node is not None:
             node = node.get(unquote(name)) if isinstance(node, dict) else None
@@ -89,15 +91,17 @@ def answer(
     )
 
 
-def handler(config: CloudConfig, network_state: NetworkStateFile) -> type[BaseHTTPRequestHandler]:
-    """The class of requests for ``http.server``."""
+def create_handler(
+    config: CloudConfig, network_state: NetworkStateFile
+) -> type[BaseHTTPRequestHandler]:
+    """Return the request handler class for ``http.server``."""
 
     class Metadata(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        timeout = 30
+        timeout = REQUEST_TIMEOUT_S
 
         def do_GET(self) -> None:
-            status, kind, text = answer(
+            status, kind, text = respond(
                 config,
                 network_state.current(),
                 IPv4Address(self.client_address[0]),
@@ -113,12 +117,12 @@ def handler(config: CloudConfig, network_state: NetworkStateFile) -> type[BaseHT
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Nothing: droplets ask all the time."""
+            """Log nothing: droplets send many requests."""
 
     return Metadata
 
 
-def _public(droplet: MachineSpec) -> dict[str, Any]:
+def _public_interface(droplet: MachineSpec) -> dict[str, Any]:
     anchor = {
         "ip_address": str(droplet.anchor.ip),
         "netmask": str(droplet.anchor.netmask),
@@ -127,8 +131,8 @@ def _public(droplet: MachineSpec) -> dict[str, Any]:
     return _interface(droplet.public, "public") | {"anchor_ipv4": anchor}
 
 
-def _reserved(droplet: MachineSpec) -> dict[str, Any]:
-    """Two services of the same facts: reserved addresses were once called floating."""
+def _reserved_ip(droplet: MachineSpec) -> dict[str, Any]:
+    """Return the reserved IP, which the service also has under its former name, floating IP."""
     return {
         "ipv4": {"active": True, "ip_address": str(droplet.reserved_ip)}
         if droplet.reserved_ip
@@ -137,27 +141,29 @@ def _reserved(droplet: MachineSpec) -> dict[str, Any]:
 
 
 def _interface(card: Interface, kind: str) -> dict[str, Any]:
-    gateway = {
+    ipv4 = {
         "ip_address": str(card.address),
         "netmask": str(card.network.netmask),
         "gateway": str(card.gateway),
     }
-    return {"ipv4": gateway, "mac": card.mac.lower(), "type": kind}
+    return {"ipv4": ipv4, "mac": card.mac.lower(), "type": kind}
 
 
 PATH_NAMES = {"ip_address": "address"}
-"""What v1.json and the tree of paths call by different names."""
+"""Keys of v1.json that have another name in the tree of paths."""
 
 
-def _texts(facts: dict[str, Any]) -> Tree:
+def _format_values(facts: dict[str, Any]) -> Tree:
     return {
-        name: _texts(value) if isinstance(value, dict) else str(value).lower()
+        name: _format_values(value) if isinstance(value, dict) else str(value).lower()
         for name, value in facts.items()
     }
 
 
-def _branch(facts: dict[str, Any]) -> Tree:
+def _format_interface(facts: dict[str, Any]) -> Tree:
     return {
-        PATH_NAMES.get(name, name): _branch(value) if isinstance(value, dict) else str(value)
+        PATH_NAMES.get(name, name): _format_interface(value)
+        if isinstance(value, dict)
+        else str(value)
         for name, value in facts.items()
     }

@@ -1,7 +1,7 @@
-"""The release server: the tools as their vendor's download site lays them out, signed with a key of the cloud's own.
+"""The release server: tools in the layout of their vendor's download site, signed by the cloud.
 
-``/consul/1.22.3/`` holds the zip, its SHA256SUMS and a detached signature of those. Whoever installs from here must
-be given the cloud's public key, ``releases-key.asc`` in its directory, in place of the vendor's.
+``/consul/1.22.3/`` has the zip, its SHA256SUMS and a detached signature. An installer needs the
+cloud's public key, ``releases-key.asc`` in its directory, in place of the vendor's.
 """
 
 import contextlib
@@ -19,12 +19,13 @@ from rehearsal.config import CloudConfig
 from rehearsal.subprocesses import CHILD_ENVIRONMENT
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-EPOCH = (1980, 1, 1, 0, 0, 0)
-"""The earliest date that a zip can hold: the same binary gives the same zip, whenever it is packed."""
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+"""The earliest date of the format. A fixed date makes the zip of a binary reproducible."""
+COPY_BYTES = 1 << 20
 
 
 def publish(config: CloudConfig, tool: str, version: str, binary: Path) -> None:
-    """Offer ``binary`` as the release ``version`` of ``tool`` for this machine's architecture, in place of what was there.
+    """Publish ``binary`` as the release ``version`` of ``tool`` for this machine's architecture.
 
     Raises:
         subprocess.CalledProcessError: gpg failed.
@@ -32,7 +33,7 @@ def publish(config: CloudConfig, tool: str, version: str, binary: Path) -> None:
     release = _root(config) / tool / version
     release.mkdir(parents=True, exist_ok=True)
     archive = release / f"{tool}_{version}_linux_{ARCHITECTURES[platform.machine()]}.zip"
-    packed = _packed(tool, binary)
+    packed = _find_or_pack(tool, binary)
     archive.unlink(missing_ok=True)
     archive.symlink_to(packed)
     sums = release / f"{tool}_{version}_SHA256SUMS"
@@ -40,8 +41,8 @@ def publish(config: CloudConfig, tool: str, version: str, binary: Path) -> None:
     _sign(config, sums)
 
 
-def handler(config: CloudConfig) -> partial[SimpleHTTPRequestHandler]:
-    """What serves the releases, for ``http.server``."""
+def create_handler(config: CloudConfig) -> partial[SimpleHTTPRequestHandler]:
+    """Return the request handler for ``http.server``."""
     _root(config).mkdir(parents=True, exist_ok=True)
     return partial(SimpleHTTPRequestHandler, directory=str(_root(config)))
 
@@ -50,14 +51,11 @@ def _root(config: CloudConfig) -> Path:
     return config.directory / "releases"
 
 
-def _packed(tool: str, binary: Path) -> Path:
-    """The binary's zip, named by its SHA-256: packed once for all clouds, and again when the binary is another."""
-    facts = binary.resolve().stat()
-    home = (
-        paths.cache_root()
-        / "releases"
-        / f"{tool}-{facts.st_size}-{facts.st_mtime_ns}-{facts.st_ino}"
-    )
+def _find_or_pack(tool: str, binary: Path) -> Path:
+    """Return the binary's zip, named by its SHA-256; all clouds share it."""
+    status = binary.resolve().stat()
+    key = f"{tool}-{status.st_size}-{status.st_mtime_ns}-{status.st_ino}"
+    home = paths.cache_root() / "releases" / key
     if not home.exists():
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent) as temporary:
@@ -67,14 +65,14 @@ def _packed(tool: str, binary: Path) -> Path:
             _pack(archive, tool, binary)
             with archive.open("rb") as file:
                 archive.rename(building / f"{hashlib.file_digest(file, 'sha256').hexdigest()}.zip")
-            with contextlib.suppress(OSError):  # another cloud was faster
+            with contextlib.suppress(OSError):  # another cloud packed it first
                 building.rename(home)
     return next(home.iterdir())
 
 
 def _pack(archive: Path, tool: str, binary: Path) -> None:
-    """Store, not deflate: it travels within this machine only."""
-    entry = zipfile.ZipInfo(tool, EPOCH)
+    """Write the zip without compression: it does not leave this machine."""
+    entry = zipfile.ZipInfo(tool, ZIP_DATE)
     entry.create_system = 3
     entry.external_attr = 0o100755 << 16
     with (
@@ -82,12 +80,12 @@ def _pack(archive: Path, tool: str, binary: Path) -> None:
         zipped.open(entry, "w", force_zip64=True) as target,
         binary.open("rb") as source,
     ):
-        while chunk := source.read(1 << 20):
+        while chunk := source.read(COPY_BYTES):
             target.write(chunk)
 
 
 def _sign(config: CloudConfig, file: Path) -> None:
-    """Write ``file.sig``, a binary detached signature, with the cloud's key, which is made the first time."""
+    """Write ``file.sig``, a binary detached signature; create the cloud's key if there is none."""
     home = config.directory / "gnupg"
     home.mkdir(mode=0o700, exist_ok=True)
     owner = f"releases@{config.domain}"
@@ -108,7 +106,7 @@ def _sign(config: CloudConfig, file: Path) -> None:
             str(file),
         )
     finally:
-        # gpg leaves an agent behind.
+        # gpg starts an agent that would keep running.
         subprocess.run(
             ["gpgconf", "--homedir", str(home), "--kill", "all"],
             env=CHILD_ENVIRONMENT,

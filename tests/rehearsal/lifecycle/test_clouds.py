@@ -496,7 +496,7 @@ def test_the_names_of_spaces_are_those_of_its_own_regions(rehearsal: Commands, n
     config = rehearsal.up().model_copy(update={"machines": "nspawn"})
     preparation.add_bucket_names(config, ["bucket"])
     assert {name.split(".")[1] for name in hosts_file.read_names(ONE)} == set(SPACES_REGIONS)
-    assert {dns.address(config, name) for name in hosts_file.read_names(ONE)} == {
+    assert {dns.own_address(config, name) for name in hosts_file.read_names(ONE)} == {
         config.spaces_address
     }
 

@@ -79,8 +79,8 @@ FABRIC = NetworkState(
 RESPONDER = module.Responder(CONFIG, lambda: FABRIC)
 
 
-def told(query: dns.message.Message, streamed: bool = False) -> dns.message.Message:
-    wire = RESPONDER.respond(query.to_wire(), streamed)
+def told(query: dns.message.Message, is_tcp: bool = False) -> dns.message.Message:
+    wire = RESPONDER.respond(query.to_wire(), is_tcp)
     assert wire is not None
     return dns.message.from_wire(wire)
 
@@ -278,11 +278,11 @@ def test_an_answer_is_cut_to_what_fits() -> None:
     query = dns.message.make_query("big.example.com", "TXT", use_edns=0, payload=2000)
     for whole in (
         told(query),
-        told(dns.message.make_query("big.example.com", "TXT"), streamed=True),
+        told(dns.message.make_query("big.example.com", "TXT"), is_tcp=True),
     ):
         assert not whole.flags & dns.flags.TC
         assert [len(string) for string in whole.answer[0][0].strings] == [255] * 5
-    too_many = told(dns.message.make_query("many.example.com", "TXT"), streamed=True)
+    too_many = told(dns.message.make_query("many.example.com", "TXT"), is_tcp=True)
     assert (too_many.flags & dns.flags.TC, too_many.answer) == (dns.flags.TC, [])
 
 
@@ -291,7 +291,7 @@ def test_what_is_no_question_for_addresses_is_refused() -> None:
         told(dns.message.make_query("example.com", "A", rdclass="CH")).rcode() == dns.rcode.REFUSED
     )
     assert (
-        told(dns.message.make_query("example.com", "AXFR"), streamed=True).rcode()
+        told(dns.message.make_query("example.com", "AXFR"), is_tcp=True).rcode()
         == dns.rcode.REFUSED
     )
     query = dns.message.make_query("example.com", "SOA")
@@ -301,7 +301,7 @@ def test_what_is_no_question_for_addresses_is_refused() -> None:
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    servers = module.servers(RESPONDER, LOOPBACK, 0)
+    servers = module.create_servers(RESPONDER, LOOPBACK, 0)
     threads = [threading.Thread(target=server.serve_forever, args=(0.02,)) for server in servers]
     for thread in threads:
         thread.start()

@@ -36,7 +36,7 @@ FABRIC = NetworkState(droplets=[ONE, TWO])
 
 
 def get(path: str, source: IPv4Address = ONE.public.address) -> tuple[int, str]:
-    status, _, text = metadata.answer(CONFIG, FABRIC, source, path)
+    status, _, text = metadata.respond(CONFIG, FABRIC, source, path)
     return status, text
 
 
@@ -115,7 +115,7 @@ def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
     network_state = NetworkState(droplets=[ONE.model_copy(update={"reserved_ip": address}), TWO])
 
     def ask(source: IPv4Address, path: str) -> str:
-        return metadata.answer(CONFIG, network_state, source, f"/metadata/v1{path}")[2]
+        return metadata.respond(CONFIG, network_state, source, f"/metadata/v1{path}")[2]
 
     for name in ("reserved_ip", "floating_ip"):
         assert ask(ONE.public.address, f"/{name}/ipv4/") == "active\nip_address"
@@ -152,7 +152,7 @@ def test_over_http_it_follows_the_fabric_file(
     CONFIG.directory.mkdir(parents=True)
     file = CONFIG.directory / "network_state.json"
     with ThreadingHTTPServer(
-        ("127.0.0.1", 0), metadata.handler(CONFIG, NetworkStateFile(CONFIG))
+        ("127.0.0.1", 0), metadata.create_handler(CONFIG, NetworkStateFile(CONFIG))
     ) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

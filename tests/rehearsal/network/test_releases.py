@@ -117,7 +117,7 @@ def test_no_agent_of_gpg_is_left(config: CloudConfig, release: Path) -> None:
 
 
 def test_it_serves_files_and_nothing_above_them(config: CloudConfig, release: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), releases.handler(config)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), releases.create_handler(config)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:

@@ -485,7 +485,7 @@ def answers(
 ) -> tuple[str, list[str]]:
     """Return the response code and the answers of DNS."""
     wire = Responder(config, lambda: network_state).respond(
-        dns.message.make_query(name, kind).to_wire(), streamed=True
+        dns.message.make_query(name, kind).to_wire(), is_tcp=True
     )
     assert wire is not None
     message = dns.message.from_wire(wire)
