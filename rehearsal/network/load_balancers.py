@@ -68,7 +68,9 @@ class LoadBalancers:
         """
         async with self._lock:
             balancers = [
-                balancer for balancer in network_state.load_balancers if self._is_renderable(balancer)
+                balancer
+                for balancer in network_state.load_balancers
+                if self._is_renderable(balancer)
             ]
             try:
                 await self._serve(balancers)

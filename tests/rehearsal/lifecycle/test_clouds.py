@@ -1,4 +1,4 @@
-"""Clouds that come up, are emptied and go, as a person would see it: by the commands, and also when something is in the way."""
+"""The commands that start, reset and remove a cloud, also after crashes and with bad arguments."""
 
 import contextlib
 import io
@@ -8,8 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,33 +25,38 @@ from rehearsal.lifecycle import clients, clouds, leak_check, preparation, proces
 from rehearsal.lifecycle.recovery import reconstruct_config
 from rehearsal.limits import DIGITALOCEAN_LIMITS
 from rehearsal.network import dns, hosts_file
+from rehearsal.polling import wait_until
 
+TIMEOUT_S = 30
 ROOT = Path(__file__).parents[3]
 BODY = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 ONE, OTHER = f"a{uuid4().hex[:8]}", f"b{uuid4().hex[:8]}"
 
 
 @dataclass
-class Done:
+class Output:
+    """What a command printed."""
+
     out: str
     err: str
 
 
 class Commands:
-    """The commands, in this process, with a state directory of the test's own."""
+    """Runs the commands in this process."""
 
-    def __call__(self, verb: str, *words: str, cloud: str = ONE, code: int = 0) -> Done:
+    def __call__(self, command: str, *arguments: str, cloud: str = ONE, code: int = 0) -> Output:
+        """Run a command, which must end with the exit code ``code``."""
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             try:
-                came_to = main([verb, "--cloud", cloud, *words])
-            except SystemExit as ended:
-                came_to = int(ended.code or 0)
-        assert came_to == code, out.getvalue() + err.getvalue()
-        return Done(out.getvalue(), err.getvalue())
+                exit_code = main([command, "--cloud", cloud, *arguments])
+            except SystemExit as error:
+                exit_code = int(error.code or 0)
+        assert exit_code == code, out.getvalue() + err.getvalue()
+        return Output(out.getvalue(), err.getvalue())
 
-    def up(self, *words: str, cloud: str = ONE) -> CloudConfig:
-        self("up", "--machines", "memory", "--quiet", *words, cloud=cloud)
+    def up(self, *arguments: str, cloud: str = ONE) -> CloudConfig:
+        self("up", "--machines", "memory", "--quiet", *arguments, cloud=cloud)
         return CloudConfig.load(cloud)
 
     def status(self, cloud: str = ONE) -> Any:
@@ -64,13 +68,13 @@ class Commands:
 
 @pytest.fixture
 def rehearsal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Commands]:
-    """Whatever the test does, no cloud of its is left."""
+    """The commands, with a state directory for this test; its clouds are removed afterwards."""
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     try:
         yield Commands()
     finally:
-        left = clouds.down(ONE) + clouds.down(OTHER)
-    assert left == []
+        leaks = clouds.down(ONE) + clouds.down(OTHER)
+    assert leaks == []
 
 
 def api(config: CloudConfig, method: str, path: str, body: Any = None) -> Any:
@@ -89,84 +93,80 @@ def droplets(config: CloudConfig) -> list[str]:
     return [droplet["name"] for droplet in api(config, "GET", "/v2/droplets")["droplets"]]
 
 
-def until(seen: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not seen():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.fixture
-def taken() -> Iterator[int]:
-    """A port on which another program answers everything with 200."""
+def used_port() -> Iterator[int]:
+    """A port on which another program listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
-def test_up_tells_what_to_set_and_a_shell_takes_it(rehearsal: Commands) -> None:
-    told = rehearsal("up", "--machines", "memory").out
+def test_a_shell_can_evaluate_the_instructions_of_up(rehearsal: Commands) -> None:
+    output = rehearsal("up", "--machines", "memory").out
     config = CloudConfig.load(ONE)
     for client in ("curl", "Pulumi", "Terraform", "Packer", "pydo", "godo", "doctl"):
-        assert f"# {client}" in told
-    request = 'curl --silent --header "Authorization: Bearer $DIGITALOCEAN_TOKEN" "$DIGITALOCEAN_API_URL/v2/account"'
-    assert request.replace(" --silent", "") in told
+        assert f"# {client}" in output
+    request = (
+        'curl --silent --header "Authorization: Bearer $DIGITALOCEAN_TOKEN" '
+        '"$DIGITALOCEAN_API_URL/v2/account"'
+    )
+    assert request.replace(" --silent", "") in output
     script = f'eval "$1"; {request}; echo; echo "$SPACES_ENDPOINT_URL"'
     bare = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("DIGITALOCEAN", "SPACES"))
     }
-    done = subprocess.run(
-        ["bash", "-c", script, "-", told],
+    completed = subprocess.run(
+        ["bash", "-c", script, "-", output],
         env=bare,
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    account, endpoint = done.stdout.splitlines()
+    account, endpoint = completed.stdout.splitlines()
     assert json.loads(account)["account"]["status"] == "active"
     assert endpoint == f"http://{config.spaces_host}"
 
 
-def test_what_is_told_of_spaces_is_what_there_is(rehearsal: Commands) -> None:
-    """The variable stays: without it clients would turn to the real Spaces."""
-    served = f"#   python -m rehearsal spaces --cloud {ONE}\n"
-    told = rehearsal("up", "--machines", "memory").out
+def test_instructions_for_spaces_match_the_machine_kind(rehearsal: Commands) -> None:
+    """The variable is set in any case: without it clients would use the real Spaces."""
+    command = f"#   python -m rehearsal spaces --cloud {ONE}\n"
+    output = rehearsal("up", "--machines", "memory").out
     config = CloudConfig.load(ONE)
-    for text in (told, rehearsal("env").out):
-        assert "nothing answers at SPACES_ENDPOINT_URL" in text and served in text
+    for text in (output, rehearsal("env").out):
+        assert "nothing answers at SPACES_ENDPOINT_URL" in text and command in text
         endpoint = f"export SPACES_ENDPOINT_URL='http://{config.spaces_host}'\n"
         assert endpoint in text
-    assert "aws --endpoint-url" not in told
+    assert "aws --endpoint-url" not in output
     assert (
         subprocess.run(["bash", "-c", rehearsal("env").out], capture_output=True, check=True).stderr
         == b""
     )
-    named = clients.format_instructions(config.model_copy(update={"machines": "nspawn"}))
-    assert "aws --endpoint-url" in named and served not in named
+    with_network = clients.format_instructions(config.model_copy(update={"machines": "nspawn"}))
+    assert "aws --endpoint-url" in with_network and command not in with_network
 
 
-def test_up_tells_scripts_the_same(rehearsal: Commands) -> None:
-    told = json.loads(rehearsal("up", "--machines", "memory", "--json").out)
+def test_up_prints_the_variables_as_json(rehearsal: Commands) -> None:
+    output = json.loads(rehearsal("up", "--machines", "memory", "--json").out)
     config = CloudConfig.load(ONE)
-    assert (told["cloud"], told["machines"], told["api"]) == (ONE, "memory", config.api_url)
-    assert told["environment"]["DIGITALOCEAN_TOKEN"] == config.token
+    assert (output["cloud"], output["machines"], output["api"]) == (ONE, "memory", config.api_url)
+    assert output["environment"]["DIGITALOCEAN_TOKEN"] == config.token
 
 
-def test_secrets_are_told_only_where_asked(rehearsal: Commands) -> None:
-    done = [
+def test_quiet_commands_print_no_secrets(rehearsal: Commands) -> None:
+    outputs = [
         rehearsal("up", "--machines", "memory", "--quiet"),
         rehearsal("status"),
         rehearsal("status", "--json"),
         rehearsal("reset"),
     ]
     config = CloudConfig.load(ONE)
-    said = "".join(one.out + one.err for one in done)
-    assert not any(secret in said for secret in (config.token, config.spaces_secret))
+    text = "".join(output.out + output.err for output in outputs)
+    assert not any(secret in text for secret in (config.token, config.spaces_secret))
 
 
-def test_two_clouds_side_by_side_know_nothing_of_each_other(rehearsal: Commands) -> None:
+def test_two_clouds_are_isolated(rehearsal: Commands) -> None:
     one, other = rehearsal.up(), rehearsal.up(cloud=OTHER)
     assert (one.port, one.index, one.token, one.domain) != (
         other.port,
@@ -177,17 +177,17 @@ def test_two_clouds_side_by_side_know_nothing_of_each_other(rehearsal: Commands)
     assert one.index != other.index and one.port != other.port
     api(one, "POST", "/v2/droplets", BODY)
     assert (droplets(one), droplets(other)) == (["one"], [])
-    refused = requests.get(
+    response = requests.get(
         f"{other.api_url}/v2/account", headers={"Authorization": f"Bearer {one.token}"}, timeout=10
     )
-    assert refused.status_code == 401
+    assert response.status_code == 401
     rehearsal("reset", cloud=OTHER)
     assert droplets(one) == ["one"]
     rehearsal("down")
     assert (droplets(other), rehearsal.status(OTHER)["state"]) == ([], "up")
 
 
-def test_settings_stay_until_others_are_given(rehearsal: Commands, tmp_path: Path) -> None:
+def test_settings_persist_until_they_are_changed(rehearsal: Commands, tmp_path: Path) -> None:
     file = tmp_path / "slow.toml"
     file.write_text("[droplet]\ncreate = 3600\n")
     config = rehearsal.up(
@@ -196,7 +196,7 @@ def test_settings_stay_until_others_are_given(rehearsal: Commands, tmp_path: Pat
     file.unlink()
     api(config, "POST", "/v2/droplets", BODY)
     os.kill(int((config.directory / "api.pid").read_text()), signal.SIGKILL)
-    until(lambda: rehearsal.status()["state"] == "down")
+    assert wait_until(lambda: rehearsal.status()["state"] == "down", TIMEOUT_S)
     rehearsal("up", "--quiet")
     answer = requests.get(
         f"{config.api_url}/v2/droplets",
@@ -205,8 +205,8 @@ def test_settings_stay_until_others_are_given(rehearsal: Commands, tmp_path: Pat
     )
     assert answer.headers["ratelimit-limit"] == "77"
     assert answer.json()["droplets"][0]["status"] == "new"
-    told = rehearsal.status()
-    assert (told["requests_a_minute"], told["times"]) == (66, {"droplet": {"create": 3600.0}})
+    output = rehearsal.status()
+    assert (output["requests_a_minute"], output["times"]) == (66, {"droplet": {"create": 3600.0}})
     changed = rehearsal.up(
         "--times", "fast", "--requests-an-hour", str(DIGITALOCEAN_LIMITS.per_hour)
     )
@@ -215,10 +215,12 @@ def test_settings_stay_until_others_are_given(rehearsal: Commands, tmp_path: Pat
         config.port,
         66,
     )
-    until(lambda: api(config, "GET", "/v2/droplets")["droplets"][0]["status"] == "active")
+    assert wait_until(
+        lambda: api(config, "GET", "/v2/droplets")["droplets"][0]["status"] == "active", TIMEOUT_S
+    )
 
 
-def test_up_finds_what_is_up(rehearsal: Commands) -> None:
+def test_up_keeps_a_running_cloud(rehearsal: Commands) -> None:
     config = rehearsal.up()
     first = rehearsal.status()["pid"]
     rehearsal("up", "--quiet")
@@ -226,7 +228,7 @@ def test_up_finds_what_is_up(rehearsal: Commands) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "expected"),
     [
         (["--port", "0"], ["port 0", "1024 to 65535"]),
         (["--port", "1023"], ["port 1023", "1024 to 65535"]),
@@ -236,31 +238,31 @@ def test_up_finds_what_is_up(rehearsal: Commands) -> None:
     ],
 )
 def test_bad_input_changes_nothing(
-    rehearsal: Commands, tmp_path: Path, words: list[str], told: list[str]
+    rehearsal: Commands, tmp_path: Path, arguments: list[str], expected: list[str]
 ) -> None:
-    said = rehearsal("up", "--machines", "memory", *words, code=2).err
-    assert all(word in said for word in told), said
+    message = rehearsal("up", "--machines", "memory", *arguments, code=2).err
+    assert all(part in message for part in expected), message
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("verb", ["up", "serve"])
+@pytest.mark.parametrize("command", ["up", "serve"])
 @pytest.mark.parametrize("limit", ["0", "-5", "many"])
-def test_a_limit_that_is_none(rehearsal: Commands, verb: str, limit: str) -> None:
+def test_an_invalid_rate_limit_is_rejected(rehearsal: Commands, command: str, limit: str) -> None:
     for option in ("--requests-an-hour", "--requests-a-minute"):
         assert (
             f"{limit!r} is no number of requests"
-            in rehearsal(verb, f"{option}={limit}", code=2).err
+            in rehearsal(command, f"{option}={limit}", code=2).err
         )
 
 
 @pytest.mark.parametrize("port", ["0", "-1", "70000"])
-def test_a_port_of_spaces_that_is_none(rehearsal: Commands, port: str) -> None:
+def test_an_invalid_port_for_spaces_is_rejected(rehearsal: Commands, port: str) -> None:
     rehearsal.up()
     message = rehearsal("spaces", f"--port={port}", code=2).err
     assert f"port {port} is out of range" in message
 
 
-def test_bad_times_leave_a_cloud_as_it_is(rehearsal: Commands, tmp_path: Path) -> None:
+def test_invalid_times_do_not_change_a_cloud(rehearsal: Commands, tmp_path: Path) -> None:
     config = rehearsal.up()
     (tmp_path / "bad.toml").write_text("[droplet]\ncreate = -1\n")
     assert (
@@ -269,34 +271,34 @@ def test_bad_times_leave_a_cloud_as_it_is(rehearsal: Commands, tmp_path: Path) -
     assert (CloudConfig.load(ONE), rehearsal.status()["state"]) == (config, "up")
 
 
-def test_a_port_that_is_taken_is_told_before_anything_is_made(
-    rehearsal: Commands, taken: int, tmp_path: Path
+def test_a_used_port_is_reported_before_anything_is_created(
+    rehearsal: Commands, used_port: int, tmp_path: Path
 ) -> None:
-    said = rehearsal("up", "--machines", "memory", "--port", str(taken), code=1).err
-    assert f"port {taken} of 127.0.0.1 is in use" in said and "--port" in said
+    message = rehearsal("up", "--machines", "memory", "--port", str(used_port), code=1).err
+    assert f"port {used_port} of 127.0.0.1 is in use" in message and "--port" in message
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_port_that_was_taken_meanwhile_is_not_mistaken_for_the_cloud(
-    rehearsal: Commands, taken: int
+def test_another_program_on_the_port_does_not_pass_for_the_cloud(
+    rehearsal: Commands, used_port: int
 ) -> None:
     config = rehearsal.up()
     process.stop(config)
-    config.model_copy(update={"port": taken}).save()
+    config.model_copy(update={"port": used_port}).save()
     assert rehearsal.status()["state"] == "down"
-    assert f"port {taken} of 127.0.0.1 is in use" in rehearsal("up", code=1).err
+    assert f"port {used_port} of 127.0.0.1 is in use" in rehearsal("up", code=1).err
 
 
-def test_what_cannot_be_changed_says_so(rehearsal: Commands) -> None:
+def test_machines_and_port_of_a_cloud_cannot_change(rehearsal: Commands) -> None:
     config = rehearsal.up()
-    for words in (["--machines", "nspawn"], ["--port", str(config.port + 1)]):
-        said = rehearsal("up", *words, code=1).err
-        assert f"--machines memory --port {config.port}" in said and "down" in said
+    for arguments in (["--machines", "nspawn"], ["--port", str(config.port + 1)]):
+        message = rehearsal("up", *arguments, code=1).err
+        assert f"--machines memory --port {config.port}" in message and "down" in message
     assert rehearsal.status()["state"] == "up"
 
 
-def test_a_stale_pid_is_nobodys(rehearsal: Commands) -> None:
-    """It is another program's by now, which must neither be taken for the API nor be ended."""
+def test_a_stale_pid_file_is_ignored(rehearsal: Commands) -> None:
+    """Another program with that process ID neither passes for the API nor is stopped."""
     config = rehearsal.up()
     process.stop(config)
     with subprocess.Popen(["sleep", "600"]) as sleeper:
@@ -315,7 +317,7 @@ def test_a_stale_pid_is_nobodys(rehearsal: Commands) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "", '{"name": "half', '{"name": "half"}'])
-def test_a_cloud_that_is_half_there_is_told_and_removed(
+def test_a_damaged_cloud_is_reported_and_can_be_removed(
     rehearsal: Commands, text: str | None
 ) -> None:
     directory = paths.cloud_dir(ONE)
@@ -323,7 +325,7 @@ def test_a_cloud_that_is_half_there_is_told_and_removed(
     if text is not None:
         (directory / "cloud.json").write_text(text)
     assert rehearsal.status()["state"] == "damaged"
-    for verb, *words in (
+    for command, *arguments in (
         ["up"],
         ["reset"],
         ["env"],
@@ -334,10 +336,10 @@ def test_a_cloud_that_is_half_there_is_told_and_removed(
         ["inside"],
         ["status"],
     ):
-        said = rehearsal(verb, *words, code=1).err
+        message = rehearsal(command, *arguments, code=1).err
         assert (
-            "cloud.json is missing or cannot be read" in said
-            and f"python -m rehearsal down --cloud {ONE}" in said
+            "cloud.json is missing or cannot be read" in message
+            and f"python -m rehearsal down --cloud {ONE}" in message
         )
     other = rehearsal.up(cloud=OTHER)
     assert droplets(other) == []
@@ -346,10 +348,10 @@ def test_a_cloud_that_is_half_there_is_told_and_removed(
     rehearsal.up()
 
 
-def test_what_a_lost_cloud_had_is_guessed_without_touching_others(
+def test_the_index_of_a_damaged_cloud_is_found_by_its_link(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Links of slices 0 and 1 are on the machine: the second is the lost cloud's, and no guess for another may name either."""
+    """Links 0 and 1 exist, and the second is the damaged cloud's; another cloud gets neither."""
     for index, owner in enumerate(("slip-alive", f"slip-{ONE}")):
         (tmp_path / f"slip{index}").mkdir()
         (tmp_path / f"slip{index}" / "ifalias").write_text(f"{owner}\n")
@@ -357,47 +359,44 @@ def test_what_a_lost_cloud_had_is_guessed_without_touching_others(
     assert (reconstruct_config(ONE).index, reconstruct_config(OTHER).index) == (1, 2)
 
 
-def _begun(words: list[str], state: Callable[[], str], wanted: str) -> "subprocess.Popen[str]":
-    """An ``up`` that has got so far."""
-    begun = subprocess.Popen(
-        [sys.executable, "-m", "rehearsal", "up", "--cloud", ONE, *words],
+def _start_up(arguments: list[str], log: Path) -> "subprocess.Popen[str]":
+    """Start ``up`` in the background and return once it has started the API, which has a log."""
+    up = subprocess.Popen(
+        [sys.executable, "-m", "rehearsal", "up", "--cloud", ONE, *arguments],
         cwd=ROOT,
         text=True,
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    until(lambda: state() == wanted)
-    return begun
+    assert wait_until(log.exists, TIMEOUT_S)
+    return up
 
 
-def test_an_interrupted_up_leaves_nothing_of_a_new_cloud(rehearsal: Commands) -> None:
-    with _begun(
-        ["--machines", "memory"],
-        lambda: str((paths.cloud_dir(ONE) / "server.log").exists()),
-        "True",
-    ) as begun:
-        begun.send_signal(signal.SIGINT)
-        _, said = begun.communicate(timeout=60)
-    assert (begun.returncode, "interrupted" in said) == (130, True), said
+def test_an_interrupted_up_removes_a_new_cloud(rehearsal: Commands) -> None:
+    log = paths.cloud_dir(ONE) / "server.log"
+    with _start_up(["--machines", "memory"], log) as up:
+        up.send_signal(signal.SIGINT)
+        _, message = up.communicate(timeout=60)
+    assert (up.returncode, "interrupted" in message) == (130, True), message
     assert leak_check.find_leaks(ONE) == []
 
 
-def test_an_interrupted_up_leaves_a_cloud_as_it_was(rehearsal: Commands) -> None:
+def test_an_interrupted_up_keeps_an_existing_cloud(rehearsal: Commands) -> None:
     config = rehearsal.up()
     api(config, "POST", "/v2/droplets", BODY)
     process.stop(config)
     log = config.directory / "server.log"
     log.unlink()
-    with _begun([], lambda: str(log.exists()), "True") as begun:
-        begun.send_signal(signal.SIGINT)
-        begun.communicate(timeout=60)
-    assert begun.returncode == 130
+    with _start_up([], log) as up:
+        up.send_signal(signal.SIGINT)
+        up.communicate(timeout=60)
+    assert up.returncode == 130
     assert rehearsal.status()["state"] == "down"
     rehearsal("up", "--quiet")
     assert droplets(config) == ["one"]
 
 
-def _fill(config: CloudConfig) -> None:
+def _create_contents(config: CloudConfig) -> None:
     api(config, "POST", "/v2/droplets", BODY | {"tags": ["web"]})
     api(config, "POST", "/v2/vpcs", {"name": "inner", "region": "nyc3"})
     stacks = config.directory / "pulumi" / ".pulumi" / "stacks" / "slipway"
@@ -408,15 +407,15 @@ def _fill(config: CloudConfig) -> None:
 
 
 @pytest.mark.parametrize("crashed", [False, True])
-def test_reset_empties_and_keeps(rehearsal: Commands, crashed: bool) -> None:
+def test_reset_deletes_contents_and_keeps_credentials(rehearsal: Commands, crashed: bool) -> None:
     config = rehearsal.up("--requests-an-hour", "4999")
     rehearsal("account", "second")
     accounts = (config.directory / "accounts.json").read_bytes()
-    _fill(config)
+    _create_contents(config)
     first = api(config, "GET", "/v2/droplets")["droplets"][0]["id"]
     if crashed:
         os.kill(int((config.directory / "api.pid").read_text()), signal.SIGKILL)
-        until(lambda: rehearsal.status()["state"] == "down")
+        assert wait_until(lambda: rehearsal.status()["state"] == "down", TIMEOUT_S)
     kept = {
         name: (config.directory / name).read_bytes() for name in ("secrets.key", "ssh/id_ed25519")
     }
@@ -440,13 +439,13 @@ def test_reset_empties_and_keeps(rehearsal: Commands, crashed: bool) -> None:
     assert rehearsal("reset").out.splitlines()[0] == "removed: account default: 1 droplet"
 
 
-def test_reset_of_an_empty_cloud_says_nothing_was_there(rehearsal: Commands) -> None:
+def test_reset_of_an_empty_cloud_prints_nothing(rehearsal: Commands) -> None:
     rehearsal.up()
     assert rehearsal("reset").out == ""
 
 
 @pytest.mark.parametrize(
-    "verb",
+    "command",
     [
         "reset",
         "env",
@@ -459,40 +458,40 @@ def test_reset_of_an_empty_cloud_says_nothing_was_there(rehearsal: Commands) -> 
         "status --json",
     ],
 )
-def test_a_cloud_that_is_not_there(rehearsal: Commands, verb: str) -> None:
-    assert f"there is no cloud {ONE}: bring it up" in rehearsal(*verb.split(), code=2).err
+def test_an_unknown_cloud_is_reported(rehearsal: Commands, command: str) -> None:
+    assert f"there is no cloud {ONE}: bring it up" in rehearsal(*command.split(), code=2).err
 
 
-def test_who_wants_a_state_without_words_gets_none(rehearsal: Commands) -> None:
-    assert rehearsal("status", "--quiet", code=2) == Done("", "")
+def test_status_with_quiet_prints_nothing(rehearsal: Commands) -> None:
+    assert rehearsal("status", "--quiet", code=2) == Output("", "")
 
 
 @pytest.fixture
-def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file in the place of /etc/hosts, with a line of the machine's own."""
+def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in the place of /etc/hosts, with one line."""
     file = tmp_path / "hosts"
     file.write_text("127.0.0.1 localhost\n")
     monkeypatch.setattr("rehearsal.network.hosts_file.HOSTS_FILE", file)
     return file
 
 
-def test_buckets_of_a_cloud_without_network_get_no_names(rehearsal: Commands, names: Path) -> None:
+def test_a_cloud_without_network_has_no_bucket_names(rehearsal: Commands, hosts: Path) -> None:
     rehearsal.up()
-    said = rehearsal("resolve", "bucket", code=1).err
-    assert f"`python -m rehearsal spaces --cloud {ONE}`" in said
-    assert names.read_text() == "127.0.0.1 localhost\n"
+    message = rehearsal("resolve", "bucket", code=1).err
+    assert f"`python -m rehearsal spaces --cloud {ONE}`" in message
+    assert hosts.read_text() == "127.0.0.1 localhost\n"
 
 
-def test_down_removes_the_clouds_names_whatever_its_machines_are(
-    rehearsal: Commands, names: Path
+def test_down_removes_host_names_also_with_memory_machines(
+    rehearsal: Commands, hosts: Path
 ) -> None:
     config = rehearsal.up()
     hosts_file.add_names(ONE, {"bucket.nyc3.spaces.internal": config.spaces_address})
     assert rehearsal("down").out == ""
-    assert names.read_text() == "127.0.0.1 localhost\n"
+    assert hosts.read_text() == "127.0.0.1 localhost\n"
 
 
-def test_the_names_of_spaces_are_those_of_its_own_regions(rehearsal: Commands, names: Path) -> None:
+def test_bucket_names_have_the_regions_of_spaces(rehearsal: Commands, hosts: Path) -> None:
     config = rehearsal.up().model_copy(update={"machines": "nspawn"})
     preparation.add_bucket_names(config, ["bucket"])
     assert {name.split(".")[1] for name in hosts_file.read_names(ONE)} == set(SPACES_REGIONS)
@@ -501,13 +500,13 @@ def test_the_names_of_spaces_are_those_of_its_own_regions(rehearsal: Commands, n
     }
 
 
-def test_down_of_what_runs_in_the_foreground(rehearsal: Commands) -> None:
+def test_down_stops_an_api_in_the_foreground(rehearsal: Commands) -> None:
     config = rehearsal.up()
     process.stop(config)
     with subprocess.Popen(
         [sys.executable, "-m", "rehearsal", "serve", "--cloud", ONE], cwd=ROOT
     ) as served:
-        until(lambda: process.is_ready(config))
+        assert wait_until(lambda: process.is_ready(config), TIMEOUT_S)
         rehearsal("down")
         served.wait(timeout=30)
 

@@ -1,13 +1,11 @@
-"""Droplets on real machines, through the API: power, disk, keys, and what a crash leaves."""
+"""Droplets on real machines, through the API: power, disks, keys, and removal after a crash."""
 
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,22 +14,27 @@ import requests
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import clouds, leak_check, process
 from rehearsal.lifecycle.environment import ssh_key_path
+from rehearsal.polling import wait_until
 
-NAME = "machinetest"
+CLOUD = "machinetest"
+TIMEOUT_S = 60
+SSH_FAILURE = 255
+"""The exit code of ssh if it does not connect."""
+START_TIME = "systemctl show --value -p UserspaceTimestampMonotonic"
 
 
-class Owner:
-    """Somebody with an account in the cloud and a key."""
+class User:
+    """A user of the cloud with an SSH key."""
 
     def __init__(self, config: CloudConfig) -> None:
         self.config = config
         self._key = ssh_key_path(config)
         public = self._key.with_suffix(".pub").read_text()
-        self.key_id = self.api("/v2/account/keys", "POST", name="owner", public_key=public)[
+        self.key_id = self.request("/v2/account/keys", "POST", name="user", public_key=public)[
             "ssh_key"
         ]["id"]
 
-    def api(self, path: str, method: str = "GET", **body: Any) -> Any:
+    def request(self, path: str, method: str = "GET", **body: Any) -> Any:
         answer = requests.request(
             method,
             self.config.api_url + path,
@@ -42,9 +45,10 @@ class Owner:
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
 
-    def ask(self, name: str, **more: Any) -> int:
-        image = more.pop("image", "debian-12-x64")
-        droplet = self.api(
+    def create(self, name: str, **fields: Any) -> int:
+        """Request a droplet; return its id without waiting."""
+        image = fields.pop("image", "debian-12-x64")
+        droplet = self.request(
             "/v2/droplets",
             "POST",
             name=name,
@@ -52,183 +56,175 @@ class Owner:
             size="s-1vcpu-1gb",
             image=image,
             ssh_keys=[self.key_id],
-            **more,
+            **fields,
         )
         return int(droplet["droplet"]["id"])
 
-    def make(self, name: str, **more: Any) -> int:
-        droplet = self.ask(name, **more)
-        self.until(droplet, "active")
+    def create_active(self, name: str, **fields: Any) -> int:
+        """Create a droplet; return its id once it is active."""
+        droplet = self.create(name, **fields)
+        self.wait_for_status(droplet, "active")
         return droplet
 
     def droplet(self, droplet: int) -> Any:
-        return self.api(f"/v2/droplets/{droplet}")["droplet"]
+        return self.request(f"/v2/droplets/{droplet}")["droplet"]
 
-    def until(self, droplet: int, status: str) -> None:
-        eventually(
+    def wait_for_status(self, droplet: int, status: str) -> None:
+        wait_for(
             lambda: (
                 self.droplet(droplet)["status"] == status and not self.droplet(droplet)["locked"]
             )
         )
 
-    def act(self, droplet: int, kind: str, **more: Any) -> None:
-        """Start an action and wait for its end."""
-        action = self.api(f"/v2/droplets/{droplet}/actions", "POST", type=kind, **more)["action"]
-        eventually(
-            lambda: self.api(f"/v2/actions/{action['id']}")["action"]["status"] != "in-progress"
+    def act(self, droplet: int, kind: str, **fields: Any) -> None:
+        """Start an action and wait until it is completed."""
+        action = self.request(f"/v2/droplets/{droplet}/actions", "POST", type=kind, **fields)[
+            "action"
+        ]
+        wait_for(
+            lambda: self.request(f"/v2/actions/{action['id']}")["action"]["status"] != "in-progress"
         )
-        assert self.api(f"/v2/actions/{action['id']}")["action"]["status"] == "completed"
+        assert self.request(f"/v2/actions/{action['id']}")["action"]["status"] == "completed"
 
     def address(self, droplet: int) -> str:
         return next(
-            str(one["ip_address"])
-            for one in self.droplet(droplet)["networks"]["v4"]
-            if one["type"] == "public"
+            str(network["ip_address"])
+            for network in self.droplet(droplet)["networks"]["v4"]
+            if network["type"] == "public"
         )
 
     def ssh(self, droplet: int, command: str) -> str:
-        """What the command printed, once the droplet lets us in."""
-        chosen = (
+        """Return the output of a command, which runs as soon as SSH accepts connections."""
+        settings = (
             "StrictHostKeyChecking=no",
             "UserKnownHostsFile=/dev/null",
             "LogLevel=ERROR",
             "ConnectTimeout=2",
         )
-        options = [word for option in chosen for word in ("-o", option)]
-        line = ["ssh", *options, "-i", str(self._key), f"root@{self.address(droplet)}", command]
-        done: list[subprocess.CompletedProcess[str]] = []
+        options = [word for setting in settings for word in ("-o", setting)]
+        ssh = ["ssh", *options, "-i", str(self._key), f"root@{self.address(droplet)}", command]
+        attempts: list[subprocess.CompletedProcess[str]] = []
 
-        def let_in() -> bool:
-            done[:] = [
-                subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
-            ]
-            return done[0].returncode != 255  # ssh's own failure
+        def is_connected() -> bool:
+            attempts.append(
+                subprocess.run(ssh, capture_output=True, text=True, timeout=60, check=False)
+            )
+            return attempts[-1].returncode != SSH_FAILURE
 
-        eventually(let_in)
-        assert done[0].returncode == 0, done[0].stderr
-        return done[0].stdout.strip()
+        wait_for(is_connected)
+        assert attempts[-1].returncode == 0, attempts[-1].stderr
+        return attempts[-1].stdout.strip()
 
 
-def eventually(seek: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not seek():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.1)
+def wait_for(condition: Callable[[], bool]) -> None:
+    assert wait_until(condition, TIMEOUT_S), "the condition does not hold in time"
 
 
 @pytest.fixture(scope="module")
-def owner() -> Iterator[Owner]:
+def cloud_user() -> Iterator[User]:
     try:
-        yield Owner(clouds.up(NAME, "nspawn"))
+        yield User(clouds.up(CLOUD, "nspawn"))
     finally:
-        assert clouds.down(NAME) == []
+        assert clouds.down(CLOUD) == []
 
 
 @pytest.fixture
-def swept(owner: Owner) -> Iterator[Owner]:
-    """The owner's cloud; the droplets and snapshots that the test made are removed after it."""
-    yield owner
-    eventually(
-        lambda: not any(droplet["locked"] for droplet in owner.api("/v2/droplets")["droplets"])
-    )
-    for droplet in owner.api("/v2/droplets")["droplets"]:
-        owner.api(f"/v2/droplets/{droplet['id']}", "DELETE")
-    eventually(lambda: not owner.api("/v2/droplets")["droplets"])
-    for image in owner.api("/v2/images?private=true")["images"]:
-        owner.api(f"/v2/images/{image['id']}", "DELETE")
-
-
-def test_droplets_side_by_side_have_their_names_keys_and_user_data(swept: Owner) -> None:
-    text = "#cloud-config\nwrite_files: [{path: /etc/told, content: hello}]\n"
-    asked = {name: swept.ask(name, user_data=text) for name in ("one", "two", "three")}
-    for name, droplet in asked.items():
-        swept.until(droplet, "active")
-        assert swept.ssh(
-            droplet, "hostname; cloud-init status --wait >/dev/null; cat /etc/told"
-        ).split() == [name, "hello"]
-    metadata = "curl --silent http://169.254.169.254/metadata/v1/id"
-    assert swept.ssh(asked["two"], metadata) == str(asked["two"])
-
-
-def test_power_off_on_and_reboot(swept: Owner) -> None:
-    droplet = swept.make("powered")
-    swept.ssh(droplet, "echo kept > /srv/kept; sync")
-    first = swept.ssh(
-        droplet,
-        "cat /proc/sys/kernel/random/boot_id; systemctl show --value -p UserspaceTimestampMonotonic",
-    )
-    swept.act(droplet, "power_off")
-    assert swept.droplet(droplet)["status"] == "off"
-    with pytest.raises(OSError, match=r"timed out|No route"):
-        socket.create_connection((swept.address(droplet), 22), timeout=2)
-    swept.act(droplet, "power_on")
-    swept.until(droplet, "active")
-    assert swept.ssh(droplet, "cat /srv/kept") == "kept"
-    second = swept.ssh(
-        droplet,
-        "cat /proc/sys/kernel/random/boot_id; systemctl show --value -p UserspaceTimestampMonotonic",
-    )
-    assert first != second
-    swept.act(droplet, "reboot")
-    eventually(
+def user(cloud_user: User) -> Iterator[User]:
+    """The user; the droplets and snapshots of the test are deleted afterwards."""
+    yield cloud_user
+    wait_for(
         lambda: (
-            swept.ssh(droplet, "systemctl show --value -p UserspaceTimestampMonotonic")
-            not in second
+            not any(droplet["locked"] for droplet in cloud_user.request("/v2/droplets")["droplets"])
         )
     )
-    assert swept.ssh(droplet, "cat /srv/kept") == "kept"
+    for droplet in cloud_user.request("/v2/droplets")["droplets"]:
+        cloud_user.request(f"/v2/droplets/{droplet['id']}", "DELETE")
+    wait_for(lambda: not cloud_user.request("/v2/droplets")["droplets"])
+    for image in cloud_user.request("/v2/images?private=true")["images"]:
+        cloud_user.request(f"/v2/images/{image['id']}", "DELETE")
 
 
-def test_a_snapshot_makes_droplets_with_its_files(swept: Owner) -> None:
-    droplet = swept.make("original")
-    swept.ssh(
+def test_droplets_get_their_names_keys_and_user_data(user: User) -> None:
+    text = "#cloud-config\nwrite_files: [{path: /etc/greeting, content: hello}]\n"
+    droplets = {name: user.create(name, user_data=text) for name in ("one", "two", "three")}
+    for name, droplet in droplets.items():
+        user.wait_for_status(droplet, "active")
+        assert user.ssh(
+            droplet, "hostname; cloud-init status --wait >/dev/null; cat /etc/greeting"
+        ).split() == [name, "hello"]
+    metadata = "curl --silent http://169.254.169.254/metadata/v1/id"
+    assert user.ssh(droplets["two"], metadata) == str(droplets["two"])
+
+
+def test_power_off_on_and_reboot(user: User) -> None:
+    droplet = user.create_active("powered")
+    user.ssh(droplet, "echo kept > /srv/kept; sync")
+    first = user.ssh(droplet, f"cat /proc/sys/kernel/random/boot_id; {START_TIME}")
+    user.act(droplet, "power_off")
+    assert user.droplet(droplet)["status"] == "off"
+    with pytest.raises(OSError, match=r"timed out|No route"):
+        socket.create_connection((user.address(droplet), 22), timeout=2)
+    user.act(droplet, "power_on")
+    user.wait_for_status(droplet, "active")
+    assert user.ssh(droplet, "cat /srv/kept") == "kept"
+    second = user.ssh(droplet, f"cat /proc/sys/kernel/random/boot_id; {START_TIME}")
+    assert first != second
+    user.act(droplet, "reboot")
+    wait_for(lambda: user.ssh(droplet, START_TIME) not in second)
+    assert user.ssh(droplet, "cat /srv/kept") == "kept"
+
+
+def test_a_droplet_from_a_snapshot_has_its_files(user: User) -> None:
+    droplet = user.create_active("original")
+    user.ssh(
         droplet,
-        "rm /etc/motd; rm -r /etc/apt; mkdir /etc/apt; echo new > /etc/apt/only; echo inside > /srv/file",
+        "rm /etc/motd; rm -r /etc/apt; mkdir /etc/apt; "
+        "echo new > /etc/apt/only; echo inside > /srv/file",
     )
-    swept.act(droplet, "shutdown")
-    swept.act(droplet, "snapshot", name="kept")
-    [snapshot] = swept.api(f"/v2/droplets/{droplet}/snapshots")["snapshots"]
-    copy = swept.make("-copy", image=snapshot["id"])
-    assert swept.ssh(copy, "cat /srv/file; hostname; ls /etc/apt; test ! -e /etc/motd").split() == [
+    user.act(droplet, "shutdown")
+    user.act(droplet, "snapshot", name="kept")
+    [snapshot] = user.request(f"/v2/droplets/{droplet}/snapshots")["snapshots"]
+    copy = user.create_active("-copy", image=snapshot["id"])
+    assert user.ssh(copy, "cat /srv/file; hostname; ls /etc/apt; test ! -e /etc/motd").split() == [
         "inside",
         "copy",
         "only",
     ]
-    swept.act(copy, "rebuild", image="debian-12-x64")
-    swept.until(copy, "active")
-    assert swept.ssh(copy, "ls /etc/motd; ls -d /srv/file 2>/dev/null || true") == "/etc/motd"
+    user.act(copy, "rebuild", image="debian-12-x64")
+    user.wait_for_status(copy, "active")
+    assert user.ssh(copy, "ls /etc/motd; ls -d /srv/file 2>/dev/null || true") == "/etc/motd"
 
 
-def test_a_bigger_size_gives_more_memory(swept: Owner) -> None:
-    droplet = swept.make("growing")
-    swept.act(droplet, "power_off")
-    swept.act(droplet, "resize", size="s-2vcpu-2gb")
-    swept.act(droplet, "power_on")
-    swept.until(droplet, "active")
+def test_a_larger_size_has_more_memory_and_processors(user: User) -> None:
+    droplet = user.create_active("growing")
+    user.act(droplet, "power_off")
+    user.act(droplet, "resize", size="s-2vcpu-2gb")
+    user.act(droplet, "power_on")
+    user.wait_for_status(droplet, "active")
     expected = [str(2048), str(min(2, len(os.sched_getaffinity(0))))]
-    assert swept.ssh(droplet, "free -m | awk '/Mem:/ {print $2}'; nproc").split() == expected
+    assert user.ssh(droplet, "free -m | awk '/Mem:/ {print $2}'; nproc").split() == expected
 
 
-def test_a_killed_api_finds_its_droplets_and_ends_what_it_began(swept: Owner) -> None:
-    alive = swept.make("alive")
-    since = swept.ssh(alive, "systemctl show --value -p UserspaceTimestampMonotonic")
-    begun = swept.ask("begun")
-    os.kill(int((swept.config.directory / "api.pid").read_text()), signal.SIGKILL)
-    eventually(lambda: not process.is_ready(swept.config))
-    clouds.up(NAME, "nspawn")
-    swept.until(begun, "active")
-    assert swept.ssh(begun, "hostname") == "begun"
-    assert swept.ssh(alive, "systemctl show --value -p UserspaceTimestampMonotonic") == since
+def test_a_killed_api_finds_its_droplets_and_completes_actions(user: User) -> None:
+    alive = user.create_active("alive")
+    started = user.ssh(alive, START_TIME)
+    pending = user.create("pending")
+    os.kill(int((user.config.directory / "api.pid").read_text()), signal.SIGKILL)
+    wait_for(lambda: not process.is_ready(user.config))
+    clouds.up(CLOUD, "nspawn")
+    user.wait_for_status(pending, "active")
+    assert user.ssh(pending, "hostname") == "pending"
+    assert user.ssh(alive, START_TIME) == started
 
 
-def test_nothing_is_left_after_a_crash(tmp_path: Path) -> None:
-    """Every process of the cloud is killed, and `down` still clears it all."""
+def test_down_removes_a_crashed_cloud() -> None:
+    """Every process of the cloud was killed before."""
     name = "crashtest"
     try:
-        owner = Owner(clouds.up(name, "nspawn"))
-        owner.make("orphan")
+        user = User(clouds.up(name, "nspawn"))
+        user.create_active("orphan")
         for file in ("api.pid", "inside.pid"):
-            os.kill(int((owner.config.directory / file).read_text()), signal.SIGKILL)
+            os.kill(int((user.config.directory / file).read_text()), signal.SIGKILL)
         assert leak_check.find_leaks(name) != []
     finally:
         down = subprocess.run(

@@ -1,4 +1,4 @@
-"""What a droplet is told before its first boot."""
+"""Files on a droplet's disk before its first boot."""
 
 import json
 from ipaddress import IPv4Address, IPv4Network
@@ -37,11 +37,11 @@ CARD = Interface(
         ("", "droplet-5"),
     ],
 )
-def test_a_host_has_its_droplets_name_or_what_of_it_a_host_can_have(name: str, host: str) -> None:
+def test_a_host_name_has_the_valid_parts_of_the_droplet_name(name: str, host: str) -> None:
     assert seed.hostname(name, 5) == host
 
 
-def test_a_droplet_is_told_a_name_that_a_host_can_have(tmp_path: Path) -> None:
+def test_the_seed_contains_a_valid_host_name(tmp_path: Path) -> None:
     spec = MachineSpec(
         id=5,
         name="-a..b",

@@ -1,4 +1,4 @@
-"""A small cloud with web servers, and the balancers before them."""
+"""A small cloud with web servers, and load balancers in front of them."""
 
 import asyncio
 from collections.abc import Iterator
@@ -21,10 +21,10 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
 
 @pytest.fixture
 def balancers(web: Web) -> Iterator[LoadBalancers]:
-    """The cloud's balancers; every target is healthy again and no HAProxy is left afterwards."""
+    """The cloud's load balancers; the targets are healthy at first, and HAProxy ends afterwards."""
     for droplet in web.cloud.droplets:
         web.health(droplet.id, 200)
-    made = LoadBalancers(web.cloud.config)
-    yield made
-    asyncio.run(made.stop())
-    assert not asyncio.run(made.find_serving_targets())
+    balancers = LoadBalancers(web.cloud.config)
+    yield balancers
+    asyncio.run(balancers.stop())
+    assert not asyncio.run(balancers.find_serving_targets())

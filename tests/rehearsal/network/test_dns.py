@@ -33,7 +33,7 @@ BIG = " ".join(['"' + "x" * 255 + '"'] * 5)
 
 
 def zone(name: str, *records: tuple[str, str, str]) -> Zone:
-    """Of records as owner, type and data."""
+    """Return a zone; each record is owner, type and data."""
     return Zone(
         name=name,
         records=[
@@ -79,21 +79,23 @@ FABRIC = NetworkState(
 RESPONDER = module.Responder(CONFIG, lambda: FABRIC)
 
 
-def told(query: dns.message.Message, is_tcp: bool = False) -> dns.message.Message:
+def respond(query: dns.message.Message, is_tcp: bool = False) -> dns.message.Message:
     wire = RESPONDER.respond(query.to_wire(), is_tcp)
     assert wire is not None
     return dns.message.from_wire(wire)
 
 
 def ask(name: str, kind: str = "A") -> dns.message.Message:
-    return told(dns.message.make_query(name, kind))
+    return respond(dns.message.make_query(name, kind))
 
 
 def lines(message: dns.message.Message) -> list[str]:
-    """The answers without their TTLs; those of one name and type come in any order."""
-    told = [sorted(found.to_text().splitlines()) for found in message.answer]
+    """Return the answers without their TTLs, sorted within one name and type."""
+    record_sets = [sorted(records.to_text().splitlines()) for records in message.answer]
     return [
-        " ".join(word for word in line.split() if word != "300") for found in told for line in found
+        " ".join(word for word in line.split() if word != "300")
+        for records in record_sets
+        for line in records
     ]
 
 
@@ -105,7 +107,7 @@ def lines(message: dns.message.Message) -> list[str]:
         "A.Dotted.AMS3.Spaces.Test.Internal",
     ],
 )
-def test_every_bucket_of_every_region_is_at_spaces(name: str) -> None:
+def test_buckets_of_every_region_resolve_to_spaces(name: str) -> None:
     (answer,) = ask(name).answer
     assert [str(record) for record in answer] == [str(CONFIG.spaces_address)]
 
@@ -115,7 +117,7 @@ def test_releases_have_their_own_address() -> None:
     assert [str(record) for record in answer] == [str(CONFIG.releases_address)]
 
 
-def test_a_name_without_an_address_of_the_kind_asked_has_an_empty_answer() -> None:
+def test_an_own_name_without_records_of_the_type_has_an_empty_answer() -> None:
     message = ask("releases.test.internal", "AAAA")
     assert (message.rcode(), message.answer) == (dns.rcode.NOERROR, [])
 
@@ -132,19 +134,19 @@ def test_a_name_without_an_address_of_the_kind_asked_has_an_empty_answer() -> No
         "nyc3.spaces.other.internal",
     ],
 )
-def test_all_else_does_not_exist(name: str) -> None:
+def test_other_names_do_not_exist(name: str) -> None:
     message = ask(name)
     assert (message.rcode(), message.answer) == (dns.rcode.NXDOMAIN, [])
 
 
-def test_what_is_no_query_gets_no_answer() -> None:
+def test_a_message_that_is_no_query_gets_no_response() -> None:
     response = dns.message.make_response(dns.message.make_query("releases.test.internal", "A"))
     assert RESPONDER.respond(b"\0\1") is None
     assert RESPONDER.respond(response.to_wire()) is None
 
 
-def test_noise_gets_an_answer_or_none() -> None:
-    """Queries with bytes changed at random end neither the process nor a thread."""
+def test_random_bytes_cause_no_exception() -> None:
+    """Queries with randomly changed bytes get a response or none."""
     chance = random.Random(5)
     query = dns.message.make_query(
         "a.there.wild.example.com", "ANY", use_edns=0, payload=1232, want_dnssec=True
@@ -206,14 +208,14 @@ def test_noise_gets_an_answer_or_none() -> None:
         ("delegated.example.com", "NS", ["delegated.example.com. IN NS ns.example.org."]),
     ],
 )
-def test_zones_are_answered(name: str, kind: str, answer: list[str]) -> None:
+def test_records_of_zones_are_served(name: str, kind: str, answer: list[str]) -> None:
     message = ask(name, kind)
     assert (message.rcode(), lines(message)) == (dns.rcode.NOERROR, answer)
     assert message.flags & dns.flags.AA
     assert message.flags & dns.flags.RA
 
 
-def test_an_alias_may_lead_to_a_bucket() -> None:
+def test_an_alias_of_a_bucket_is_resolved() -> None:
     alias, bucket = ask("files.example.com").answer
     assert (str(alias[0]), str(bucket[0])) == (
         "bucket.nyc3.spaces.test.internal.",
@@ -221,7 +223,7 @@ def test_an_alias_may_lead_to_a_bucket() -> None:
     )
 
 
-def test_the_name_servers_are_here() -> None:
+def test_name_servers_resolve_to_the_gateway() -> None:
     (answer,) = ask("ns2.digitalocean.com").answer
     assert [str(record) for record in answer] == [str(CONFIG.gateway)]
 
@@ -240,15 +242,13 @@ def test_the_name_servers_are_here() -> None:
         ("broken.example.com", "A", dns.rcode.NXDOMAIN),
     ],
 )
-def test_what_is_not_there_is_told_with_the_soa(
-    name: str, kind: str, code: dns.rcode.Rcode
-) -> None:
+def test_a_negative_answer_contains_the_soa(name: str, kind: str, code: dns.rcode.Rcode) -> None:
     message = ask(name, kind)
     assert (message.rcode(), message.answer) == (code, [])
     assert [found.to_text() for found in message.authority] == [f"example.com. 300 IN SOA {SOA}"]
 
 
-def test_an_alias_to_nowhere_does_not_exist() -> None:
+def test_an_alias_of_an_unknown_name_does_not_exist() -> None:
     message = ask("away.example.com")
     assert (message.rcode(), lines(message)) == (
         dns.rcode.NXDOMAIN,
@@ -256,13 +256,13 @@ def test_an_alias_to_nowhere_does_not_exist() -> None:
     )
 
 
-def test_aliases_in_a_circle_are_a_failure() -> None:
+def test_a_loop_of_aliases_is_a_server_failure() -> None:
     message = ask("round.example.com")
     assert (message.rcode(), message.answer) == (dns.rcode.SERVFAIL, [])
 
 
 @pytest.mark.parametrize("name", ["delegated.example.com", "under.delegated.example.com"])
-def test_what_is_delegated_is_told_by_others(name: str) -> None:
+def test_a_delegated_name_is_referred_to_its_servers(name: str) -> None:
     message = ask(name)
     assert (message.rcode(), message.answer, message.flags & dns.flags.AA) == (
         dns.rcode.NOERROR,
@@ -272,31 +272,32 @@ def test_what_is_delegated_is_told_by_others(name: str) -> None:
     assert [str(found[0]) for found in message.authority] == ["ns.example.org."]
 
 
-def test_an_answer_is_cut_to_what_fits() -> None:
+def test_a_response_is_truncated_to_the_size_limit() -> None:
     cut = ask("big.example.com", "TXT")
     assert (cut.flags & dns.flags.TC, cut.answer) == (dns.flags.TC, [])
     query = dns.message.make_query("big.example.com", "TXT", use_edns=0, payload=2000)
     for whole in (
-        told(query),
-        told(dns.message.make_query("big.example.com", "TXT"), is_tcp=True),
+        respond(query),
+        respond(dns.message.make_query("big.example.com", "TXT"), is_tcp=True),
     ):
         assert not whole.flags & dns.flags.TC
         assert [len(string) for string in whole.answer[0][0].strings] == [255] * 5
-    too_many = told(dns.message.make_query("many.example.com", "TXT"), is_tcp=True)
+    too_many = respond(dns.message.make_query("many.example.com", "TXT"), is_tcp=True)
     assert (too_many.flags & dns.flags.TC, too_many.answer) == (dns.flags.TC, [])
 
 
-def test_what_is_no_question_for_addresses_is_refused() -> None:
+def test_unsupported_queries_are_rejected() -> None:
     assert (
-        told(dns.message.make_query("example.com", "A", rdclass="CH")).rcode() == dns.rcode.REFUSED
+        respond(dns.message.make_query("example.com", "A", rdclass="CH")).rcode()
+        == dns.rcode.REFUSED
     )
     assert (
-        told(dns.message.make_query("example.com", "AXFR"), is_tcp=True).rcode()
+        respond(dns.message.make_query("example.com", "AXFR"), is_tcp=True).rcode()
         == dns.rcode.REFUSED
     )
     query = dns.message.make_query("example.com", "SOA")
     query.set_opcode(dns.opcode.NOTIFY)
-    assert told(query).rcode() == dns.rcode.NOTIMP
+    assert respond(query).rcode() == dns.rcode.NOTIMP
 
 
 @pytest.fixture
@@ -314,7 +315,7 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("transport", ["+notcp", "+tcp"])
-def test_dig_gets_its_answer(port: int, transport: str) -> None:
+def test_dig_gets_an_answer(port: int, transport: str) -> None:
     command = [
         "dig",
         "@127.0.0.1",
@@ -331,7 +332,7 @@ def test_dig_gets_its_answer(port: int, transport: str) -> None:
     ]
 
 
-def test_dig_asks_again_by_tcp_for_what_was_cut(port: int) -> None:
+def test_dig_repeats_a_truncated_query_by_tcp(port: int) -> None:
     command = [
         "dig",
         "@127.0.0.1",
@@ -348,21 +349,26 @@ def test_dig_asks_again_by_tcp_for_what_was_cut(port: int) -> None:
 
 
 class PublishingMachines(WatchedMachines):
-    """Hands the fabric to the services inside the network."""
+    """Publishes the network state to the services in the network."""
 
     def __init__(self, config: CloudConfig) -> None:
         super().__init__(config)
-        self._inside = GuestServices(config)
+        self._guest_services = GuestServices(config)
 
     async def apply(self, network_state: NetworkState) -> None:
         await super().apply(network_state)
-        await self._inside.publish(network_state)
+        await self._guest_services.publish(network_state)
 
 
-INSIDE = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import serve; serve(CloudConfig.load(sys.argv[1]))"
+SERVE = """
+import sys
+from rehearsal.config import CloudConfig
+from rehearsal.network.guest_services import serve
+serve(CloudConfig.load(sys.argv[1]))
+"""
 
 
-def test_a_droplet_resolves_what_clients_write(
+def test_a_droplet_resolves_records_created_through_the_api(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
@@ -376,14 +382,16 @@ def test_a_droplet_resolves_what_clients_write(
             "SLIPWAY_STATE": str(tmp_path),
             "PYTHONPATH": str(Path.cwd()),
         }
-        inside = cloud.start(
-            cloud.config.netns, sys.executable, "-c", INSIDE, cloud.config.name, environ=environ
+        process = cloud.start(
+            cloud.config.netns, sys.executable, "-c", SERVE, cloud.config.name, environ=environ
         )
         wait_for(
-            lambda: (cloud.config.directory / "inside.ready").exists() or inside.poll() is not None,
+            lambda: (
+                (cloud.config.directory / "inside.ready").exists() or process.poll() is not None
+            ),
             30,
         )
-        assert inside.poll() is None
+        assert process.poll() is None
 
         def resolved(name: str, *more: str) -> str:
             place = cloud.place(cloud.droplets[0])
@@ -414,4 +422,4 @@ def test_a_droplet_resolves_what_clients_write(
                 assert resolved(f"www{number}.example.com").split() == ["example.com.", "192.0.2.1"]
             api("DELETE", "/v2/domains/example.com", expect=204)
             assert resolved("example.com") == ""
-        assert inside.poll() is None
+        assert process.poll() is None

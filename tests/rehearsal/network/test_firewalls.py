@@ -1,4 +1,4 @@
-"""Firewalls, first as text, then with packets between namespaces."""
+"""Firewalls: the ruleset as text, and packets between namespaces."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -27,7 +27,11 @@ EVERYTHING = [
     FirewallRule(protocol=protocol, ports="all", peers=ANYWHERE)
     for protocol in ("tcp", "udp", "icmp")
 ]
-SERVER = "import socketserver; socketserver.ThreadingTCPServer(('0.0.0.0', {port}), socketserver.BaseRequestHandler).serve_forever()"
+SERVER = """
+import socketserver
+handler = socketserver.BaseRequestHandler
+socketserver.ThreadingTCPServer(('0.0.0.0', {port}), handler).serve_forever()
+"""
 
 
 def guarded(
@@ -48,31 +52,31 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
     state: Path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLIPWAY_STATE", str(state))
-        with small_cloud(state) as made:
-            for droplet in made.droplets:
+        with small_cloud(state) as cloud:
+            for droplet in cloud.droplets:
                 for port in (80, 22, 9000):
-                    made.start(made.place(droplet), "python3", "-c", SERVER.format(port=port))
+                    cloud.start(cloud.place(droplet), "python3", "-c", SERVER.format(port=port))
             for port in (53, 80, 5000):
-                made.start(made.config.netns, "python3", "-c", SERVER.format(port=port))
-            made.start(made.place(None), "python3", "-c", SERVER.format(port=22))
-            for droplet in made.droplets:
+                cloud.start(cloud.config.netns, "python3", "-c", SERVER.format(port=port))
+            cloud.start(cloud.place(None), "python3", "-c", SERVER.format(port=22))
+            for droplet in cloud.droplets:
                 for port in (80, 22, 9000):
-                    made.wait_listening(made.place(droplet), port)
+                    cloud.wait_listening(cloud.place(droplet), port)
             for port in (53, 80, 5000):
-                made.wait_listening(made.config.netns, port)
-            made.wait_listening(made.place(None), 22)
-            yield made
+                cloud.wait_listening(cloud.config.netns, port)
+            cloud.wait_listening(cloud.place(None), 22)
+            yield cloud
 
 
 @pytest.fixture
 def enforce(cloud: SmallCloud) -> Enforce:
-    """Load a fabric with these firewalls; the rules of the test before are gone with it."""
+    """Load a network state with these firewalls, in place of the former test's."""
 
-    def load(under: list[DropletFirewall], balancers: list[LoadBalancer]) -> None:
+    def load(firewalled: list[DropletFirewall], balancers: list[LoadBalancer]) -> None:
         network_state = NetworkState(
             droplets=cloud.droplets,
             networks=[VPC],
-            droplet_firewalls=under,
+            droplet_firewalls=firewalled,
             load_balancers=balancers,
         )
         asyncio.run(firewalls.apply(cloud.config, network_state))
@@ -100,21 +104,21 @@ def test_overlapping_peers_are_merged(cloud: SmallCloud) -> None:
     assert "ip saddr { 10.10.0.0/20 } tcp dport 80 return" in text
 
 
-def test_a_rule_without_peers_opens_nothing(cloud: SmallCloud) -> None:
+def test_a_rule_without_peers_allows_nothing(cloud: SmallCloud) -> None:
     text = firewalls.render(
         cloud.config, NetworkState(droplet_firewalls=[guarded(cloud.droplets[0], [tcp("80")])])
     )
     assert "dport 80 return" not in text
 
 
-def test_a_droplet_under_no_firewall_is_open(cloud: SmallCloud, enforce: Enforce) -> None:
+def test_a_droplet_without_a_firewall_is_open(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, _ = cloud.droplets
     for address in (two.public.address, two.private.address):
         assert cloud.connects(cloud.place(one), address, 22)
     assert cloud.connects(cloud.place(None), two.public.address, 22)
 
 
-def test_only_what_a_rule_names_passes(cloud: SmallCloud, enforce: Enforce) -> None:
+def test_only_allowed_traffic_passes(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, three = cloud.droplets
     inside = [one.private.address, one.public.address]
     enforce([guarded(two, [tcp("80", *inside), tcp("8999-9001", *inside)])], [])
@@ -134,9 +138,7 @@ def test_the_host_is_an_outside_client(cloud: SmallCloud, enforce: Enforce) -> N
     assert not cloud.connects(cloud.place(one), two.public.address, 22)
 
 
-def test_outbound_is_closed_without_a_rule_but_answers_pass(
-    cloud: SmallCloud, enforce: Enforce
-) -> None:
+def test_outbound_needs_a_rule_but_replies_pass(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, _ = cloud.droplets
     enforce(
         [
@@ -154,7 +156,7 @@ def test_outbound_is_closed_without_a_rule_but_answers_pass(
     assert not cloud.connects(cloud.place(two), cloud.config.spaces_address, 80)
 
 
-def test_metadata_and_dns_stay_open_to_a_shut_droplet(cloud: SmallCloud, enforce: Enforce) -> None:
+def test_no_firewall_blocks_metadata_and_dns(cloud: SmallCloud, enforce: Enforce) -> None:
     two = cloud.droplets[1]
     enforce([guarded(two, [], outbound=[])], [])
     assert cloud.connects(cloud.place(two), METADATA_ADDRESS, 80)
@@ -177,7 +179,7 @@ def test_the_namespace_serves_its_own_ports_only(cloud: SmallCloud, enforce: Enf
         assert not cloud.connects(place, cloud.balancer_public, 5000)
 
 
-def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_rule(
+def test_a_load_balancer_needs_a_rule_to_reach_its_target(
     cloud: SmallCloud, enforce: Enforce
 ) -> None:
     one, two, _ = cloud.droplets
@@ -191,11 +193,25 @@ def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_r
         healthy_threshold=5,
     )
     balancer = LoadBalancer(
-        id="b", public=cloud.balancer_public, private=BALANCER_PRIVATE, vpc_id=VPC.id, algorithm="round_robin",
-        forwarding_rules=[ForwardingRule(entry_protocol="tcp", entry_port=5000, target_protocol="tcp", target_port=9000)], health_check=health,
-        sticky_cookie=None, sticky_seconds=0, redirect_http_to_https=False, proxy_protocol=False, keepalive=False,
-        idle_seconds=60, targets=[two.private.address],
-    )  # fmt: skip
+        id="b",
+        public=cloud.balancer_public,
+        private=BALANCER_PRIVATE,
+        vpc_id=VPC.id,
+        algorithm="round_robin",
+        forwarding_rules=[
+            ForwardingRule(
+                entry_protocol="tcp", entry_port=5000, target_protocol="tcp", target_port=9000
+            )
+        ],
+        health_check=health,
+        sticky_cookie=None,
+        sticky_seconds=0,
+        redirect_http_to_https=False,
+        proxy_protocol=False,
+        keepalive=False,
+        idle_seconds=60,
+        targets=[two.private.address],
+    )
     enforce([guarded(two, [tcp("9000", BALANCER_PRIVATE)])], [balancer])
     assert cloud.connects(cloud.place(None), cloud.balancer_public, 5000)
     assert cloud.connects(cloud.config.netns, two.private.address, 9000, BALANCER_PRIVATE)
@@ -204,24 +220,22 @@ def test_a_balancer_is_reached_by_its_entry_port_and_reaches_its_target_by_the_r
     assert not cloud.connects(cloud.place(one), two.private.address, 9000)
 
 
-def test_no_droplet_opens_a_connection_to_the_host(cloud: SmallCloud, enforce: Enforce) -> None:
+def test_a_droplet_cannot_connect_to_the_host(cloud: SmallCloud, enforce: Enforce) -> None:
     assert not cloud.connects(cloud.place(cloud.droplets[0]), cloud.config.host_address, 22)
 
 
-def test_a_droplet_cannot_send_from_an_address_that_is_not_its_own(
-    cloud: SmallCloud, enforce: Enforce
-) -> None:
+def test_a_droplet_cannot_spoof_its_source_address(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, _ = cloud.droplets
-    place, stolen = cloud.place(one), VPC.range[200]
-    run("ip", "-n", place, "address", "add", f"{stolen}/{VPC.range.prefixlen}", "dev", "eth1")
+    place, spoofed = cloud.place(one), VPC.range[200]
+    run("ip", "-n", place, "address", "add", f"{spoofed}/{VPC.range.prefixlen}", "dev", "eth1")
     try:
-        assert not cloud.connects(place, two.private.address, 80, stolen)
+        assert not cloud.connects(place, two.private.address, 80, spoofed)
         assert cloud.connects(place, two.private.address, 80, one.private.address)
     finally:
-        run("ip", "-n", place, "address", "del", f"{stolen}/{VPC.range.prefixlen}", "dev", "eth1")
+        run("ip", "-n", place, "address", "del", f"{spoofed}/{VPC.range.prefixlen}", "dev", "eth1")
 
 
-def test_a_refused_ruleset_leaves_the_old_one(cloud: SmallCloud, enforce: Enforce) -> None:
+def test_an_invalid_ruleset_keeps_the_former_one(cloud: SmallCloud, enforce: Enforce) -> None:
     one, two, _ = cloud.droplets
     enforce([guarded(two, [tcp("80", IPv4Network("0.0.0.0/0"))])], [])
     with pytest.raises(CommandError, match="nft"):

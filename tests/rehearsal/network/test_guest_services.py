@@ -1,4 +1,4 @@
-"""The services inside a cloud's network as its droplets and the host meet them, firewalls and all."""
+"""The services in a cloud's network, used from droplets and the host through the firewalls."""
 
 import asyncio
 import subprocess
@@ -11,10 +11,16 @@ import pytest
 from rehearsal.network import firewalls
 from rehearsal.network.bridges import METADATA_ADDRESS, vpc_bridge_name
 from rehearsal.subprocesses import CHILD_ENVIRONMENT
+from rehearsal.topology import network_state_file
 from rehearsal.topology.protocol import NetworkState
 from tests.rehearsal.support.small_cloud import VPC, SmallCloud, run, small_cloud, wait_for
 
-START = "import sys; from rehearsal.config import CloudConfig; from rehearsal.network.guest_services import serve; serve(CloudConfig.load(sys.argv[1]))"
+SERVE = """
+import sys
+from rehearsal.config import CloudConfig
+from rehearsal.network.guest_services import serve
+serve(CloudConfig.load(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -22,34 +28,33 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
     state: Path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLIPWAY_STATE", str(state))
-        with small_cloud(state) as made:
-            made.config.save()
-            network_state = NetworkState(droplets=made.droplets, networks=[VPC])
-            (made.config.directory / "network_state.json").write_text(
-                network_state.model_dump_json()
-            )
-            release = made.config.directory / "releases/consul/1.22.3/consul_1.22.3_SHA256SUMS"
+        with small_cloud(state) as cloud:
+            cloud.config.save()
+            network_state = NetworkState(droplets=cloud.droplets, networks=[VPC])
+            network_state_file.write(cloud.config, network_state)
+            release = cloud.config.directory / "releases/consul/1.22.3/consul_1.22.3_SHA256SUMS"
             release.parent.mkdir(parents=True)
             release.write_text("sums\n")
-            asyncio.run(firewalls.apply(made.config, network_state))
+            asyncio.run(firewalls.apply(cloud.config, network_state))
             environ = {
                 **CHILD_ENVIRONMENT,
                 "SLIPWAY_STATE": str(state),
                 "PYTHONPATH": str(Path.cwd()),
             }
-            inside = made.start(
-                made.config.netns, sys.executable, "-c", START, made.config.name, environ=environ
+            process = cloud.start(
+                cloud.config.netns, sys.executable, "-c", SERVE, cloud.config.name, environ=environ
             )
-            ready = made.config.directory / "inside.ready"
-            wait_for(lambda: ready.exists() or inside.poll() is not None, 30)
-            assert inside.poll() is None
-            yield made
-            inside.terminate()
-            assert inside.wait(10) == 0
+            ready = cloud.config.directory / "inside.ready"
+            wait_for(lambda: ready.exists() or process.poll() is not None, 30)
+            assert process.poll() is None
+            yield cloud
+            process.terminate()
+            assert process.wait(10) == 0
             assert not ready.exists()
 
 
-def answer(cloud: SmallCloud, place: str, *command: str) -> str:
+def run_in(cloud: SmallCloud, place: str, *command: str) -> str:
+    """Return the output of a command in the network namespace ``place``."""
     return subprocess.run(
         ["ip", "netns", "exec", place, *command],
         check=True,
@@ -62,7 +67,7 @@ def answer(cloud: SmallCloud, place: str, *command: str) -> str:
 def test_a_droplet_reads_its_own_metadata(cloud: SmallCloud) -> None:
     for droplet in cloud.droplets:
         assert (
-            answer(
+            run_in(
                 cloud,
                 cloud.place(droplet),
                 "curl",
@@ -75,7 +80,7 @@ def test_a_droplet_reads_its_own_metadata(cloud: SmallCloud) -> None:
         )
 
 
-def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
+def test_droplets_resolve_spaces_and_releases(cloud: SmallCloud) -> None:
     place, gateway, domain = (
         cloud.place(cloud.droplets[0]),
         f"@{cloud.config.gateway}",
@@ -85,7 +90,7 @@ def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
         ("bucket.nyc3.spaces", cloud.config.spaces_address),
         ("releases", cloud.config.releases_address),
     ):
-        assert answer(
+        assert run_in(
             cloud, place, "dig", gateway, "+short", "+time=2", "+tries=1", f"{name}.{domain}"
         ) == str(address)
 
@@ -93,7 +98,7 @@ def test_names_lead_to_spaces_and_releases(cloud: SmallCloud) -> None:
 def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
     for place in (cloud.place(None), cloud.place(cloud.droplets[1])):
         sums = f"http://{cloud.config.releases_address}/consul/1.22.3/consul_1.22.3_SHA256SUMS"
-        assert answer(cloud, place, "curl", "-sS", "-m", "5", sums) == "sums"
+        assert run_in(cloud, place, "curl", "-sS", "-m", "5", sums) == "sums"
         host = f"bucket.nyc3.spaces.{cloud.config.domain}"
         command = [
             "curl",
@@ -104,15 +109,15 @@ def test_host_and_droplets_reach_releases_and_spaces(cloud: SmallCloud) -> None:
             f"Host: {host}",
             f"http://{cloud.config.spaces_address}/object",
         ]
-        assert "<Code>AccessDenied</Code>" in answer(cloud, place, *command)
+        assert "<Code>AccessDenied</Code>" in run_in(cloud, place, *command)
 
 
-def test_a_bridge_is_the_same_when_a_droplet_leaves_it(cloud: SmallCloud) -> None:
-    """Else whoever knew its hardware address would reach nothing there for seconds."""
-    inside, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge_name(VPC.id)
-    before = run(*inside, "-brief", "link", "show", "dev", bridge).split()[2]
+def test_a_bridge_keeps_its_mac_address_when_a_port_is_added(cloud: SmallCloud) -> None:
+    """A changed address would break traffic until ARP entries expire."""
+    ip, bridge = ("ip", "-n", cloud.config.netns), vpc_bridge_name(VPC.id)
+    before = run(*ip, "-brief", "link", "show", "dev", bridge).split()[2]
     run(
-        *inside,
+        *ip,
         "link",
         "add",
         "lowest",
@@ -125,7 +130,7 @@ def test_a_bridge_is_the_same_when_a_droplet_leaves_it(cloud: SmallCloud) -> Non
         "other",
     )
     try:
-        run(*inside, "link", "set", "lowest", "master", bridge, "up")
-        assert run(*inside, "-brief", "link", "show", "dev", bridge).split()[2] == before
+        run(*ip, "link", "set", "lowest", "master", bridge, "up")
+        assert run(*ip, "-brief", "link", "show", "dev", bridge).split()[2] == before
     finally:
-        run(*inside, "link", "delete", "lowest")
+        run(*ip, "link", "delete", "lowest")

@@ -1,4 +1,4 @@
-"""Load balancers with certificates: TLS that ends at HAProxy or passes through it, and who may connect."""
+"""Load balancers with certificates: TLS termination, TLS passthrough, and allowed clients."""
 
 import json
 import subprocess
@@ -18,27 +18,29 @@ from tests.rehearsal.support.small_cloud import BALANCER_PRIVATE, VPC, wait_for
 
 NAME = "www.example.com"
 CBC = "ECDHE-ECDSA-AES128-SHA256"
-"""Without authenticated encryption: allowed by default, not by the strong policy."""
+"""A cipher without authenticated encryption, which only the default policy allows."""
 
 CLIENT = """
 import http.client, json, socket, ssl, sys
-asked = json.load(sys.stdin)
-context = ssl.create_default_context(cadata=asked["trust"])
+request = json.load(sys.stdin)
+context = ssl.create_default_context(cadata=request["trust"])
 context.set_alpn_protocols(["http/1.1"])
-if asked["ciphers"]:
-    context.set_ciphers(asked["ciphers"])
-if asked["version"]:
-    context.minimum_version = context.maximum_version = ssl.TLSVersion[asked["version"]]
-plain = socket.create_connection((asked["address"], asked["port"]), 5)
-secure = context.wrap_socket(plain, server_hostname=asked["name"])
-told = {"version": secure.version(), "alpn": secure.selected_alpn_protocol(), "cipher": secure.cipher()[0]}
-told["serial"] = secure.getpeercert()["serialNumber"]
-secure.sendall(b"GET / HTTP/1.1\\r\\nHost: " + asked["name"].encode() + b"\\r\\nConnection: close\\r\\n\\r\\n")
-answer = http.client.HTTPResponse(secure)
-answer.begin()
-print(json.dumps(told | {"status": answer.status, "headers": dict(answer.headers), "body": json.loads(answer.read())}))
+if request["ciphers"]:
+    context.set_ciphers(request["ciphers"])
+if request["version"]:
+    context.minimum_version = context.maximum_version = ssl.TLSVersion[request["version"]]
+plain = socket.create_connection((request["address"], request["port"]), 5)
+tls = context.wrap_socket(plain, server_hostname=request["name"])
+result = {"version": tls.version(), "alpn": tls.selected_alpn_protocol(), "cipher": tls.cipher()[0]}
+result["serial"] = tls.getpeercert()["serialNumber"]
+lines = "GET / HTTP/1.1", "Host: " + request["name"], "Connection: close", "", ""
+tls.sendall("\\r\\n".join(lines).encode())
+response = http.client.HTTPResponse(tls)
+response.begin()
+result |= {"status": response.status, "headers": dict(response.headers)}
+print(json.dumps(result | {"body": json.loads(response.read())}))
 """
-"""One request over TLS by one who believes ``trust`` alone, and looks at the name."""
+"""One request over TLS that trusts only ``trust`` and verifies the host name."""
 
 
 def https(entry_port: int, certificate: str, **changes: Any) -> ForwardingRule:
@@ -51,43 +53,48 @@ def https(entry_port: int, certificate: str, **changes: Any) -> ForwardingRule:
     return ForwardingRule.model_validate(facts | {"certificate_id": certificate} | changes)
 
 
-def keep(web: Web, one: Issued, id: str) -> str:
-    """Make a certificate known as the API does; returns its id."""
-    certificate_files.write(web.cloud.config, id, (one.key_pem + one.pem).encode())
+def store(web: Web, certificate: Issued, id: str) -> str:
+    """Store a certificate like the API; return its id."""
+    pem = (certificate.key_pem + certificate.pem).encode()
+    certificate_files.write(web.cloud.config, id, pem)
     return id
 
 
-def ask(web: Web, trust: str, port: int = 443, **changes: Any) -> dict[str, Any]:
-    """What the host is told by the balancer; raises CalledProcessError if TLS fails."""
-    asked: dict[str, Any] = {
+def get(web: Web, trust: str, port: int = 443, **changes: Any) -> dict[str, Any]:
+    """Return the load balancer's response to the host.
+
+    Raises:
+        CalledProcessError: the TLS handshake failed.
+    """
+    request: dict[str, Any] = {
         "address": str(web.cloud.balancer_public),
         "port": port,
         "name": NAME,
         "trust": trust,
     }
-    asked |= {"ciphers": "", "version": ""} | changes
+    request |= {"ciphers": "", "version": ""} | changes
     command = ["ip", "netns", "exec", web.cloud.place(None), "python3", "-c", CLIENT]
-    told = subprocess.run(
-        command, input=json.dumps(asked), check=True, capture_output=True, text=True
+    output = subprocess.run(
+        command, input=json.dumps(request), check=True, capture_output=True, text=True
     ).stdout
-    found: dict[str, Any] = json.loads(told)
-    return found
+    result: dict[str, Any] = json.loads(output)
+    return result
 
 
-def refused(web: Web, trust: str, **changes: Any) -> str:
-    """Why the host is told nothing."""
-    with pytest.raises(subprocess.CalledProcessError) as caught:
-        ask(web, trust, **changes)
-    return str(caught.value.stderr)
+def handshake_error(web: Web, trust: str, **changes: Any) -> str:
+    """Return the error of a TLS handshake that must fail."""
+    with pytest.raises(subprocess.CalledProcessError) as error:
+        get(web, trust, **changes)
+    return str(error.value.stderr)
 
 
 def serve(web: Web, balancers: LoadBalancers, **changes: object) -> LoadBalancer:
-    """The balancer before the first droplet, when it has proven it."""
-    one = web.cloud.droplets[0].private.address
-    made = balancer(web.cloud, one, **changes)
-    apply(balancers, made)
-    wait_up(balancers, one)
-    return made
+    """Serve a load balancer in front of the first droplet; return once that gets requests."""
+    target = web.cloud.droplets[0].private.address
+    served = balancer(web.cloud, target, **changes)
+    apply(balancers, served)
+    wait_up(balancers, target)
+    return served
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +104,7 @@ def root() -> Issued:
 
 @pytest.fixture(scope="module")
 def secure(web: Web, root: Issued, tmp_path_factory: pytest.TempPathFactory) -> Issued:
-    """The first droplet's own certificate, with which it serves TLS at 8443."""
+    """The certificate with which the first droplet serves TLS on port 8443."""
     own = issue("droplet", NAME, by=root)
     pem = tmp_path_factory.mktemp("secure") / "own.pem"
     pem.write_text(own.key_pem + own.pem)
@@ -105,62 +112,62 @@ def secure(web: Web, root: Issued, tmp_path_factory: pytest.TempPathFactory) -> 
     return own
 
 
-def test_tls_ends_at_the_balancer(web: Web, balancers: LoadBalancers, root: Issued) -> None:
+def test_the_load_balancer_terminates_tls(web: Web, balancers: LoadBalancers, root: Issued) -> None:
     one = issue("one", NAME, by=root)
-    serve(web, balancers, forwarding_rules=[https(443, keep(web, one, "one"))])
-    told = ask(web, root.pem)
-    assert (told["status"], told["body"]["name"]) == (200, "droplet1")
-    assert int(told["serial"], 16) == one.certificate.serial_number
-    headers = {name.lower(): value for name, value in told["body"]["headers"].items()}
+    serve(web, balancers, forwarding_rules=[https(443, store(web, one, "one"))])
+    response = get(web, root.pem)
+    assert (response["status"], response["body"]["name"]) == (200, "droplet1")
+    assert int(response["serial"], 16) == one.certificate.serial_number
+    headers = {name.lower(): value for name, value in response["body"]["headers"].items()}
     assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == ("https", "443")
     assert headers["x-forwarded-for"] == str(web.cloud.config.host_address)
-    assert "CERTIFICATE_VERIFY_FAILED" in refused(web, issue("other", authority=True).pem)
-    assert "CERTIFICATE_VERIFY_FAILED" in refused(web, root.pem, name="www.example.org")
+    assert "CERTIFICATE_VERIFY_FAILED" in handshake_error(web, issue("other", authority=True).pem)
+    assert "CERTIFICATE_VERIFY_FAILED" in handshake_error(web, root.pem, name="www.example.org")
 
 
-def test_a_client_believes_what_the_clouds_authority_signed(
+def test_clients_accept_certificates_of_the_clouds_authority(
     web: Web, balancers: LoadBalancers
 ) -> None:
     leaf, pem = certificate_authority.issue(web.cloud.config, ["*.example.com", "example.com"])
     certificate_files.write(web.cloud.config, "encrypted", pem)
     serve(web, balancers, forwarding_rules=[https(443, "encrypted")])
-    told = ask(web, certificate_authority.certificate(web.cloud.config).decode())
-    assert int(told["serial"], 16) == leaf.serial_number
+    response = get(web, certificate_authority.certificate(web.cloud.config).decode())
+    assert int(response["serial"], 16) == leaf.serial_number
 
 
-def test_each_port_has_its_own_certificate_and_a_change_takes_its_place(
+def test_each_port_has_a_certificate_that_can_be_replaced(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     made = [issue(f"n{number}", NAME, by=root) for number in range(3)]
-    ids = [keep(web, one, f"n{number}") for number, one in enumerate(made)]
+    ids = [store(web, one, f"n{number}") for number, one in enumerate(made)]
     serve(web, balancers, forwarding_rules=[https(443, ids[0]), https(8443, ids[1])])
-    assert [int(ask(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
+    assert [int(get(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
         one.certificate.serial_number for one in made[:2]
     ]
     serve(web, balancers, forwarding_rules=[https(443, ids[2]), https(8443, ids[1])])
     certificate_files.delete(web.cloud.config, ids[0])
-    assert [int(ask(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
+    assert [int(get(web, root.pem, port)["serial"], 16) for port in (443, 8443)] == [
         made[2].certificate.serial_number,
         made[1].certificate.serial_number,
     ]
 
 
-def test_http2_is_spoken_where_the_rule_says_so(
+def test_http2_is_offered_if_the_rule_has_it(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
-    id = keep(web, issue("one", NAME, by=root), "two")
+    id = store(web, issue("one", NAME, by=root), "two")
     serve(
         web, balancers, forwarding_rules=[https(443, id), https(8443, id, entry_protocol="http2")]
     )
     for port, version in ((443, "1.1"), (8443, "2")):
         assert _curl(web, root, port) == f"200 {version}"
-    assert ask(web, root.pem, 8443)["alpn"] == "http/1.1", (
+    assert get(web, root.pem, 8443)["alpn"] == "http/1.1", (
         "who speaks no HTTP/2 is served all the same"
     )
 
 
 def _curl(web: Web, root: Issued, port: int) -> str:
-    """Status and HTTP version."""
+    """Return status and HTTP version of one request."""
     trust = web.cloud.config.directory / "trust.pem"
     trust.write_text(root.pem)
     url, address = f"https://{NAME}:{port}/", f"{NAME}:{port}:{web.cloud.balancer_public}"
@@ -190,20 +197,23 @@ def _curl(web: Web, root: Issued, port: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def test_the_strong_policy_leaves_weaker_ciphers_out(
+def test_the_strong_policy_rejects_weaker_ciphers(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
-    id = keep(web, issue("one", NAME, by=root), "ciphers")
+    id = store(web, issue("one", NAME, by=root), "ciphers")
     serve(web, balancers, forwarding_rules=[https(443, id)])
-    assert ask(web, root.pem, version="TLSv1_2", ciphers=CBC)["cipher"] == CBC
-    assert ask(web, root.pem, version="TLSv1_3")["version"] == "TLSv1.3"
-    assert "alert" in refused(web, root.pem, version="TLSv1_1", ciphers="ALL:@SECLEVEL=0").lower()
+    assert get(web, root.pem, version="TLSv1_2", ciphers=CBC)["cipher"] == CBC
+    assert get(web, root.pem, version="TLSv1_3")["version"] == "TLSv1.3"
+    assert (
+        "alert"
+        in handshake_error(web, root.pem, version="TLSv1_1", ciphers="ALL:@SECLEVEL=0").lower()
+    )
     serve(web, balancers, forwarding_rules=[https(443, id)], strong_ciphers=True)
-    assert "HANDSHAKE_FAILURE" in refused(web, root.pem, version="TLSv1_2", ciphers=CBC)
-    assert ask(web, root.pem, version="TLSv1_2")["status"] == 200
+    assert "HANDSHAKE_FAILURE" in handshake_error(web, root.pem, version="TLSv1_2", ciphers=CBC)
+    assert get(web, root.pem, version="TLSv1_2")["status"] == 200
 
 
-def test_tls_passes_through_to_the_droplets_own_certificate(
+def test_tls_passthrough_shows_the_droplets_certificate(
     web: Web, balancers: LoadBalancers, root: Issued, secure: Issued
 ) -> None:
     serve(
@@ -213,12 +223,12 @@ def test_tls_passes_through_to_the_droplets_own_certificate(
             https(443, "", entry_protocol="tcp", target_protocol="tcp", target_port=8443)
         ],
     )
-    told = ask(web, root.pem)
-    assert int(told["serial"], 16) == secure.certificate.serial_number
-    assert "x-forwarded-for" not in {name.lower() for name in told["body"]["headers"]}
+    response = get(web, root.pem)
+    assert int(response["serial"], 16) == secure.certificate.serial_number
+    assert "x-forwarded-for" not in {name.lower() for name in response["body"]["headers"]}
 
 
-def test_tls_goes_on_to_a_target_and_its_health_is_asked_over_tls(
+def test_targets_and_health_checks_can_use_tls(
     web: Web, balancers: LoadBalancers, root: Issued, secure: Issued
 ) -> None:
     one = issue("one", NAME, by=root)
@@ -234,25 +244,28 @@ def test_tls_goes_on_to_a_target_and_its_health_is_asked_over_tls(
     serve(
         web,
         balancers,
-        health_check=health,
+        health=health,
         forwarding_rules=[
-            https(443, keep(web, one, "again"), target_protocol="https", target_port=8443)
+            https(443, store(web, one, "again"), target_protocol="https", target_port=8443)
         ],
     )
-    told = ask(web, root.pem)
-    assert int(told["serial"], 16) == one.certificate.serial_number
-    assert "https" in told["body"]["headers"].values(), "the target is told how the client came"
+    response = get(web, root.pem)
+    assert int(response["serial"], 16) == one.certificate.serial_number
+    assert "https" in response["body"]["headers"].values(), "the target gets X-Forwarded-Proto"
     web.health(web.cloud.droplets[0].id, 500)
     wait_up(balancers)
 
 
-def test_http2_is_spoken_to_a_target_where_the_rule_says_so(
+def test_targets_get_http2_if_the_rule_has_it(
     web: Web, balancers: LoadBalancers, root: Issued, tmp_path: Path
 ) -> None:
     own = tmp_path / "own.pem"
     target = issue("target", NAME, by=root)
     own.write_text(target.key_pem + target.pem)
-    answer = 'http-request return status 200 content-type application/json lf-string "[%[fc_http_major]]"'
+    answer = (
+        "http-request return status 200 content-type application/json "
+        'lf-string "[%[fc_http_major]]"'
+    )
     config = tmp_path / "target.cfg"
     config.write_text(
         "defaults\n mode http\n timeout client 5s\n timeout connect 5s\n timeout server 5s\n"
@@ -261,19 +274,19 @@ def test_http2_is_spoken_to_a_target_where_the_rule_says_so(
     droplet = web.cloud.place(web.cloud.droplets[0])
     web.cloud.start(droplet, "haproxy", "-db", "-f", str(config))
     web.cloud.wait_listening(droplet, 9443)
-    id = keep(web, issue("one", NAME, by=root), "onward")
+    id = store(web, issue("one", NAME, by=root), "onward")
     forwards = [
         https(443, id, target_protocol="http2", target_port=9443),
         https(8443, id, target_protocol="https", target_port=9443),
     ]
     serve(web, balancers, forwarding_rules=forwards)
-    assert [ask(web, root.pem, port)["body"] for port in (443, 8443)] == [[2], [1]]
+    assert [get(web, root.pem, port)["body"] for port in (443, 8443)] == [[2], [1]]
 
 
-def test_http_is_sent_on_to_https_on_port_80_alone(
+def test_only_port_80_is_redirected_to_https(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
-    id = keep(web, issue("one", NAME, by=root), "redirect")
+    id = store(web, issue("one", NAME, by=root), "redirect")
     plain = ForwardingRule(
         entry_protocol="http", entry_port=80, target_protocol="http", target_port=8085
     )
@@ -283,16 +296,16 @@ def test_http_is_sent_on_to_https_on_port_80_alone(
     )
     status, headers, _ = web.get("/there")
     assert (status, headers["location"]) == (307, f"https://{web.cloud.balancer_public}/there")
-    assert ask(web, root.pem)["status"] == 200, "what came by TLS is sent nowhere"
+    assert get(web, root.pem)["status"] == 200, "what came by TLS is sent nowhere"
     assert _status(web, web.cloud.place(None), web.cloud.balancer_public, 8080) == "200"
 
 
 def test_a_sticky_cookie_works_over_tls(web: Web, balancers: LoadBalancers, root: Issued) -> None:
-    id = keep(web, issue("one", NAME, by=root), "sticky")
+    id = store(web, issue("one", NAME, by=root), "sticky")
     serve(
         web, balancers, forwarding_rules=[https(443, id)], sticky_cookie="DO-LB", sticky_seconds=300
     )
-    assert ask(web, root.pem)["headers"]["set-cookie"].startswith("DO-LB=")
+    assert get(web, root.pem)["headers"]["set-cookie"].startswith("DO-LB=")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +319,7 @@ def test_a_sticky_cookie_works_over_tls(web: Web, balancers: LoadBalancers, root
         (["198.18.0.0/15"], ["198.18.0.0/15"], False),
     ],
 )
-def test_its_firewall_says_who_may_connect(
+def test_the_load_balancers_firewall_restricts_clients(
     web: Web, balancers: LoadBalancers, allow: list[str], deny: list[str], served: bool
 ) -> None:
     serve(web, balancers, allow=allow, deny=deny)
@@ -315,7 +328,9 @@ def test_its_firewall_says_who_may_connect(
     )
 
 
-def test_an_internal_one_serves_its_network_alone(web: Web, balancers: LoadBalancers) -> None:
+def test_an_internal_load_balancer_serves_only_its_network(
+    web: Web, balancers: LoadBalancers
+) -> None:
     _, two, _ = web.cloud.droplets
     serve(web, balancers, public=BALANCER_PRIVATE, internal_network=VPC.range)
     assert _status(web, web.cloud.place(two), BALANCER_PRIVATE, 80) == "200"
@@ -325,9 +340,10 @@ def test_an_internal_one_serves_its_network_alone(web: Web, balancers: LoadBalan
 
 
 def _status(web: Web, place: str, address: IPv4Address, port: int) -> str:
-    """Of one plain request from a namespace; ``refused`` if nobody answers it."""
+    """Return the status of an HTTP request from a namespace, or ``refused``."""
     script = (
-        "import http.client, sys; c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)\n"
+        "import http.client, sys\n"
+        "c = http.client.HTTPConnection(sys.argv[1], int(sys.argv[2]), timeout=5)\n"
         "try:\n c.request('GET', '/'); print(c.getresponse().status)\n"
         "except (ConnectionError, http.client.RemoteDisconnected):\n print('refused')"
     )
@@ -335,11 +351,11 @@ def _status(web: Web, place: str, address: IPv4Address, port: int) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def test_no_key_is_in_the_configuration_or_the_process_list(
+def test_configuration_and_process_list_contain_no_key(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
     one = issue("one", NAME, by=root)
-    serve(web, balancers, forwarding_rules=[https(443, keep(web, one, "secret"))])
+    serve(web, balancers, forwarding_rules=[https(443, store(web, one, "secret"))])
     secret = one.key_pem.splitlines()[2]
     directory = web.cloud.config.directory
     written = [
@@ -350,45 +366,46 @@ def test_no_key_is_in_the_configuration_or_the_process_list(
     assert (directory / "balancer" / "haproxy.cfg") in written
     assert not [file for file in written if secret in file.read_text(errors="replace")]
     assert secret not in _processes()
-    for question in (
+    for command in (
         "show ssl cert",
         f"show ssl cert {certificate_files.path(web.cloud.config, 'secret')}",
         "show env",
         "show info",
     ):
-        assert secret not in _asked(directory / "balancer" / "socket", question)
+        assert secret not in _query(directory / "balancer" / "socket", command)
 
 
 def _processes() -> str:
-    found = []
+    texts = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            found.append(
+            texts.append(
                 (process / "cmdline").read_text(errors="replace")
                 + (process / "environ").read_text(errors="replace")
             )
         except OSError:
-            continue  # it has ended since
-    return "\n".join(found)
+            continue  # it has ended meanwhile
+    return "\n".join(texts)
 
 
-def _asked(socket: Path, question: str) -> str:
+def _query(socket: Path, command: str) -> str:
     script = (
-        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.sendall(sys.argv[2].encode() + b'\\n')\n"
+        "import socket, sys; s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(sys.argv[2].encode() + b'\\n')\n"
         "while part := s.recv(65536): sys.stdout.write(part.decode())"
     )
-    answered = subprocess.run(
-        ["python3", "-c", script, str(socket), question], check=True, capture_output=True, text=True
+    output = subprocess.run(
+        ["python3", "-c", script, str(socket), command], check=True, capture_output=True, text=True
     ).stdout
-    assert answered.strip()
-    return answered
+    assert output.strip()
+    return output
 
 
-def test_a_reload_waits_for_no_certificate_that_is_gone(
+def test_a_reload_needs_no_deleted_certificate(
     web: Web, balancers: LoadBalancers, root: Issued
 ) -> None:
-    """What a balancer no longer names may go at once."""
-    id = keep(web, issue("one", NAME, by=root), "going")
+    """A certificate can be deleted as soon as no load balancer uses it."""
+    id = store(web, issue("one", NAME, by=root), "going")
     serve(web, balancers, forwarding_rules=[https(443, id)])
     serve(web, balancers)
     certificate_files.delete(web.cloud.config, id)

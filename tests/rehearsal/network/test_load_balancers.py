@@ -1,4 +1,4 @@
-"""Load balancers: the configuration as text, then HAProxy itself before web servers in namespaces."""
+"""Load balancers: HAProxy in front of web servers in namespaces."""
 
 import asyncio
 import json
@@ -38,10 +38,10 @@ ended.set()
 for thread in threads: thread.join()
 print(json.dumps({"done": done[0], "failed": failed}))
 """
-"""Asks from two connections, one kept and one made anew each time, until its input ends."""
+"""Sends requests over a persistent connection and over new ones until its input ends."""
 
 
-def test_no_request_reaches_a_target_before_it_is_proven(
+def test_a_target_gets_no_request_before_it_passes_its_checks(
     web: Web, balancers: LoadBalancers
 ) -> None:
     one = web.cloud.droplets[0]
@@ -57,7 +57,7 @@ def test_no_request_reaches_a_target_before_it_is_proven(
     assert (status, answer["name"]) == (200, "droplet1")
 
 
-def test_a_new_target_waits_for_its_checks_while_the_proven_one_serves_on(
+def test_a_healthy_target_serves_while_a_new_one_is_checked(
     web: Web, balancers: LoadBalancers
 ) -> None:
     one, two, _ = web.cloud.droplets
@@ -71,7 +71,7 @@ def test_a_new_target_waits_for_its_checks_while_the_proven_one_serves_on(
     assert {web.get()[2]["name"] for _ in range(4)} == {"droplet1", "droplet2"}
 
 
-def test_a_target_that_turns_bad_gets_nothing_more(web: Web, balancers: LoadBalancers) -> None:
+def test_an_unhealthy_target_gets_no_more_requests(web: Web, balancers: LoadBalancers) -> None:
     one, two, _ = web.cloud.droplets
     apply(balancers, balancer(web.cloud, one.private.address, two.private.address))
     wait_up(balancers, one.private.address, two.private.address)
@@ -80,7 +80,7 @@ def test_a_target_that_turns_bad_gets_nothing_more(web: Web, balancers: LoadBala
     assert {web.get()[2]["name"] for _ in range(4)} == {"droplet2"}
 
 
-def test_what_is_down_stays_down_over_a_reload(web: Web, balancers: LoadBalancers) -> None:
+def test_an_unhealthy_target_stays_down_after_a_reload(web: Web, balancers: LoadBalancers) -> None:
     one, two, _ = web.cloud.droplets
     web.health(one.id, 500)
     apply(balancers, balancer(web.cloud, one.private.address, two.private.address))
@@ -93,7 +93,7 @@ def test_what_is_down_stays_down_over_a_reload(web: Web, balancers: LoadBalancer
         assert {web.get()[2]["name"] for _ in range(3)} == {"droplet2"}
 
 
-def test_changes_of_targets_drop_no_request(web: Web, balancers: LoadBalancers) -> None:
+def test_a_change_of_targets_loses_no_request(web: Web, balancers: LoadBalancers) -> None:
     addresses = [droplet.private.address for droplet in web.cloud.droplets]
     apply(balancers, balancer(web.cloud, addresses[0]))
     wait_up(balancers, addresses[0])
@@ -122,7 +122,7 @@ def test_changes_of_targets_drop_no_request(web: Web, balancers: LoadBalancers) 
     assert seen["done"] > 100
 
 
-def test_droplets_see_the_balancers_private_address_and_the_client_in_a_header(
+def test_targets_see_the_private_address_and_the_forwarded_header(
     web: Web, balancers: LoadBalancers
 ) -> None:
     one = web.cloud.droplets[0]
@@ -137,7 +137,7 @@ def test_droplets_see_the_balancers_private_address_and_the_client_in_a_header(
     assert (lower["x-forwarded-proto"], lower["x-forwarded-port"]) == ("http", "80")
 
 
-def test_a_sticky_cookie_leads_back_to_its_target(web: Web, balancers: LoadBalancers) -> None:
+def test_a_sticky_cookie_selects_its_target(web: Web, balancers: LoadBalancers) -> None:
     addresses = [droplet.private.address for droplet in web.cloud.droplets]
     apply(balancers, balancer(web.cloud, *addresses, sticky_cookie="DO-LB", sticky_seconds=300))
     wait_up(balancers, *addresses)
@@ -177,16 +177,14 @@ def test_a_tcp_rule_and_a_tcp_check(web: Web, balancers: LoadBalancers) -> None:
     assert "X-Forwarded-For" not in str(answer["headers"])
 
 
-def test_http_is_sent_on_to_https_when_told(web: Web, balancers: LoadBalancers) -> None:
+def test_http_is_redirected_to_https(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address, redirect_http_to_https=True))
     status, headers, _ = web.get("/there")
     assert (status, headers["location"]) == (307, f"https://{web.cloud.balancer_public}/there")
 
 
-def test_a_balancer_that_goes_takes_its_listener_with_it(
-    web: Web, balancers: LoadBalancers
-) -> None:
+def test_a_deleted_load_balancer_stops_listening(web: Web, balancers: LoadBalancers) -> None:
     one = web.cloud.droplets[0]
     apply(balancers, balancer(web.cloud, one.private.address))
     assert web.cloud.connects(web.cloud.place(None), web.cloud.balancer_public, 80)
@@ -204,7 +202,7 @@ def test_a_second_instance_finds_the_running_process(web: Web, balancers: LoadBa
 
 
 @pytest.mark.parametrize("fault", ["it cannot be written", "HAProxy refuses it"])
-def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(
+def test_an_invalid_load_balancer_is_skipped(
     web: Web, balancers: LoadBalancers, fault: str
 ) -> None:
     one = web.cloud.droplets[0]
@@ -228,7 +226,7 @@ def test_one_that_cannot_be_served_is_left_out_and_the_others_go_on(
     assert "other" not in asyncio.run(balancers.find_serving_targets())
 
 
-def test_a_refused_configuration_leaves_the_old_one_serving(
+def test_an_invalid_configuration_keeps_the_former_process(
     web: Web, balancers: LoadBalancers
 ) -> None:
     one = web.cloud.droplets[0]

@@ -1,4 +1,4 @@
-"""The metadata service: what cloud-init reads, the tree beside it, and that nobody is told of another droplet."""
+"""The metadata service: the document for cloud-init, the tree of paths, and access by address."""
 
 import http.client
 import json
@@ -22,21 +22,40 @@ PRIVATE = IPv4Network("10.10.0.0/20")
 
 
 def droplet(number: int, public: IPv4Address | None = None) -> MachineSpec:
-    here = CONFIG.public_network
+    network = CONFIG.public_network
     return MachineSpec(
-        id=number, name=f"worker0{number}nyc3", image="debian-12-x64", region="nyc3", memory_mb=512, vcpus=1, disk_gb=10, vpc_id="v",
-        public=Interface(mac=f"02:00:00:00:00:0{number}", address=public or here[16 + number], network=here, gateway=CONFIG.gateway),
-        private=Interface(mac=f"02:00:00:00:01:0{number}", address=PRIVATE[1 + number], network=PRIVATE, gateway=PRIVATE[1]),
-        user_data=f"#cloud-config\n# {number}\n", public_keys=["ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"], tags=["a", "b:c"],
-    )  # fmt: skip
+        id=number,
+        name=f"worker0{number}nyc3",
+        image="debian-12-x64",
+        region="nyc3",
+        memory_mb=512,
+        vcpus=1,
+        disk_gb=10,
+        vpc_id="v",
+        public=Interface(
+            mac=f"02:00:00:00:00:0{number}",
+            address=public or network[16 + number],
+            network=network,
+            gateway=CONFIG.gateway,
+        ),
+        private=Interface(
+            mac=f"02:00:00:00:01:0{number}",
+            address=PRIVATE[1 + number],
+            network=PRIVATE,
+            gateway=PRIVATE[1],
+        ),
+        user_data=f"#cloud-config\n# {number}\n",
+        public_keys=["ssh-ed25519 AAAA one", "ssh-ed25519 BBBB two"],
+        tags=["a", "b:c"],
+    )
 
 
 ONE, TWO = droplet(1), droplet(2)
-FABRIC = NetworkState(droplets=[ONE, TWO])
+NETWORK_STATE = NetworkState(droplets=[ONE, TWO])
 
 
 def get(path: str, source: IPv4Address = ONE.public.address) -> tuple[int, str]:
-    status, _, text = metadata.respond(CONFIG, FABRIC, source, path)
+    status, _, text = metadata.respond(CONFIG, NETWORK_STATE, source, path)
     return status, text
 
 
@@ -64,12 +83,12 @@ def test_the_document_has_what_cloud_init_needs() -> None:
     )
 
 
-def test_a_droplet_is_known_by_either_address() -> None:
+def test_a_droplet_is_identified_by_either_address() -> None:
     assert get("/metadata/v1/hostname", TWO.public.address) == (200, "worker02nyc3")
     assert get("/metadata/v1/hostname", TWO.private.address) == (200, "worker02nyc3")
 
 
-def test_a_stranger_learns_nothing() -> None:
+def test_an_unknown_source_gets_404() -> None:
     for path in ("/metadata/v1.json", "/metadata/v1/", "/metadata/v1/user-data"):
         assert get(path, CONFIG.host_address)[0] == 404
 
@@ -97,11 +116,11 @@ def test_a_stranger_learns_nothing() -> None:
         ("id/", None),
     ],
 )
-def test_the_tree_has_one_value_a_path(path: str, text: str | None) -> None:
+def test_the_tree_has_one_value_per_path(path: str, text: str | None) -> None:
     assert get(f"/metadata/v1/{path}") == ((200, text) if text is not None else (404, "not found"))
 
 
-def test_every_name_of_an_index_leads_on() -> None:
+def test_every_name_in_an_index_can_be_read() -> None:
     found = ["/metadata/v1/"]
     for path in found:
         status, text = get(path)
@@ -110,7 +129,7 @@ def test_every_name_of_an_index_leads_on() -> None:
     assert "/metadata/v1/interfaces/private/0/ipv4/netmask" in found
 
 
-def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
+def test_a_droplet_sees_its_reserved_ip() -> None:
     address = CONFIG.public_network[99]
     network_state = NetworkState(droplets=[ONE.model_copy(update={"reserved_ip": address}), TWO])
 
@@ -128,24 +147,24 @@ def test_a_droplet_knows_the_reserved_address_that_points_to_it() -> None:
     assert ask(TWO.anchor.ip, "/id") == "not found"
 
 
-def test_an_index_without_its_slash_is_a_redirect() -> None:
+def test_a_directory_without_a_slash_is_redirected() -> None:
     assert get("/metadata/v1") == (301, "/metadata/v1/")
     assert get("/metadata/v1/interfaces") == (301, "/metadata/v1/interfaces/")
 
 
-def test_a_fabric_is_read_again_that_was_written_within_one_tick_of_the_clock(
+def test_a_network_state_written_within_one_tick_of_the_clock_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     CONFIG.directory.mkdir(parents=True)
     file, read = CONFIG.directory / "network_state.json", NetworkStateFile(CONFIG)
-    for network_state in (NetworkState(), FABRIC):
+    for network_state in (NetworkState(), NETWORK_STATE):
         file.write_text(network_state.model_dump_json())
         os.utime(file, ns=(0, 0))
         assert read.current() == network_state
 
 
-def test_over_http_it_follows_the_fabric_file(
+def test_http_responses_follow_the_network_state_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
@@ -158,7 +177,7 @@ def test_over_http_it_follows_the_fabric_file(
         thread.start()
         connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=5)
         try:
-            seen = []
+            responses = []
             for network_state in (
                 None,
                 NetworkState(droplets=[droplet(7, IPv4Address("127.0.0.1"))]),
@@ -170,8 +189,8 @@ def test_over_http_it_follows_the_fabric_file(
                     new.replace(file)
                 connection.request("GET", "/metadata/v1/id")
                 answer = connection.getresponse()
-                seen.append((answer.status, answer.read()))
-            assert seen == [(404, b"not found"), (200, b"7"), (404, b"not found")]
+                responses.append((answer.status, answer.read()))
+            assert responses == [(404, b"not found"), (200, b"7"), (404, b"not found")]
             connection.request("GET", "/metadata/v1")
             answer = connection.getresponse()
             answer.read()

@@ -1,4 +1,4 @@
-"""Releases: laid out as the vendor's, verified as an installer would, and the same zip for the same binary."""
+"""Releases: the vendor's layout, signatures as an installer checks them, reproducible zips."""
 
 import functools
 import subprocess
@@ -27,7 +27,7 @@ STEM = "consul_1.22.3"
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     monkeypatch.setenv("SLIPWAY_CACHE", str(tmp_path / "cache"))
-    made = CloudConfig(
+    config = CloudConfig(
         name="test",
         index=0,
         machines="memory",
@@ -36,8 +36,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CloudConfig:
         spaces_key="k",
         spaces_secret="s",
     )
-    made.directory.mkdir(parents=True)
-    return made
+    config.directory.mkdir(parents=True)
+    return config
 
 
 @pytest.fixture
@@ -49,15 +49,15 @@ def release(config: CloudConfig, tmp_path: Path) -> Path:
 
 
 @functools.cache
-def machine() -> str:
-    architecture = subprocess.run(
+def architecture() -> str:
+    machine = subprocess.run(
         ["uname", "-m"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    return ARCHITECTURES[architecture]
+    return ARCHITECTURES[machine]
 
 
-def signed(config: CloudConfig, release: Path, tmp_path: Path) -> bool:
-    """Whether gpgv, given the cloud's public key, accepts the checksums' signature."""
+def is_signed(config: CloudConfig, release: Path, tmp_path: Path) -> bool:
+    """Return whether gpgv accepts the signature of the checksums with the cloud's public key."""
     keyring = tmp_path / "keyring"
     armoured = (config.directory / "releases-key.asc").read_bytes()
     keyring.write_bytes(
@@ -70,14 +70,14 @@ def signed(config: CloudConfig, release: Path, tmp_path: Path) -> bool:
     return check.returncode == 0
 
 
-def test_the_zip_holds_the_binary_ready_to_run(release: Path) -> None:
-    with zipfile.ZipFile(release / f"{STEM}_linux_{machine()}.zip") as zipped:
+def test_the_zip_contains_the_executable_binary(release: Path) -> None:
+    with zipfile.ZipFile(release / f"{STEM}_linux_{architecture()}.zip") as zipped:
         (entry,) = zipped.infolist()
         assert (entry.filename, entry.external_attr >> 16) == ("consul", 0o100755)
         assert zipped.read("consul") == BINARY
 
 
-def test_the_checksums_are_those_of_the_zip(release: Path) -> None:
+def test_the_checksums_match_the_zip(release: Path) -> None:
     subprocess.run(
         ["sha256sum", "--check", "--strict", f"{STEM}_SHA256SUMS"],
         cwd=release,
@@ -86,29 +86,29 @@ def test_the_checksums_are_those_of_the_zip(release: Path) -> None:
     )
 
 
-def test_the_signature_is_good_until_the_checksums_change(
+def test_the_signature_is_valid_until_the_checksums_change(
     config: CloudConfig, release: Path, tmp_path: Path
 ) -> None:
-    assert signed(config, release, tmp_path)
+    assert is_signed(config, release, tmp_path)
     sums = release / f"{STEM}_SHA256SUMS"
     sums.write_text(sums.read_text().replace("consul", "Consul"))
-    assert not signed(config, release, tmp_path)
+    assert not is_signed(config, release, tmp_path)
 
 
-def test_publishing_again_gives_the_same_zip_under_the_same_key(
+def test_publishing_again_keeps_zip_and_key(
     config: CloudConfig, release: Path, tmp_path: Path
 ) -> None:
-    archive = release / f"{STEM}_linux_{machine()}.zip"
+    archive = release / f"{STEM}_linux_{architecture()}.zip"
     zipped, key = archive.read_bytes(), (config.directory / "releases-key.asc").read_bytes()
     archive.unlink()
     archive.write_bytes(b"broken")
     publish(config, "consul", "1.22.3", tmp_path / "consul")
     assert archive.read_bytes() == zipped
     assert (config.directory / "releases-key.asc").read_bytes() == key
-    assert signed(config, release, tmp_path)
+    assert is_signed(config, release, tmp_path)
 
 
-def test_no_agent_of_gpg_is_left(config: CloudConfig, release: Path) -> None:
+def test_no_gpg_agent_is_left(config: CloudConfig, release: Path) -> None:
     home = str(config.directory / "gnupg").encode()
     commands = (
         entry.read_bytes() for entry in Path("/proc").glob("[0-9]*/cmdline") if entry.exists()
@@ -116,7 +116,7 @@ def test_no_agent_of_gpg_is_left(config: CloudConfig, release: Path) -> None:
     assert not [command for command in commands if home in command]
 
 
-def test_it_serves_files_and_nothing_above_them(config: CloudConfig, release: Path) -> None:
+def test_the_server_serves_no_files_above_its_directory(config: CloudConfig, release: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), releases.create_handler(config)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

@@ -1,4 +1,4 @@
-"""Reserved addresses between namespaces: they lead to the droplet they point to, at once after a move, and nowhere else."""
+"""Reserved IPs between namespaces: packets reach only the assigned droplet, also after a move."""
 
 import asyncio
 import subprocess
@@ -32,19 +32,25 @@ import socket, socketserver, sys
 class Tcp(socketserver.StreamRequestHandler):
     def handle(self):
         for line in self.rfile:
-            self.wfile.write(f"{sys.argv[1]} {self.client_address[0]} {self.connection.getsockname()[0]}".encode())
+            address = self.connection.getsockname()[0]
+            self.wfile.write(f"{sys.argv[1]} {self.client_address[0]} {address}".encode())
 class Udp(socketserver.BaseRequestHandler):
     def handle(self):
-        self.request[1].sendto(f"{sys.argv[1]} {self.client_address[0]} {sys.argv[2]}".encode(), self.client_address)
-kind = {"tcp": (socketserver.ThreadingTCPServer, Tcp), "udp": (socketserver.ThreadingUDPServer, Udp)}[sys.argv[3]]
-kind[0]((sys.argv[2], 80), kind[1]).serve_forever()
+        reply = f"{sys.argv[1]} {self.client_address[0]} {sys.argv[2]}".encode()
+        self.request[1].sendto(reply, self.client_address)
+server, handler = {
+    "tcp": (socketserver.ThreadingTCPServer, Tcp),
+    "udp": (socketserver.ThreadingUDPServer, Udp),
+}[sys.argv[3]]
+server((sys.argv[2], 80), handler).serve_forever()
 """
-"""Answers with its name, the client's address and the address that the client's packets came to."""
+"""Replies with its name, the source and the destination address of a request."""
 
 CLIENT = """
 import socket, sys
 kind, address, source = sys.argv[1:]
-with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM) as client:
+type_ = socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM
+with socket.socket(socket.AF_INET, type_) as client:
     client.settimeout(1)
     client.bind((source, 0))
     try:
@@ -55,14 +61,14 @@ with socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else sock
     except OSError as error:
         print(type(error).__name__, flush=True)
 """
-"""Asks once for each line that it is given, over one connection."""
+"""Sends a request for each input line over one connection."""
 
-Point = Callable[..., None]
+Assign = Callable[..., None]
 EMPTY: Mapping[int, IPv4Address] = {}
 
 
 class Clients:
-    """Who asks the reserved address of a small cloud."""
+    """Clients of the reserved IP of a small cloud."""
 
     def __init__(self, cloud: SmallCloud) -> None:
         self.cloud = cloud
@@ -85,7 +91,7 @@ class Clients:
         ]
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(
+    def request(
         self, place: str, address: IPv4Address | None = None, kind: str = "tcp", source: str = ""
     ) -> str:
         with self.start(kind, place, address or self.address, source) as client:
@@ -119,25 +125,25 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
 
 
 @pytest.fixture
-def point(clients: Clients) -> Iterator[Point]:
-    """Let the reserved address point to a droplet, or nowhere, as the network keeper would."""
+def assign(clients: Clients) -> Iterator[Assign]:
+    """Assign the reserved IP to a droplet or to none, like the network reconciler."""
     cloud = clients.cloud
 
-    def make(
+    def apply(
         to: MachineSpec | None,
         firewalled: Sequence[DropletFirewall] = (),
-        also: Mapping[int, IPv4Address] = EMPTY,
+        others: Mapping[int, IPv4Address] = EMPTY,
     ) -> None:
-        where = {**also, to.id: clients.address} if to else also
+        assigned = {**others, to.id: clients.address} if to else others
         droplets = [
-            droplet.model_copy(update={"reserved_ip": where.get(droplet.id)})
+            droplet.model_copy(update={"reserved_ip": assigned.get(droplet.id)})
             for droplet in cloud.droplets
         ]
         edge = {
             (bridges.PUBLIC_BRIDGE, cloud.balancer_public, 32),
             (bridges.vpc_bridge_name(VPC.id), BALANCER_PRIVATE, 32),
         }
-        edge |= {(bridges.PUBLIC_BRIDGE, address, 32) for address in where.values()}
+        edge |= {(bridges.PUBLIC_BRIDGE, address, 32) for address in assigned.values()}
         asyncio.run(bridges.sync_addresses(cloud.config, edge))
         asyncio.run(
             firewalls.apply(
@@ -146,58 +152,58 @@ def point(clients: Clients) -> Iterator[Point]:
             )
         )
 
-    yield make
-    make(None)
+    yield apply
+    apply(None)
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
-def test_it_leads_to_its_droplet_from_outside_and_from_other_droplets(
-    clients: Clients, point: Point, kind: str
+def test_the_host_and_other_droplets_reach_the_assigned_droplet(
+    clients: Clients, assign: Assign, kind: str
 ) -> None:
     one, two, _ = clients.cloud.droplets
-    point(two)
+    assign(two)
     for place, source in (
         (clients.cloud.place(None), clients.cloud.config.host_address),
         (clients.cloud.place(one), one.public.address),
     ):
-        assert clients.ask(place, kind=kind) == f"droplet2 {source} {two.anchor.ip}"
+        assert clients.request(place, kind=kind) == f"droplet2 {source} {two.anchor.ip}"
     assert clients.cloud.pings(clients.cloud.place(None), clients.address)
     assert (
-        clients.ask(clients.cloud.place(None), two.public.address, kind)
+        clients.request(clients.cloud.place(None), two.public.address, kind)
         == f"droplet2 {clients.cloud.config.host_address} {two.public.address}"
     )
 
 
-def test_a_droplet_that_speaks_from_its_anchor_address_is_seen_at_the_reserved_one(
-    clients: Clients, point: Point
+def test_packets_from_the_anchor_address_come_from_the_reserved_ip(
+    clients: Clients, assign: Assign
 ) -> None:
     one, two, _ = clients.cloud.droplets
-    point(two)
+    assign(two)
     anchor = str(two.anchor.ip)
     place = clients.cloud.place(two)
     assert (
-        clients.ask(place, one.public.address, source=anchor)
+        clients.request(place, one.public.address, source=anchor)
         == f"droplet1 {clients.address} {one.public.address}"
     )
-    assert clients.ask(place, clients.cloud.config.spaces_address, source=anchor).startswith(
+    assert clients.request(place, clients.cloud.config.spaces_address, source=anchor).startswith(
         "spaces"
     )
     assert (
-        clients.ask(place, one.public.address)
+        clients.request(place, one.public.address)
         == f"droplet1 {two.public.address} {one.public.address}"
     )
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
-def test_a_droplet_reaches_its_own(clients: Clients, point: Point, kind: str) -> None:
+def test_a_droplet_reaches_its_own_reserved_ip(clients: Clients, assign: Assign, kind: str) -> None:
     two = clients.cloud.droplets[1]
     place = clients.cloud.place(two)
-    point(two)
-    assert clients.ask(place, kind=kind) == f"droplet2 {clients.address} {two.anchor.ip}"
+    assign(two)
+    assert clients.request(place, kind=kind) == f"droplet2 {clients.address} {two.anchor.ip}"
     rule = FirewallRule(
         protocol="tcp", ports="80", peers=[IPv4Network(clients.cloud.config.host_address)]
     )
-    point(
+    assign(
         two,
         [
             DropletFirewall(
@@ -205,74 +211,78 @@ def test_a_droplet_reaches_its_own(clients: Clients, point: Point, kind: str) ->
             )
         ],
     )
-    assert clients.ask(place, kind=kind) == "TimeoutError"
+    assert clients.request(place, kind=kind) == "TimeoutError"
 
 
-def test_two_droplets_speak_from_one_reserved_address_to_another(
-    clients: Clients, point: Point
-) -> None:
+def test_two_droplets_connect_through_their_reserved_ips(clients: Clients, assign: Assign) -> None:
     one, two, _ = clients.cloud.droplets
     other = clients.cloud.config.public_network[41]
-    point(two, also={one.id: other})
+    assign(two, others={one.id: other})
     assert (
-        clients.ask(clients.cloud.place(one), source=str(one.anchor.ip))
+        clients.request(clients.cloud.place(one), source=str(one.anchor.ip))
         == f"droplet2 {other} {two.anchor.ip}"
     )
 
 
-def test_after_a_move_new_connections_reach_the_other_droplet_and_old_ones_end(
-    clients: Clients, point: Point
+def test_a_move_redirects_new_connections_and_breaks_old_ones(
+    clients: Clients, assign: Assign
 ) -> None:
     one, two, _ = clients.cloud.droplets
-    point(one)
-    with clients.start("tcp", clients.cloud.place(None), clients.address) as held:
-        assert held.stdin and held.stdout
-        held.stdin.write("\n")
-        held.stdin.flush()
-        assert held.stdout.readline().startswith("droplet1")
-        point(two)
-        assert clients.ask(clients.cloud.place(None)).startswith("droplet2")
-        assert held.communicate("\n", timeout=10)[0].strip() == "ConnectionResetError"
-    point(one)
-    assert clients.ask(clients.cloud.place(None)).startswith("droplet1")
+    assign(one)
+    with clients.start("tcp", clients.cloud.place(None), clients.address) as connection:
+        assert connection.stdin and connection.stdout
+        connection.stdin.write("\n")
+        connection.stdin.flush()
+        assert connection.stdout.readline().startswith("droplet1")
+        assign(two)
+        assert clients.request(clients.cloud.place(None)).startswith("droplet2")
+        assert connection.communicate("\n", timeout=10)[0].strip() == "ConnectionResetError"
+    assign(one)
+    assert clients.request(clients.cloud.place(None)).startswith("droplet1")
 
 
 @pytest.mark.parametrize("kind", ["tcp", "udp"])
-def test_nobody_answers_when_it_points_nowhere(clients: Clients, point: Point, kind: str) -> None:
+def test_an_unassigned_reserved_ip_does_not_answer(
+    clients: Clients, assign: Assign, kind: str
+) -> None:
     one, two, _ = clients.cloud.droplets
-    point(two)
-    assert clients.ask(clients.cloud.place(one), kind=kind).startswith("droplet2")
-    point(None)
+    assign(two)
+    assert clients.request(clients.cloud.place(one), kind=kind).startswith("droplet2")
+    assign(None)
     for place in (clients.cloud.place(None), clients.cloud.place(one)):
-        assert clients.ask(place, kind=kind) in ("TimeoutError", "OSError")
+        assert clients.request(place, kind=kind) in ("TimeoutError", "OSError")
     assert not clients.cloud.pings(clients.cloud.place(None), clients.address)
 
 
-def test_an_anchor_address_is_reached_through_the_reserved_one_only(
-    clients: Clients, point: Point
+def test_an_anchor_address_is_only_reachable_through_the_reserved_ip(
+    clients: Clients, assign: Assign
 ) -> None:
     one, two, _ = clients.cloud.droplets
-    point(two)
+    assign(two)
     assert (
-        clients.ask(clients.cloud.place(one), two.anchor.ip, source=str(one.public.address))
+        clients.request(clients.cloud.place(one), two.anchor.ip, source=str(one.public.address))
         == "TimeoutError"
     )
-    assert clients.ask(clients.cloud.place(one), two.anchor.ip) in ("TimeoutError", "OSError")
-    point(None)
-    assert clients.ask(clients.cloud.place(two), one.public.address, source=str(two.anchor.ip)) in (
+    assert clients.request(clients.cloud.place(one), two.anchor.ip) in ("TimeoutError", "OSError")
+    assign(None)
+    assert clients.request(
+        clients.cloud.place(two), one.public.address, source=str(two.anchor.ip)
+    ) in (
         "TimeoutError",
         "OSError",
     )
 
 
-def test_nobody_else_speaks_from_it(clients: Clients, point: Point) -> None:
+def test_other_droplets_cannot_use_the_reserved_ip_as_source(
+    clients: Clients, assign: Assign
+) -> None:
     one, two, three = clients.cloud.droplets
-    point(two)
+    assign(two)
     place = clients.cloud.place(three)
     for address in (clients.address, two.anchor.ip):
         run("ip", "-n", place, "address", "add", f"{address}/32", "dev", "eth0")
         try:
-            assert clients.ask(place, one.public.address, source=str(address)) in (
+            assert clients.request(place, one.public.address, source=str(address)) in (
                 "TimeoutError",
                 "OSError",
             )
@@ -280,7 +290,7 @@ def test_nobody_else_speaks_from_it(clients: Clients, point: Point) -> None:
             run("ip", "-n", place, "address", "del", f"{address}/32", "dev", "eth0")
 
 
-def test_the_droplets_firewall_applies(clients: Clients, point: Point) -> None:
+def test_the_droplets_firewall_applies_to_the_reserved_ip(clients: Clients, assign: Assign) -> None:
     one, two, three = clients.cloud.droplets
     host = clients.cloud.config.host_address
     addresses = [two.public.address, two.private.address]
@@ -297,26 +307,26 @@ def test_the_droplets_firewall_applies(clients: Clients, point: Point) -> None:
             FirewallRule(protocol="tcp", ports="80", peers=[IPv4Network(peer) for peer in peers])
         ]
 
-    point(two, guarded(tcp(host), []))
-    assert clients.ask(clients.cloud.place(None)).startswith("droplet2")
-    assert clients.ask(clients.cloud.place(one)) == "TimeoutError"
+    assign(two, guarded(tcp(host), []))
+    assert clients.request(clients.cloud.place(None)).startswith("droplet2")
+    assert clients.request(clients.cloud.place(one)) == "TimeoutError"
     assert (
-        clients.ask(clients.cloud.place(two), one.public.address, source=str(two.anchor.ip))
+        clients.request(clients.cloud.place(two), one.public.address, source=str(two.anchor.ip))
         == "TimeoutError"
     )
-    point(two, guarded([], tcp(one.public.address)))
-    assert clients.ask(clients.cloud.place(None)) == "TimeoutError"
-    assert clients.ask(
+    assign(two, guarded([], tcp(one.public.address)))
+    assert clients.request(clients.cloud.place(None)) == "TimeoutError"
+    assert clients.request(
         clients.cloud.place(two), one.public.address, source=str(two.anchor.ip)
     ).startswith("droplet1")
-    point(three, guarded([], []))
-    assert clients.ask(clients.cloud.place(None)).startswith("droplet3")
+    assign(three, guarded([], []))
+    assert clients.request(clients.cloud.place(None)).startswith("droplet3")
 
 
-def test_a_rule_may_name_a_reserved_address(clients: Clients, point: Point) -> None:
+def test_a_firewall_rule_can_contain_a_reserved_ip(clients: Clients, assign: Assign) -> None:
     one, two, _ = clients.cloud.droplets
     rule = FirewallRule(protocol="tcp", ports="80", peers=[IPv4Network(clients.address)])
-    point(
+    assign(
         two,
         [
             DropletFirewall(
@@ -324,20 +334,18 @@ def test_a_rule_may_name_a_reserved_address(clients: Clients, point: Point) -> N
             )
         ],
     )
-    assert clients.ask(
+    assert clients.request(
         clients.cloud.place(two), one.public.address, source=str(two.anchor.ip)
     ).startswith("droplet1")
-    assert clients.ask(clients.cloud.place(two), one.public.address) == "TimeoutError"
-    assert clients.ask(clients.cloud.place(one)).startswith("droplet2")
-    assert clients.ask(clients.cloud.place(one), two.public.address) == "TimeoutError"
+    assert clients.request(clients.cloud.place(two), one.public.address) == "TimeoutError"
+    assert clients.request(clients.cloud.place(one)).startswith("droplet2")
+    assert clients.request(clients.cloud.place(one), two.public.address) == "TimeoutError"
 
 
-def test_it_works_with_the_way_out_through_the_anchor_gateway(
-    clients: Clients, point: Point
-) -> None:
-    """As the documentation has it for traffic that is to leave from the reserved address."""
+def test_the_anchor_gateway_can_be_the_default_route(clients: Clients, assign: Assign) -> None:
+    """DigitalOcean documents this route for traffic from the reserved IP."""
     two = clients.cloud.droplets[1]
-    point(two)
+    assign(two)
     place = clients.cloud.place(two)
     run(
         "ip",
@@ -370,8 +378,8 @@ def test_it_works_with_the_way_out_through_the_anchor_gateway(
         )
 
 
-def stored(clients: Clients, file: Path) -> Database:
-    """A store in which the small cloud's droplets are, and the reserved address, which points nowhere."""
+def create_database(clients: Clients, file: Path) -> Database:
+    """Return a database with the small cloud's droplets and the unassigned reserved IP."""
     database = Database(file)
     store, config = database.store_for(DEFAULT_ACCOUNT), clients.cloud.config
     with store.transaction():
@@ -398,11 +406,24 @@ def stored(clients: Clients, file: Path) -> Database:
         for spec in clients.cloud.droplets:
             store.put(
                 Droplet(
-                    id=spec.id, name=spec.name, region="nyc3", size="s-1vcpu-1gb", disk=25, image=stock_record(STOCK_IMAGES[0]), vpc_id=VPC.id,
-                    public_ip=spec.public.address, private_ip=spec.private.address, status=DropletStatus.ACTIVE, pending_action_id=None, created_at="",
-                    features=[], tags=[], user_data="", public_keys=[],
+                    id=spec.id,
+                    name=spec.name,
+                    region="nyc3",
+                    size="s-1vcpu-1gb",
+                    disk=25,
+                    image=stock_record(STOCK_IMAGES[0]),
+                    vpc_id=VPC.id,
+                    public_ip=spec.public.address,
+                    private_ip=spec.private.address,
+                    status=DropletStatus.ACTIVE,
+                    pending_action_id=None,
+                    created_at="",
+                    features=[],
+                    tags=[],
+                    user_data="",
+                    public_keys=[],
                 )
-            )  # fmt: skip
+            )
     assert (
         build_machine_spec(store, config, store.all(Droplet)[0]).public.mac
         == clients.cloud.droplets[0].public.mac
@@ -411,52 +432,52 @@ def stored(clients: Clients, file: Path) -> Database:
 
 
 def reconcile(clients: Clients, database: Database, to: MachineSpec | None) -> None:
-    """As an API that has just started and is then asked to point the address somewhere."""
+    """Reconcile like an API that starts, then assign the reserved IP."""
 
     async def start_and_move() -> None:
-        keeper = NetworkReconciler(
+        reconciler = NetworkReconciler(
             clients.cloud.config, database, NspawnMachines(clients.cloud.config)
         )
-        await keeper.reconcile()
+        await reconciler.reconcile()
         store = database.store_for(DEFAULT_ACCOUNT)
         with store.transaction():
             (address,) = store.all(ReservedIp)
             store.put(address.model_copy(update={"droplet_id": to.id if to else None}))
-        await keeper.reconcile()
+        await reconciler.reconcile()
 
     asyncio.run(start_and_move())
 
 
-def network_of(clients: Clients) -> tuple[str, set[tuple[str, IPv4Address, int]]]:
+def read_network(clients: Clients) -> tuple[str, set[tuple[str, IPv4Address, int]]]:
     rules = run("ip", "netns", "exec", clients.cloud.config.netns, "nft", "list", "ruleset")
     return rules, asyncio.run(bridges.list_addresses(clients.cloud.config))
 
 
-def test_the_keeper_of_an_api_that_starts_again_finds_the_address_where_it_was(
-    clients: Clients, point: Point, tmp_path: Path
+def test_a_restarted_api_keeps_the_assignment(
+    clients: Clients, assign: Assign, tmp_path: Path
 ) -> None:
     _, two, three = clients.cloud.droplets
     file, place = tmp_path / "cloud.db", clients.cloud.place(None)
-    database = stored(clients, file)
+    database = create_database(clients, file)
     reconcile(clients, database, two)
     database.close()
-    before = network_of(clients)
-    with clients.start("tcp", place, clients.address) as held:
-        assert held.stdin and held.stdout
-        held.stdin.write("\n")
-        held.stdin.flush()
-        assert held.stdout.readline().startswith("droplet2")
+    before = read_network(clients)
+    with clients.start("tcp", place, clients.address) as connection:
+        assert connection.stdin and connection.stdout
+        connection.stdin.write("\n")
+        connection.stdin.flush()
+        assert connection.stdout.readline().startswith("droplet2")
         for _ in range(2):
             database = Database(file)
             reconcile(clients, database, two)
             database.close()
-            assert network_of(clients) == before
-        assert held.communicate("\n", timeout=10)[0].startswith("droplet2"), (
+            assert read_network(clients) == before
+        assert connection.communicate("\n", timeout=10)[0].startswith("droplet2"), (
             "the connection outlives the API"
         )
     database = Database(file)
     reconcile(clients, database, three)
-    assert clients.ask(place).startswith("droplet3")
+    assert clients.request(place).startswith("droplet3")
     reconcile(clients, database, None)
-    assert clients.ask(place) in ("TimeoutError", "OSError")
+    assert clients.request(place) in ("TimeoutError", "OSError")
     database.close()
