@@ -37,7 +37,7 @@ class Change:
 
 
 class HostLimits:
-    """The limits below ``proc_sys``, and the record of the changes made to them."""
+    """Raises and restores the limits of the host, and records the former values."""
 
     def __init__(
         self,
@@ -59,9 +59,9 @@ class HostLimits:
                 current = self._read(name)
                 if current is None or current >= minimum:
                     continue
+                recorded = changes.get(name, Change(current, current))
+                former = recorded.former if recorded.raised == current else current
                 # The record comes first, so that a crash in between loses no former value.
-                known = changes.get(name)
-                former = known.former if known and known.raised == current else current
                 self._save({**changes, name: Change(former, minimum)})
                 try:
                     self._file(name).write_text(f"{minimum}\n")
