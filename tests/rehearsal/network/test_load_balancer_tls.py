@@ -244,7 +244,7 @@ def test_targets_and_health_checks_can_use_tls(
     serve(
         web,
         balancers,
-        health=health,
+        health_check=health,
         forwarding_rules=[
             https(443, store(web, one, "again"), target_protocol="https", target_port=8443)
         ],
