@@ -74,7 +74,7 @@ class CachedFile(Generic[T]):
 
     def _load(self) -> None:
         self._close()
-        # The file stays open until the next one is read, so that no newer file has its inode number.
+        # The file stays open until the next one is read, so no newer file has its inode number.
         self._file = self._path.open("rb")
         self._value = self._parse(self._file.read())
         self._version = _version(os.fstat(self._file.fileno()))

@@ -1,4 +1,4 @@
-"""``provider-emulators``: install provider emulators where no official provider plugin is installed."""
+"""``provider-emulators``: install emulators where no official provider plugin is installed."""
 
 import argparse
 import sys

@@ -67,7 +67,10 @@ def _pool(balancer: LoadBalancer) -> list[str]:
     # A target that expects the proxy protocol expects it from a check of the same port too.
     ports = {forward.target_port for forward in balancer.forwarding_rules}
     proxy = " check-send-proxy" if balancer.proxy_protocol and health.port in ports else ""
-    interval = f"inter {health.interval_s}s rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
+    interval = (
+        f"inter {health.interval_s}s "
+        f"rise {health.healthy_threshold} fall {health.unhealthy_threshold}"
+    )
     return lines + [
         f"  server {target} {target}:{health.port} check {interval}{tls}{proxy}"
         for target in balancer.targets
@@ -108,31 +111,23 @@ def _tls_options(config: CloudConfig, balancer: LoadBalancer, forward: Forwardin
 
 def _connection_rules(balancer: LoadBalancer) -> list[str]:
     """Return the rules for new connections; HAProxy applies the first that matches."""
-    lines = (
-        [
-            f"  tcp-request connection reject if !{{ src {_word(balancer.internal_network, _NETWORK)} }}"
-        ]
-        if balancer.internal_network
-        else []
-    )
-    lines += [
-        f"  tcp-request connection reject if {{ src {_word(network, _NETWORK)} }}"
-        for network in balancer.deny
-    ]
-    lines += [
-        f"  tcp-request connection accept if {{ src {_word(network, _NETWORK)} }}"
-        for network in balancer.allow
-    ]
+    rules = []
+    if balancer.internal_network:
+        rules.append(("reject", f"!{{ src {_word(balancer.internal_network, _NETWORK)} }}"))
+    rules += [("reject", f"{{ src {_word(network, _NETWORK)} }}") for network in balancer.deny]
+    rules += [("accept", f"{{ src {_word(network, _NETWORK)} }}") for network in balancer.allow]
+    lines = [f"  tcp-request connection {action} if {condition}" for action, condition in rules]
     return lines + (["  tcp-request connection reject"] if balancer.allow else [])
 
 
 def _http_options(balancer: LoadBalancer, forward: ForwardingRule) -> list[str]:
+    scheme = "https" if forward.certificate_id else "http"
     lines = [
         f"  option {'http-keep-alive' if balancer.keepalive else 'http-server-close'}",
         # On a reload an idle connection closes after its next response, not during a request.
         "  option idle-close-on-response",
         "  option forwardfor",
-        f"  http-request set-header X-Forwarded-Proto {'https' if forward.certificate_id else 'http'}",
+        f"  http-request set-header X-Forwarded-Proto {scheme}",
         f"  http-request set-header X-Forwarded-Port {forward.entry_port}",
     ]
     if (
