@@ -7,13 +7,15 @@ from collections.abc import Callable
 POLL_INTERVAL_S = 0.02
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
+def wait_until(
+    condition: Callable[[], object], timeout_s: float, interval_s: float = POLL_INTERVAL_S
+) -> bool:
     """Block until ``condition`` holds; return whether it did within ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() >= deadline:
             return False
-        time.sleep(POLL_INTERVAL_S)
+        time.sleep(interval_s)
     return True
 
 

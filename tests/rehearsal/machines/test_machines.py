@@ -18,6 +18,8 @@ from rehearsal.polling import wait_until
 
 CLOUD = "machinetest"
 TIMEOUT_S = 60
+POLL_INTERVAL_S = 0.25
+"""Slow enough for the API's rate limit."""
 SSH_FAILURE = 255
 """The exit code of ssh if it does not connect."""
 START_TIME = "systemctl show --value -p UserspaceTimestampMonotonic"
@@ -117,7 +119,7 @@ class User:
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    assert wait_until(condition, TIMEOUT_S), "the condition does not hold in time"
+    assert wait_until(condition, TIMEOUT_S, POLL_INTERVAL_S), "the condition does not hold in time"
 
 
 @pytest.fixture(scope="module")
