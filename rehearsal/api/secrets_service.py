@@ -17,6 +17,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import APIRouter, Depends, Header, HTTPException, Request
 
+from rehearsal import atomic_file
+
 NONCE_BYTES = 12
 STACK = "/api/stacks/{owner}/{project}/{stack}"
 
@@ -41,8 +43,7 @@ def key(directory: Path) -> bytes:
     """Return the cloud's encryption key, which the first call creates."""
     file = directory / "secrets.key"
     if not file.exists():
-        file.touch(mode=0o600)
-        file.write_bytes(AESGCM.generate_key(bit_length=256))
+        atomic_file.write(file, AESGCM.generate_key(bit_length=256))
     return file.read_bytes()
 
 

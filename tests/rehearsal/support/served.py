@@ -15,8 +15,9 @@ from typing import Any
 import requests
 
 from rehearsal.config import CloudConfig
+from rehearsal.polling import wait_until
 from rehearsal.server import serve
-from tests.rehearsal.support.client import Client, until
+from tests.rehearsal.support.client import Client
 
 ROOT = Path(__file__).resolve().parents[3]
 UNLIMITED = 10_000_000
@@ -113,7 +114,7 @@ def serve_command(config: CloudConfig) -> Iterator[tuple[subprocess.Popen[bytes]
     command = [sys.executable, "-m", "rehearsal", "serve", "--cloud", config.name]
     process = subprocess.Popen([*command, "--requests-a-minute", "100000"], cwd=ROOT)
     try:
-        until(lambda: _is_ready(config))
+        assert wait_until(lambda: _is_ready(config), START_TIMEOUT_S), "serve is not ready in time"
         yield process, Client(config.api_url, config.token)
     finally:
         process.kill()
