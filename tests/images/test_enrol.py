@@ -264,7 +264,11 @@ def test_a_change_causes_the_least_disruptive_action(
 KEYRING = "var/lib/consul/serf/local.keyring"
 
 
-@pytest.mark.parametrize("keyring", [json.dumps([make_gossip_key()]), '["', "null"])
+@pytest.mark.parametrize(
+    "keyring",
+    [json.dumps([make_gossip_key()]), '["', "null"],
+    ids=["another key", "damaged", "null"],
+)
 def test_a_worker_that_missed_a_gossip_key_rotation_gets_a_new_keyring(
     machine: Machine, enrol: Enrol, worker: dict[str, Any], keyring: str
 ) -> None:
