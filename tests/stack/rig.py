@@ -31,6 +31,8 @@ CHECKOUT = Path(__file__).parents[2]
 STACK = "dev"
 COMMAND_TIMEOUT_S = 900
 POLL_INTERVAL_S = 0.2
+WAIT_TIMEOUT_S = 120
+"""Generous, because several clouds share the processors in a parallel run."""
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,7 @@ def _request(session: requests.Session, method: str, url: str, body: dict[str, A
 T = TypeVar("T")
 
 
-def wait_for(probe: Callable[[], T], timeout_s: float = 60) -> T:
+def wait_for(probe: Callable[[], T], timeout_s: float = WAIT_TIMEOUT_S) -> T:
     """Call ``probe`` until its result is true or the time is over; return the last result."""
     deadline = time.monotonic() + timeout_s
     while True:

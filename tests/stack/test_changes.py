@@ -96,7 +96,7 @@ def test_replacing_the_only_prime_restores_the_cluster(rig: Rig) -> None:
     urn = next(
         line.split()[-1]
         for line in rig.pulumi("stack", "--show-urns").stdout.splitlines()
-        if "::prime01" in line
+        if line.endswith("Droplet::prime01")
     )
     result = rig.pulumi("up", "--yes", "--replace", urn)
     assert result.code == 0, result.output[-4000:]
