@@ -14,4 +14,4 @@ class NoSuchStackError(UsageError):
 
 
 class StackFormatError(UsageError):
-    """Another version of the program made the stack."""
+    """Another version of the program created the stack."""

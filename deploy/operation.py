@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from dataclasses import replace as replace_fields
 from typing import Any, Literal
 
 from pulumi import automation
@@ -121,7 +122,7 @@ def run(
         result,
         round(terminal.elapsed(), 1),
         tuple(follower.changes),
-        tuple(Failure(one.resource, one.type, terminal.hide(one.message)) for one in failures),
+        tuple(replace_fields(item, message=terminal.hide(item.message)) for item in failures),
         outputs,
         tuple(risks(follower.changes, machines)),
     )

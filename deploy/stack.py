@@ -66,7 +66,7 @@ def ensure(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> auto
 
     Raises:
         UsageError: ``Pulumi.<stack>.yaml`` does not exist, or the name is invalid.
-        StackFormatError: another version of the program made the stack.
+        StackFormatError: another version of the program created the stack.
         pulumi.automation.CommandError: the backend cannot be reached or refuses.
     """
     settings_file = directory / f"Pulumi.{_valid(name)}.yaml"
@@ -94,7 +94,7 @@ def select(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> auto
 
     Raises:
         NoSuchStackError: it does not exist.
-        StackFormatError: another version of the program made it.
+        StackFormatError: another version of the program created it.
     """
     return automation.Stack.select(_valid(name), Workspace(directory, pulumi_cli))
 
@@ -106,7 +106,7 @@ def outputs(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> dic
 
     Raises:
         NoSuchStackError: the stack does not exist.
-        StackFormatError: another version of the program made it.
+        StackFormatError: another version of the program created it.
     """
     try:
         result = pulumi_cli.run(
@@ -131,7 +131,7 @@ def resources(
 
     Raises:
         NoSuchStackError: the stack does not exist.
-        StackFormatError: another version of the program made it.
+        StackFormatError: another version of the program created it.
     """
     command = [
         "stack",
@@ -152,7 +152,7 @@ def resources(
 
 
 def check_format(name: str, outputs: Mapping[str, Any]) -> None:
-    """Refuse the outputs of a stack that another version of the program made.
+    """Refuse the outputs of a stack that another version of the program created.
 
     A stack without outputs has none of the resources that depend on the version.
 
@@ -161,9 +161,9 @@ def check_format(name: str, outputs: Mapping[str, Any]) -> None:
     """
     if outputs and outputs.get("format") != STATE_FORMAT:
         raise StackFormatError(
-            f"another version of the program made the stack {name} (its format is "
+            f"another version of the program created the stack {name} (its format is "
             f"{outputs.get('format', 'missing')}, this version needs {STATE_FORMAT}): "
-            "run `destroy` with the version that made it, then `up` with this one"
+            "run `destroy` with the version that created it, then `up` with this one"
         )
 
 

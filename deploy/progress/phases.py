@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """A part of the stack, in the order in which a new stack is made."""
+    """A part of the stack, in the order in which a new stack is created."""
 
     SECRETS = "secrets"
     IMAGE = "image"

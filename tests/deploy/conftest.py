@@ -78,7 +78,7 @@ def project(
 
 
 @pytest.fixture
-def answers() -> Iterator[HttpServer]:
+def http_server() -> Iterator[HttpServer]:
     serving = HttpServer()
     yield serving
     serving.close()

@@ -32,15 +32,15 @@ RESOURCES = [
 
 
 @pytest.fixture(autouse=True)
-def account(answers: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
+def account(http_server: HttpServer, monkeypatch: pytest.MonkeyPatch) -> HttpServer:
     """An account without resources."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
-    monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
-    answers.by_path |= {
+    monkeypatch.setenv("DIGITALOCEAN_API_URL", http_server.url)
+    http_server.by_path |= {
         f"/v2/{name}": {name: [], "links": {}}
         for name in ("droplets", "load_balancers", "volumes", "snapshots")
     }
-    return answers
+    return http_server
 
 
 def test_an_empty_account_has_no_orphans() -> None:

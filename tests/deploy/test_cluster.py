@@ -36,10 +36,10 @@ def test_each_server_receives_only_its_own_token(agents: HttpServer, access: Acc
     agents.by_path |= {"/v1/agent/members": [], "/v1/nodes": []}
     cluster = Cluster(access)
     assert cluster.members() == [] and cluster.nodes() == []
-    assert agents.asked["/v1/agent/members"]["X-Consul-Token"] == "token-of-consul"
-    assert agents.asked["/v1/nodes"]["X-Nomad-Token"] == "token-of-nomad"
-    assert "token-of-nomad" not in str(agents.asked["/v1/agent/members"])
-    assert "token-of-consul" not in str(agents.asked["/v1/nodes"])
+    assert agents.requests["/v1/agent/members"]["X-Consul-Token"] == "token-of-consul"
+    assert agents.requests["/v1/nodes"]["X-Nomad-Token"] == "token-of-nomad"
+    assert "token-of-nomad" not in str(agents.requests["/v1/agent/members"])
+    assert "token-of-consul" not in str(agents.requests["/v1/nodes"])
 
 
 @pytest.mark.parametrize("server", ["impostor", "elsewhere"])
@@ -50,7 +50,7 @@ def test_a_server_without_a_valid_certificate_receives_no_request(
     serving.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="certificate verify failed"):
         Cluster(replaced(access, consul=serving.url)).members()
-    assert serving.asked == {}
+    assert serving.requests == {}
 
 
 def test_a_client_certificate_of_another_authority_is_refused(
@@ -60,7 +60,7 @@ def test_a_client_certificate_of_another_authority_is_refused(
     agents.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match=r"the request for .* failed"):
         Cluster(Access(**{**access, **own})).members()
-    assert agents.asked == {}
+    assert agents.requests == {}
 
 
 def test_the_error_for_a_wrong_key_does_not_contain_the_key(

@@ -116,7 +116,8 @@ def test_the_most_specific_events_name_the_cause_once(
 def test_requests_use_the_providers_token(nomad: HttpServer, explain: Explain) -> None:
     explain()
     assert (
-        nomad.asked[f"/v1/deployment/allocations/{ID}"]["X-Nomad-Token"] == "token-of-the-provider"
+        nomad.requests[f"/v1/deployment/allocations/{ID}"]["X-Nomad-Token"]
+        == "token-of-the-provider"
     )
 
 

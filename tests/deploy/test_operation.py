@@ -201,7 +201,7 @@ def test_a_stack_of_another_format_is_refused_with_the_remedy(project: Project) 
             refused = project.deploy(*command)
             assert refused.returncode == 2
             [message] = [line for line in refused.stderr.splitlines() if "another version" in line]
-            assert "run `destroy` with the version that made it, then `up`" in message
+            assert "run `destroy` with the version that created it, then `up`" in message
     assert project.file.exists()
 
 

@@ -91,11 +91,11 @@ def test_a_droplets_host_key_is_its_final_one() -> None:
 
 @pytest.fixture
 def account(
-    answers: HttpServer, tools_on_path: None, monkeypatch: pytest.MonkeyPatch
+    http_server: HttpServer, tools_on_path: None, monkeypatch: pytest.MonkeyPatch
 ) -> HttpServer:
     """An account with one droplet."""
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "token")
-    monkeypatch.setenv("DIGITALOCEAN_API_URL", answers.url)
+    monkeypatch.setenv("DIGITALOCEAN_API_URL", http_server.url)
     networks = [{"type": "public", "ip_address": "198.51.100.7"}]
     droplet = {
         "id": 7,
@@ -105,8 +105,8 @@ def account(
         "region": {"slug": "nyc3"},
         "networks": {"v4": networks},
     }
-    answers.by_path["/v2/droplets"] = {"droplets": [droplet]}
-    return answers
+    http_server.by_path["/v2/droplets"] = {"droplets": [droplet]}
+    return http_server
 
 
 def test_an_unknown_droplet_is_an_error_that_lists_the_droplets(

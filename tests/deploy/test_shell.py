@@ -87,7 +87,7 @@ def test_curl_works_as_the_operations_page_says(
     agents.by_path["/v1/status/leader"] = "10.10.0.2:8300"
     assert main(["shell", "dev", "--", "bash", "-c", CURL]) == 0
     assert capfd.readouterr().out == '"10.10.0.2:8300"'
-    assert agents.asked["/v1/status/leader"]["X-Consul-Token"] == "token-of-consul"
+    assert agents.requests["/v1/status/leader"]["X-Consul-Token"] == "token-of-consul"
 
 
 @pytest.mark.usefixtures("stack")

@@ -41,14 +41,14 @@ def check(name: str, status: str = "passing") -> dict[str, Any]:
 
 
 @pytest.fixture
-def edge(answers: HttpServer) -> HttpServer:
+def edge(http_server: HttpServer) -> HttpServer:
     """A load balancer with two healthy instances."""
     turn = itertools.cycle(["aaaa", "bbbb"])
-    answers.by_path["/"] = lambda: {
+    http_server.by_path["/"] = lambda: {
         "service": "frontserve",
         "backserve": {"instance": next(turn), "node": "worker01nyc3"},
     }
-    return answers
+    return http_server
 
 
 @pytest.fixture

@@ -11,19 +11,19 @@ class HttpServer:
     """A server with one response for each path; queries are ignored.
 
     Bytes are sent as they are, a number is a status, and anything else is sent as JSON. A callable
-    returns one of these. Other paths are 404. ``asked`` has the headers of the last request for
+    returns one of these. Other paths are 404. ``requests`` has the headers of the last request for
     each path.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.by_path: dict[str, Any] = {}
-        self.asked: dict[str, dict[str, str]] = {}
-        responses, asked = self.by_path, self.asked
+        self.requests: dict[str, dict[str, str]] = {}
+        responses, requests = self.by_path, self.requests
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
-                asked[path] = dict(self.headers)
+                requests[path] = dict(self.headers)
                 response = responses.get(path)
                 body = response() if callable(response) else response
                 self.send_response(404 if body is None else body if isinstance(body, int) else 200)
