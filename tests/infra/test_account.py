@@ -24,7 +24,7 @@ def problems(cloud: AccountApi, **values: str) -> list[str]:
     return survey(DigitalOceanApi(cloud.url, TOKEN), settings(**values), "slipway-test")[1]
 
 
-def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
+def test_fitting_stack_has_a_price(cloud: AccountApi) -> None:
     account, found = survey(DigitalOceanApi(cloud.url, TOKEN), settings(), "slipway-test")
     assert (account.id, found) == ("the-account", [])
     assert account.monthly_usd(settings()) == 5 * 6 + 12
@@ -53,7 +53,7 @@ def test_a_stack_that_fits_is_priced(cloud: AccountApi) -> None:
         ({"workers": "25"}, ["workers: the stack has 26 droplets, but the account may have 25"]),
     ],
 )
-def test_what_the_account_lacks_is_told(
+def test_missing_offers_and_limits_are_reported(
     cloud: AccountApi, values: dict[str, str], told: list[str]
 ) -> None:
     found = problems(cloud, **values)
@@ -61,7 +61,7 @@ def test_what_the_account_lacks_is_told(
     assert all(problem.startswith(start) for problem, start in zip(found, told, strict=True))
 
 
-def test_other_droplets_take_room_and_its_own_do_not(cloud: AccountApi) -> None:
+def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi) -> None:
     cloud.account["droplet_limit"] = 7
     cloud.things["droplets"] = [
         {"tags": [tag]}
@@ -75,7 +75,7 @@ def test_other_droplets_take_room_and_its_own_do_not(cloud: AccountApi) -> None:
     ]
 
 
-def test_another_vpc_may_not_overlap_but_its_own_may(cloud: AccountApi) -> None:
+def test_only_vpcs_of_other_stacks_must_not_overlap(cloud: AccountApi) -> None:
     cloud.things["vpcs"] = [
         {"name": "slipway-test", "ip_range": "10.10.0.0/20", "region": "nyc3"},
         {"name": "old", "ip_range": "10.10.8.0/24", "region": "ams3"},
@@ -92,25 +92,23 @@ def test_lists_are_read_to_their_last_page(cloud: AccountApi) -> None:
     assert problems(cloud, region="ams3", worker_size="s-8vcpu-16gb") == []
 
 
-def test_a_moment_of_trouble_is_ridden_out(cloud: AccountApi) -> None:
+def test_transient_errors_are_retried(cloud: AccountApi) -> None:
     cloud.failing = [429, 500]
     assert problems(cloud) == []
 
 
-def test_lasting_trouble_is_told_with_the_apis_reason(cloud: AccountApi) -> None:
+def test_permanent_error_contains_the_apis_reason(cloud: AccountApi) -> None:
     cloud.failing = [403]
     with pytest.raises(ApiError, match="answers 403 to GET /v2/account: as the test wants it"):
         problems(cloud)
 
 
-def test_a_wrong_token_is_told(cloud: AccountApi) -> None:
+def test_wrong_token_is_reported(cloud: AccountApi) -> None:
     with pytest.raises(ApiError, match=r"rejects the token \(401\)"):
         survey(DigitalOceanApi(cloud.url, "wrong"), settings(), "slipway-test")
 
 
-def test_an_api_that_is_not_there_is_told(
-    cloud: AccountApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreachable_api_is_reported(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.digitalocean_api.MAX_RETRIES", 0)
     with pytest.raises(ApiError, match="cannot be reached"):
         survey(DigitalOceanApi("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")

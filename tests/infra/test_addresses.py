@@ -18,16 +18,16 @@ from infra import addresses
         (["0.0.0.0/1", "::/1"], False),
     ],
 )
-def test_everyone_is_seen_in_pieces_too(networks: list[str], everyone: bool) -> None:
+def test_is_everyone_combines_networks(networks: list[str], everyone: bool) -> None:
     assert addresses.is_everyone([ip_network(text) for text in networks]) is everyone
 
 
-def test_networks_of_both_kinds_are_told_apart() -> None:
+def test_is_everyone_accepts_ipv4_and_ipv6() -> None:
     mixed: list[addresses.Network] = [IPv4Network("10.0.0.0/8"), IPv6Network("2001:db8::/32")]
     assert not addresses.is_everyone(mixed)
 
 
-def test_a_vpc_has_fewer_places_than_addresses() -> None:
+def test_capacity_excludes_reserved_addresses() -> None:
     assert addresses.capacity(IPv4Network("10.10.0.0/28")) == 8
 
 

@@ -30,12 +30,12 @@ def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         yield found
 
 
-def test_an_accessor_tells_nothing_of_its_secret_and_is_always_the_same() -> None:
+def test_accessor_id_is_a_stable_hash_of_the_secret() -> None:
     assert accessor_id(MANAGER) == accessor_id(MANAGER) != MANAGER
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
-def test_a_token_that_is_not_there_is_revoked_already(
+def test_revoking_a_missing_token_succeeds(
     access: Access, agents: Agents, kind: type[Consul] | type[Nomad]
 ) -> None:
     said = (
@@ -49,29 +49,25 @@ def test_a_token_that_is_not_there_is_revoked_already(
 
 
 @pytest.mark.parametrize("kind", [Consul, Nomad])
-def test_a_token_that_may_not_be_revoked_is_told(
-    access: Access, kind: type[Consul] | type[Nomad]
-) -> None:
+def test_forbidden_revocation_is_an_error(access: Access, kind: type[Consul] | type[Nomad]) -> None:
     with pytest.raises(AgentError, match="403: Permission denied"):
         kind({**access, "consul_token": "", "nomad_token": ""}).revoke_token("x")
 
 
-def test_who_is_no_manager_is_told_so(access: Access) -> None:
+def test_has_management_token_checks_the_own_token(access: Access) -> None:
     assert Consul(access).has_management_token() and Nomad(access).has_management_token()
     other = Access(**{**access, "consul_token": "unknown", "nomad_token": "unknown"})
     assert not Consul(other).has_management_token()
     assert not Nomad(other).has_management_token()
 
 
-def test_a_token_is_made_once_and_keeps_the_rights_that_are_declared(
-    access: Access, agents: Agents
-) -> None:
+def test_ensure_token_sets_exactly_the_declared_rights(access: Access, agents: Agents) -> None:
     for policy in ("former", "present"):
         Consul(access).ensure_token("secret", "Nomad on worker01", policies=[policy])
     assert agents.tokens["consul"][accessor_id("secret")]["Policies"] == [{"Name": "present"}]
 
 
-def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agents: Agents) -> None:
+def test_policy_is_written_only_if_missing_or_different(access: Access, agents: Agents) -> None:
     consul = Consul(access)
     for rules in ("former", "present", "present"):
         consul.ensure_policy("dns", rules)
@@ -82,7 +78,7 @@ def test_a_policy_is_written_when_it_is_missing_or_another(access: Access, agent
     ]
 
 
-def test_nomad_makes_one_further_manager_of_a_name(access: Access) -> None:
+def test_nomad_creates_one_management_token_for_each_name(access: Access) -> None:
     nomad = Nomad(access)
     assert (
         nomad.ensure_management_token("second")
@@ -100,7 +96,7 @@ def test_only_nodes_that_are_up_are_drained(access: Access, agents: Agents) -> N
     assert Nomad(access).start_drain("worker01", 45) == agents.drained == ["3"]
 
 
-def test_what_an_agent_cannot_do_yet_is_tried_again(
+def test_retrier_repeats_after_transient_errors(
     access: Access, agents: Agents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     faults = iter([(500, "No cluster leader"), (500, "No cluster leader"), (429, "slow")])
@@ -113,7 +109,7 @@ def test_what_an_agent_cannot_do_yet_is_tried_again(
     ]
 
 
-def test_what_an_agent_refuses_is_not_tried_again(access: Access, agents: Agents) -> None:
+def test_retrier_stops_at_a_permanent_error(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (403, "no")
     before = len(agents.requests)
     with pytest.raises(AgentError, match=r"asked: Consul at .* \(403: no\)"):
@@ -121,13 +117,13 @@ def test_what_an_agent_refuses_is_not_tried_again(access: Access, agents: Agents
     assert len(agents.requests) == before + 1
 
 
-def test_patience_ends(access: Access, agents: Agents) -> None:
+def test_retrier_stops_at_the_deadline(access: Access, agents: Agents) -> None:
     agents.fault = lambda kind, method, path: (500, "No cluster leader")
     with pytest.raises(AgentError, match="No cluster leader"):
         Retrier(0).run("asked", Consul(access).has_leader)
 
 
-def test_silence_and_a_wrong_authority_are_told_apart(access: Access) -> None:
+def test_error_distinguishes_no_response_from_a_wrong_ca(access: Access) -> None:
     with pytest.raises(
         AgentError, match=r"Consul at https://127.0.0.1:9 \(ConnectionError\)"
     ) as silent:

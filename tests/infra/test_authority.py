@@ -31,7 +31,7 @@ def signed() -> tuple[Authority, pulumi.Output[Credentials]]:
     )
 
 
-def test_it_signs_itself_and_nobody_signs_below_those_whom_it_signs(cloud: FakeCloud) -> None:
+def test_only_the_ca_can_sign(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
     (own,) = cloud.of("SelfSignedCert").values()
     assert own["isCaCertificate"] is True and set(own["allowedUses"]) == {
@@ -58,7 +58,7 @@ def test_a_certificate_is_renewed_well_before_its_end_and_does_not_outlive_the_a
     assert own["earlyRenewalHours"] > CERTIFICATE_HOURS > CERTIFICATE_RENEWAL_HOURS > 0
 
 
-def test_names_addresses_and_uses_are_as_asked(cloud: FakeCloud) -> None:
+def test_certificate_has_the_given_names_addresses_and_uses(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
     request, certificate = (
         cloud.created["authority-worker01-request"],
@@ -70,7 +70,7 @@ def test_names_addresses_and_uses_are_as_asked(cloud: FakeCloud) -> None:
     assert certificate["allowedUses"] == ["digital_signature", "server_auth"]
 
 
-def test_the_operator_can_ask_and_cannot_pose_as_a_server(cloud: FakeCloud) -> None:
+def test_operator_certificate_is_for_clients_only(cloud: FakeCloud) -> None:
     run(lambda: signed()[1])
     request, certificate = (
         cloud.created["authority-operator-request"],
@@ -81,7 +81,7 @@ def test_the_operator_can_ask_and_cannot_pose_as_a_server(cloud: FakeCloud) -> N
 
 
 @pytest.mark.usefixtures("cloud")
-def test_what_it_gives_is_whole_and_secret() -> None:
+def test_issued_credentials_are_complete_and_secret() -> None:
     seen: list[Any] = []
 
     def program() -> pulumi.Output[Any]:

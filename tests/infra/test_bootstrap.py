@@ -70,11 +70,11 @@ def update(olds: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return outs
 
 
-def test_the_id_is_the_primes(props: dict[str, Any]) -> None:
+def test_id_contains_the_droplet_ids_of_the_primes(props: dict[str, Any]) -> None:
     assert BootstrapProvider().create(props).id == "1-2"
 
 
-def test_the_managers_are_those_that_are_declared(made: dict[str, Any], there: Agents) -> None:
+def test_declared_secrets_become_management_tokens(made: dict[str, Any], there: Agents) -> None:
     assert (made["access"]["consul_token"], made["access"]["nomad_token"]) == (
         "consul-manager-1",
         "nomad-manager-1",
@@ -128,7 +128,7 @@ def test_an_agent_that_is_not_ready_yet_is_asked_again(
     assert there.secrets("consul") == {"consul-manager-1", *ISSUED}
 
 
-def test_an_answer_that_was_lost_does_no_harm(props: dict[str, Any], there: Agents) -> None:
+def test_lost_response_of_the_bootstrap_is_harmless(props: dict[str, Any], there: Agents) -> None:
     """The first manager was made, but nobody heard of it."""
     lost = ["consul", "nomad"]
 
@@ -144,7 +144,7 @@ def test_an_answer_that_was_lost_does_no_harm(props: dict[str, Any], there: Agen
     assert there.secrets("nomad") == {"nomad-manager-1"}
 
 
-def test_a_second_try_goes_on_with_what_is_there(
+def test_repeated_creation_reuses_policies_and_tokens(
     props: dict[str, Any], made: dict[str, Any], there: Agents
 ) -> None:
     before = there.secrets("consul")
@@ -156,7 +156,7 @@ def test_a_second_try_goes_on_with_what_is_there(
     ("kind", "file"),
     [("consul", "/var/lib/consul/acl-bootstrap-reset"), ("nomad", "/server/acl-bootstrap-reset")],
 )
-def test_who_did_not_begin_is_told_how_to(
+def test_foreign_bootstrap_error_names_the_reset_file(
     props: dict[str, Any], made: dict[str, Any], kind: str, file: str
 ) -> None:
     with pytest.raises(
@@ -166,7 +166,7 @@ def test_who_did_not_begin_is_told_how_to(
     assert "another-manager" not in str(told.value)
 
 
-def test_other_tokens_are_made_now_and_the_old_ones_retired(
+def test_changed_tokens_are_created_and_old_ones_retired(
     made: dict[str, Any], there: Agents
 ) -> None:
     later = update(
@@ -181,7 +181,7 @@ def test_other_tokens_are_made_now_and_the_old_ones_retired(
     }
 
 
-def test_a_prime_that_comes_has_tokens_and_one_that_goes_loses_them(
+def test_new_prime_gets_tokens_and_removed_prime_loses_them(
     made: dict[str, Any], there: Agents
 ) -> None:
     tokens = {
@@ -196,7 +196,7 @@ def test_a_prime_that_comes_has_tokens_and_one_that_goes_loses_them(
     }
 
 
-def test_other_managers_follow_while_the_former_still_may(
+def test_new_management_tokens_are_valid_together_with_the_old(
     made: dict[str, Any], there: Agents
 ) -> None:
     (first,) = there.tokens["nomad"]
@@ -211,20 +211,18 @@ def test_other_managers_follow_while_the_former_still_may(
     ]
 
 
-def test_a_succession_that_broke_off_is_the_same_the_second_time(
-    made: dict[str, Any], there: Agents
-) -> None:
+def test_repeated_rotation_finds_the_same_tokens(made: dict[str, Any], there: Agents) -> None:
     secrets = {"consul": "consul-manager-2", "nomad": "nomad-manager-2"}
     assert update(made, secrets=secrets) == update(made, secrets=secrets)
     assert len(there.tokens["nomad"]) == 2
 
 
-def test_managers_stay_when_nothing_of_them_changed(made: dict[str, Any]) -> None:
+def test_unchanged_management_tokens_stay(made: dict[str, Any]) -> None:
     second = update(made, secrets={**SECRETS, "nomad": "nomad-manager-2"})
     assert update(second, dns="dns-2")["access"] == second["access"]
 
 
-def test_a_cluster_that_knows_no_manager_is_told(made: dict[str, Any], there: Agents) -> None:
+def test_unknown_management_token_is_an_error(made: dict[str, Any], there: Agents) -> None:
     there.tokens["nomad"].clear()
     with pytest.raises(
         BootstrapError, match=r"Nomad at .* does not know this stack's management token"
@@ -232,9 +230,7 @@ def test_a_cluster_that_knows_no_manager_is_told(made: dict[str, Any], there: Ag
         update(made, dns="dns-2")
 
 
-def test_what_was_retired_before_and_is_still_there_stays_so(
-    made: dict[str, Any], there: Agents
-) -> None:
+def test_existing_retired_tokens_stay_retired(made: dict[str, Any], there: Agents) -> None:
     second = update(made, dns="dns-2")
     third = update(second, dns="dns-3")
     assert third["retired"]["consul"] == [accessor_id("dns-2"), accessor_id("dns-1")]
@@ -245,23 +241,23 @@ def test_what_was_retired_before_and_is_still_there_stays_so(
     ]
 
 
-def test_a_token_that_is_declared_again_is_not_retired(made: dict[str, Any]) -> None:
+def test_redeclared_token_is_not_retired(made: dict[str, Any]) -> None:
     assert update(update(made, dns="dns-2"), dns="dns-1")["retired"]["consul"] == [
         accessor_id("dns-2")
     ]
 
 
-def test_another_gossip_key_is_the_only_one_afterwards(made: dict[str, Any], there: Agents) -> None:
+def test_new_gossip_key_replaces_all_others(made: dict[str, Any], there: Agents) -> None:
     update(made, gossip={"consul": "new", "nomad": "newer"})
     assert there.keys == {"consul": ["new"], "nomad": ["newer"]}
 
 
-def test_keys_that_stay_are_not_touched(made: dict[str, Any], there: Agents) -> None:
+def test_unchanged_gossip_key_causes_no_request(made: dict[str, Any], there: Agents) -> None:
     update(made, gossip={"consul": "old", "nomad": "new"})
     assert there.count_requests("/v1/operator/keyring") == 0
 
 
-def test_a_key_that_not_everyone_takes_is_an_error(made: dict[str, Any], there: Agents) -> None:
+def test_unconfirmed_key_installation_is_an_error(made: dict[str, Any], there: Agents) -> None:
     there.fault = lambda kind, method, path: (
         (500, "1/2 nodes reported success") if path.endswith("/install") else None
     )
@@ -286,7 +282,7 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
         ({"primes": UNKNOWN}, (True, True)),
     ],
 )
-def test_a_cluster_is_another_one_when_no_prime_is_left(
+def test_cluster_is_replaced_only_if_all_primes_are_new(
     made: dict[str, Any], changes: dict[str, Any], expected: tuple[bool, bool]
 ) -> None:
     found = BootstrapProvider().diff(
@@ -297,7 +293,7 @@ def test_a_cluster_is_another_one_when_no_prime_is_left(
     assert (found.changes, bool(found.replaces)) == expected
 
 
-def test_what_is_secret_is_declared_as_such_and_what_gives_access_is_kept_so() -> None:
+def test_secret_inputs_and_access_are_declared_secret() -> None:
     cloud = start()
 
     def program() -> pulumi.Output[Any]:

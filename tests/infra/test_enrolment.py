@@ -168,9 +168,7 @@ def test_a_workers_tokens_are_there_before_it_needs_them(
     )
 
 
-def test_a_prime_comes_before_there_is_anybody_to_ask(
-    prime: dict[str, Any], machine: Machine, agents: Agents
-) -> None:
+def test_prime_needs_no_cluster(prime: dict[str, Any], machine: Machine, agents: Agents) -> None:
     agents.requests.clear()
     EnrolmentProvider().create(prime)
     EnrolmentProvider().delete("prime01nyc3", prime)
@@ -178,7 +176,7 @@ def test_a_prime_comes_before_there_is_anybody_to_ask(
     assert agents.requests == []
 
 
-def test_what_is_none_the_engine_leaves_out(prime: dict[str, Any], machine: Machine) -> None:
+def test_omitted_inputs_have_defaults(prime: dict[str, Any], machine: Machine) -> None:
     told = {name: value for name, value in prime.items() if value is not None}
     kept = {name: value for name, value in create(told).items() if value is not None}
     assert update(kept, enrol_key="other")["access"] is None
@@ -187,9 +185,7 @@ def test_what_is_none_the_engine_leaves_out(prime: dict[str, Any], machine: Mach
     assert len(machine.given) == 1
 
 
-def test_what_is_kept_is_what_is_compared_and_what_leaving_takes(
-    props: dict[str, Any], machine: Machine
-) -> None:
+def test_outputs_are_the_compared_inputs(props: dict[str, Any], machine: Machine) -> None:
     created = EnrolmentProvider().create(props)
     assert created.id == "worker01nyc3"
     assert created.outs == {
@@ -197,7 +193,7 @@ def test_what_is_kept_is_what_is_compared_and_what_leaving_takes(
     }
 
 
-def test_progress_is_told_and_no_secret(
+def test_progress_contains_no_secret(
     props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     EnrolmentProvider().create(props)
@@ -211,7 +207,7 @@ def test_progress_is_told_and_no_secret(
     )
 
 
-def test_a_machine_that_refuses_is_named(
+def test_error_names_the_machine(
     props: dict[str, Any], machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> str:
@@ -223,15 +219,13 @@ def test_a_machine_that_refuses_is_named(
 
 
 @pytest.mark.parametrize("outcome", ["", "17", '{"another": 1}'])
-def test_a_machine_that_tells_no_outcome_did_not_do_it(
-    props: dict[str, Any], machine: Machine, outcome: str
-) -> None:
+def test_missing_outcome_is_an_error(props: dict[str, Any], machine: Machine, outcome: str) -> None:
     machine.outcome = outcome
     with pytest.raises(EnrolmentError, match="reported no outcome"):
         EnrolmentProvider().create(props)
 
 
-def test_only_a_machine_that_was_never_enrolled_is_known_by_its_first_key(
+def test_first_host_key_is_accepted_only_before_enrolment(
     props: dict[str, Any], machine: Machine
 ) -> None:
     kept = create(props)
@@ -245,7 +239,7 @@ def test_only_a_machine_that_was_never_enrolled_is_known_by_its_first_key(
     ]
 
 
-def test_a_worker_is_introduced_when_it_begins_anew(
+def test_new_nomad_client_gets_an_introduction_token(
     props: dict[str, Any], machine: Machine
 ) -> None:
     kept = create(props)
@@ -264,7 +258,7 @@ def test_old_tokens_are_revoked_once_the_node_has_the_new(
     assert agents.secrets("consul") == {MANAGER, "agent-2", "nomad-1"}
 
 
-def test_a_node_that_takes_nothing_keeps_its_tokens(
+def test_failed_delivery_keeps_the_old_tokens(
     props: dict[str, Any], machine: Machine, agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = create(props)
@@ -274,7 +268,7 @@ def test_a_node_that_takes_nothing_keeps_its_tokens(
     assert agents.secrets("consul") >= {"agent-1", "nomad-1"}
 
 
-def test_another_manager_is_kept_for_later_and_not_told_to_the_node(
+def test_changed_access_is_stored_without_a_delivery(
     props: dict[str, Any], machine: Machine, access: Access
 ) -> None:
     kept = create(props)
@@ -300,7 +294,7 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
         ({"operator_key": "ssh-ed25519 AAAA"}, True),
     ],
 )
-def test_what_is_declared_makes_the_difference_and_nothing_replaces(
+def test_changed_inputs_update_and_never_replace(
     props: dict[str, Any], machine: Machine, changes: dict[str, Any], expected: bool
 ) -> None:
     kept = {**create(props), "__provider": "old"}
@@ -318,7 +312,7 @@ def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(
     assert agents.secrets("consul") == {MANAGER}
 
 
-def test_a_worker_that_left_and_joins_again_takes_jobs(
+def test_rejoining_worker_becomes_eligible(
     props: dict[str, Any], machine: Machine, agents: Agents
 ) -> None:
     agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
@@ -342,7 +336,7 @@ def test_tokens_are_revoked_also_when_nomad_does_not_answer(
     assert "worker01nyc3: skipped the drain: Nomad at" in capsys.readouterr().out
 
 
-def test_a_dead_cluster_holds_nobody(
+def test_deletion_skips_a_cluster_that_does_not_answer(
     props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = create(props)
@@ -356,7 +350,7 @@ NOBODY = Access(
 )
 
 
-def test_what_is_secret_is_declared_as_such() -> None:
+def test_secret_inputs_are_declared_secret() -> None:
     cloud = start()
 
     def program() -> None:

@@ -235,7 +235,7 @@ def test_stacks_that_build_the_same_at_once_each_claim_their_own(
     assert account.images == [] and account.tags == set() and nothing_left(account)
 
 
-def test_a_name_that_was_taken_meanwhile_is_given_up(
+def test_name_conflict_leads_to_another_name(
     account: FakeAccount, provider: ImageProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API lets two images have one name: the choice is looked at again."""
@@ -247,7 +247,7 @@ def test_a_name_that_was_taken_meanwhile_is_given_up(
     assert made.outs and made.outs["image_name"] == "base.2026.01.31.2"
 
 
-def test_a_full_account_is_told_before_packer_runs(
+def test_droplet_limit_is_checked_before_packer_runs(
     account: FakeAccount, provider: ImageProvider, packer: Callable[[str], Path]
 ) -> None:
     log = packer("ok")
@@ -291,7 +291,7 @@ build(what, sys.argv[1], sys.argv[2], lambda line: print(line, flush=True))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_build_whose_asker_dies_leaves_nothing(
+def test_build_whose_parent_dies_leaves_nothing(
     number: signal.Signals, account: FakeAccount, packer: Callable[[str], Path]
 ) -> None:
     packer("hang")
@@ -359,7 +359,7 @@ def test_another_region_gets_the_same_image(account: FakeAccount, provider: Imag
         provider.update(str(image_id), old, {**PROPS, "region": "ams3"})
 
 
-def test_refresh_sees_that_it_is_gone(account: FakeAccount, provider: ImageProvider) -> None:
+def test_refresh_detects_a_deleted_image(account: FakeAccount, provider: ImageProvider) -> None:
     image_id = account.add_image("base.2026.01.31.1", ["nyc3"], [CONTENT])
     assert provider.read(str(image_id), {**PROPS}).id == str(image_id)
     assert provider.read("999", {**PROPS}).id is None
@@ -398,7 +398,7 @@ def test_a_replacement_that_finds_the_same_image_keeps_it(
 # The API's refusals
 
 
-def test_refusals_name_request_and_cause(
+def test_api_errors_name_request_and_cause(
     account: FakeAccount, provider: ImageProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     account.refuse["GET", "/v2/images"] = 403

@@ -65,7 +65,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.001)
 
 
-def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -> None:
+def test_key_is_installed_then_used_then_the_old_key_removed() -> None:
     ring = Ring("old")
     rotate_key(ring, "new", Retrier(5))
     assert ring.done == ["install new", "use new", "remove old"]
@@ -76,13 +76,13 @@ def test_all_know_a_key_before_it_is_used_and_use_it_before_the_old_one_goes() -
     "left",
     [("old", "new"), ("new", "old"), ("new",), ("between", "old"), ("old", "between", "new")],
 )
-def test_a_change_that_broke_off_is_finished(left: tuple[str, ...]) -> None:
+def test_failed_rotation_can_be_repeated(left: tuple[str, ...]) -> None:
     ring = Ring(*left)
     rotate_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
-def test_a_member_that_came_later_is_told_too() -> None:
+def test_later_member_gets_the_key_too() -> None:
     ring = Ring("new", "old")
     ring.members["LAN"].append(["old"])
     rotate_key(ring, "new", Retrier(5))
@@ -90,14 +90,14 @@ def test_a_member_that_came_later_is_told_too() -> None:
 
 
 @pytest.mark.parametrize("deaf", [1, 2, 4])
-def test_every_member_has_to_acknowledge(deaf: int) -> None:
+def test_every_member_must_confirm(deaf: int) -> None:
     ring = Ring("old")
     ring.deaf = deaf
     rotate_key(ring, "new", Retrier(5))
     assert ring.all_have("new")
 
 
-def test_the_old_key_stays_while_someone_does_not_know_the_new_one() -> None:
+def test_old_key_stays_until_every_member_has_the_new_one() -> None:
     ring = Ring("old")
     ring.deaf = 10**6
     with pytest.raises(AgentError, match="gossip key: install: 2/3 nodes"):

@@ -53,7 +53,7 @@ def test_names_tell_role_number_and_region(cloud: FakeCloud) -> None:
     }
 
 
-def test_machines_are_where_and_what_they_should_be(cloud: FakeCloud) -> None:
+def test_droplets_have_size_tag_image_region_and_network(cloud: FakeCloud) -> None:
     run(lambda: cluster(worker_size="s-2vcpu-2gb"))
     worker, prime = cloud.created["worker01"], cloud.created["prime01"]
     assert (worker["size"], prime["size"]) == ("s-2vcpu-2gb", "s-1vcpu-1gb")
@@ -88,7 +88,7 @@ def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_
         assert sum("private" in text for text in held) == 1
 
 
-def test_droplets_wait_for_no_other_and_not_for_the_cluster(cloud: FakeCloud) -> None:
+def test_droplets_depend_on_no_droplet_and_not_on_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     for label in cloud.of("Droplet"):
         own = {f"secrets-{label}-host-first", "secrets-enrol"}
@@ -141,7 +141,7 @@ def test_a_workers_certificate_does_not_wait_for_the_worker(cloud: FakeCloud) ->
     assert not set(cloud.of("Droplet")) & cloud.waits_for("authority-worker01-certificate")
 
 
-def test_every_prime_is_told_of_all_and_of_no_cluster(cloud: FakeCloud) -> None:
+def test_prime_enrolment_lists_all_primes_and_no_cluster(cloud: FakeCloud) -> None:
     members: list[Any] = []
     run(lambda: parts(primes="3")[0].members.apply(members.extend))
     for number in (1, 2, 3):
@@ -150,7 +150,7 @@ def test_every_prime_is_told_of_all_and_of_no_cluster(cloud: FakeCloud) -> None:
         assert (told["bootstrap_expect"], told["cluster"], told.get("access")) == (3, "", None)
 
 
-def test_workers_are_told_of_every_prime_and_of_the_cluster(cloud: FakeCloud) -> None:
+def test_worker_enrolment_lists_all_primes_and_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3", workers="3", ssh_public_key="ssh-ed25519 ADMIN"))
     begun = cloud.created["primes-bootstrap"]
     for number in (1, 2, 3):
@@ -171,7 +171,7 @@ def test_workers_are_told_of_every_prime_and_of_the_cluster(cloud: FakeCloud) ->
         assert told["operator_key"] == "ssh-ed25519 ADMIN"
 
 
-def test_no_machine_is_given_a_managers_token(cloud: FakeCloud) -> None:
+def test_no_machine_receives_a_management_token(cloud: FakeCloud) -> None:
     """``access`` is what the stack uses for a node, and not part of what the node is told."""
     run(lambda: cluster(primes="3"))
     managers = set(cloud.created["primes-bootstrap"]["secrets"].values())
@@ -236,7 +236,7 @@ def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(
     assert cloud.requests["enrolment-prime01"].deletedWith == ""
 
 
-def test_all_that_is_secret_is_declared_so(cloud: FakeCloud) -> None:
+def test_all_secrets_are_declared_secret(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     managers = cloud.created["primes-bootstrap"]["secrets"].values()
     for name, made in cloud.created.items():
@@ -248,14 +248,14 @@ def test_all_that_is_secret_is_declared_so(cloud: FakeCloud) -> None:
         assert {"identity", "gossip", "tokens", "host_keys", "enrol_key"} <= cloud.secret[told]
 
 
-def test_nothing_is_asked_in_the_clear(cloud: FakeCloud) -> None:
+def test_no_resource_uses_plain_http(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     assert not [
         text for made in cloud.created.values() for text in texts(made) if "http://" in text
     ]
 
 
-def test_members_are_told_by_name_droplet_and_addresses(cloud: FakeCloud) -> None:
+def test_members_have_name_droplet_and_addresses(cloud: FakeCloud) -> None:
     members: list[list[Member]] = []
 
     def program() -> pulumi.Output[Any]:
@@ -273,7 +273,7 @@ def test_members_are_told_by_name_droplet_and_addresses(cloud: FakeCloud) -> Non
 
 
 @pytest.mark.usefixtures("cloud")
-def test_lasting_host_keys_are_told_by_name_and_are_no_secret() -> None:
+def test_host_keys_are_exported_by_name_and_not_secret() -> None:
     seen: list[Any] = []
 
     def program() -> pulumi.Output[Any]:
@@ -303,7 +303,7 @@ def _facts(trigger: Any) -> dict[str, str]:
     return {name: value.string_value for name, value in trigger.struct_value.fields.items()}
 
 
-def test_a_machine_is_replaced_for_what_it_is_and_not_for_the_cluster(cloud: FakeCloud) -> None:
+def test_droplet_is_replaced_for_its_node_and_not_for_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster())
     for name in ("prime01", "worker01"):
         assert set(cloud.requests[name].ignoreChanges) == {"userData", "sshKeys"}
@@ -313,7 +313,7 @@ def test_a_machine_is_replaced_for_what_it_is_and_not_for_the_cluster(cloud: Fak
     assert triggers(task_driver="raw_exec")[0] != plain[0]
 
 
-def test_whatever_replaces_a_machine_replaces_the_key_of_its_first_boot(cloud: FakeCloud) -> None:
+def test_replaced_droplet_gets_a_new_first_host_key(cloud: FakeCloud) -> None:
     """By the trigger, or because the API makes another droplet for it."""
     run(lambda: cluster())
     machine, key = triggers()

@@ -62,7 +62,7 @@ def test_only_one_authority_is_ever_known(access: Access) -> None:
         assert len(pools["ssl_context"].get_ca_certs()) == 1
 
 
-def test_the_environment_has_no_say(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_environment_is_ignored(access: Access, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
     assert ask(access) == 200

@@ -105,6 +105,6 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
     assert seen == ["aa:bb", "aa:bb"]
 
 
-def test_a_network_that_moves_goes_first(cloud: FakeCloud) -> None:
+def test_replaced_vpc_is_deleted_first(cloud: FakeCloud) -> None:
     run(create_network)
     assert cloud.requests["network-vpc"].deleteBeforeReplace is True

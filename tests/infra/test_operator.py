@@ -89,7 +89,7 @@ def test_nomad_lets_instances_be_repaired_and_nothing_be_run(cloud: FakeCloud) -
     assert "variables" not in rules
 
 
-def test_all_of_it_belongs_to_the_cluster(cloud: FakeCloud) -> None:
+def test_policies_and_tokens_are_bound_to_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: operator().credentials)
     for name in (
         "operator-consul-policy",

@@ -63,7 +63,7 @@ def told() -> list[str]:
     return str(bad.value).splitlines()
 
 
-def test_a_stack_that_is_right_takes_off(prepare: Prepare) -> None:
+def test_valid_stack_passes(prepare: Prepare) -> None:
     prepare(slipway__workers="5", slipway__region="ams3")
     context: Context = preflight()
     assert (context.settings.workers, context.prefix, context.spaces_endpoint) == (
@@ -74,12 +74,12 @@ def test_a_stack_that_is_right_takes_off(prepare: Prepare) -> None:
     assert context.bucket.startswith("slipway-test-ams3-")
 
 
-def test_a_bucket_of_ones_own_is_taken(prepare: Prepare) -> None:
+def test_configured_bucket_is_used(prepare: Prepare) -> None:
     prepare(slipway__artifacts_bucket="ours")
     assert preflight().bucket == "ours"
 
 
-def test_settings_credentials_and_account_are_told_together(prepare: Prepare) -> None:
+def test_all_problems_are_reported_together(prepare: Prepare) -> None:
     prepare(
         slipway__primes="2",
         slipway__wrokers="9",
@@ -98,18 +98,18 @@ def test_settings_credentials_and_account_are_told_together(prepare: Prepare) ->
     ]
 
 
-def test_a_missing_token_is_told_with_the_rest(prepare: Prepare, cloud: AccountApi) -> None:
+def test_missing_token_is_reported_with_other_problems(prepare: Prepare, cloud: AccountApi) -> None:
     prepare(DIGITALOCEAN_TOKEN="", slipway__primes="2")
     assert [line.split(":")[0].strip(" -") for line in told()[1:]] == ["primes", "no API token"]
     assert cloud.requests == []
 
 
-def test_a_refused_token_is_told(prepare: Prepare) -> None:
+def test_rejected_token_is_reported(prepare: Prepare) -> None:
     prepare(DIGITALOCEAN_TOKEN="wrong")
     assert "rejects the token (401)" in told()[1]
 
 
-def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:
+def test_configuration_takes_precedence_over_environment(prepare: Prepare) -> None:
     prepare(
         DIGITALOCEAN_TOKEN="wrong",
         digitalocean__token=TOKEN,
@@ -118,6 +118,6 @@ def test_the_stacks_own_credentials_come_first(prepare: Prepare) -> None:
     assert preflight().spaces_endpoint == "http://s3.test"
 
 
-def test_a_releases_key_that_is_not_there_is_told(prepare: Prepare, tmp_path: Path) -> None:
+def test_missing_releases_key_file_is_reported(prepare: Prepare, tmp_path: Path) -> None:
     prepare(SLIPWAY_RELEASES_KEY=str(tmp_path / "none.asc"))
     assert told()[1].startswith("  - SLIPWAY_RELEASES_KEY: there is no file")

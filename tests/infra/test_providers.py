@@ -52,7 +52,7 @@ def program() -> pulumi.Output[Any]:
     return nomad.Job("job", jobspec="{}", opts=providers.nomad).id
 
 
-def test_both_are_asked_over_mutual_tls_only(cloud: FakeCloud) -> None:
+def test_providers_use_mutual_tls(cloud: FakeCloud) -> None:
     in_nomad, in_consul = cloud.created["cluster-nomad"], cloud.created["cluster-consul"]
     assert in_nomad["address"] == "https://198.18.0.2:4646"
     assert (in_consul["address"], in_consul["scheme"], in_consul["datacenter"]) == (
@@ -75,14 +75,14 @@ def test_keys_and_tokens_are_secret_and_addresses_are_not(cloud: FakeCloud) -> N
         assert "address" not in cloud.secret[name]
 
 
-def test_what_lives_in_the_cluster_goes_and_comes_with_it(cloud: FakeCloud) -> None:
+def test_resources_are_replaced_and_deleted_with_the_cluster(cloud: FakeCloud) -> None:
     for name in ("cluster-nomad", "cluster-consul", "job"):
         assert cloud.requests[name].replacement_trigger.string_value == "begun-id"
     job = cloud.requests["job"]
     assert job.deletedWith.split("::")[-1] == "cluster-nomad" == job.provider.split("::")[-2]
 
 
-def test_consul_takes_entries_while_workers_still_join_and_nomad_no_jobs(cloud: FakeCloud) -> None:
+def test_only_the_nomad_provider_waits_for_the_workers(cloud: FakeCloud) -> None:
     assert "ready" in cloud.waits_for("cluster-nomad")
     assert "begun" in cloud.waits_for("cluster-consul") and "ready" not in cloud.waits_for(
         "cluster-consul"

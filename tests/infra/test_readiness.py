@@ -55,11 +55,11 @@ def lacking(props: dict[str, Any]) -> list[str]:
     )
 
 
-def test_a_whole_cluster_lacks_nothing(props: dict[str, Any]) -> None:
+def test_complete_cluster_lacks_nothing(props: dict[str, Any]) -> None:
     assert lacking(props) == []
 
 
-def test_who_is_missing_is_named(props: dict[str, Any], there: Agents) -> None:
+def test_missing_members_are_named(props: dict[str, Any], there: Agents) -> None:
     there.consul = [(PRIMES[0], 1), (WORKERS[0], 4)]
     there.nodes = [(WORKERS[0], "ready"), (WORKERS[1], "initializing")]
     assert lacking(props) == [
@@ -69,19 +69,19 @@ def test_who_is_missing_is_named(props: dict[str, Any], there: Agents) -> None:
     ]
 
 
-def test_a_machine_of_the_same_name_that_is_gone_does_not_count(
+def test_deleted_machine_of_the_same_name_does_not_count(
     props: dict[str, Any], there: Agents
 ) -> None:
     there.nodes = [(member("worker01nyc3", 99), "ready"), (WORKERS[1], "ready")]
     assert lacking(props) == ["worker01nyc3 in Nomad"]
 
 
-def test_no_leader_is_told(props: dict[str, Any], there: Agents) -> None:
+def test_missing_leader_is_named(props: dict[str, Any], there: Agents) -> None:
     there.leaders = False
     assert lacking(props) == ["a Consul leader", "a Nomad leader"]
 
 
-def test_agents_that_do_not_answer_are_told(props: dict[str, Any]) -> None:
+def test_unreachable_agents_are_named(props: dict[str, Any]) -> None:
     silent = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
     assert lacking({**props, "access": silent}) == [
         "Consul at https://127.0.0.1:9 (ConnectionError)",
@@ -89,14 +89,14 @@ def test_agents_that_do_not_answer_are_told(props: dict[str, Any]) -> None:
     ]
 
 
-def test_agents_that_do_not_know_the_token_are_told(props: dict[str, Any]) -> None:
+def test_unknown_token_is_named(props: dict[str, Any]) -> None:
     stale = lacking(
         {**props, "access": {**props["access"], "consul_token": "stale", "nomad_token": "stale"}}
     )
     assert [line.partition(" (")[2] for line in stale] == ["403: Permission denied)"] * 2
 
 
-def test_leaders_alone_are_waited_for_without_a_token(props: dict[str, Any]) -> None:
+def test_wait_for_leaders_needs_no_token(props: dict[str, Any]) -> None:
     anyone = {**props["access"], "consul_token": "", "nomad_token": ""}
     assert lacking({"access": anyone, "primes": [], "workers": []}) == []
 
@@ -136,7 +136,7 @@ def retired(props: dict[str, Any]) -> dict[str, list[str]]:
     return {"consul": [accessor_id("old"), "gone"], "nomad": [former, "gone"]}
 
 
-def test_what_is_retired_is_revoked_when_all_are_there(
+def test_retired_tokens_are_revoked_when_all_members_joined(
     props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
 ) -> None:
     ReadinessProvider().update("2", props, {**props, "retired": retired})
@@ -168,7 +168,7 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
         ({"primes": [member("prime01nyc3", 9)]}, True),
     ],
 )
-def test_it_waits_again_when_something_is_declared_otherwise_and_is_never_replaced(
+def test_changed_inputs_cause_another_wait_and_no_replacement(
     props: dict[str, Any], there: Agents, changes: dict[str, Any], expected: bool
 ) -> None:
     looks = len(there.requests)
@@ -179,7 +179,7 @@ def test_it_waits_again_when_something_is_declared_otherwise_and_is_never_replac
     assert len(there.requests) == looks
 
 
-def test_access_is_declared_as_secret_and_handed_on() -> None:
+def test_access_is_a_secret_output() -> None:
     cloud = start()
     nobody = Access(
         consul="https://a",

@@ -70,7 +70,7 @@ def test_tokens_are_uuids_and_gossip_keys_are_32_bytes(known: dict[str, Any]) ->
     ]
 
 
-def test_no_two_are_alike(known: dict[str, Any]) -> None:
+def test_all_secrets_differ(known: dict[str, Any]) -> None:
     each = [
         part
         for one in known.values()
@@ -79,7 +79,7 @@ def test_no_two_are_alike(known: dict[str, Any]) -> None:
     assert len(each) == len(set(each)) == 10
 
 
-def test_all_is_drawn_from_as_many_digits_as_the_form_holds(cloud: FakeCloud) -> None:
+def test_secrets_have_full_entropy(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
     drawn = cloud.of("RandomPassword")
     assert {name for name, made in drawn.items() if made["length"] == 64} == {
@@ -96,7 +96,7 @@ def test_all_is_drawn_from_as_many_digits_as_the_form_holds(cloud: FakeCloud) ->
         assert (made_of["lower"], made_of["upper"]) == (False, False)
 
 
-def test_only_the_key_of_the_first_boot_goes_with_the_machine(cloud: FakeCloud) -> None:
+def test_only_the_first_host_key_is_replaced_with_the_machine(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
     bound = {
         name for name, request in cloud.requests.items() if request.HasField("replacement_trigger")

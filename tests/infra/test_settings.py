@@ -18,7 +18,7 @@ def problems(**values: Any) -> list[str]:
     return check("test", {**RIGHT, **values}, {})[1]
 
 
-def test_the_smallest_stack_is_the_design() -> None:
+def test_defaults_are_those_of_the_design() -> None:
     settings = load("test", RIGHT, {})
     assert (settings.region, settings.primes, settings.workers, settings.vpc_cidr) == (
         "nyc3",
@@ -39,7 +39,7 @@ def test_the_stack_of_this_checkout_needs_only_its_administrators() -> None:
     assert [problem.split(":")[0] for problem in check("dev", own, {})[1]] == ["admin_cidrs"]
 
 
-def test_values_come_as_text() -> None:
+def test_values_are_parsed_from_text() -> None:
     values = {
         "workers": "7",
         "primes": "3",
@@ -94,7 +94,7 @@ def test_values_come_as_text() -> None:
         ),
     ],
 )
-def test_a_wrong_value_is_told_with_its_remedy(
+def test_wrong_value_is_reported_with_its_remedy(
     values: dict[str, str], setting: str, told: str
 ) -> None:
     (problem,) = problems(**values)
@@ -102,7 +102,7 @@ def test_a_wrong_value_is_told_with_its_remedy(
     assert told in problem
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_settings_problems_are_reported_together() -> None:
     with pytest.raises(SettingsError) as bad:
         load("Te.st", {"primes": "4", "wrokers": "1", "workers": "2", "region": "mars"}, {})
     lines = str(bad.value).splitlines()
@@ -117,7 +117,7 @@ def test_every_problem_is_told_at_once() -> None:
     assert "stack name 'Te.st'" in lines[-1]
 
 
-def test_a_value_that_is_wrong_alone_is_not_blamed_again() -> None:
+def test_wrong_value_is_reported_once() -> None:
     assert [problem.split(":")[0] for problem in problems(workers="x", service_count="50")] == [
         "workers"
     ]

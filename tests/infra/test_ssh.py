@@ -45,15 +45,13 @@ def deliver(machine: Machine, told: list[str]) -> Callable[..., str]:
     return run
 
 
-def test_the_machine_is_given_everything(machine: Machine, deliver: Callable[..., str]) -> None:
+def test_content_is_delivered(machine: Machine, deliver: Callable[..., str]) -> None:
     machine.listen()
     assert deliver() == "outcome"
     assert machine.given == [CONTENT]
 
 
-def test_either_of_the_known_host_keys_will_do(
-    machine: Machine, deliver: Callable[..., str]
-) -> None:
+def test_any_known_host_key_is_accepted(machine: Machine, deliver: Callable[..., str]) -> None:
     machine.listen()
     assert deliver(known=(key_pair()[0], f"{HOST} with a comment")) == "outcome"
 
@@ -85,7 +83,7 @@ def test_a_delivery_that_breaks_off_is_repeated(
     assert told == ["the connection ended before the command"]
 
 
-def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(
+def test_disconnect_after_the_outcome_is_a_success(
     machine: Machine, deliver: Callable[..., str]
 ) -> None:
     machine.command = lambda given: (None, "it reboots\n", "")
@@ -93,9 +91,7 @@ def test_a_machine_that_tells_its_outcome_and_is_gone_has_done_its_part(
     assert deliver() == "it reboots\n"
 
 
-def test_a_machine_with_another_host_key_is_given_nothing(
-    machine: Machine, deliver: Callable[..., str]
-) -> None:
+def test_unknown_host_key_receives_nothing(machine: Machine, deliver: Callable[..., str]) -> None:
     machine.listen()
     fingerprint = paramiko.PKey.from_type_string(
         "ssh-ed25519", machine.host_key.asbytes()
@@ -108,7 +104,7 @@ def test_a_machine_with_another_host_key_is_given_nothing(
 
 
 @pytest.mark.parametrize("kind", ["another", "of another kind"])
-def test_a_host_key_that_shows_for_a_moment_only_is_no_end(
+def test_temporary_wrong_host_key_is_retried(
     machine: Machine,
     deliver: Callable[..., str],
     told: list[str],
@@ -128,7 +124,7 @@ def test_a_host_key_that_shows_for_a_moment_only_is_no_end(
     assert len(told) == 1
 
 
-def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(
+def test_temporarily_rejected_user_key_is_retried(
     machine: Machine, deliver: Callable[..., str]
 ) -> None:
     right, machine.users_key = machine.users_key, key_pair()[0]
@@ -137,16 +133,14 @@ def test_a_key_that_the_machine_does_not_take_yet_is_tried_again(
     assert deliver() == "outcome"
 
 
-def test_waiting_ends_and_names_the_cause(deliver: Callable[..., str]) -> None:
+def test_timeout_error_names_the_cause(deliver: Callable[..., str]) -> None:
     with pytest.raises(
         DeliveryError, match=r"no delivery to 127.0.0.1 within 0 s: ConnectionRefusedError"
     ):
         deliver(timeout=0)
 
 
-def test_what_the_machine_goes_on_refusing_is_told(
-    machine: Machine, deliver: Callable[..., str]
-) -> None:
+def test_repeated_rejection_is_an_error(machine: Machine, deliver: Callable[..., str]) -> None:
     machine.command = lambda given: (1, "", "tool-enrol: the certificate is not this node's\n")
     machine.listen()
     with pytest.raises(DeliveryError, match=r"^tool-enrol: the certificate is not this node's$"):
@@ -154,7 +148,7 @@ def test_what_the_machine_goes_on_refusing_is_told(
     assert len(machine.given) > 1
 
 
-def test_a_machine_that_cannot_do_it_yet_is_asked_again(
+def test_failed_command_is_retried(
     machine: Machine, deliver: Callable[..., str], told: list[str]
 ) -> None:
     machine.command = lambda given: (

@@ -12,7 +12,7 @@ def text() -> str:
     return cloud_config("the private\nhost key\n", "ssh-ed25519 HOST", "ssh-ed25519 STACK")
 
 
-def test_it_is_what_makes_both_sides_known_to_each_other_and_no_more(text: str) -> None:
+def test_user_data_contains_host_key_and_enrolment_key_only(text: str) -> None:
     header, _, body = text.partition("\n")
     assert header == "#cloud-config"
     assert json.loads(body) == {

@@ -1,4 +1,4 @@
-"""An HTTP server for one test."""
+"""A fake HTTP API for one test."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ from threading import Thread
 from typing import Any
 
 Answer = Callable[[str, str], tuple[int, Any]]
-"""From path and ``Authorization`` to status and JSON."""
+"""Path and ``Authorization`` header -> status and JSON."""
 
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[str]:
-    """Serve ``answer`` on a free port of its own; gives host and port."""
+    """Serve ``answer`` on a free port; yield host and port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -28,7 +28,7 @@ def answering(answer: Answer) -> Iterator[str]:
             self.do_GET()
 
         def log_message(self, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
