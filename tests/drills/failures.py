@@ -41,7 +41,8 @@ def kill_leader(stage: Stage) -> None:
 
     if not wait_for(has_new_leader, LEADER_TIMEOUT_S):
         raise DrillError(f"no new leader within {LEADER_TIMEOUT_S} s")
-    stage.require(stage.rig.deploy("status"), "deploy status")
+    # The tools reach the cluster through another server.
+    stage.require(stage.rig.deploy("logs", "backserve"), "deploy logs")
     stage.power(leader, "power_on")
     stage.wait_until_verified()
 

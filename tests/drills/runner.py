@@ -1,5 +1,6 @@
 """Run drills one after another; those of one topology share a stack as long as it is healthy."""
 
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ FAILED_STEP = (
     AssertionError,
     requests.RequestException,
     OSError,
+    subprocess.SubprocessError,
     ValueError,
     RuntimeError,
     KeyError,
@@ -61,10 +63,10 @@ class Runner:
     def _run_on_stage(self, drill: Drill, rest: Sequence[Drill]) -> Outcome:
         try:
             stage = self._prepare(drill, rest)
+            outcome = run_drill(stage, drill, self._request_count)
         except FAILED_STEP as error:
             self._stop()
-            return report.failed(drill, f"no stack: {_text(error)}")
-        outcome = run_drill(stage, drill, self._request_count)
+            return report.failed(drill, f"not started: {_text(error)}")
         if not outcome.is_healthy:
             self._stop()
         return outcome
