@@ -88,8 +88,11 @@ class Outcome:
 
 
 def first_reasons(failures: list[Failure]) -> list[str]:
-    """Return the first failures that have different reasons."""
-    first: dict[str, Failure] = {}
+    """Return number, time and reason of the failures with the first different reasons."""
+    by_reason: dict[str, list[float]] = {}
     for failure in failures:
-        first.setdefault(failure.reason, failure)
-    return [f"{f.started_s:.1f} s: {f.reason[:300]}" for f in list(first.values())[:MAX_REASONS]]
+        by_reason.setdefault(failure.reason, []).append(failure.started_s)
+    return [
+        f"{len(times)} from {min(times):.1f} s to {max(times):.1f} s: {reason}"
+        for reason, times in list(by_reason.items())[:MAX_REASONS]
+    ]

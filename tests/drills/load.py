@@ -95,7 +95,7 @@ class Load:
         try:
             await asyncio.wait_for(self._get(), self._timeout_s)
         except Exception as error:  # any error is a failed request
-            reason = f"{type(error).__name__}: {error}".rstrip(": ")
+            reason = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": ")
             self.report.failures.append(Failure(round(started - self._start, 2), reason))
             return
         now = time.monotonic()
@@ -119,4 +119,4 @@ class Load:
             writer.close()
         status, _, rest = response.partition(b"\r\n")
         if b" 200 " not in status + b" " or b'"service": "backserve"' not in rest:
-            raise ValueError((status + b" " + rest[-160:]).decode(errors="replace").strip())
+            raise ValueError((status + b" " + rest[-120:]).decode(errors="replace").strip())

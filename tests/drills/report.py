@@ -47,9 +47,9 @@ def summarise(outcome: Outcome) -> list[str]:
     lines = [
         f"{outcome.drill}: {verdict}; {outcome.failed} of {outcome.requests} requests failed "
         f"(allowed: {outcome.allowed}), longest gap {outcome.longest_gap_s:.1f} s, "
-        f"{outcome.seconds:.0f} s"
+        f"slowest response {outcome.slowest_s:.1f} s, change {outcome.seconds:.0f} s"
     ]
-    lines += [f"  request failed at {reason}" for reason in outcome.first_failures]
+    lines += [f"  failed requests: {reason}" for reason in outcome.first_failures]
     lines += [f"  state: {problem}" for problem in outcome.state_problems]
     lines += [f"  error: {outcome.error}"] if outcome.error else []
     return lines

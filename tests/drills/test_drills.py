@@ -80,9 +80,12 @@ def test_failures_are_allowed_only_for_a_while_after_the_event() -> None:
     assert drill.excess([at_once], None) == [at_once]
 
 
-def test_first_reasons_differ() -> None:
+def test_failures_are_counted_by_reason() -> None:
     failures = [Failure(1.0, "refused"), Failure(2.0, "refused"), Failure(3.0, "503")]
-    assert first_reasons(failures) == ["1.0 s: refused", "3.0 s: 503"]
+    assert first_reasons(failures) == [
+        "2 from 1.0 s to 2.0 s: refused",
+        "1 from 3.0 s to 3.0 s: 503",
+    ]
 
 
 @pytest.mark.parametrize(
