@@ -13,6 +13,8 @@ NOTICE_S = 10.0
 IN_FLIGHT_S = 1.0
 """A request that started this long before an event may fail because of it."""
 MAX_REASONS = 3
+COMPARED_CHARACTERS = 45
+"""Reasons that begin alike are counted together; their ends differ in times and names."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +91,11 @@ class Outcome:
 
 def first_reasons(failures: list[Failure]) -> list[str]:
     """Return number, time and reason of the failures with the first different reasons."""
-    by_reason: dict[str, list[float]] = {}
+    alike: dict[str, list[Failure]] = {}
     for failure in failures:
-        by_reason.setdefault(failure.reason, []).append(failure.started_s)
+        alike.setdefault(failure.reason[:COMPARED_CHARACTERS], []).append(failure)
     return [
-        f"{len(times)} from {min(times):.1f} s to {max(times):.1f} s: {reason}"
-        for reason, times in list(by_reason.items())[:MAX_REASONS]
+        f"{len(group)} from {min(f.started_s for f in group):.1f} s "
+        f"to {max(f.started_s for f in group):.1f} s: {group[0].reason}"
+        for group in list(alike.values())[:MAX_REASONS]
     ]
