@@ -75,7 +75,7 @@ def lose_joining_server(stage: Stage) -> None:
     with stage.expect_replaced("prime01"):
         before, consul = stage.ids(), Consul(stage.access())
         old = stage.name_of("prime01")
-        with stage.background("replace", old) as process:
+        with stage.background("replace", old, "--yes") as process:
 
             def is_member() -> bool:
                 name = stage.new_droplet(before, "prime")
@@ -101,7 +101,7 @@ def lose_one_of_two_voters(stage: Stage) -> None:
         before, access = stage.ids(), stage.access()
         old = stage.name_of("prime01")
         apis = (Consul(access), Nomad(access))
-        with stage.background("replace", old) as process:
+        with stage.background("replace", old, "--yes") as process:
 
             def are_voters() -> bool:
                 return all(
@@ -112,7 +112,7 @@ def lose_one_of_two_voters(stage: Stage) -> None:
             stage.wait_during(process, phase)
             stage.destroy(str(stage.new_droplet(before, "prime")))
             _wait_for_end(process)
-        stage.recover()
+        stage.recover(old)
         stage.up()
 
 

@@ -139,11 +139,11 @@ class Stage:
 
     def replace(self, name: str) -> None:
         """Run ``deploy replace`` for a droplet."""
-        self.require(self.rig.deploy("replace", name), f"deploy replace {name}")
+        self.require(self.rig.deploy("replace", name, "--yes"), f"deploy replace {name}")
 
-    def recover(self) -> None:
-        """Run ``deploy recover``."""
-        self.require(self.rig.deploy("recover"), "deploy recover")
+    def recover(self, name: str) -> None:
+        """Run ``deploy recover``, after which a prime is the only server."""
+        self.require(self.rig.deploy("recover", name, "--yes"), f"deploy recover {name}")
 
     @staticmethod
     def require(result: CommandResult, command: str) -> None:
