@@ -113,6 +113,8 @@ class Stage:
     def start(self, settings: Mapping[str, object]) -> None:
         """Start the cloud and deploy the stack with ``settings`` besides the topology."""
         self.rig.start()
+        snapshots = Path(self._directory.name) / "snapshots"
+        self.rig.environment["SLIPWAY_SNAPSHOTS"] = str(snapshots)
         self.rig.set(
             primes=self.topology.primes,
             workers=self.topology.workers,
@@ -340,14 +342,14 @@ class Stage:
         return str(min(names))
 
     def kill_agent(self, name: str, unit: str) -> None:
-        """Kill an agent so that systemd does not start it again."""
+        """Kill an agent, but not the tasks of Nomad, so that systemd does not start it again."""
         drop_in = f"/run/systemd/system/{unit}.service.d"
         text = "[Unit]\\nConditionPathExists=/nonexistent\\n[Service]\\nRestart=no\\n"
         self.require(
             self.rig.ssh(
                 name,
                 f"mkdir -p {drop_in} && printf '{text}' > {drop_in}/drill.conf && "
-                f"systemctl daemon-reload && systemctl kill --signal=KILL {unit}.service",
+                f"systemctl daemon-reload && systemctl kill --kill-whom=main --signal=KILL {unit}.service",
             ),
             f"kill {unit} on {name}",
         )
