@@ -18,7 +18,7 @@ from rehearsal.topology.protocol import Machines
 from tests.rehearsal.support import coverage, spec
 
 T = TypeVar("T")
-WAIT_TIMEOUT_S = 10
+WAIT_TIMEOUT_S = 30
 
 UNLIMITED = RateLimits(per_hour=1_000_000, per_minute=1_000_000, key_lists_per_minute=1_000_000)
 
