@@ -92,41 +92,41 @@ class Load:
 
     async def run(self, rate: int, seconds: float) -> None:
         """Send ``rate`` requests a second for ``seconds``."""
-        chance = random.Random(1)
+        rng = random.Random(1)
         start, tasks = time.perf_counter(), []
         for number in range(int(rate * seconds)):
             due = start + number / rate
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            [kind] = chance.choices(list(MIX), list(MIX.values()))
-            tasks.append(asyncio.create_task(self._measure(kind, chance, due)))
+            [kind] = rng.choices(list(MIX), list(MIX.values()))
+            tasks.append(asyncio.create_task(self._measure(kind, rng, due)))
         await asyncio.gather(*tasks)
 
     async def close(self) -> None:
         await self._http.aclose()
 
-    async def _measure(self, kind: str, chance: random.Random, due: float) -> None:
+    async def _measure(self, kind: str, rng: random.Random, due: float) -> None:
         try:
-            await self._send(kind, chance)
+            await self._send(kind, rng)
         except httpx.HTTPStatusError as error:
             self.errors.append(f"{kind}: {error.response.status_code} {error.response.text[:200]}")
         self.latencies[kind].append(time.perf_counter() - due)
 
-    async def _send(self, kind: str, chance: random.Random) -> None:
-        id = chance.choice(self._ids)
+    async def _send(self, kind: str, rng: random.Random) -> None:
+        id = rng.choice(self._ids)
         tagged = {"resources": [{"resource_id": str(id), "resource_type": "droplet"}]}
         match kind:
             case "get a droplet":
                 await self._request("GET", f"/v2/droplets/{id}")
             case "list 20 droplets":
                 await self._request(
-                    "GET", f"/v2/droplets?page={chance.randint(1, self._droplets // 20)}"
+                    "GET", f"/v2/droplets?page={rng.randint(1, self._droplets // 20)}"
                 )
             case "list 200 droplets":
                 await self._request("GET", "/v2/droplets?per_page=200")
             case "list by tag":
                 await self._request("GET", "/v2/droplets?tag_name=some")
             case "get an action":
-                await self._request("GET", f"/v2/actions/{chance.choice(self._actions)}")
+                await self._request("GET", f"/v2/actions/{rng.choice(self._actions)}")
             case "tag a droplet":
                 await self._request("POST", "/v2/tags/some/resources", tagged)
             case "untag a droplet":

@@ -88,12 +88,12 @@ def test_limits_are_changed_while_the_cloud_runs(
     assert api("GET", "/v2/account")["account"]["droplet_limit"] > 2
     exceeded = "creating this/these droplet(s) will exceed your droplet limit"
     assert (
-        other.refusal("POST", "/v2/droplets", {**BODY, "names": ["a", "b", "c"], "name": ""})
+        other.error_message("POST", "/v2/droplets", {**BODY, "names": ["a", "b", "c"], "name": ""})
         == exceeded
     )
     other.droplet("a")
     other.droplet("b")
-    assert other.refusal("POST", "/v2/droplets", BODY) == exceeded
+    assert other.error_message("POST", "/v2/droplets", BODY) == exceeded
     api.droplet()
     _account(capsys, config, "other", "--droplet-limit", "3")
     other.droplet("c")
@@ -215,7 +215,7 @@ def test_actions_of_each_account_resume_after_a_restart(config: CloudConfig) -> 
     with running(config, MemoryMachines(config), UNLIMITED) as api:
         for token, droplet in zip(tokens, droplets, strict=True):
             client = Client(api.url, token)
-            assert client.settled(droplet["id"])["status"] == "active"
+            assert client.wait_until_unlocked(droplet["id"])["status"] == "active"
             assert [droplet["id"] for droplet in client("GET", "/v2/droplets")["droplets"]] == [
                 droplet["id"]
             ]
@@ -238,7 +238,7 @@ def test_the_network_has_all_accounts_and_resolves_names_within_each(
         peers = {"protocol": "tcp", "ports": "22", "sources": {"tags": ["web"]}}
         api("POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [peers], "tags": ["web"]}, 202)
         taken = other("GET", f"/v2/vpcs/{theirs['vpc_uuid']}")["vpc"]["ip_range"]
-        message = api.refusal(
+        message = api.error_message(
             "POST", "/v2/vpcs", {"name": "same", "region": "nyc3", "ip_range": taken}
         )
         assert "share one network" in message

@@ -33,7 +33,7 @@ def test_a_cloud_that_does_not_start_says_why(config: CloudConfig) -> None:
         )
         assert health == "no bridge"
         assert (
-            api.refusal("GET", "/v2/account", expect=500)
+            api.error_message("GET", "/v2/account", expect=500)
             == "The rehearsal cloud did not start: no bridge"
         )
 
@@ -152,7 +152,7 @@ def test_one_page_has_empty_links(api: Client) -> None:
 
 @pytest.mark.parametrize("query", ["page=0", "per_page=-1", "page=x"])
 def test_an_invalid_page(api: Client, query: str) -> None:
-    assert query.split("=")[0] in api.refusal("GET", f"/v2/regions?{query}")
+    assert query.split("=")[0] in api.error_message("GET", f"/v2/regions?{query}")
 
 
 def test_an_invalid_json_body(api: Client) -> None:

@@ -32,10 +32,12 @@ def test_a_deleted_resource_is_not_found(api: Client, kind: str) -> None:
     path = f"{where}/{api('POST', where, body, status)[kind][key]}"
     api("DELETE", path, expect=204)
     method, change = CHANGES[kind]
-    assert api.refusal("GET", path, expect=404) == NOT_FOUND_MESSAGE
-    assert api.refusal("DELETE", path, expect=404) == NOT_FOUND_MESSAGE
+    assert api.error_message("GET", path, expect=404) == NOT_FOUND_MESSAGE
+    assert api.error_message("DELETE", path, expect=404) == NOT_FOUND_MESSAGE
     assert (
-        api.refusal(method, path + ("/resources" if kind == "tag" else ""), change, expect=404)
+        api.error_message(
+            method, path + ("/resources" if kind == "tag" else ""), change, expect=404
+        )
         == NOT_FOUND_MESSAGE
     )
     assert api("POST", where, body, status)[kind]
@@ -45,12 +47,15 @@ def test_a_deleted_droplet_is_not_found(api: Client) -> None:
     droplet = api.droplet()["id"]
     api("DELETE", f"/v2/droplets/{droplet}", expect=204)
     for path in ("", "/actions", "/snapshots", "/firewalls", "/actions/1"):
-        assert api.refusal("GET", f"/v2/droplets/{droplet}{path}", expect=404) == NOT_FOUND_MESSAGE
+        assert (
+            api.error_message("GET", f"/v2/droplets/{droplet}{path}", expect=404)
+            == NOT_FOUND_MESSAGE
+        )
     assert (
-        api.refusal("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"}, expect=404)
+        api.error_message("POST", f"/v2/droplets/{droplet}/actions", {"type": "reboot"}, expect=404)
         == NOT_FOUND_MESSAGE
     )
-    assert api.refusal("DELETE", f"/v2/droplets/{droplet}", expect=404) == NOT_FOUND_MESSAGE
+    assert api.error_message("DELETE", f"/v2/droplets/{droplet}", expect=404) == NOT_FOUND_MESSAGE
 
 
 def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
@@ -62,13 +67,14 @@ def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
         ("GET", "snapshots"),
         ("DELETE", "snapshots"),
     ]:
-        assert api.refusal(method, f"/v2/{path}/{image}", expect=404) == NOT_FOUND_MESSAGE
+        assert api.error_message(method, f"/v2/{path}/{image}", expect=404) == NOT_FOUND_MESSAGE
     assert (
-        api.refusal("PUT", f"/v2/images/{image}", {"name": "two"}, expect=404) == NOT_FOUND_MESSAGE
+        api.error_message("PUT", f"/v2/images/{image}", {"name": "two"}, expect=404)
+        == NOT_FOUND_MESSAGE
     )
-    assert api.refusal("GET", f"/v2/images/{image}/actions", expect=404) == NOT_FOUND_MESSAGE
+    assert api.error_message("GET", f"/v2/images/{image}/actions", expect=404) == NOT_FOUND_MESSAGE
     assert (
-        api.refusal(
+        api.error_message(
             "POST",
             f"/v2/images/{image}/actions",
             {"type": "transfer", "region": "ams3"},
@@ -77,7 +83,7 @@ def test_a_deleted_image_is_not_found_by_id_or_slug(api: Client) -> None:
         == NOT_FOUND_MESSAGE
     )
     droplet = api.droplet()
-    assert "invalid image" in api.refusal(
+    assert "invalid image" in api.error_message(
         "POST", f"/v2/droplets/{droplet['id']}/actions", {"type": "rebuild", "image": image}
     )
 
@@ -87,10 +93,10 @@ def test_names_are_unique(api: Client, kind: str) -> None:
     where, key, body, status = MADE[kind]
     path = f"{where}/{api('POST', where, body, status)[kind][key]}"
     refused = 422 if kind == "vpc" else 409
-    api.refusal("POST", where, body, refused)
+    api.error_message("POST", where, body, refused)
     other = api("POST", where, body | ({"name": "two"}), status)[kind][key]
     method, change = CHANGES[kind]
-    api.refusal(method, f"{where}/{other}", change | {"name": "one"}, refused)
+    api.error_message(method, f"{where}/{other}", change | {"name": "one"}, refused)
     api(method, path, change | {"name": "one"})
 
 
@@ -109,7 +115,10 @@ def test_a_vpc_with_members_cannot_be_deleted(api: Client, which: str) -> None:
         body = {"name": "edge", "region": "nyc3", "vpc_uuid": vpc, "forwarding_rules": [rule]}
         balancer = api("POST", "/v2/load_balancers", body, 202)["load_balancer"]
         member = f"/v2/load_balancers/{balancer['id']}"
-    assert api.refusal("DELETE", f"/v2/vpcs/{vpc}", expect=403) == "Can not delete VPC with members"
+    assert (
+        api.error_message("DELETE", f"/v2/vpcs/{vpc}", expect=403)
+        == "Can not delete VPC with members"
+    )
     api("DELETE", member, expect=204)
     until(lambda: api.http.delete(f"{api.url}/v2/vpcs/{vpc}").status_code == 204)
 
@@ -122,7 +131,7 @@ def test_what_clients_dereference_is_never_null(api: Client) -> None:
         202,
     )["droplet"]
     snapshot = api.snapshot()["id"]
-    for droplet in (created, api.settled(created["id"])):
+    for droplet in (created, api.wait_until_unlocked(created["id"])):
         for field in (
             "region",
             "size",

@@ -241,7 +241,7 @@ def _replacements(body: Any, value: Any) -> Iterator[Any]:
             )
 
 
-def _ask(
+def _request(
     api: Client, method: str, path: str, data: bytes | None = None, kind: str = "application/json"
 ) -> requests.Response:
     response = api.http.request(
@@ -262,13 +262,13 @@ def test_paths(api: Client, method: str) -> None:
     for text in [str(number) for number in NUMBERS] + TEXTS:
         filling = quote(text[:2000], safe="", errors="surrogatepass") or "%20"
         for _, path in {route for route in _routes() if route[0] == method and "{" in route[1]}:
-            _ask(api, method, re.sub(r"\{\w+(:\w+)?\}", filling, path), b"{}")
+            _request(api, method, re.sub(r"\{\w+(:\w+)?\}", filling, path), b"{}")
 
 
 def test_queries(api: Client) -> None:
     for path in {path for method, path in _routes() if method == "GET" and "{" not in path}:
         for text in [str(number) for number in NUMBERS] + TEXTS:
-            _ask(
+            _request(
                 api,
                 "GET",
                 path
@@ -278,14 +278,16 @@ def test_queries(api: Client) -> None:
                     for name in QUERIES
                 ),
             )
-            _ask(api, "GET", f"{path}?page={quote(text[:500], safe='', errors='surrogatepass')}")
+            _request(
+                api, "GET", f"{path}?page={quote(text[:500], safe='', errors='surrogatepass')}"
+            )
 
 
 @pytest.mark.parametrize("data", RAW, ids=lambda data: repr(data[:20]))
 def test_bodies_that_are_not_objects(api: Client, data: bytes) -> None:
     for method, path in _routes():
         if method in ("POST", "PUT", "PATCH"):
-            assert _ask(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (
+            assert _request(api, method, re.sub(r"\{\w+\}", "1", path), data).status_code in (
                 400,
                 404,
                 422,
@@ -297,7 +299,7 @@ def test_values(api: Client, path: str) -> None:
     api("POST", "/v2/tags", {"name": "web"}, 201)
     for value in VALUES:
         for body in _replacements(BODIES[path], value):
-            _ask(api, "POST", path, json.dumps(body).encode())
+            _request(api, "POST", path, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize(
@@ -311,7 +313,7 @@ def test_values(api: Client, path: str) -> None:
     ],
 )
 def test_content_types(api: Client, kind: str) -> None:
-    response = _ask(api, "POST", "/v2/projects", b'{"name": "blue", "purpose": "IoT"}', kind)
+    response = _request(api, "POST", "/v2/projects", b'{"name": "blue", "purpose": "IoT"}', kind)
     assert response.status_code == (201 if kind.startswith("application/json") else 422)
 
 
@@ -346,7 +348,7 @@ def test_hostile_text_in_any_field_breaks_neither_the_api_nor_its_outputs(
         for method, path, body in bodies:
             for text in (*HOSTILE[:ALWAYS], *chosen.sample(HOSTILE[ALWAYS:], SOMETIMES)):
                 for spoiled in (*_replacements(body, text), *_extensions(body, text)):
-                    _ask(api, method, seeding.fill(path, values), json.dumps(spoiled).encode())
+                    _request(api, method, seeding.fill(path, values), json.dumps(spoiled).encode())
         domains = api("GET", "/v2/domains?per_page=200")["domains"]
     assert machines.network_state.load_balancers
     assert machines.network_state.droplet_firewalls

@@ -31,13 +31,13 @@ def values(api: Client) -> Values:
     return seed(api)
 
 
-def _answers(client: Client, values: Values) -> dict[str, Any]:
+def _responses(client: Client, values: Values) -> dict[str, Any]:
     """Return all that an account sees: its lists, and each of its resources."""
     paths = [fill(path, values) for method, path in routes() if method == "GET"]
-    return {path: _ask(client, "GET", path) for path in paths}
+    return {path: _request(client, "GET", path) for path in paths}
 
 
-def _ask(client: Client, method: str, path: str, json: Any = None) -> tuple[int, Any]:
+def _request(client: Client, method: str, path: str, json: Any = None) -> tuple[int, Any]:
     response = client.http.request(method, client.url + path, json=json)
     answer = response.json() if response.content else {}
     return response.status_code, {
@@ -58,20 +58,20 @@ def _unknown(value: Any) -> Any:
 def test_resources_of_another_account_look_like_absent_ones(
     api: Client, other: Client, values: Values
 ) -> None:
-    before = _answers(api, values)
+    before = _responses(api, values)
     unknown = {prefix: _unknown(value) for prefix, value in values.items()}
     naming = [(method, path) for method, path in routes() if prefixes(path)]
     wrong = {}
     for method, path in naming:
-        answer = _ask(other, method, fill(path, values), body(method, path, values))
-        nothing = _ask(other, method, fill(path, unknown), body(method, path, values))
+        answer = _request(other, method, fill(path, values), body(method, path, values))
+        nothing = _request(other, method, fill(path, unknown), body(method, path, values))
         if answer != nothing or answer[0] != 404 or answer[1]["id"] != "not_found":
             wrong[method, path] = answer, nothing
     assert not wrong
-    assert _answers(api, values) == before
+    assert _responses(api, values) == before
     # The owner gets other responses to the same requests; deletions come last.
     for method, path in sorted(naming, key=lambda route: (route[0] == "DELETE", -len(route[1]))):
-        status, answer = _ask(api, method, fill(path, values), body(method, path, values))
+        status, answer = _request(api, method, fill(path, values), body(method, path, values))
         assert status not in (404, 405, 500), f"{method} {path}: {status} {answer}"
 
 
@@ -201,13 +201,13 @@ def test_requests_cannot_name_resources_of_another_account(
 ) -> None:
     served = {(method, path) for method, path in routes()} | {("POST", "/v2/tags/own/resources")}
     other("POST", "/v2/tags", {"name": "own"}, 201)
-    before, own = _answers(api, values), _answers(other, values)
+    before, own = _responses(api, values), _responses(other, values)
     for naming in NAMING.values():
         method, path, body = naming(values)
         if (method, path) in served:
-            status, answer = _ask(other, method, path, body)
+            status, answer = _request(other, method, path, body)
             assert status in (404, 422), f"{method} {path} {body}: {status} {answer}"
-    assert (_answers(api, values), _answers(other, values)) == (before, own)
+    assert (_responses(api, values), _responses(other, values)) == (before, own)
 
 
 def test_resources_of_another_account_cannot_be_assigned(
@@ -215,12 +215,12 @@ def test_resources_of_another_account_cannot_be_assigned(
 ) -> None:
     droplet = other.droplet("own")["id"]
     firewall = other("POST", "/v2/firewalls", FIREWALL, 202)["firewall"]["id"]
-    before = _answers(api, values)
+    before = _responses(api, values)
     theirs = values["/v2/droplets/{}"]
     other("POST", f"/v2/firewalls/{firewall}/droplets", {"droplet_ids": [theirs]}, 422)
     other("POST", f"/v2/firewalls/{firewall}/tags", {"tags": [values["/v2/tags/{}"]]}, 422)
     for image in ("images", "snapshots"):
-        status, _ = _ask(
+        status, _ = _request(
             other,
             "POST",
             f"/v2/droplets/{droplet}/actions",
@@ -235,15 +235,15 @@ def test_resources_of_another_account_cannot_be_assigned(
     urns.append(f"do:domain:{values['/v2/domains/{}']}")
     assigned = other("POST", "/v2/projects/default/resources", {"resources": urns})["resources"]
     assert [resource["status"] for resource in assigned] == ["not_found"] * len(urns)
-    _ask(
+    _request(
         other,
         "POST",
         f"/v2/droplets/actions?tag_name={values['/v2/tags/{}']}",
         {"type": "power_off"},
     )
-    _ask(other, "DELETE", f"/v2/droplets?tag_name={values['/v2/tags/{}']}")
-    assert _answers(api, values) == before
-    assert other.settled(droplet)["status"] == "active"
+    _request(other, "DELETE", f"/v2/droplets?tag_name={values['/v2/tags/{}']}")
+    assert _responses(api, values) == before
+    assert other.wait_until_unlocked(droplet)["status"] == "active"
 
 
 def test_names_keys_and_tags_are_separate_for_each_account(

@@ -27,7 +27,7 @@ def test_nothing_acknowledged_is_lost(config: CloudConfig) -> None:
             process.send_signal(signal.SIGKILL)
             process.wait()
     with serve_command(config) as (_, api):
-        droplets = [api.settled(id) for id in acknowledged]
+        droplets = [api.wait_until_unlocked(id) for id in acknowledged]
         assert {droplet["id"]: droplet["name"] for droplet in droplets} == acknowledged
         assert {droplet["status"] for droplet in droplets} == {"active"}
         assert len(
@@ -40,20 +40,20 @@ def test_actions_in_progress_are_finished_after_a_restart(config: CloudConfig) -
     with running(config, HeldMachines(config)) as api:
         created = api("POST", "/v2/droplets", BODY | {"name": "one"}, 202)
     with running(config, MemoryMachines(config)) as api:
-        assert api.ended(created["links"]["actions"][0]["id"])["status"] == "completed"
-        assert api.settled(created["droplet"]["id"])["status"] == "active"
+        assert api.wait_for_action(created["links"]["actions"][0]["id"])["status"] == "completed"
+        assert api.wait_until_unlocked(created["droplet"]["id"])["status"] == "active"
 
 
 def test_droplets_have_the_same_power_state_after_a_restart(config: CloudConfig) -> None:
     with running(config, MemoryMachines(config)) as api:
         on, off = api.droplet("on")["id"], api.droplet("off")["id"]
-        api.act(off, type="power_off")
+        api.run_action(off, type="power_off")
     machines = MemoryMachines(config)
     with running(config, machines) as api:
         until(lambda: on in machines.on)
         assert off not in machines.on
-        assert api.settled(off)["status"] == "off"
-        assert api.act(off, type="power_on")["status"] == "completed"
+        assert api.wait_until_unlocked(off)["status"] == "off"
+        assert api.run_action(off, type="power_on")["status"] == "completed"
 
 
 def test_a_second_process_cannot_serve_the_same_cloud(config: CloudConfig) -> None:

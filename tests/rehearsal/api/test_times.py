@@ -149,7 +149,9 @@ def test_an_action_takes_the_minimum_time_between_its_timestamps(
 ) -> None:
     slow = config.model_copy(update={"times": Times(droplet=DropletTimes(create=2))})
     with running(slow, machines(config)) as api:
-        action = api.ended(api("POST", "/v2/droplets", BODY, 202)["links"]["actions"][0]["id"])
+        action = api.wait_for_action(
+            api("POST", "/v2/droplets", BODY, 202)["links"]["actions"][0]["id"]
+        )
     assert action["status"] == ("errored" if machines is BrokenMachines else "completed")
     assert _age(action["started_at"], action["completed_at"]) >= 2
 
@@ -164,7 +166,7 @@ def test_a_restart_neither_shortens_nor_doubles_a_change(config: CloudConfig) ->
         assert api("GET", f"/v2/droplets/{id}")["droplet"]["status"] == "new"
         began = api("GET", f"/v2/actions/{action_id}")["action"]["started_at"]
     with running(taking(3), MemoryMachines(config)) as api:
-        action = api.ended(action_id)
+        action = api.wait_for_action(action_id)
     assert action["started_at"] == began
     assert _age(began, action["completed_at"]) >= 3
 
@@ -182,5 +184,5 @@ def test_no_action_ends_before_its_start_when_the_clock_is_set_back(
         _, action_id = _create(api)
     monkeypatch.setattr("rehearsal.api.worker.now", lambda: _ago(3600))
     with running(config, MemoryMachines(config)) as api:
-        action = api.ended(action_id)
+        action = api.wait_for_action(action_id)
     assert action["started_at"] == action["completed_at"]

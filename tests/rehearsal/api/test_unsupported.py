@@ -28,7 +28,7 @@ def test_an_unsupported_operation_says_why(api: Client) -> None:
                 _example(entry.path),
                 _example(entry.path) + ("" if entry.method else "/more"),
             }:
-                message = api.refusal(method, path, {}, expect=404)
+                message = api.error_message(method, path, {}, expect=404)
                 assert f"does not support {method} {path}: {entry.reason}" in message
                 assert unsupported.COVERAGE_PAGE in message
 

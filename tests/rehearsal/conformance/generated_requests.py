@@ -81,17 +81,17 @@ def run(
     seed_number: int,
 ) -> Findings:
     """Send at least ``count`` requests. Equal seeds give equal requests."""
-    chance = random.Random(seed_number)
+    rng = random.Random(seed_number)
     each = -(-count // len(operations))
     cases = [case for operation in operations for case in _generate(operation, each, seed_number)]
-    chance.shuffle(cases)
-    findings, identifiers = Findings(), Identifiers(chance)
+    rng.shuffle(cases)
+    findings, identifiers = Findings(), Identifiers(rng)
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {token}"
         prepare(url, session, identifiers)
         for case in cases:
-            if chance.random() > UNCHANGED_SHARE:
-                _make_realistic(case, chance, identifiers)
+            if rng.random() > UNCHANGED_SHARE:
+                _make_realistic(case, rng, identifiers)
             _send(case, url, session, findings, identifiers)
     return findings
 
@@ -138,9 +138,9 @@ def _generate_mode(
     return cases[:count]
 
 
-def _make_realistic(case: Request, chance: random.Random, identifiers: Identifiers) -> None:
+def _make_realistic(case: Request, rng: random.Random, identifiers: Identifiers) -> None:
     """Give most requests existing identifiers and a realistic body."""
-    if case.path_parameters and chance.random() < (0.3 if case.method == "DELETE" else 0.95):
+    if case.path_parameters and rng.random() < (0.3 if case.method == "DELETE" else 0.95):
         case.path_parameters = identifiers.path(case.path_parameters) or case.path_parameters
     if "tag_name" in (case.query or {}) or (
         case.method == "DELETE" and case.operation.path == "/v2/droplets"
@@ -149,8 +149,8 @@ def _make_realistic(case: Request, chance: random.Random, identifiers: Identifie
     sample = BODIES.get(str(case.operation.definition.raw.get("operationId")))
     if sample is not None:
         generated = case.body if isinstance(case.body, dict) else {}
-        unexpected = {name: value for name, value in generated.items() if chance.random() < 0.05}
-        case.body = {**sample(chance, identifiers), **unexpected}
+        unexpected = {name: value for name, value in generated.items() if rng.random() < 0.05}
+        case.body = {**sample(rng, identifiers), **unexpected}
         case.media_type = "application/json"
 
 

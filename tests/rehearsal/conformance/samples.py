@@ -35,22 +35,18 @@ ACTIONS = [
 ]
 
 
-def _name(chance: random.Random) -> str:
-    return f"n{chance.randrange(10**6)}"
+def _name(rng: random.Random) -> str:
+    return f"n{rng.randrange(10**6)}"
 
 
-def _droplet(chance: random.Random, identifiers: Identifiers) -> Any:
+def _droplet(rng: random.Random, identifiers: Identifiers) -> Any:
     body: dict[str, Any] = {
-        "region": chance.choice(REGIONS),
-        "size": chance.choice(SIZES),
+        "region": rng.choice(REGIONS),
+        "size": rng.choice(SIZES),
         "image": "debian-12-x64",
     }
-    body |= (
-        {"names": [_name(chance), _name(chance)]}
-        if chance.random() < 0.2
-        else {"name": _name(chance)}
-    )
-    if chance.random() < 0.5:
+    body |= {"names": [_name(rng), _name(rng)]} if rng.random() < 0.2 else {"name": _name(rng)}
+    if rng.random() < 0.5:
         body |= {
             "tags": identifiers.some("tag_id"),
             "backups": True,
@@ -58,7 +54,7 @@ def _droplet(chance: random.Random, identifiers: Identifiers) -> Any:
             "monitoring": True,
             "user_data": "#cloud-config\n",
         }
-    if chance.random() < 0.2:
+    if rng.random() < 0.2:
         body |= {
             "vpc_uuid": identifiers.one("vpc_id"),
             "ssh_keys": identifiers.some("ssh_key_identifier"),
@@ -66,7 +62,7 @@ def _droplet(chance: random.Random, identifiers: Identifiers) -> Any:
     return body
 
 
-def _balancer(chance: random.Random, identifiers: Identifiers) -> Any:
+def _balancer(rng: random.Random, identifiers: Identifiers) -> Any:
     rule = {
         "entry_protocol": "http",
         "entry_port": 80,
@@ -74,11 +70,11 @@ def _balancer(chance: random.Random, identifiers: Identifiers) -> Any:
         "target_port": 8080,
     }
     body: dict[str, Any] = {
-        "name": _name(chance),
-        "region": chance.choice(REGIONS),
+        "name": _name(rng),
+        "region": rng.choice(REGIONS),
         "forwarding_rules": [rule],
     }
-    if chance.random() < 0.5:
+    if rng.random() < 0.5:
         return body | {"tag": identifiers.one("tag_id", "web"), "sticky_sessions": {"type": "none"}}
     return body | {
         "health_check": {"protocol": "http", "port": 8080, "path": "/health"},
@@ -86,12 +82,12 @@ def _balancer(chance: random.Random, identifiers: Identifiers) -> Any:
     }
 
 
-def _forwarding(chance: random.Random, identifiers: Identifiers) -> Any:
+def _forwarding(rng: random.Random, identifiers: Identifiers) -> Any:
     return {
         "forwarding_rules": [
             {
                 "entry_protocol": "tcp",
-                "entry_port": chance.choice([80, 81, 82]),
+                "entry_port": rng.choice([80, 81, 82]),
                 "target_protocol": "tcp",
                 "target_port": 81,
             }
@@ -99,12 +95,12 @@ def _forwarding(chance: random.Random, identifiers: Identifiers) -> Any:
     }
 
 
-def _rules(chance: random.Random, identifiers: Identifiers) -> dict[str, Any]:
+def _rules(rng: random.Random, identifiers: Identifiers) -> dict[str, Any]:
     return {
         "inbound_rules": [
             {
                 "protocol": "tcp",
-                "ports": chance.choice(["22", "80-90", "0", "all"]),
+                "ports": rng.choice(["22", "80-90", "0", "all"]),
                 "sources": {"addresses": ["0.0.0.0/0", "::/0"]},
             }
         ],
@@ -120,20 +116,20 @@ def _rules(chance: random.Random, identifiers: Identifiers) -> dict[str, Any]:
     }
 
 
-def _firewall(chance: random.Random, identifiers: Identifiers) -> Any:
+def _firewall(rng: random.Random, identifiers: Identifiers) -> Any:
     return {
-        "name": _name(chance),
-        **_rules(chance, identifiers),
+        "name": _name(rng),
+        **_rules(rng, identifiers),
         "droplet_ids": identifiers.some("droplet_id"),
         "tags": identifiers.some("tag_id"),
     }
 
 
-def _record(chance: random.Random, identifiers: Identifiers) -> Any:
+def _record(rng: random.Random, identifiers: Identifiers) -> Any:
     address = {
         "type": "A",
-        "name": _name(chance),
-        "data": str(IPv4Address(chance.randrange(2**32))),
+        "name": _name(rng),
+        "data": str(IPv4Address(rng.randrange(2**32))),
         "ttl": 60,
     }
     mail = {"type": "MX", "name": "@", "data": "mail.example.org.", "priority": 10}
@@ -145,13 +141,13 @@ def _record(chance: random.Random, identifiers: Identifiers) -> Any:
         "port": 5060,
         "weight": 5,
     }
-    text = {"type": "TXT", "name": _name(chance), "data": "v=spf1 -all"}
-    return chance.choice([address, mail, service, text])
+    text = {"type": "TXT", "name": _name(rng), "data": "v=spf1 -all"}
+    return rng.choice([address, mail, service, text])
 
 
-def _project(chance: random.Random, identifiers: Identifiers) -> Any:
+def _project(rng: random.Random, identifiers: Identifiers) -> Any:
     return {
-        "name": _name(chance),
+        "name": _name(rng),
         "description": "",
         "purpose": "Service or API",
         "environment": "Staging",
@@ -159,11 +155,11 @@ def _project(chance: random.Random, identifiers: Identifiers) -> Any:
     }
 
 
-def _resources(chance: random.Random, identifiers: Identifiers) -> Any:
+def _resources(rng: random.Random, identifiers: Identifiers) -> Any:
     return {"resources": [f"do:droplet:{id}" for id in identifiers.some("droplet_id")]}
 
 
-def _tag_resources(chance: random.Random, identifiers: Identifiers) -> Any:
+def _tag_resources(rng: random.Random, identifiers: Identifiers) -> Any:
     return {
         "resources": [
             {"resource_id": str(id), "resource_type": "droplet"}
@@ -172,9 +168,9 @@ def _tag_resources(chance: random.Random, identifiers: Identifiers) -> Any:
     }
 
 
-def _certificate(chance: random.Random, identifiers: Identifiers) -> Any:
-    name = _name(chance)
-    if chance.random() < 0.3:
+def _certificate(rng: random.Random, identifiers: Identifiers) -> Any:
+    name = _name(rng)
+    if rng.random() < 0.3:
         return {
             "name": name,
             "type": "lets_encrypt",
@@ -184,74 +180,74 @@ def _certificate(chance: random.Random, identifiers: Identifiers) -> Any:
     return {"name": name, "type": "custom", "private_key": key, "leaf_certificate": certificate}
 
 
-def _reserved_ip(chance: random.Random, identifiers: Identifiers) -> Any:
+def _reserved_ip(rng: random.Random, identifiers: Identifiers) -> Any:
     return (
-        {"region": chance.choice(REGIONS)}
-        if chance.random() < 0.7
+        {"region": rng.choice(REGIONS)}
+        if rng.random() < 0.7
         else {"droplet_id": identifiers.one("droplet_id", 1)}
     )
 
 
-def _reserved_ip_action(chance: random.Random, identifiers: Identifiers) -> Any:
+def _reserved_ip_action(rng: random.Random, identifiers: Identifiers) -> Any:
     return (
         {"type": "unassign"}
-        if chance.random() < 0.4
+        if rng.random() < 0.4
         else {"type": "assign", "droplet_id": identifiers.one("droplet_id", 1)}
     )
 
 
-def _vpc(chance: random.Random, identifiers: Identifiers) -> Any:
-    body = {"name": _name(chance), "region": chance.choice(REGIONS)}
+def _vpc(rng: random.Random, identifiers: Identifiers) -> Any:
+    body = {"name": _name(rng), "region": rng.choice(REGIONS)}
     return (
-        body | {"ip_range": f"10.{chance.randrange(150, 250)}.{chance.randrange(256)}.0/24"}
-        if chance.random() < 0.5
+        body | {"ip_range": f"10.{rng.randrange(150, 250)}.{rng.randrange(256)}.0/24"}
+        if rng.random() < 0.5
         else body
     )
 
 
-def _spaces_key(chance: random.Random, identifiers: Identifiers) -> Any:
-    return {"name": _name(chance), "grants": [{"bucket": "", "permission": "fullaccess"}]}
+def _spaces_key(rng: random.Random, identifiers: Identifiers) -> Any:
+    return {"name": _name(rng), "grants": [{"bucket": "", "permission": "fullaccess"}]}
 
 
 BODIES: dict[str, Sample] = {
-    "sshKeys_create": lambda chance, identifiers: {
-        "name": _name(chance),
+    "sshKeys_create": lambda rng, identifiers: {
+        "name": _name(rng),
         "public_key": generate_public_key(),
     },
-    "sshKeys_update": lambda chance, identifiers: {"name": _name(chance)},
+    "sshKeys_update": lambda rng, identifiers: {"name": _name(rng)},
     "certificates_create": _certificate,
-    "domains_create": lambda chance, identifiers: {"name": f"{_name(chance)}.example"},
+    "domains_create": lambda rng, identifiers: {"name": f"{_name(rng)}.example"},
     "domains_create_record": _record,
     "domains_patch_record": _record,
     "domains_update_record": _record,
     "droplets_create": _droplet,
-    "dropletActions_post": lambda chance, identifiers: chance.choice(ACTIONS),
-    "dropletActions_post_byTag": lambda chance, identifiers: chance.choice(ACTIONS),
+    "dropletActions_post": lambda rng, identifiers: rng.choice(ACTIONS),
+    "dropletActions_post_byTag": lambda rng, identifiers: rng.choice(ACTIONS),
     "firewalls_create": _firewall,
     "firewalls_update": _firewall,
-    "firewalls_assign_droplets": lambda chance, identifiers: {
+    "firewalls_assign_droplets": lambda rng, identifiers: {
         "droplet_ids": identifiers.some("droplet_id")
     },
-    "firewalls_delete_droplets": lambda chance, identifiers: {
+    "firewalls_delete_droplets": lambda rng, identifiers: {
         "droplet_ids": identifiers.some("droplet_id")
     },
     "firewalls_add_rules": _rules,
     "firewalls_delete_rules": _rules,
-    "firewalls_add_tags": lambda chance, identifiers: {"tags": identifiers.some("tag_id")},
-    "firewalls_delete_tags": lambda chance, identifiers: {"tags": identifiers.some("tag_id")},
-    "images_update": lambda chance, identifiers: {
-        "name": _name(chance),
+    "firewalls_add_tags": lambda rng, identifiers: {"tags": identifiers.some("tag_id")},
+    "firewalls_delete_tags": lambda rng, identifiers: {"tags": identifiers.some("tag_id")},
+    "images_update": lambda rng, identifiers: {
+        "name": _name(rng),
         "description": "of a test",
     },
-    "imageActions_post": lambda chance, identifiers: chance.choice(
+    "imageActions_post": lambda rng, identifiers: rng.choice(
         [{"type": "convert"}, {"type": "transfer", "region": "fra1"}]
     ),
     "loadBalancers_create": _balancer,
     "loadBalancers_update": _balancer,
-    "loadBalancers_add_droplets": lambda chance, identifiers: {
+    "loadBalancers_add_droplets": lambda rng, identifiers: {
         "droplet_ids": identifiers.some("droplet_id")
     },
-    "loadBalancers_remove_droplets": lambda chance, identifiers: {
+    "loadBalancers_remove_droplets": lambda rng, identifiers: {
         "droplet_ids": identifiers.some("droplet_id")
     },
     "loadBalancers_add_forwardingRules": _forwarding,
@@ -260,8 +256,8 @@ BODIES: dict[str, Sample] = {
     "projects_patch": _project,
     "projects_update": _project,
     "projects_patch_default": _project,
-    "projects_update_default": lambda chance, identifiers: (
-        _project(chance, identifiers) | {"is_default": True}
+    "projects_update_default": lambda rng, identifiers: (
+        _project(rng, identifiers) | {"is_default": True}
     ),
     "projects_assign_resources": _resources,
     "projects_assign_resources_default": _resources,
@@ -270,10 +266,10 @@ BODIES: dict[str, Sample] = {
     "spacesKey_create": _spaces_key,
     "spacesKey_patch": _spaces_key,
     "spacesKey_update": _spaces_key,
-    "tags_create": lambda chance, identifiers: {"name": _name(chance)},
+    "tags_create": lambda rng, identifiers: {"name": _name(rng)},
     "tags_assign_resources": _tag_resources,
     "tags_unassign_resources": _tag_resources,
     "vpcs_create": _vpc,
-    "vpcs_patch": lambda chance, identifiers: {"description": _name(chance)},
-    "vpcs_update": lambda chance, identifiers: {"name": _name(chance), "description": ""},
+    "vpcs_patch": lambda rng, identifiers: {"description": _name(rng)},
+    "vpcs_update": lambda rng, identifiers: {"name": _name(rng), "description": ""},
 }

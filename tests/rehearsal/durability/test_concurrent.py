@@ -23,14 +23,14 @@ SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 EXPECTED = {200, 201, 202, 204, 404, 409, 422}
 
 
-def _step(api: ApiClient, chance: random.Random) -> int:
+def _step(api: ApiClient, rng: random.Random) -> int:
     """Send one request about a resource that all clients use."""
-    tag, name = chance.choice(TAGS), chance.choice(NAMES)
+    tag, name = rng.choice(TAGS), rng.choice(NAMES)
     droplets = [droplet["id"] for droplet in api("GET", "/v2/droplets")[1]["droplets"]]
-    some = chance.sample(droplets, min(2, len(droplets)))
+    some = rng.sample(droplets, min(2, len(droplets)))
     resources = {"resources": [{"resource_id": str(id), "resource_type": "droplet"} for id in some]}
     rule = {"protocol": "icmp", "sources": {"addresses": ["0.0.0.0/0"]}}
-    method, path, body = chance.choice(
+    method, path, body = rng.choice(
         [
             ("POST", "/v2/droplets", {"name": name, "tags": [tag], **SPEC}),
             ("POST", "/v2/tags", {"name": tag}),
@@ -65,11 +65,11 @@ def test_concurrent_clients_leave_a_consistent_store(
     errors: list[BaseException] = []
 
     def client(number: int) -> None:
-        chance = random.Random(number)
+        rng = random.Random(number)
         try:
             with ApiClient(config) as api:
                 barrier.wait()
-                statuses.update([_step(api, chance) for _ in range(STEPS)])
+                statuses.update([_step(api, rng) for _ in range(STEPS)])
         except BaseException as error:
             errors.append(error)
 

@@ -67,11 +67,11 @@ def _write(
 
 def test_nothing_acknowledged_is_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
-    config, chance = create_config(tmp_path), random.Random(SEED)
+    config, rng = create_config(tmp_path), random.Random(SEED)
     writers = [Writer(f"w{number}", SEED + number) for number in range(WRITERS)]
     for _ in range(KILLS):
         counter, errors = (
-            ResponseCounter(chance.randint(1, MAX_RESPONSES_PER_START)),
+            ResponseCounter(rng.randint(1, MAX_RESPONSES_PER_START)),
             list[BaseException](),
         )
         with serving(config) as process:

@@ -36,25 +36,25 @@ def upload(api: Client, name: str = "web", **more: Any) -> dict[str, Any]:
     return certificate
 
 
-def encrypt(api: Client, **change: Any) -> dict[str, Any]:
+def create_lets_encrypt(api: Client, **change: Any) -> dict[str, Any]:
     api("POST", "/v2/domains", {"name": "example.com"}, 201)
     certificate: dict[str, Any] = api("POST", CERTIFICATES, ENCRYPT | change, 201)["certificate"]
     return certificate
 
 
-def settled(api: Client, id: str) -> dict[str, Any]:
-    def look() -> dict[str, Any] | None:
+def wait_until_not_pending(api: Client, id: str) -> dict[str, Any]:
+    def fetch() -> dict[str, Any] | None:
         certificate: dict[str, Any] = api("GET", f"{CERTIFICATES}/{id}")["certificate"]
         return certificate if certificate["state"] != "pending" else None
 
-    return until(look)
+    return until(fetch)
 
 
 def files(config: CloudConfig) -> list[Path]:
     return sorted((config.directory / "certificates").glob("*"))
 
 
-def balancer(api: Client, certificate_id: str) -> dict[str, Any]:
+def create_load_balancer(api: Client, certificate_id: str) -> dict[str, Any]:
     rule = {
         "entry_protocol": "https",
         "entry_port": 443,
@@ -93,7 +93,9 @@ def test_the_name_filters_and_is_unique(api: Client) -> None:
     assert api("GET", f"{CERTIFICATES}?name=two")["certificates"] == [two]
     assert api("GET", f"{CERTIFICATES}?name=tw")["certificates"] == []
     assert (
-        api.refusal("POST", CERTIFICATES, {"name": "one", "type": "custom"} | issue("one").upload)
+        api.error_message(
+            "POST", CERTIFICATES, {"name": "one", "type": "custom"} | issue("one").upload
+        )
         == "name is not unique"
     )
 
@@ -212,7 +214,7 @@ def test_invalid_certificates_are_refused_and_not_stored(
     api: Client, config: CloudConfig, make: Callable[[], dict[str, str]], expected: str
 ) -> None:
     body = {"name": "web", "type": "custom"} | make()
-    message = api.refusal("POST", CERTIFICATES, body)
+    message = api.error_message("POST", CERTIFICATES, body)
     assert expected in message
     assert body.get("private_key", "-") not in message
     assert api("GET", CERTIFICATES)["certificates"] == []
@@ -239,17 +241,17 @@ def test_invalid_certificates_are_refused_and_not_stored(
 )
 def test_names_that_the_authority_does_not_sign(api: Client, change: dict[str, Any]) -> None:
     api("POST", "/v2/domains", {"name": "example.com"}, 201)
-    api.refusal("POST", CERTIFICATES, ENCRYPT | change)
+    api.error_message("POST", CERTIFICATES, ENCRYPT | change)
     assert api("GET", CERTIFICATES)["certificates"] == []
 
 
 def test_lets_encrypt_is_pending_and_then_verified(api: Client, config: CloudConfig) -> None:
-    certificate = encrypt(api, dns_names=["WWW.example.com", "*.example.com"])
+    certificate = create_lets_encrypt(api, dns_names=["WWW.example.com", "*.example.com"])
     assert (certificate["state"], certificate["type"]) == ("pending", "lets_encrypt")
     assert certificate["dns_names"] == ["www.example.com", "*.example.com", "example.com"], (
         "a wildcard brings the name above it along"
     )
-    done = settled(api, certificate["id"])
+    done = wait_until_not_pending(api, certificate["id"])
     assert done == certificate | {"state": "verified"}
     leaf, own = x509.load_pem_x509_certificates(files(config)[0].read_bytes())
     assert leaf.fingerprint(hashes.SHA1()).hex() == done["sha1_fingerprint"]
@@ -274,9 +276,9 @@ def test_verification_fails_without_the_domain(
 ) -> None:
     slow = config.model_copy(update={"times": Times(certificate=CertificateTimes(create=1.0))})
     with running(slow, machines, UNLIMITED) as api:
-        certificate = encrypt(api)
+        certificate = create_lets_encrypt(api)
         api("DELETE", "/v2/domains/example.com", expect=204)
-        assert settled(api, certificate["id"])["state"] == "error"
+        assert wait_until_not_pending(api, certificate["id"])["state"] == "error"
         rule = {
             "entry_protocol": "https",
             "entry_port": 443,
@@ -289,13 +291,13 @@ def test_verification_fails_without_the_domain(
             "tag": "web",
             "forwarding_rules": [rule | {"certificate_id": certificate["id"]}],
         }
-        assert "is not verified but error" in api.refusal("POST", "/v2/load_balancers", body)
+        assert "is not verified but error" in api.error_message("POST", "/v2/load_balancers", body)
 
 
 def test_key_files_are_private_and_deleted_with_the_certificate(
     api: Client, config: CloudConfig
 ) -> None:
-    one, two = upload(api), encrypt(api)
+    one, two = upload(api), create_lets_encrypt(api)
     private_files = [*files(config), config.directory / "authority" / "authority.pem"]
     assert [file.stem for file in files(config)] == sorted([one["id"], two["id"]])
     assert {stat.S_IMODE(file.stat().st_mode) for file in private_files} == {0o600}
@@ -309,7 +311,7 @@ def test_key_files_are_private_and_deleted_with_the_certificate(
 
 def test_no_key_is_in_the_database_or_a_log(api: Client, config: CloudConfig) -> None:
     one = issue("one", "www.example.com")
-    balancer(api, upload(api, **one.upload)["id"])
+    create_load_balancer(api, upload(api, **one.upload)["id"])
     secret = one.key_pem.splitlines()[2].encode()
     written = [
         file
@@ -322,8 +324,8 @@ def test_no_key_is_in_the_database_or_a_log(api: Client, config: CloudConfig) ->
 
 def test_a_certificate_in_use_cannot_be_deleted(api: Client, config: CloudConfig) -> None:
     one = upload(api)
-    user = balancer(api, one["id"])
-    assert "being used by one or more load balancers" in api.refusal(
+    user = create_load_balancer(api, one["id"])
+    assert "being used by one or more load balancers" in api.error_message(
         "DELETE", f"{CERTIFICATES}/{one['id']}", expect=403
     )
     assert len(files(config)) == 1
@@ -333,8 +335,8 @@ def test_a_certificate_in_use_cannot_be_deleted(api: Client, config: CloudConfig
 
 @pytest.mark.parametrize("disabled", [False, True])
 def test_names_of_a_lets_encrypt_certificate_get_dns_records(api: Client, disabled: bool) -> None:
-    one = encrypt(api, dns_names=["*.example.com", "www.example.com"])
-    settled(api, one["id"])
+    one = create_lets_encrypt(api, dns_names=["*.example.com", "www.example.com"])
+    wait_until_not_pending(api, one["id"])
     api(
         "POST",
         "/v2/domains/example.com/records",
@@ -374,7 +376,7 @@ def test_a_restart_verifies_pending_certificates_and_deletes_unknown_files(
         config.model_copy(update={"times": Times(certificate=CertificateTimes(create=2.0))})
     )
     with serve_command(config) as (process, api):
-        certificate = encrypt(api)
+        certificate = create_lets_encrypt(api)
         uploaded = upload(api)
         assert certificate["state"] == "pending"
         process.send_signal(signal.SIGKILL)
@@ -382,7 +384,7 @@ def test_a_restart_verifies_pending_certificates_and_deletes_unknown_files(
     (config.directory / "certificates" / "of-a-crash.pem").write_text("")
     (config.directory / "certificates" / "half.new").write_text("")
     with serve_command(config) as (_, api):
-        assert settled(api, certificate["id"])["state"] == "verified"
+        assert wait_until_not_pending(api, certificate["id"])["state"] == "verified"
         assert api("GET", f"{CERTIFICATES}/{uploaded['id']}")["certificate"] == uploaded
     assert [file.stem for file in files(config)] == sorted([certificate["id"], uploaded["id"]])
     for file in files(config):

@@ -95,7 +95,10 @@ def test_a_domain_is_deleted_with_its_records_and_can_be_created_again(domain: C
     ],
 )
 def test_invalid_domain_names(api: Client, name: str) -> None:
-    assert api.refusal("POST", "/v2/domains", {"name": name}) == "Name is not a valid domain name"
+    assert (
+        api.error_message("POST", "/v2/domains", {"name": name})
+        == "Name is not a valid domain name"
+    )
 
 
 def test_internationalized_names_are_in_punycode(api: Client) -> None:
@@ -107,15 +110,15 @@ def test_internationalized_names_are_in_punycode(api: Client) -> None:
 
 def test_a_domain_name_is_unique(domain: Client, config: CloudConfig) -> None:
     assert (
-        domain.refusal("POST", "/v2/domains", {"name": "EXAMPLE.com"})
+        domain.error_message("POST", "/v2/domains", {"name": "EXAMPLE.com"})
         == "domain 'example.com': name already exists"
     )
     own = f"nyc3.spaces.{config.domain}"
     assert (
-        domain.refusal("POST", "/v2/domains", {"name": own})
+        domain.error_message("POST", "/v2/domains", {"name": own})
         == f"domain '{own}': name already exists"
     )
-    assert "IPv4" in domain.refusal(
+    assert "IPv4" in domain.error_message(
         "POST", "/v2/domains", {"name": "other.com", "ip_address": "2001:db8::1"}
     )
     domain("GET", "/v2/domains/other.com", expect=404)
@@ -128,7 +131,7 @@ def test_parents_and_children_of_another_accounts_domain_are_refused(
     api("POST", "/v2/domains", {"name": "b.example.com"}, 201)
     api("POST", "/v2/domains", {"name": "www.example.com"}, 201)
     assert (
-        other.refusal("POST", "/v2/domains", {"name": name})
+        other.error_message("POST", "/v2/domains", {"name": name})
         == f"domain '{name}': name already exists"
     )
     for sibling in ("c.example.com", "xb.example.com"):
@@ -310,7 +313,7 @@ def test_records_of_every_type(
     ],
 )
 def test_invalid_records(domain: Client, record: dict[str, Any], message: str) -> None:
-    assert message in domain.refusal("POST", RECORDS, record)
+    assert message in domain.error_message("POST", RECORDS, record)
     assert domain("GET", RECORDS)["meta"]["total"] == 4
 
 
@@ -337,7 +340,7 @@ def test_records_are_filtered_by_fully_qualified_name_and_type(domain: Client) -
     assert find_ids("name=example.com&type=A") == [apex["id"]]
     assert find_ids("name=www") == []
     assert find_ids("type=A") == [www["id"], apex["id"]]
-    assert "type" in domain.refusal("GET", f"{RECORDS}?type=PTR")
+    assert "type" in domain.error_message("GET", f"{RECORDS}?type=PTR")
     assert len(domain("GET", f"{RECORDS}?per_page=2&page=2")["domain_records"]) == 2
 
 
@@ -361,9 +364,11 @@ def test_an_update_changes_only_the_given_fields(domain: Client, method: str) ->
     changed = domain(method, path, zeros)["domain_record"]
     assert changed == added | {"ttl": 600, "data": "mail2.example.net", "priority": 5}
     assert domain("GET", path)["domain_record"] == changed
-    assert domain.refusal(method, path, {"data": "mail"}) == "Data needs to end with a dot (.)"
-    assert domain.refusal(method, path, {"ttl": 1}) == "record ttl must be greater than 30"
-    assert domain.refusal(method, path, {"type": "A"}) == "Type of a record cannot be changed"
+    assert (
+        domain.error_message(method, path, {"data": "mail"}) == "Data needs to end with a dot (.)"
+    )
+    assert domain.error_message(method, path, {"ttl": 1}) == "record ttl must be greater than 30"
+    assert domain.error_message(method, path, {"type": "A"}) == "Type of a record cannot be changed"
     assert domain("GET", path)["domain_record"] == changed
 
 
@@ -371,11 +376,11 @@ def test_a_cname_shares_its_name_with_no_record(domain: Client) -> None:
     alias = {"type": "CNAME", "name": "WWW", "data": "@"}
     refused = "CNAME records cannot share a name with other records"
     address = add(domain, **A)
-    assert domain.refusal("POST", RECORDS, alias) == refused
+    assert domain.error_message("POST", RECORDS, alias) == refused
     other = add(domain, **alias | {"name": "other"})
-    assert domain.refusal("POST", RECORDS, A | {"name": "other"}) == refused
-    assert domain.refusal("POST", RECORDS, alias | {"name": "other"}) == refused
-    assert domain.refusal("PUT", f"{RECORDS}/{other['id']}", {"name": "www"}) == refused
+    assert domain.error_message("POST", RECORDS, A | {"name": "other"}) == refused
+    assert domain.error_message("POST", RECORDS, alias | {"name": "other"}) == refused
+    assert domain.error_message("PUT", f"{RECORDS}/{other['id']}", {"name": "www"}) == refused
     domain("DELETE", f"{RECORDS}/{address['id']}", expect=204)
     assert (
         domain("PUT", f"{RECORDS}/{other['id']}", {"name": "www"})["domain_record"]["data"] == "@"
@@ -407,10 +412,10 @@ def test_only_the_ttl_of_an_soa_can_be_changed(domain: Client) -> None:
     assert changed == soa | {"ttl": 3600}
     assert domain("GET", f"/v2/domains/{NAME}")["domain"]["ttl"] == 3600
     assert (
-        domain.refusal("PATCH", path, {"data": "60"})
+        domain.error_message("PATCH", path, {"data": "60"})
         == "Only the ttl of an SOA record can be changed"
     )
-    assert domain.refusal("DELETE", path) == "SOA records cannot be deleted"
+    assert domain.error_message("DELETE", path) == "SOA records cannot be deleted"
 
 
 def test_a_record_belongs_to_its_domain(domain: Client) -> None:
@@ -458,7 +463,7 @@ def test_a_domain_of_one_account_is_unknown_to_another(domain: Client, config: C
     other("PUT", f"{RECORDS}/{id}", {"ttl": 60}, expect=404)
     other("DELETE", f"/v2/domains/{NAME}", expect=404)
     assert (
-        other.refusal("POST", "/v2/domains", {"name": NAME})
+        other.error_message("POST", "/v2/domains", {"name": NAME})
         == f"domain '{NAME}': name already exists"
     )
     other("POST", "/v2/domains", {"name": "other.com"}, 201)

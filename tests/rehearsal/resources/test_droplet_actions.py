@@ -29,14 +29,14 @@ NEVER = 3600.0
 def test_power(api: Client, actions: list[str], status: str) -> None:
     id = api.droplet()["id"]
     for action in actions:
-        ended = api.act(id, type=action)
+        ended = api.run_action(id, type=action)
         assert (ended["status"], ended["type"], ended["resource_id"]) == ("completed", action, id)
     assert api("GET", f"/v2/droplets/{id}")["droplet"]["status"] == status
 
 
 def test_actions_are_listed_newest_first(api: Client) -> None:
     id = api.droplet()["id"]
-    action = api.act(id, type="power_off")
+    action = api.run_action(id, type="power_off")
     actions = api("GET", f"/v2/droplets/{id}/actions")["actions"]
     assert [listed["type"] for listed in actions] == ["power_off", "create"]
     assert api("GET", f"/v2/droplets/{id}/actions/{action['id']}")["action"] == actions[0]
@@ -47,8 +47,8 @@ def test_actions_are_listed_newest_first(api: Client) -> None:
 def test_a_droplet_that_is_on_may_be_powered_on(api: Client) -> None:
     """Ansible's module powers on each droplet that it creates."""
     id = api.droplet()["id"]
-    assert api.act(id, type="power_on")["status"] == "completed"
-    assert api.settled(id)["status"] == "active"
+    assert api.run_action(id, type="power_on")["status"] == "completed"
+    assert api.wait_until_unlocked(id)["status"] == "active"
 
 
 def test_power_in_the_wrong_state(api: Client) -> None:
@@ -56,23 +56,25 @@ def test_power_in_the_wrong_state(api: Client) -> None:
     path = f"/v2/droplets/{id}/actions"
     resize = {"type": "resize", "size": "s-2vcpu-4gb"}
     assert (
-        api.refusal("POST", path, resize)
+        api.error_message("POST", path, resize)
         == "Droplet is currently on. Please power it off to run this event."
     )
-    api.act(id, type="power_off")
+    api.run_action(id, type="power_off")
     for action in ("power_off", "shutdown", "reboot", "power_cycle"):
-        assert api.refusal("POST", path, {"type": action}) == "Droplet is already powered off."
+        assert (
+            api.error_message("POST", path, {"type": action}) == "Droplet is already powered off."
+        )
 
 
 def test_resize_with_and_without_disk(api: Client) -> None:
     id = api.droplet()["id"]
-    api.act(id, type="power_off")
-    api.act(id, type="resize", size="s-1vcpu-2gb", disk=False)
+    api.run_action(id, type="power_off")
+    api.run_action(id, type="resize", size="s-1vcpu-2gb", disk=False)
     resized = api("GET", f"/v2/droplets/{id}")["droplet"]
     assert (resized["size_slug"], resized["memory"], resized["disk"]) == ("s-1vcpu-2gb", 2048, 25)
-    api.act(id, type="resize", size="s-1vcpu-2gb", disk=True)
+    api.run_action(id, type="resize", size="s-1vcpu-2gb", disk=True)
     assert api("GET", f"/v2/droplets/{id}")["droplet"]["disk"] == 50
-    smaller = api.refusal(
+    smaller = api.error_message(
         "POST", f"/v2/droplets/{id}/actions", {"type": "resize", "size": "s-1vcpu-1gb"}
     )
     assert smaller == "This size is not available because it has a smaller disk."
@@ -80,13 +82,13 @@ def test_resize_with_and_without_disk(api: Client) -> None:
 
 def test_features(api: Client) -> None:
     id = api.droplet()["id"]
-    api.act(id, type="enable_ipv6")
-    api.act(id, type="enable_backups", backup_policy={"plan": "daily", "hour": 8})
+    api.run_action(id, type="enable_ipv6")
+    api.run_action(id, type="enable_backups", backup_policy={"plan": "daily", "hour": 8})
     droplet = api("GET", f"/v2/droplets/{id}")["droplet"]
     assert {"ipv6", "backups"} <= set(droplet["features"])
     assert droplet["networks"]["v6"][0]["type"] == "public"
     assert droplet["next_backup_window"]["start"].endswith("T08:00:00Z")
-    api.act(id, type="disable_backups")
+    api.run_action(id, type="disable_backups")
     droplet = api("GET", f"/v2/droplets/{id}")["droplet"]
     assert ("backups" in droplet["features"], droplet["next_backup_window"]) == (False, None)
 
@@ -94,8 +96,8 @@ def test_features(api: Client) -> None:
 def test_rename_and_rebuild(api: Client) -> None:
     snapshot = api.snapshot()
     id = api.droplet()["id"]
-    api.act(id, type="rename", name="other.example")
-    api.act(id, type="rebuild", image=snapshot["id"])
+    api.run_action(id, type="rename", name="other.example")
+    api.run_action(id, type="rebuild", image=snapshot["id"])
     droplet = api("GET", f"/v2/droplets/{id}")["droplet"]
     assert (droplet["name"], droplet["image"]["id"], droplet["status"]) == (
         "other.example",
@@ -107,15 +109,15 @@ def test_rename_and_rebuild(api: Client) -> None:
 def test_a_droplet_is_rebuilt_from_an_id_a_slug_or_an_id_as_text(api: Client) -> None:
     id, stock = api.droplet()["id"], api("GET", "/v2/images/debian-12-x64")["image"]["id"]
     for image in ("debian-12-x64", stock, str(stock)):
-        assert api.act(id, type="rebuild", image=image)["status"] == "completed"
+        assert api.run_action(id, type="rebuild", image=image)["status"] == "completed"
         assert api("GET", f"/v2/droplets/{id}")["droplet"]["image"]["slug"] == "debian-12-x64"
 
 
 def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
     id, other = api.droplet()["id"], api.snapshot()["id"]
-    api.act(id, type="snapshot", name="mine")
+    api.run_action(id, type="snapshot", name="mine")
     [own] = api("GET", f"/v2/droplets/{id}/snapshots")["snapshots"]
-    assert api.act(id, type="restore", image=own["id"])["status"] == "completed"
+    assert api.run_action(id, type="restore", image=own["id"])["status"] == "completed"
     assert api("GET", f"/v2/droplets/{id}")["droplet"]["image"]["id"] == own["id"]
     for image in (
         other,
@@ -123,7 +125,7 @@ def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
         "debian-12-x64",
         None,
     ):
-        refused = api.refusal(
+        refused = api.error_message(
             "POST", f"/v2/droplets/{id}/actions", {"type": "restore", "image": image}
         )
         assert refused == "You specified an invalid image for Droplet restore."
@@ -131,15 +133,15 @@ def test_a_droplet_is_restored_from_its_own_snapshot_only(api: Client) -> None:
 
 def test_a_backup_policy_may_have_read_only_fields(api: Client) -> None:
     id = api.droplet()["id"]
-    api.act(
+    api.run_action(
         id,
         type="enable_backups",
         backup_policy={"plan": "daily", "hour": 8, "weekday": None, "retention_period_days": 7},
     )
-    api.act(
+    api.run_action(
         id, type="change_backup_policy", backup_policy={"plan": "daily", "hour": 4, "weekday": ""}
     )
-    api.act(
+    api.run_action(
         id,
         type="change_backup_policy",
         backup_policy={"plan": "weekly", "weekday": "TUE", "hour": 20},
@@ -149,7 +151,7 @@ def test_a_backup_policy_may_have_read_only_fields(api: Client) -> None:
 
 
 def test_password_reset(api: Client) -> None:
-    assert api.act(api.droplet()["id"], type="password_reset")["status"] == "completed"
+    assert api.run_action(api.droplet()["id"], type="password_reset")["status"] == "completed"
 
 
 def test_a_locked_droplet_cannot_be_changed(config: CloudConfig) -> None:
@@ -165,7 +167,7 @@ def test_a_locked_droplet_cannot_be_changed(config: CloudConfig) -> None:
             ("DELETE", "/v2/droplets?tag_name=busy", None),
         ]
         for method, path, body in writes:
-            assert api.refusal(method, path, body) == "Droplet already has a pending event."
+            assert api.error_message(method, path, body) == "Droplet already has a pending event."
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_a_locked_droplet_cannot_be_changed(config: CloudConfig) -> None:
 )
 def test_invalid_actions(api: Client, action: dict[str, Any]) -> None:
     id = api.droplet()["id"]
-    api.refusal("POST", f"/v2/droplets/{id}/actions", action)
+    api.error_message("POST", f"/v2/droplets/{id}/actions", action)
     assert not api("GET", f"/v2/droplets/{id}")["droplet"]["locked"]
 
 
@@ -218,7 +220,7 @@ def test_a_snapshot_is_listed_only_after_its_action(
 
 def test_the_creation_time_of_a_snapshot_is_the_start_of_its_action(api: Client) -> None:
     droplet = api.droplet()
-    action = api.act(droplet["id"], type="snapshot", name="base.1")
+    action = api.run_action(droplet["id"], type="snapshot", name="base.1")
     [listed] = api("GET", f"/v2/droplets/{droplet['id']}/snapshots?per_page=200")["snapshots"]
     assert (listed["name"], listed["created_at"]) == ("base.1", action["started_at"])
     snapshot = api("GET", f"/v2/snapshots/{listed['id']}")["snapshot"]
@@ -237,19 +239,21 @@ def test_actions_on_all_droplets_with_a_tag(api: Client) -> None:
     started = api("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"}, 201)[
         "actions"
     ]
-    assert {api.ended(action["id"])["resource_id"] for action in started} == ids
+    assert {api.wait_for_action(action["id"])["resource_id"] for action in started} == ids
     statuses = {
         droplet["id"]: droplet["status"] for droplet in api("GET", "/v2/droplets")["droplets"]
     }
     assert statuses == dict.fromkeys(ids, "off") | {other: "active"}
-    api.refusal("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"})
-    api.refusal("POST", "/v2/droplets/actions?tag_name=blue", {"type": "rename", "name": "same"})
+    api.error_message("POST", "/v2/droplets/actions?tag_name=blue", {"type": "power_off"})
+    api.error_message(
+        "POST", "/v2/droplets/actions?tag_name=blue", {"type": "rename", "name": "same"}
+    )
 
 
 def test_an_action_that_fails_leaves_the_droplet_as_it_was(config: CloudConfig) -> None:
     with running(config, StuckMachines(config)) as api:
         id = api.droplet()["id"]
-        failed = api.act(id, type="shutdown")
+        failed = api.run_action(id, type="shutdown")
         assert (failed["status"], bool(failed["completed_at"])) == ("errored", True)
-        assert api.settled(id)["status"] == "active"
-        assert api.act(id, type="reboot")["status"] == "completed"
+        assert api.wait_until_unlocked(id)["status"] == "active"
+        assert api.run_action(id, type="reboot")["status"] == "completed"

@@ -32,13 +32,16 @@ def test_a_droplet_is_new_and_locked_until_its_machine_boots(config: CloudConfig
         assert action["href"] == f"{api.url}/v2/actions/{action['id']}"
         path = f"/v2/droplets/{droplet['id']}"
         assert (
-            api.refusal("POST", f"{path}/actions", {"type": "power_off"})
+            api.error_message("POST", f"{path}/actions", {"type": "power_off"})
             == "Droplet already has a pending event."
         )
-        assert api.refusal("DELETE", path) == "Droplet already has a pending event."
+        assert api.error_message("DELETE", path) == "Droplet already has a pending event."
         machines.held = False
-        assert api.ended(action["id"])["status"] == "completed"
-        assert (api.settled(droplet["id"])["status"], api.settled(droplet["id"])["locked"]) == (
+        assert api.wait_for_action(action["id"])["status"] == "completed"
+        assert (
+            api.wait_until_unlocked(droplet["id"])["status"],
+            api.wait_until_unlocked(droplet["id"])["locked"],
+        ) == (
             "active",
             False,
         )
@@ -100,7 +103,7 @@ def test_droplets_of_one_request_have_different_addresses(api: Client) -> None:
         "names": ["a1", "a2", "a3"]
     }
     created = api("POST", "/v2/droplets", body, 202)
-    droplets = [api.settled(droplet["id"]) for droplet in created["droplets"]]
+    droplets = [api.wait_until_unlocked(droplet["id"]) for droplet in created["droplets"]]
     assert [droplet["name"] for droplet in droplets] == ["a1", "a2", "a3"]
     assert len({_address(droplet, "public")["ip_address"] for droplet in droplets}) == 3
     assert len({_address(droplet, "private")["ip_address"] for droplet in droplets}) == 3
@@ -132,7 +135,7 @@ def test_addresses_of_a_deleted_droplet_are_not_reused_at_once(
     destroyed = next(
         action for action in api("GET", "/v2/actions")["actions"] if action["type"] == "destroy"
     )
-    api.ended(destroyed["id"])
+    api.wait_for_action(destroyed["id"])
     again = api.droplet()
     assert again["id"] != droplet["id"]
     given = {network["ip_address"] for one in (droplet, again) for network in one["networks"]["v4"]}
@@ -145,14 +148,14 @@ def test_all_with_a_tag_are_deleted(api: Client) -> None:
     api.droplet("three")
     api("DELETE", "/v2/droplets?tag_name=old", expect=204)
     assert [droplet["name"] for droplet in api("GET", "/v2/droplets")["droplets"]] == ["three"]
-    api.refusal("DELETE", "/v2/droplets")
+    api.error_message("DELETE", "/v2/droplets")
 
 
 def test_a_machine_that_does_not_boot_leaves_a_droplet_that_is_off(config: CloudConfig) -> None:
     with running(config, BrokenMachines(config)) as api:
         created = api("POST", "/v2/droplets", DROPLET, 202)
-        assert api.ended(created["links"]["actions"][0]["id"])["status"] == "errored"
-        assert api.settled(created["droplet"]["id"])["status"] == "off"
+        assert api.wait_for_action(created["links"]["actions"][0]["id"])["status"] == "errored"
+        assert api.wait_until_unlocked(created["droplet"]["id"])["status"] == "off"
         api("DELETE", f"/v2/droplets/{created['droplet']['id']}", expect=204)
 
 
@@ -185,7 +188,7 @@ def test_a_machine_that_does_not_boot_leaves_a_droplet_that_is_off(config: Cloud
     ],
 )
 def test_invalid_creations(api: Client, change: dict[str, Any], message: str) -> None:
-    assert message in api.refusal("POST", "/v2/droplets", DROPLET | change)
+    assert message in api.error_message("POST", "/v2/droplets", DROPLET | change)
     assert api("GET", "/v2/droplets")["meta"]["total"] == 0
     assert api("GET", "/v2/tags")["tags"] == []
 
@@ -198,7 +201,7 @@ def test_a_full_vpc(api: Client) -> None:
         "vpc_uuid": vpc["id"]
     }
     api("POST", "/v2/droplets", names | {"names": [f"a{number}" for number in range(9)]}, 202)
-    refused = api.refusal(
+    refused = api.error_message(
         "POST", "/v2/droplets", names | {"names": [f"b{number}" for number in range(9)]}
     )
     assert refused == "There are no free addresses in VPC small left."

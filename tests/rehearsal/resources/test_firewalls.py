@@ -68,7 +68,9 @@ def test_create_replace_delete(api: Client) -> None:
 )
 def test_invalid_creations(api: Client, change: dict[str, Any], status: int) -> None:
     _create(api, "taken")
-    api.refusal("POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [SSH]} | change, status)
+    api.error_message(
+        "POST", "/v2/firewalls", {"name": "fw", "inbound_rules": [SSH]} | change, status
+    )
     assert api("GET", "/v2/firewalls")["meta"]["total"] == 1
 
 
@@ -90,10 +92,10 @@ def test_rules_droplets_and_tags_are_added_and_removed(api: Client) -> None:
     api("DELETE", f"{path}/rules", {"outbound_rules": [ANY]}, 204)
     firewall = api("GET", path)["firewall"]
     assert (firewall["droplet_ids"], firewall["tags"], firewall["outbound_rules"]) == ([], [], [])
-    api.refusal("DELETE", f"{path}/rules", {"inbound_rules": [SSH]})
+    api.error_message("DELETE", f"{path}/rules", {"inbound_rules": [SSH]})
     for part in ("rules", "tags", "droplets"):
         for method in ("POST", "DELETE"):
-            api.refusal(method, f"{path}/{part}", {})
+            api.error_message(method, f"{path}/{part}", {})
 
 
 def test_a_firewall_has_limits(api: Client) -> None:
@@ -119,13 +121,13 @@ def test_a_firewall_has_limits(api: Client) -> None:
         ("tags", {"tags": names["tags"][5:]}, "5 tags"),
         ("rules", {"outbound_rules": [ANY]}, "50 rules"),
     ]:
-        assert message in api.refusal("POST", f"{path}/{part}", body)
+        assert message in api.error_message("POST", f"{path}/{part}", body)
     for change in ({"droplet_ids": ids}, {"tags": names["tags"]}, {"inbound_rules": rules}):
-        assert "up to" in api.refusal(
+        assert "up to" in api.error_message(
             "POST", "/v2/firewalls", {"name": "more", "inbound_rules": [SSH]} | change
         )
     many = {"name": "many", "inbound_rules": [SSH | {"sources": {"addresses": addresses}}]}
-    assert "1000 addresses in a rule" in api.refusal("POST", "/v2/firewalls", many)
+    assert "1000 addresses in a rule" in api.error_message("POST", "/v2/firewalls", many)
     until(lambda: all(not droplet["locked"] for droplet in api("GET", "/v2/droplets")["droplets"]))
 
 

@@ -36,7 +36,9 @@ def test_lists_are_filtered_by_kind_and_tag(api: Client) -> None:
 def test_a_snapshot_is_transferred_to_be_used_elsewhere(api: Client) -> None:
     id = api.snapshot()["id"]
     there = {"name": "one", "region": "ams3", "size": "s-1vcpu-1gb", "image": id}
-    assert "not available in the selected region ams3" in api.refusal("POST", "/v2/droplets", there)
+    assert "not available in the selected region ams3" in api.error_message(
+        "POST", "/v2/droplets", there
+    )
     path = f"/v2/images/{id}/actions"
     transfer = api("POST", path, {"type": "transfer", "region": "ams3"}, 201)["action"]
     assert (transfer["status"], transfer["resource_type"], transfer["resource_id"]) == (
@@ -44,12 +46,16 @@ def test_a_snapshot_is_transferred_to_be_used_elsewhere(api: Client) -> None:
         "image",
         id,
     )
-    assert api.ended(transfer["id"])["status"] == "completed"
+    assert api.wait_for_action(transfer["id"])["status"] == "completed"
     assert api("GET", f"{path}/{transfer['id']}")["action"]["status"] == "completed"
     assert api("GET", f"/v2/images/{id}")["image"]["regions"] == ["nyc3", "ams3"]
     assert api.droplet(region="ams3", image=id)["image"]["name"] == "base.1"
-    assert "already available" in api.refusal("POST", path, {"type": "transfer", "region": "ams3"})
-    assert "invalid region" in api.refusal("POST", path, {"type": "transfer", "region": "mars1"})
+    assert "already available" in api.error_message(
+        "POST", path, {"type": "transfer", "region": "ams3"}
+    )
+    assert "invalid region" in api.error_message(
+        "POST", path, {"type": "transfer", "region": "mars1"}
+    )
 
 
 def test_an_image_in_transfer_cannot_be_transferred_or_deleted(config: CloudConfig) -> None:
@@ -58,13 +64,13 @@ def test_an_image_in_transfer_cannot_be_transferred_or_deleted(config: CloudConf
         id = api.snapshot()["id"]
         for region in ("ams3", "fra1"):
             api("POST", f"/v2/images/{id}/actions", {"type": "transfer", "region": region}, 201)
-        again = api.refusal(
+        again = api.error_message(
             "POST", f"/v2/images/{id}/actions", {"type": "transfer", "region": "ams3"}
         )
         assert again == "The image is already being transferred to region ams3."
         for path in (f"/v2/images/{id}", f"/v2/snapshots/{id}"):
             assert (
-                api.refusal("DELETE", path)
+                api.error_message("DELETE", path)
                 == "The image is being transferred and can not be deleted."
             )
         assert api("GET", f"/v2/images/{id}")["image"]["regions"] == ["nyc3"]
@@ -75,19 +81,19 @@ def test_an_image_in_transfer_cannot_be_transferred_or_deleted(config: CloudConf
 )
 def test_invalid_image_actions(api: Client, action: dict[str, str]) -> None:
     id = api.snapshot()["id"]
-    api.refusal("POST", f"/v2/images/{id}/actions", action)
+    api.error_message("POST", f"/v2/images/{id}/actions", action)
     assert len(api("GET", f"/v2/images/{id}/actions")["actions"]) == 0
 
 
 @pytest.mark.parametrize("change", [{"name": ""}, {"distribution": "Plan 9"}, {"description": 7}])
 def test_invalid_image_updates(api: Client, change: dict[str, Any]) -> None:
-    api.refusal("PUT", f"/v2/images/{api.snapshot()['id']}", change)
+    api.error_message("PUT", f"/v2/images/{api.snapshot()['id']}", change)
 
 
 def test_a_snapshot_needs_a_disk_of_its_size(api: Client) -> None:
     id = api.snapshot()["id"]
     small = {"name": "one", "region": "nyc3", "size": "s-1vcpu-512mb-10gb", "image": id}
-    assert "needs a disk of 25 GB" in api.refusal("POST", "/v2/droplets", small)
+    assert "needs a disk of 25 GB" in api.error_message("POST", "/v2/droplets", small)
 
 
 def test_update_and_delete(api: Client) -> None:
@@ -114,7 +120,7 @@ def test_a_droplet_keeps_its_deleted_image(api: Client) -> None:
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 def test_stock_images_cannot_be_changed(api: Client, method: str) -> None:
     image = api("GET", "/v2/images/debian-12-x64")["image"]
-    api.refusal(method, f"/v2/images/{image['id']}", {"name": "mine"}, expect=403)
+    api.error_message(method, f"/v2/images/{image['id']}", {"name": "mine"}, expect=403)
 
 
 def test_snapshots(api: Client) -> None:
@@ -126,7 +132,7 @@ def test_snapshots(api: Client) -> None:
     assert api("GET", "/v2/snapshots?resource_type=volume")["snapshots"] == []
     stock = api("GET", "/v2/images/debian-12-x64")["image"]
     assert (
-        api.refusal("GET", f"/v2/snapshots/{stock['id']}", expect=400)
+        api.error_message("GET", f"/v2/snapshots/{stock['id']}", expect=400)
         == "the resource is not a snapshot"
     )
     api("GET", "/v2/snapshots/nothing", expect=404)

@@ -152,7 +152,7 @@ def test_invalid_text_is_refused(
     api: Client, machines: WatchedMachines, config: CloudConfig, field: str
 ) -> None:
     for text in HOSTILE:
-        api.refusal("POST", "/v2/load_balancers", _hostile(field, text))
+        api.error_message("POST", "/v2/load_balancers", _hostile(field, text))
     assert machines.network_state.load_balancers == []
     assert not (config.directory / "certificates").exists()
 
@@ -206,7 +206,7 @@ def test_a_cookie_name_with_special_characters_is_refused(api: Client, name: str
         "forwarding_rules": [HTTP],
         "sticky_sessions": sticky,
     }
-    assert "cookie_name" in api.refusal("POST", "/v2/load_balancers", body)
+    assert "cookie_name" in api.error_message("POST", "/v2/load_balancers", body)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_droplets_and_rules_are_added_and_removed(api: Client) -> None:
     api("DELETE", f"{path}/forwarding_rules", {"forwarding_rules": [other]}, 204)
     balancer = api("GET", path)["load_balancer"]
     assert (balancer["droplet_ids"], len(balancer["forwarding_rules"])) == ([], 1)
-    api.refusal("DELETE", f"{path}/forwarding_rules", {"forwarding_rules": [HTTP]})
+    api.error_message("DELETE", f"{path}/forwarding_rules", {"forwarding_rules": [HTTP]})
 
 
 def test_a_full_update(api: Client) -> None:
@@ -92,7 +92,7 @@ def test_a_full_update(api: Client) -> None:
         balancer["ip"],
         balancer["created_at"],
     )
-    assert "can not be changed" in api.refusal("PUT", path, ONE | {"region": "ams3"})
+    assert "can not be changed" in api.error_message("PUT", path, ONE | {"region": "ams3"})
     api("DELETE", path, expect=204)
     api("GET", path, expect=404)
     api("DELETE", path, expect=404)
@@ -149,7 +149,7 @@ def test_a_full_update(api: Client) -> None:
     ],
 )
 def test_invalid_creations(api: Client, change: dict[str, Any]) -> None:
-    api.refusal("POST", "/v2/load_balancers", ONE | change)
+    api.error_message("POST", "/v2/load_balancers", ONE | change)
     assert api("GET", "/v2/load_balancers")["load_balancers"] == []
 
 
@@ -167,7 +167,7 @@ def test_invalid_creations(api: Client, change: dict[str, Any]) -> None:
     ],
 )
 def test_unsupported_values_say_why(api: Client, change: dict[str, Any], reason: str) -> None:
-    assert reason in api.refusal("POST", "/v2/load_balancers", ONE | change)
+    assert reason in api.error_message("POST", "/v2/load_balancers", ONE | change)
 
 
 @pytest.fixture
@@ -215,10 +215,10 @@ def test_invalid_tls_rules(api: Client, rule: dict[str, Any], expected: str) -> 
         "target_port": 443,
     }
     path = f"/v2/load_balancers/{_create(api)['id']}"
-    assert expected in api.refusal(
+    assert expected in api.error_message(
         "POST", "/v2/load_balancers", ONE | {"forwarding_rules": [secure | rule]}
     )
-    assert expected in api.refusal(
+    assert expected in api.error_message(
         "POST", f"{path}/forwarding_rules", {"forwarding_rules": [secure | rule]}
     )
     assert len(api("GET", path)["load_balancer"]["forwarding_rules"]) == 1
@@ -300,7 +300,7 @@ def test_an_internal_load_balancer_has_an_address_of_its_vpc(api: Client) -> Non
     assert balancer["ip"].startswith("10.20.0.")
     assert (balancer["network"], balancer["vpc_uuid"]) == ("INTERNAL", vpc["id"])
     path = f"/v2/load_balancers/{balancer['id']}"
-    assert "network of a Load LoadBalancer" in api.refusal(
+    assert "network of a Load LoadBalancer" in api.error_message(
         "PUT", path, ONE | {"network": "EXTERNAL"}
     )
     assert api("PUT", path, ONE)["load_balancer"]["network"] == "INTERNAL"
@@ -337,7 +337,9 @@ def test_droplets_are_assigned_by_id_or_by_tag(api: Client) -> None:
     droplet = api.droplet()
     balancer = _create(api)
     path = f"/v2/load_balancers/{balancer['id']}"
-    assert "has a tag" in api.refusal("POST", f"{path}/droplets", {"droplet_ids": [droplet["id"]]})
+    assert "has a tag" in api.error_message(
+        "POST", f"{path}/droplets", {"droplet_ids": [droplet["id"]]}
+    )
     by_id = {key: value for key, value in ONE.items() if key != "tag"} | {
         "droplet_ids": [droplet["id"]]
     }

@@ -65,7 +65,7 @@ def test_resources_are_in_the_default_project_until_assigned(api: Client) -> Non
     [again] = api("POST", f"{path}/resources", {"resources": [urn]})["resources"]
     assert again["status"] == "already_assigned"
     assert api("GET", "/v2/projects/default/resources")["resources"] == []
-    refused = api.refusal("DELETE", path, expect=412)
+    refused = api.error_message("DELETE", path, expect=412)
     assert "cannot delete a project with resources" in refused
     api("POST", "/v2/projects/default/resources", body)
     api("DELETE", path, expect=204)
@@ -77,7 +77,7 @@ def test_resources_are_in_the_default_project_until_assigned(api: Client) -> Non
 
 def test_one_project_is_the_default(api: Client) -> None:
     first = api("GET", "/v2/projects/default")["project"]
-    api.refusal("DELETE", f"/v2/projects/{first['id']}", expect=412)
+    api.error_message("DELETE", f"/v2/projects/{first['id']}", expect=412)
     other = api("POST", "/v2/projects", ONE, 201)["project"]
     assert api("PATCH", f"/v2/projects/{other['id']}", {"is_default": True})["project"][
         "is_default"
@@ -96,7 +96,7 @@ def test_a_full_update_needs_all_fields_and_a_partial_one_any(api: Client, field
         "environment": "Staging",
         "is_default": True,
     }
-    assert f"{field} is required" in api.refusal(
+    assert f"{field} is required" in api.error_message(
         "PUT", path, {key: value for key, value in full.items() if key != field}
     )
     changed = api("PATCH", path, {field: full[field]})["project"]
@@ -107,7 +107,9 @@ def test_a_full_update_needs_all_fields_and_a_partial_one_any(api: Client, field
 
 def test_the_default_project_stays_the_default(api: Client) -> None:
     default = api("GET", "/v2/projects/default")["project"]
-    assert "default" in api.refusal("PATCH", f"/v2/projects/{default['id']}", {"is_default": False})
+    assert "default" in api.error_message(
+        "PATCH", f"/v2/projects/{default['id']}", {"is_default": False}
+    )
     assert (
         api("PATCH", "/v2/projects/default", {"name": "renamed"})["project"]["id"] == default["id"]
     )
@@ -126,7 +128,7 @@ def test_the_default_project_stays_the_default(api: Client) -> None:
 )
 def test_invalid_creations(api: Client, change: dict[str, Any], status: int) -> None:
     api("GET", "/v2/projects/default")
-    api.refusal("POST", "/v2/projects", ONE | change, status)
+    api.error_message("POST", "/v2/projects", ONE | change, status)
 
 
 def test_resource_links_are_valid_urls(api: Client) -> None:
@@ -137,4 +139,6 @@ def test_resource_links_are_valid_urls(api: Client) -> None:
 
 
 def test_invalid_urns(api: Client) -> None:
-    api.refusal("POST", "/v2/projects/default/resources", {"resources": ["droplet:1"]}, expect=400)
+    api.error_message(
+        "POST", "/v2/projects/default/resources", {"resources": ["droplet:1"]}, expect=400
+    )

@@ -20,10 +20,10 @@ LOCKED = "The reserved IP already has a pending event."
 def reserve(api: Client, **body: Any) -> dict[str, Any]:
     """Create a reserved IP and wait until it is unlocked."""
     ip = api("POST", "/v2/reserved_ips", body or {"region": "nyc3"}, 202)["reserved_ip"]["ip"]
-    return settled(api, ip)
+    return wait_until_unlocked(api, ip)
 
 
-def settled(api: Client, ip: str) -> dict[str, Any]:
+def wait_until_unlocked(api: Client, ip: str) -> dict[str, Any]:
     def unlocked() -> Any:
         address = api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]
         return None if address["locked"] else address
@@ -31,21 +31,21 @@ def settled(api: Client, ip: str) -> dict[str, Any]:
     return until(unlocked)
 
 
-def act(api: Client, ip: str, **action: Any) -> dict[str, Any]:
+def run_action(api: Client, ip: str, **action: Any) -> dict[str, Any]:
     """Run an action of a reserved IP to its end."""
     started = api("POST", f"/v2/reserved_ips/{ip}/actions", action, 201)["action"]
     assert (started["status"], started["completed_at"]) == ("in-progress", None)
 
-    def ended() -> Any:
+    def wait_for_end() -> Any:
         current = api("GET", f"/v2/reserved_ips/{ip}/actions/{started['id']}")["action"]
         return current if current["completed_at"] else None
 
-    return until(ended)
+    return until(wait_for_end)
 
 
-def holder(api: Client, ip: str) -> int | None:
+def assigned_droplet_id(api: Client, ip: str) -> int | None:
     """Return the id of the droplet that the reserved IP is assigned to."""
-    droplet = settled(api, ip)["droplet"]
+    droplet = wait_until_unlocked(api, ip)["droplet"]
     return droplet["id"] if droplet else None
 
 
@@ -64,7 +64,7 @@ def test_reserved_to_a_region(api: Client) -> None:
     (action,) = api("GET", f"/v2/reserved_ips/{address['ip']}/actions")["actions"]
     assert (action["type"], action["resource_type"]) == ("reserve_ip", "reserved_ip")
     assert action["resource_id"] == int(IPv4Address(address["ip"]))
-    assert api.ended(action["id"])["status"] == "completed"
+    assert api.wait_for_action(action["id"])["status"] == "completed"
 
 
 def test_reserved_for_a_droplet(api: Client) -> None:
@@ -81,8 +81,8 @@ def test_reserved_for_a_droplet(api: Client) -> None:
     ]
     (link,) = links["actions"]
     assert (link["rel"], link["href"]) == ("assign_ip", f"{api.url}/v2/actions/{link['id']}")
-    assert api.ended(link["id"])["status"] == "completed"
-    droplet_json = settled(api, address["ip"])["droplet"]
+    assert api.wait_for_action(link["id"])["status"] == "completed"
+    droplet_json = wait_until_unlocked(api, address["ip"])["droplet"]
     assert droplet_json == api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]
     assert droplet_json["region"]["slug"] == "nyc3"
 
@@ -91,9 +91,12 @@ def test_the_droplet_lists_its_reserved_ip_after_its_own_address(api: Client) ->
     droplet = api.droplet()
     own = droplet["networks"]["v4"]
     ip = reserve(api, droplet_id=droplet["id"])["ip"]
-    assert api.settled(droplet["id"])["networks"]["v4"] == [*own, own[0] | {"ip_address": ip}]
-    act(api, ip, type="unassign")
-    assert api.settled(droplet["id"])["networks"]["v4"] == own
+    assert api.wait_until_unlocked(droplet["id"])["networks"]["v4"] == [
+        *own,
+        own[0] | {"ip_address": ip},
+    ]
+    run_action(api, ip, type="unassign")
+    assert api.wait_until_unlocked(droplet["id"])["networks"]["v4"] == own
 
 
 def test_a_droplet_takes_precedence_over_a_region(api: Client) -> None:
@@ -105,7 +108,7 @@ def test_a_reserved_ip_moves_between_droplets(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api)["ip"]
     for droplet in (one, two, one):
-        action = act(api, ip, type="assign", droplet_id=droplet["id"])
+        action = run_action(api, ip, type="assign", droplet_id=droplet["id"])
         assert (action["type"], action["status"], action["region_slug"]) == (
             "assign_ip",
             "completed",
@@ -115,9 +118,9 @@ def test_a_reserved_ip_moves_between_droplets(api: Client) -> None:
             action["project_id"]
             == api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["project_id"]
         )
-        assert holder(api, ip) == droplet["id"]
-    assert act(api, ip, type="unassign")["type"] == "unassign_ip"
-    assert holder(api, ip) is None
+        assert assigned_droplet_id(api, ip) == droplet["id"]
+    assert run_action(api, ip, type="unassign")["type"] == "unassign_ip"
+    assert assigned_droplet_id(api, ip) is None
     types = [action["type"] for action in api("GET", f"/v2/reserved_ips/{ip}/actions")["actions"]]
     assert types == ["unassign_ip", "assign_ip", "assign_ip", "assign_ip", "reserve_ip"]
     assert api("GET", "/v2/actions")["actions"][0]["resource_id"] == int(IPv4Address(ip))
@@ -138,9 +141,9 @@ def test_a_reserved_ip_is_locked_during_an_action(
         )
         assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is True
         for action in ({"type": "assign", "droplet_id": two["id"]}, {"type": "unassign"}):
-            assert api.refusal("POST", f"/v2/reserved_ips/{ip}/actions", action) == LOCKED
-        assert api.refusal("DELETE", f"/v2/reserved_ips/{ip}") == LOCKED
-        refusal = api.refusal(
+            assert api.error_message("POST", f"/v2/reserved_ips/{ip}/actions", action) == LOCKED
+        assert api.error_message("DELETE", f"/v2/reserved_ips/{ip}") == LOCKED
+        refusal = api.error_message(
             "POST", f"/v2/reserved_ips/{other}/actions", {"type": "assign", "droplet_id": one["id"]}
         )
         assert refusal == "The Droplet already has a reserved IP."
@@ -150,14 +153,14 @@ def test_a_droplet_has_at_most_one_reserved_ip(api: Client) -> None:
     droplet = api.droplet()
     first, second = reserve(api, droplet_id=droplet["id"])["ip"], reserve(api)["ip"]
     for ip in (first, second):
-        refusal = api.refusal(
+        refusal = api.error_message(
             "POST",
             f"/v2/reserved_ips/{ip}/actions",
             {"type": "assign", "droplet_id": droplet["id"]},
         )
         assert refusal == "The Droplet already has a reserved IP."
     assert (
-        api.refusal("POST", "/v2/reserved_ips", {"droplet_id": droplet["id"]})
+        api.error_message("POST", "/v2/reserved_ips", {"droplet_id": droplet["id"]})
         == "The Droplet already has a reserved IP."
     )
 
@@ -165,10 +168,10 @@ def test_a_droplet_has_at_most_one_reserved_ip(api: Client) -> None:
 def test_a_reserved_ip_cannot_leave_its_region(api: Client) -> None:
     droplet = api.droplet(region="ams3")
     ip = reserve(api)["ip"]
-    assert "same region" in api.refusal(
+    assert "same region" in api.error_message(
         "POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": droplet["id"]}
     )
-    assert holder(api, ip) is None
+    assert assigned_droplet_id(api, ip) is None
 
 
 def test_a_locked_droplet_gets_no_reserved_ip(config: CloudConfig) -> None:
@@ -177,11 +180,11 @@ def test_a_locked_droplet_gets_no_reserved_ip(config: CloudConfig) -> None:
         body = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
         droplet = api("POST", "/v2/droplets", body, 202)["droplet"]
         assert (
-            api.refusal("POST", "/v2/reserved_ips", {"droplet_id": droplet["id"]})
+            api.error_message("POST", "/v2/reserved_ips", {"droplet_id": droplet["id"]})
             == "Droplet already has a pending event."
         )
         machines.held = False
-        api.settled(droplet["id"])
+        api.wait_until_unlocked(droplet["id"])
         assert reserve(api, droplet_id=droplet["id"])["droplet"]["id"] == droplet["id"]
 
 
@@ -201,7 +204,7 @@ def test_a_locked_droplet_gets_no_reserved_ip(config: CloudConfig) -> None:
     ],
 )
 def test_invalid_reservations(api: Client, body: dict[str, Any], words: str) -> None:
-    assert words in api.refusal("POST", "/v2/reserved_ips", body)
+    assert words in api.error_message("POST", "/v2/reserved_ips", body)
     assert api("GET", "/v2/reserved_ips")["meta"]["total"] == 0
 
 
@@ -218,7 +221,7 @@ def test_invalid_reservations(api: Client, body: dict[str, Any], words: str) -> 
 )
 def test_invalid_reserved_ip_actions(api: Client, body: dict[str, Any], words: str) -> None:
     ip = reserve(api)["ip"]
-    assert words in api.refusal("POST", f"/v2/reserved_ips/{ip}/actions", body)
+    assert words in api.error_message("POST", f"/v2/reserved_ips/{ip}/actions", body)
     assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is False
 
 
@@ -226,7 +229,7 @@ def test_an_unknown_reserved_ip(api: Client) -> None:
     ip = reserve(api)["ip"]
     own = api("GET", f"/v2/reserved_ips/{ip}/actions")["actions"][0]["id"]
     droplet = api.droplet()
-    foreign = api.act(droplet["id"], type="power_off")["id"]
+    foreign = api.run_action(droplet["id"], type="power_off")["id"]
     for path in (
         f"{ip}/actions/{foreign}",
         f"{ip}/actions/7",
@@ -259,9 +262,9 @@ def test_a_reserved_ip_outlives_its_droplet(api: Client) -> None:
     one, two = api.droplet("one"), api.droplet("two")
     ip = reserve(api, droplet_id=one["id"])["ip"]
     api("DELETE", f"/v2/droplets/{one['id']}", expect=204)
-    assert holder(api, ip) is None
-    assert act(api, ip, type="assign", droplet_id=two["id"])["status"] == "completed"
-    assert holder(api, ip) == two["id"]
+    assert assigned_droplet_id(api, ip) is None
+    assert run_action(api, ip, type="assign", droplet_id=two["id"])["status"] == "completed"
+    assert assigned_droplet_id(api, ip) == two["id"]
 
 
 def test_a_droplet_is_deleted_during_an_assignment(api: Client) -> None:
@@ -271,12 +274,15 @@ def test_a_droplet_is_deleted_during_an_assignment(api: Client) -> None:
         "POST", f"/v2/reserved_ips/{ip}/actions", {"type": "assign", "droplet_id": two["id"]}, 201
     )["action"]
     api("DELETE", f"/v2/droplets/{two['id']}", expect=204)
-    api.ended(started["id"])
-    assert holder(api, ip) in (one["id"], None)
+    api.wait_for_action(started["id"])
+    assert assigned_droplet_id(api, ip) in (one["id"], None)
     assert (
-        act(api, ip, type="unassign" if holder(api, ip) else "assign", droplet_id=one["id"])[
-            "status"
-        ]
+        run_action(
+            api,
+            ip,
+            type="unassign" if assigned_droplet_id(api, ip) else "assign",
+            droplet_id=one["id"],
+        )["status"]
         == "completed"
     )
 
@@ -314,16 +320,16 @@ def test_a_reserved_ip_is_in_the_project_of_its_droplet(api: Client) -> None:
     droplet = api.droplet()
     urn = f"do:droplet:{droplet['id']}"
     ip = reserve(api, droplet_id=droplet["id"])["ip"]
-    refusal = api.refusal("POST", path, {"resources": [f"do:reservedip:{ip}"]}, 412)
+    refusal = api.error_message("POST", path, {"resources": [f"do:reservedip:{ip}"]}, 412)
     assert refusal.startswith("Cannot move a Reserved IP with an associated Droplet.")
     api("POST", path, {"resources": [urn]})
-    assert settled(api, ip)["project_id"] == project
+    assert wait_until_unlocked(api, ip)["project_id"] == project
     api("POST", path, {"resources": [f"do:reservedip:{ip}", urn]})
-    act(api, ip, type="unassign")
+    run_action(api, ip, type="unassign")
     api("POST", "/v2/projects/default/resources", {"resources": [f"do:reservedip:{ip}"]})
-    assert settled(api, ip)["project_id"] != project
-    act(api, ip, type="assign", droplet_id=droplet["id"])
-    assert settled(api, ip)["project_id"] == project
+    assert wait_until_unlocked(api, ip)["project_id"] != project
+    run_action(api, ip, type="assign", droplet_id=droplet["id"])
+    assert wait_until_unlocked(api, ip)["project_id"] == project
 
 
 def test_the_account_limits_reserved_ips(config: CloudConfig, machines: MemoryMachines) -> None:
@@ -340,7 +346,7 @@ def test_the_account_limits_reserved_ips(config: CloudConfig, machines: MemoryMa
         try:
             assert small("GET", "/v2/account")["account"]["reserved_ip_limit"] == 2
             first, _ = reserve(small), reserve(small)
-            assert "exceed your reserved IP limit" in small.refusal(
+            assert "exceed your reserved IP limit" in small.error_message(
                 "POST", "/v2/reserved_ips", {"region": "nyc3"}
             )
             small("DELETE", f"/v2/reserved_ips/{first['ip']}", expect=204)
@@ -354,7 +360,7 @@ def test_the_account_limits_reserved_ips(config: CloudConfig, machines: MemoryMa
             }
             assert len(taken) == 3
             foreign = api.droplet()["id"]
-            assert "does not exist" in small.refusal(
+            assert "does not exist" in small.error_message(
                 "POST",
                 f"/v2/reserved_ips/{min(taken - {own})}/actions",
                 {"type": "assign", "droplet_id": foreign},
@@ -400,14 +406,14 @@ def test_the_network_follows_before_the_action_ends(config: CloudConfig) -> None
         one, two = api.droplet("one"), api.droplet("two")
         ip = reserve(api, droplet_id=one["id"])["ip"]
         assert pointed() == {"one": ip}
-        act(api, ip, type="assign", droplet_id=two["id"])
+        run_action(api, ip, type="assign", droplet_id=two["id"])
         assert pointed() == {"two": ip}
-        act(api, ip, type="unassign")
+        run_action(api, ip, type="unassign")
         assert pointed() == {}
-        act(api, ip, type="assign", droplet_id=two["id"])
+        run_action(api, ip, type="assign", droplet_id=two["id"])
         api("DELETE", f"/v2/droplets/{two['id']}", expect=204)
         assert pointed() == {}
-        act(api, ip, type="assign", droplet_id=one["id"])
+        run_action(api, ip, type="assign", droplet_id=one["id"])
         api("DELETE", f"/v2/reserved_ips/{ip}", expect=204)
         assert pointed() == {}
 
@@ -418,11 +424,11 @@ def test_a_failed_assignment_is_undone(config: CloudConfig) -> None:
         one, two = api.droplet("one"), api.droplet("two")
         ip = reserve(api, droplet_id=one["id"])["ip"]
         machines.broken = True
-        assert act(api, ip, type="assign", droplet_id=two["id"])["status"] == "errored"
-        assert holder(api, ip) == one["id"]
+        assert run_action(api, ip, type="assign", droplet_id=two["id"])["status"] == "errored"
+        assert assigned_droplet_id(api, ip) == one["id"]
         machines.broken = False
-        assert act(api, ip, type="assign", droplet_id=two["id"])["status"] == "completed"
-        assert holder(api, ip) == two["id"]
+        assert run_action(api, ip, type="assign", droplet_id=two["id"])["status"] == "completed"
+        assert assigned_droplet_id(api, ip) == two["id"]
 
 
 def test_an_assignment_is_finished_after_a_crash(config: CloudConfig) -> None:
@@ -442,8 +448,8 @@ def test_an_assignment_is_finished_after_a_crash(config: CloudConfig) -> None:
         assert api("GET", f"/v2/actions/{started['id']}")["action"]["status"] == "in-progress"
         assert api("GET", f"/v2/reserved_ips/{ip}")["reserved_ip"]["locked"] is True
     with running(config, machines, UNLIMITED) as api:
-        assert api.ended(started["id"])["status"] == "completed"
-        assert holder(api, ip) == two["id"]
+        assert api.wait_for_action(started["id"])["status"] == "completed"
+        assert assigned_droplet_id(api, ip) == two["id"]
         assert {
             droplet.id: str(droplet.reserved_ip)
             for droplet in machines.network_state.droplets

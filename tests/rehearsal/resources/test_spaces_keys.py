@@ -99,7 +99,7 @@ def test_full_access_replaces_other_grants_and_cannot_be_changed(api: Client) ->
     for key, grants in ((full, [READ]), (full, []), (scoped, [FULL])):
         for method in ("PUT", "PATCH"):
             body = {"name": "new", "grants": grants}
-            assert "converted" in api.refusal(
+            assert "converted" in api.error_message(
                 method, f"/v2/spaces/keys/{key['access_key']}", body, expect=400
             )
     assert (
@@ -172,7 +172,7 @@ def test_keys_are_sorted_and_filtered(api: Client) -> None:
 def test_an_account_has_at_most_200_keys(api: Client) -> None:
     for number in range(200):
         create(api, f"key-{number}")
-    assert "limit" in api.refusal("POST", "/v2/spaces/keys", {"name": "more"}, expect=400)
+    assert "limit" in api.error_message("POST", "/v2/spaces/keys", {"name": "more"}, expect=400)
 
 
 @pytest.mark.parametrize("name", ["..", "%2e%2e%2f", "%00", "x" * 5000, "%C3%BC", "/etc/passwd"])

@@ -27,7 +27,7 @@ def test_a_key_is_stored_unchanged_and_found_by_id_and_fingerprint(api: Client) 
 def test_a_key_is_unique(api: Client) -> None:
     api("POST", "/v2/account/keys", {"name": "mine", "public_key": SSH_KEY}, 201)
     again = {"name": "again", "public_key": SSH_KEY.replace("me@example", "other")}
-    assert "already in use" in api.refusal("POST", "/v2/account/keys", again)
+    assert "already in use" in api.error_message("POST", "/v2/account/keys", again)
 
 
 def test_keys_of_each_type(api: Client) -> None:
@@ -45,7 +45,9 @@ def test_keys_of_each_type(api: Client) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", None, 7])
 def test_a_key_has_a_name(api: Client, name: Any) -> None:
-    assert "name" in api.refusal("POST", "/v2/account/keys", {"name": name, "public_key": SSH_KEY})
+    assert "name" in api.error_message(
+        "POST", "/v2/account/keys", {"name": name, "public_key": SSH_KEY}
+    )
 
 
 UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
@@ -63,6 +65,6 @@ UNKNOWN = "ssh-none " + base64.b64encode(b"\0\0\0\x08ssh-none").decode()
     ],
 )
 def test_invalid_keys(api: Client, text: str) -> None:
-    assert "Key invalid" in api.refusal(
+    assert "Key invalid" in api.error_message(
         "POST", "/v2/account/keys", {"name": "mine", "public_key": text}
     )

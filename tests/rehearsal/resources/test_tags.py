@@ -74,4 +74,4 @@ def test_resources_that_cannot_be_tagged(api: Client) -> None:
     droplet = api.droplet()
     api("POST", "/v2/tags/blue/resources", _resources(droplet["id"], 1), 404)
     assert api("GET", f"/v2/droplets/{droplet['id']}")["droplet"]["tags"] == []
-    api.refusal("POST", "/v2/tags/blue/resources", _resources(1, kind="volume"))
+    api.error_message("POST", "/v2/tags/blue/resources", _resources(1, kind="volume"))

@@ -56,7 +56,7 @@ def test_a_range_is_allocated_if_none_is_given(api: Client) -> None:
 )
 def test_invalid_creations(api: Client, change: dict[str, Any], message: str) -> None:
     api("POST", "/v2/vpcs", {"name": "first", "region": "nyc3", "ip_range": "10.20.0.0/20"}, 201)
-    assert message in api.refusal("POST", "/v2/vpcs", ONE | change)
+    assert message in api.error_message("POST", "/v2/vpcs", ONE | change)
 
 
 def test_a_vpc_with_members_is_not_deleted(api: Client) -> None:
@@ -68,14 +68,14 @@ def test_a_vpc_with_members_is_not_deleted(api: Client) -> None:
     assert api("GET", f"{path}/members?resource_type=loadbalancer")["members"] == []
     assert api("GET", f"{path}/members?resource_type=drop")["members"] == []
     assert api("GET", f"{path}/members?resource_type=droplet&per_page=1")["meta"]["total"] == 1
-    assert api.refusal("DELETE", path, expect=403) == "Can not delete VPC with members"
+    assert api.error_message("DELETE", path, expect=403) == "Can not delete VPC with members"
     api("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
     until(lambda: api.http.delete(api.url + path).status_code == 204)
 
 
 def test_the_default_vpc_cannot_be_deleted_but_replaced(api: Client) -> None:
     first = api.droplet()["vpc_uuid"]
-    api.refusal("DELETE", f"/v2/vpcs/{first}", expect=403)
+    api.error_message("DELETE", f"/v2/vpcs/{first}", expect=403)
     other = api("POST", "/v2/vpcs", ONE, 201)["vpc"]["id"]
     assert api("PATCH", f"/v2/vpcs/{other}", {"default": True})["vpc"]["default"]
     assert not api("GET", f"/v2/vpcs/{first}")["vpc"]["default"]

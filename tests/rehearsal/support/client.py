@@ -46,7 +46,7 @@ class Client:
         spec.check(method, urlsplit(response.url).path, response.status_code, body)
         return body
 
-    def refusal(self, method: str, path: str, json: Any = None, expect: int = 422) -> str:
+    def error_message(self, method: str, path: str, json: Any = None, expect: int = 422) -> str:
         """Return the message of an error response."""
         message: str = self(method, path, json, expect)["message"]
         return message
@@ -60,9 +60,9 @@ class Client:
             "image": "debian-12-x64",
         } | more
         id = self("POST", "/v2/droplets", body, 202)["droplet"]["id"]
-        return self.settled(id)
+        return self.wait_until_unlocked(id)
 
-    def settled(self, id: int) -> dict[str, Any]:
+    def wait_until_unlocked(self, id: int) -> dict[str, Any]:
         """Wait until a droplet is unlocked."""
 
         def unlocked() -> Any:
@@ -71,13 +71,13 @@ class Client:
 
         return until(unlocked)
 
-    def act(self, id: int, **action: Any) -> dict[str, Any]:
+    def run_action(self, id: int, **action: Any) -> dict[str, Any]:
         """Run an action of a droplet to its end."""
         started = self("POST", f"/v2/droplets/{id}/actions", action, 201)["action"]
         assert (started["status"], started["completed_at"]) == ("in-progress", None)
-        return self.ended(started["id"])
+        return self.wait_for_action(started["id"])
 
-    def ended(self, action_id: int) -> dict[str, Any]:
+    def wait_for_action(self, action_id: int) -> dict[str, Any]:
         def completed() -> Any:
             action = self("GET", f"/v2/actions/{action_id}")["action"]
             return action if action["completed_at"] else None
@@ -87,7 +87,7 @@ class Client:
     def snapshot(self, name: str = "base.1") -> dict[str, Any]:
         """Create a snapshot of a droplet, and delete the droplet."""
         droplet = self.droplet("builder")
-        assert self.act(droplet["id"], type="snapshot", name=name)["status"] == "completed"
+        assert self.run_action(droplet["id"], type="snapshot", name=name)["status"] == "completed"
         snapshots = self("GET", f"/v2/droplets/{droplet['id']}/snapshots")["snapshots"]
         self("DELETE", f"/v2/droplets/{droplet['id']}", expect=204)
         snapshot: dict[str, Any] = next(each for each in snapshots if each["name"] == name)

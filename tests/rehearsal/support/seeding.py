@@ -100,7 +100,7 @@ def _droplet(api: Client, values: Values) -> Any:
 def _snapshot(name: str) -> Callable[[Client, Values], Any]:
     def create(api: Client, values: Values) -> Any:
         droplet = values["/v2/droplets/{}"]
-        api.act(droplet, type="snapshot", name=name)
+        api.run_action(droplet, type="snapshot", name=name)
         snapshots = api("GET", f"/v2/droplets/{droplet}/snapshots")["snapshots"]
         return next(snapshot["id"] for snapshot in snapshots if snapshot["name"] == name)
 
@@ -108,14 +108,14 @@ def _snapshot(name: str) -> Callable[[Client, Values], Any]:
 
 
 def _droplet_action(api: Client, values: Values) -> Any:
-    return api.act(values["/v2/droplets/{}"], type="reboot")["id"]
+    return api.run_action(values["/v2/droplets/{}"], type="reboot")["id"]
 
 
 def _image_action(api: Client, values: Values) -> Any:
     path = f"/v2/images/{values['/v2/images/{}']}/actions"
-    return api.ended(_post(api, path, {"type": "transfer", "region": "ams3"}, 201, "action")["id"])[
-        "id"
-    ]
+    return api.wait_for_action(
+        _post(api, path, {"type": "transfer", "region": "ams3"}, 201, "action")["id"]
+    )["id"]
 
 
 def _firewall(api: Client, values: Values) -> Any:
@@ -182,7 +182,7 @@ def _reserved_ip(api: Client, values: Values) -> Any:
 
 def _reserved_ip_action(api: Client, values: Values) -> Any:
     path = f"/v2/reserved_ips/{values['/v2/reserved_ips/{}']}/actions"
-    return api.ended(_post(api, path, {"type": "unassign"}, 201, "action")["id"])["id"]
+    return api.wait_for_action(_post(api, path, {"type": "unassign"}, 201, "action")["id"])["id"]
 
 
 SEEDS: dict[str, Callable[[Client, Values], Any]] = {

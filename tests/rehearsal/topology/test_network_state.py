@@ -115,7 +115,7 @@ def test_a_change_is_applied_before_the_response(api: Client, machines: WatchedM
     assert len(machines.network_state.droplet_firewalls) == 1
     api("DELETE", path, expect=204)
     assert machines.network_state.droplet_firewalls == []
-    api.act(droplet["id"], type="rename", name="renamed")
+    api.run_action(droplet["id"], type="rename", name="renamed")
     assert [spec.name for spec in machines.network_state.droplets] == ["renamed"]
 
 
@@ -134,13 +134,13 @@ def test_a_network_failure_is_reported_and_creates_no_firewall(
 ) -> None:
     worker = api.droplet("worker", tags=["worker"])
     machines.broken = True
-    assert "nft refuses" in api.refusal(
+    assert "nft refuses" in api.error_message(
         "POST", "/v2/firewalls", _allow(api, addresses=["192.0.2.1"]), expect=500
     )
     assert api("GET", "/v2/firewalls")["firewalls"] == []
     body = {"name": "one", "region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
     created = api("POST", "/v2/droplets", body, 202)
-    assert api.ended(created["links"]["actions"][0]["id"])["status"] == "errored"
+    assert api.wait_for_action(created["links"]["actions"][0]["id"])["status"] == "errored"
     machines.broken = False
     api("POST", "/v2/firewalls", _allow(api, addresses=["192.0.2.1"]), 202)
     assert [spec.id for spec in machines.network_state.droplets] == [
