@@ -240,5 +240,5 @@ def test_values_that_are_not_one_word_are_never_written(
     (sound,) = machines.network_state.load_balancers
     assert render(config, sound)
     changed = sound.model_copy(update={field: value})
-    with pytest.raises(ValueError, match="is no word"):
+    with pytest.raises(ValueError, match="cannot be a word"):
         render(config, changed)
