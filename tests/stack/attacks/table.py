@@ -24,7 +24,7 @@ from tests.stack.attacks import (
 from tests.stack.attacks.attack import Attack
 
 SECTIONS: dict[str, ModuleType] = {
-    "HTTP APIs of the servers, from an administrator's network": server_apis,
+    "HTTP APIs of the servers, for an administrator": server_apis,
     "RPC ports of the servers, from a worker": server_rpc,
     "Gossip": gossip,
     "Root on a worker": worker_root,
