@@ -56,13 +56,17 @@ def main() -> int:
         return 2
     # A terminated run removes its clouds, as an interrupted one does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcomes = Runner(args.requests, args.outage).run(drills)
-    report.write(outcomes, DRILLS)
+    runner, outcomes = Runner(args.requests, args.outage), []
+    for outcome in runner.run(drills):
+        outcomes.append(outcome)
+        report.write([outcome], DRILLS)
+        for line in report.summarise(outcome):
+            say(line)
     if args.json:
         print(report.to_json(outcomes))
     failed = [outcome.drill for outcome in outcomes if outcome.is_failed]
     say(f"failed: {', '.join(failed)}" if failed else "no drill failed")
-    return 1 if failed else 0
+    return 1 if failed or runner.has_leaked else 0
 
 
 if __name__ == "__main__":

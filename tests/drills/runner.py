@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import requests
@@ -41,10 +41,11 @@ class Runner:
         """
         self._request_count, self._outage_s = request_count, outage_s
         self._stage: Stage | None = None
+        self.has_leaked = False
+        """Whether a cloud could not be removed, or left something behind."""
 
-    def run(self, drills: Sequence[Drill]) -> list[Outcome]:
-        """Run the drills and report each as it ends; remove every cloud in the end."""
-        outcomes = []
+    def run(self, drills: Sequence[Drill]) -> Iterator[Outcome]:
+        """Run the drills and yield each outcome; remove every cloud in the end."""
         unavailable = _build_older_tools(drills)
         try:
             for number, drill in enumerate(drills):
@@ -53,12 +54,9 @@ class Runner:
                 else:
                     rest = [d for d in drills[number:] if d.name not in unavailable]
                     outcome = self._run_on_stage(drill, rest)
-                outcomes.append(outcome)
-                for line in report.summarise(outcome):
-                    say(line)
+                yield outcome
         finally:
             self._stop()
-        return outcomes
 
     def _run_on_stage(self, drill: Drill, rest: Sequence[Drill]) -> Outcome:
         try:
@@ -90,9 +88,10 @@ class Runner:
         return stage
 
     def _stop(self) -> None:
-        if self._stage:
-            self._stage.stop()
-            self._stage = None
+        stage, self._stage = self._stage, None
+        if stage and (error := _attempt(stage.stop)):
+            self.has_leaked = True
+            say(f"the cloud of {stage.topology} was not removed: {error}")
 
 
 def run_drill(stage: Stage, drill: Drill, request_count: int) -> Outcome:
