@@ -1,4 +1,4 @@
-"""What the documents say is there, and what is there is documented."""
+"""The documents and the code agree: settings, commands, variables, files and links."""
 
 import argparse
 import re
@@ -21,13 +21,13 @@ SPAN = re.compile(r"```[^\n]*\n(.*?)```|`([^`\n]+)`", re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 VARIABLE = re.compile(r"\bSLIPWAY_[A-Z_]+\b")
 NOT_CODE = ("tests/", "docs/", "README.md", "CHANGELOG.md")
-MADE = (".venv",)
-"""What is there only once it was made."""
+CREATED_BY_SETUP = (".venv",)
+"""Paths that exist only after `make setup`."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """What is compared. A test of the tests hands in one that is wrong."""
+    """The documents and the code that they are compared with."""
 
     documents: dict[str, str]
     """Path -> Markdown."""
@@ -36,13 +36,13 @@ class Project:
     targets: frozenset[str]
     settings: frozenset[str]
     variables: frozenset[str]
-    verbs: frozenset[str]
-    commands: frozenset[str]
-    packages: frozenset[str]
-    """Of the rehearsal's stock image."""
+    rehearsal_commands: frozenset[str]
+    deploy_commands: frozenset[str]
+    stock_packages: frozenset[str]
+    """Packages of the rehearsal's stock image."""
 
     def code(self) -> Iterator[tuple[str, str]]:
-        """Document and text of each piece of code in it."""
+        """Yield the document and text of each fenced block and inline code."""
         for path, text in self.documents.items():
             for fenced, inline in SPAN.findall(text):
                 yield path, fenced or inline
@@ -84,9 +84,9 @@ def project() -> Project:
             for file in code
             for name in VARIABLE.findall((ROOT / file).read_text(errors="replace"))
         ),
-        verbs=_choices(_rehearsal_parser()),
-        commands=_choices(deploy_parser()),
-        packages=frozenset((*stock.PACKAGES, *stock.APT_PACKAGES)),
+        rehearsal_commands=_choices(_rehearsal_parser()),
+        deploy_commands=_choices(deploy_parser()),
+        stock_packages=frozenset((*stock.PACKAGES, *stock.APT_PACKAGES)),
     )
 
 
@@ -100,10 +100,12 @@ def settings_are_documented(project: Project) -> Iterator[str]:
 
 
 def variables_are_documented(project: Project) -> Iterator[str]:
-    """And none is documented that no code reads or sets."""
-    told = {name for _, code in project.code() for name in VARIABLE.findall(code)}
-    yield from (f"no document tells of {name}" for name in project.variables - told)
-    yield from (f"{name} is documented, but no code knows it" for name in told - project.variables)
+    """Each variable is documented, and the code uses each documented variable."""
+    documented = {name for _, code in project.code() for name in VARIABLE.findall(code)}
+    yield from (f"no document names {name}" for name in project.variables - documented)
+    yield from (
+        f"{name} is documented, but no code uses it" for name in documented - project.variables
+    )
 
 
 def stock_image_is_listed(project: Project) -> Iterator[str]:
@@ -111,87 +113,92 @@ def stock_image_is_listed(project: Project) -> Iterator[str]:
     section = page.partition("### What the stock image holds")[2].partition("\n#")[0]
     listed = set(re.findall(r"`([\w-]+)`", section)) - {"minbase"}
     yield from (
-        f"docs/rehearsal.md does not say that the stock image holds {name}"
-        for name in project.packages - listed
+        f"docs/rehearsal.md does not list {name}, which the stock image contains"
+        for name in project.stock_packages - listed
     )
     yield from (
-        f"docs/rehearsal.md says that the stock image holds {name}"
-        for name in listed - project.packages
+        f"docs/rehearsal.md lists {name}, which the stock image does not contain"
+        for name in listed - project.stock_packages
     )
 
 
-def _used(project: Project, pattern: str) -> Iterator[tuple[str, str]]:
+def _commands_in_code(project: Project, pattern: str) -> Iterator[tuple[str, str]]:
     for path, code in project.code():
         for found in re.finditer(pattern, code, re.MULTILINE):
             yield path, found[1]
 
 
-def _compare(project: Project, pattern: str, there: frozenset[str], what: str) -> Iterator[str]:
-    used = list(_used(project, pattern))
+def _compare(
+    project: Project, pattern: str, existing: frozenset[str], program: str
+) -> Iterator[str]:
+    """Yield the undocumented and the nonexistent commands of a program."""
+    used = list(_commands_in_code(project, pattern))
     yield from (
-        f"no document tells of `{what} {name}`" for name in there - {name for _, name in used}
+        f"no document names `{program} {name}`" for name in existing - {name for _, name in used}
     )
     yield from (
-        f"{path} tells of `{what} {name}`, which is not there"
+        f"{path} names `{program} {name}`, which does not exist"
         for path, name in used
-        if name not in there
+        if name not in existing
     )
 
 
-def make_targets(project: Project) -> Iterator[str]:
+def make_targets_are_documented(project: Project) -> Iterator[str]:
     yield from _compare(
         project, r"(?:^|\(|&& )make (?:-s )?([a-z][a-z-]*)", project.targets, "make"
     )
 
 
-def rehearsal_verbs(project: Project) -> Iterator[str]:
+def rehearsal_commands_are_documented(project: Project) -> Iterator[str]:
     yield from _compare(
-        project, r"python -m rehearsal ([a-z-]+)", project.verbs, "python -m rehearsal"
+        project, r"python -m rehearsal ([a-z-]+)", project.rehearsal_commands, "python -m rehearsal"
     )
 
 
-def deploy_commands(project: Project) -> Iterator[str]:
+def deploy_commands_are_documented(project: Project) -> Iterator[str]:
     yield from _compare(
-        project, r"python -m deploy ([a-z-]+)", project.commands, "python -m deploy"
+        project, r"python -m deploy ([a-z-]+)", project.deploy_commands, "python -m deploy"
     )
 
 
-def make_calls_what_is_there(project: Project) -> Iterator[str]:
-    """Commands and modules of our own that a recipe runs."""
-    for called, there in (
-        (r"\$\(REHEARSAL\) ([a-z-]+)", project.verbs),
-        (r"-m deploy ([a-z-]+)", project.commands),
+def makefile_runs_existing_commands(project: Project) -> Iterator[str]:
+    """Each command and module of this repository that a recipe runs exists."""
+    for pattern, existing in (
+        (r"\$\(REHEARSAL\) ([a-z-]+)", project.rehearsal_commands),
+        (r"-m deploy ([a-z-]+)", project.deploy_commands),
     ):
         yield from (
-            f"Makefile calls {name}, which is no command"
-            for name in re.findall(called, project.makefile)
-            if name not in there
+            f"Makefile runs the command {name}, which does not exist"
+            for name in re.findall(pattern, project.makefile)
+            if name not in existing
         )
     for module in re.findall(
         r"-m ((?:deploy|rehearsal|toolchain|tests|services)[\w.]*)", project.makefile
     ):
         path = module.replace(".", "/")
         if not {f"{path}.py", f"{path}/__main__.py"} & project.files:
-            yield f"Makefile runs {module}, which is no module to run"
+            yield f"Makefile runs the module {module}, which cannot be run"
 
 
 def files_exist(project: Project) -> Iterator[str]:
-    """Paths below a folder of the checkout, and names of files wherever they are in it."""
+    """Each path below a folder of the checkout exists, and each bare file name exists somewhere."""
     folders = {name.partition("/")[0] for name in project.files if "/" in name}
-    there = project.files | {str(parent) for name in project.files for parent in Path(name).parents}
+    existing = project.files | {
+        str(parent) for name in project.files for parent in Path(name).parents
+    }
     names = {Path(name).name for name in project.files}
     for path, code in project.code():
         for word in re.findall(
             r"(?<![\w./~$-])(?:\.?[\w-]+/)[\w./-]*[\w/]|^[\w.-]+\.(?:py|md|toml|yaml|in|txt)$", code
         ):
             name = word.rstrip("/")
-            known = name in there if "/" in name else name in names
+            exists = name in existing if "/" in name else name in names
             if (
-                not known
+                not exists
                 and (name.partition("/")[0] in folders or "/" not in name)
-                and not name.startswith(MADE)
+                and not name.startswith(CREATED_BY_SETUP)
             ):
-                yield f"{path} names {word}, which is not there"
+                yield f"{path} names {word}, which does not exist"
 
 
 def _anchors(markdown: str) -> set[str]:
@@ -201,31 +208,31 @@ def _anchors(markdown: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def links_lead_somewhere(project: Project) -> Iterator[str]:
+def link_targets_exist(project: Project) -> Iterator[str]:
     parents = {str(parent) for name in project.files for parent in Path(name).parents}
     for path, text in project.documents.items():
         for link in LINK.findall(SPAN.sub("", text)):
             if re.match(r"[a-z]+:", link):
                 continue
-            to, _, anchor = unquote(link).partition("#")
-            target = (ROOT / path).parent.joinpath(to).resolve() if to else ROOT / path
+            file, _, anchor = unquote(link).partition("#")
+            target = (ROOT / path).parent.joinpath(file).resolve() if file else ROOT / path
             name = str(target.relative_to(ROOT)) if target.is_relative_to(ROOT) else ""
             if name not in project.files | parents:
-                yield f"{path} links to {link}, which is not there"
+                yield f"{path} links to {link}, which does not exist"
             elif anchor and anchor not in _anchors(project.documents.get(name, "")):
-                yield f"{path} links to {link}, which has no such heading"
+                yield f"{path} links to {link}, but there is no such heading"
 
 
 Rule = Callable[[Project], Iterator[str]]
 
 
-def _with(extra: str) -> Callable[[Project], Project]:
-    """The project with one more line in its README."""
+def _append_to_readme(line: str) -> Callable[[Project], Project]:
+    """Return a function that appends a line to the README."""
     return lambda project: replace(
         project,
         documents={
             **project.documents,
-            "README.md": f"{project.documents['README.md']}\n{extra}\n",
+            "README.md": f"{project.documents['README.md']}\n{line}\n",
         },
     )
 
@@ -239,51 +246,63 @@ BROKEN: list[tuple[Rule, Callable[[Project], Project]]] = [
         variables_are_documented,
         lambda project: replace(project, variables=project.variables | {"SLIPWAY_COLOUR"}),
     ),
-    (variables_are_documented, _with("`SLIPWAY_COLOUR`")),
-    (make_targets, lambda project: replace(project, targets=project.targets | {"paint"})),
-    (make_targets, _with("`make paint`")),
-    (rehearsal_verbs, lambda project: replace(project, verbs=project.verbs | {"paint"})),
-    (rehearsal_verbs, _with("`python -m rehearsal paint`")),
-    (deploy_commands, lambda project: replace(project, commands=project.commands | {"paint"})),
-    (deploy_commands, _with("`python -m deploy paint`")),
+    (variables_are_documented, _append_to_readme("`SLIPWAY_COLOUR`")),
     (
-        make_calls_what_is_there,
+        make_targets_are_documented,
+        lambda project: replace(project, targets=project.targets | {"paint"}),
+    ),
+    (make_targets_are_documented, _append_to_readme("`make paint`")),
+    (
+        rehearsal_commands_are_documented,
+        lambda project: replace(project, rehearsal_commands=project.rehearsal_commands | {"paint"}),
+    ),
+    (rehearsal_commands_are_documented, _append_to_readme("`python -m rehearsal paint`")),
+    (
+        deploy_commands_are_documented,
+        lambda project: replace(project, deploy_commands=project.deploy_commands | {"paint"}),
+    ),
+    (deploy_commands_are_documented, _append_to_readme("`python -m deploy paint`")),
+    (
+        makefile_runs_existing_commands,
         lambda project: replace(
             project, makefile=f"{project.makefile}\tpython -m deploy paint dev\n"
         ),
     ),
     (
-        make_calls_what_is_there,
+        makefile_runs_existing_commands,
         lambda project: replace(project, makefile=f"{project.makefile}\t@$(REHEARSAL) paint\n"),
     ),
     (
-        make_calls_what_is_there,
+        makefile_runs_existing_commands,
         lambda project: replace(
             project, makefile=f"{project.makefile}\t@$(PYTHON) -m tests.paint\n"
         ),
     ),
     (
         stock_image_is_listed,
-        lambda project: replace(project, packages=project.packages | {"paint"}),
+        lambda project: replace(project, stock_packages=project.stock_packages | {"paint"}),
     ),
-    (stock_image_is_listed, lambda project: replace(project, packages=project.packages - {"curl"})),
-    (files_exist, _with("`infra/colour.py`")),
-    (files_exist, _with("`Colour.toml`")),
-    (links_lead_somewhere, _with("[colours](docs/colours.md)")),
-    (links_lead_somewhere, _with("[colours](docs/tour.md#colours)")),
+    (
+        stock_image_is_listed,
+        lambda project: replace(project, stock_packages=project.stock_packages - {"curl"}),
+    ),
+    (files_exist, _append_to_readme("`infra/colour.py`")),
+    (files_exist, _append_to_readme("`Colour.toml`")),
+    (link_targets_exist, _append_to_readme("[colours](docs/colours.md)")),
+    (link_targets_exist, _append_to_readme("[colours](docs/tour.md#colours)")),
 ]
 
 
 @pytest.mark.parametrize(
     "rule", dict.fromkeys(rule for rule, _ in BROKEN), ids=lambda rule: rule.__name__
 )
-def test_the_documents_are_true(project: Project, rule: Rule) -> None:
-    untrue = sorted(set(rule(project)))
-    assert not untrue, "\n".join(untrue)
+def test_rule_holds(project: Project, rule: Rule) -> None:
+    violations = sorted(set(rule(project)))
+    assert not violations, "\n".join(violations)
 
 
-@pytest.mark.parametrize(("rule", "spoil"), BROKEN)
-def test_the_rule_notices_what_is_wrong(
-    project: Project, rule: Rule, spoil: Callable[[Project], Project]
+@pytest.mark.parametrize(("rule", "break_project"), BROKEN)
+def test_rule_finds_violation(
+    project: Project, rule: Rule, break_project: Callable[[Project], Project]
 ) -> None:
-    assert set(rule(spoil(project))) - set(rule(project))
+    assert set(rule(break_project(project))) - set(rule(project))
