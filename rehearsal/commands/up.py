@@ -78,14 +78,14 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         from rehearsal.lifecycle.environment import client_variables
 
-        facts = {
+        description = {
             "cloud": config.name,
             "machines": config.machines,
             "api": config.api_url,
             "public": str(config.public_network),
             "environment": client_variables(config),
         }
-        print(json.dumps(facts, indent=2))
+        print(json.dumps(description, indent=2))
     elif not args.quiet:
         from rehearsal.lifecycle.clients import format_instructions
 

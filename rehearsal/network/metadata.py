@@ -153,17 +153,17 @@ PATH_NAMES = {"ip_address": "address"}
 """Keys of v1.json that have another name in the tree of paths."""
 
 
-def _format_values(facts: dict[str, Any]) -> Tree:
+def _format_values(values: dict[str, Any]) -> Tree:
     return {
         name: _format_values(value) if isinstance(value, dict) else str(value).lower()
-        for name, value in facts.items()
+        for name, value in values.items()
     }
 
 
-def _format_interface(facts: dict[str, Any]) -> Tree:
+def _format_interface(interface: dict[str, Any]) -> Tree:
     return {
         PATH_NAMES.get(name, name): _format_interface(value)
         if isinstance(value, dict)
         else str(value)
-        for name, value in facts.items()
+        for name, value in interface.items()
     }

@@ -52,12 +52,12 @@ def serve(respond: Respond) -> Iterator[str]:
         thread.join()
 
 
-async def succeed(_number: int) -> bytes:
+async def respond_ok(_number: int) -> bytes:
     return GOOD
 
 
 def test_every_request_to_a_healthy_server_succeeds() -> None:
-    with serve(succeed) as url, Load(url, RATE) as load:
+    with serve(respond_ok) as url, Load(url, RATE) as load:
         load.wait_for_requests(30)
     assert load.report.sent >= 30
     assert load.report.failures == []
@@ -65,7 +65,7 @@ def test_every_request_to_a_healthy_server_succeeds() -> None:
 
 
 def test_requests_start_at_the_given_rate() -> None:
-    with serve(succeed) as url:
+    with serve(respond_ok) as url:
         start = time.monotonic()
         with Load(url, RATE) as load:
             load.wait_for_requests(50)
@@ -98,7 +98,7 @@ def test_each_failed_request_is_counted_once_with_its_reason(response: bytes, re
 
 
 def test_a_refused_connection_is_a_failure() -> None:
-    with serve(succeed) as url:
+    with serve(respond_ok) as url:
         pass
     with Load(url, RATE) as load:
         load.wait_for_requests(10)
@@ -143,6 +143,6 @@ def test_a_request_without_a_response_times_out() -> None:
 
 
 def test_elapsed_time_counts_from_the_start_of_the_load() -> None:
-    with serve(succeed) as url, Load(url, RATE) as load:
+    with serve(respond_ok) as url, Load(url, RATE) as load:
         load.wait_for_requests(10)
         assert 9 / RATE <= load.elapsed_s() < 5

@@ -18,14 +18,14 @@ from tests.rehearsal.support.served import (
 CLIENTS = 50
 STEPS = 20
 TAGS = ["red", "Red", "green", "blue"]
-NAMES = ["same1", "same2", "same3"]
+DROPLET_NAMES = ["same1", "same2", "same3"]
 SPEC = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
 EXPECTED = {200, 201, 202, 204, 404, 409, 422}
 
 
 def _step(api: ApiClient, rng: random.Random) -> int:
     """Send one request about a resource that all clients use."""
-    tag, name = rng.choice(TAGS), rng.choice(NAMES)
+    tag, name = rng.choice(TAGS), rng.choice(DROPLET_NAMES)
     droplets = [droplet["id"] for droplet in api("GET", "/v2/droplets")[1]["droplets"]]
     some = rng.sample(droplets, min(2, len(droplets)))
     resources = {"resources": [{"resource_id": str(id), "resource_type": "droplet"} for id in some]}

@@ -44,13 +44,13 @@ print(json.dumps(result | {"body": json.loads(response.read())}))
 
 
 def https(entry_port: int, certificate: str, **changes: Any) -> ForwardingRule:
-    facts = {
+    rule = {
         "entry_protocol": "https",
         "entry_port": entry_port,
         "target_protocol": "http",
         "target_port": 8085,
     }
-    return ForwardingRule.model_validate(facts | {"certificate_id": certificate} | changes)
+    return ForwardingRule.model_validate(rule | {"certificate_id": certificate} | changes)
 
 
 def store(web: Web, certificate: Issued, id: str) -> str:

@@ -127,8 +127,8 @@ def test_a_preview_accepts_unknown_values(
     outputs = [name for name, one in kind.properties.items() if not one.input]
     assert {name: planned.get(name) for name in outputs} == dict.fromkeys(outputs, UNKNOWN)
 
-    known = {**required_inputs(kind, key), key: sample(item.kind, 1, key)}
-    state = state_of(kind, checked(kind, known))
+    resolved = {**required_inputs(kind, key), key: sample(item.kind, 1, key)}
+    state = state_of(kind, checked(kind, resolved))
     found = driver.diff(kind.token, state, desired)
     assert key in found.keys
     assert (key in found.replaces) == item.replaces

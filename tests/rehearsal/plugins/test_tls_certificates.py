@@ -128,10 +128,13 @@ def test_a_signed_certificate_has_the_names_of_its_request(
     ]
     assert extension(certificate, x509.BasicConstraints) == x509.BasicConstraints(False, None)
     assert extension(certificate, x509.SubjectKeyIdentifier) is None
-    known = extension(
+    authority_key_id = extension(
         parse_certificate({"certPem": authority.certificate}), x509.SubjectKeyIdentifier
     )
-    assert extension(certificate, x509.AuthorityKeyIdentifier).key_identifier == known.digest
+    assert (
+        extension(certificate, x509.AuthorityKeyIdentifier).key_identifier
+        == authority_key_id.digest
+    )
     assert state["caKeyAlgorithm"] == "ECDSA"
 
 

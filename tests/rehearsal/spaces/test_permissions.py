@@ -25,7 +25,7 @@ from tests.rehearsal.support.small_spaces import (
 
 Operation = Callable[[S3Client], Any]
 
-READS: dict[str, Operation] = {
+READ_OPERATIONS: dict[str, Operation] = {
     "get": lambda s3: s3.get_object(Bucket="own", Key="one"),
     "head": lambda s3: s3.head_object(Bucket="own", Key="one"),
     "head bucket": lambda s3: s3.head_bucket(Bucket="own"),
@@ -34,7 +34,7 @@ READS: dict[str, Operation] = {
     "list versions": lambda s3: s3.list_object_versions(Bucket="own"),
     "location": lambda s3: s3.get_bucket_location(Bucket="own"),
 }
-WRITES: dict[str, Operation] = {
+WRITE_OPERATIONS: dict[str, Operation] = {
     "put": lambda s3: s3.put_object(Bucket="own", Key="two", Body=b"2"),
     "copy": lambda s3: s3.copy_object(Bucket="own", Key="copy", CopySource="own/one"),
     "delete": lambda s3: s3.delete_object(Bucket="own", Key="two"),
@@ -43,7 +43,7 @@ WRITES: dict[str, Operation] = {
     "object acl": lambda s3: s3.put_object_acl(Bucket="own", Key="one", ACL="private"),
     "read object acl": lambda s3: s3.get_object_acl(Bucket="own", Key="one"),
 }
-ADMINISTRATION: dict[str, Operation] = {
+ADMIN_OPERATIONS: dict[str, Operation] = {
     "list buckets": lambda s3: s3.list_buckets(),
     "create": lambda s3: s3.create_bucket(Bucket="new"),
     "delete bucket": lambda s3: s3.delete_bucket(Bucket="empty"),
@@ -56,7 +56,7 @@ ADMINISTRATION: dict[str, Operation] = {
     "cors": lambda s3: s3.delete_bucket_cors(Bucket="own"),
     "delete lifecycle": lambda s3: s3.delete_bucket_lifecycle(Bucket="own"),
 }
-ALL = {**READS, **WRITES, **ADMINISTRATION}
+ALL_OPERATIONS = {**READ_OPERATIONS, **WRITE_OPERATIONS, **ADMIN_OPERATIONS}
 
 
 @pytest.fixture
@@ -90,25 +90,30 @@ def port(config: CloudConfig) -> Iterator[int]:
         yield port
 
 
-@pytest.mark.parametrize("operation", ALL)
+@pytest.mark.parametrize("operation", ALL_OPERATIONS)
 def test_a_key_may_do_exactly_what_its_grants_permit(port: int, operation: str) -> None:
-    may = {"reader": READS, "writer": {**READS, **WRITES}, "full": ALL}
+    may = {
+        "reader": READ_OPERATIONS,
+        "writer": {**READ_OPERATIONS, **WRITE_OPERATIONS},
+        "full": ALL_OPERATIONS,
+    }
     for key in ("nothing", "revoked", "elsewhere", "reader", "writer", "full"):
         if operation in may.get(key, {}):
-            ALL[operation](client_of(port, key))
+            ALL_OPERATIONS[operation](client_of(port, key))
         else:
-            assert error_code(ALL[operation], client_of(port, key)) in (
+            assert error_code(ALL_OPERATIONS[operation], client_of(port, key)) in (
                 "AccessDenied",
                 "403",
             ), key
 
 
 @pytest.mark.parametrize(
-    "operation", [operation for operation in ALL if operation not in ("list buckets", "create")]
+    "operation",
+    [operation for operation in ALL_OPERATIONS if operation not in ("list buckets", "create")],
 )
 def test_another_accounts_bucket_is_denied(port: int, operation: str) -> None:
     for key in ("stranger", "pretender"):
-        assert error_code(ALL[operation], client_of(port, key)) in (
+        assert error_code(ALL_OPERATIONS[operation], client_of(port, key)) in (
             "AccessDenied",
             "403",
         ), key

@@ -15,7 +15,7 @@ Opener = Callable[[], Database]
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opener]:
+def open_database(tmp_path: Path) -> Iterator[Opener]:
     """A function that opens the database file again."""
     with ExitStack() as databases:
         yield lambda: databases.enter_context(closing(Database(tmp_path / "db")))
@@ -25,23 +25,23 @@ def _tag(name: str) -> Tag:
     return Tag(id=name, name=name)
 
 
-def test_records_persist(opened: Opener) -> None:
-    store = opened().store_for("a")
+def test_records_persist(open_database: Opener) -> None:
+    store = open_database().store_for("a")
     with store.transaction():
         for name in ("one", "two", "three"):
             store.put(_tag(name))
         store.delete(_tag("two"))
         store.put(Tag(id="one", name="ONE"))
     assert (
-        [tag.name for tag in opened().store_for("a").all(Tag)]
+        [tag.name for tag in open_database().store_for("a").all(Tag)]
         == [tag.name for tag in store.all(Tag)]
         == ["ONE", "three"]
     )
 
 
-def test_only_the_owner_can_read_the_files(tmp_path: Path, opened: Opener) -> None:
+def test_only_the_owner_can_read_the_files(tmp_path: Path, open_database: Opener) -> None:
     (tmp_path / "db").touch(mode=0o644)
-    store = opened().store_for("a")
+    store = open_database().store_for("a")
     with store.transaction():
         store.put(_tag("one"))
     files = list(tmp_path.iterdir())
@@ -49,8 +49,8 @@ def test_only_the_owner_can_read_the_files(tmp_path: Path, opened: Opener) -> No
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-def test_a_failed_transaction_changes_nothing(opened: Opener) -> None:
-    database = opened()
+def test_a_failed_transaction_changes_nothing(open_database: Opener) -> None:
+    database = open_database()
     store, other = database.store_for("a"), database.store_for("b")
     with store.transaction():
         for name in ("one", "two", "three"):
@@ -65,24 +65,24 @@ def test_a_failed_transaction_changes_nothing(opened: Opener) -> None:
         store.next_id("droplet", 1)
         raise ZeroDivisionError
     assert [tag.name for tag in store.all(Tag)] == ["one", "two", "three"]
-    assert [tag.name for tag in opened().store_for("a").all(Tag)] == ["one", "two", "three"]
+    assert [tag.name for tag in open_database().store_for("a").all(Tag)] == ["one", "two", "three"]
     assert other.all(Tag) == []
     with store.transaction():
         assert store.next_id("droplet", 1) == 1
 
 
-def test_sequence_numbers_are_unique(opened: Opener) -> None:
-    store = opened().store_for("a")
+def test_sequence_numbers_are_unique(open_database: Opener) -> None:
+    store = open_database().store_for("a")
     with store.transaction():
         given = [store.next_id("droplet", 5), store.next_id("droplet", 5), store.next_id("key", 1)]
-    other = opened().store_for("b")
+    other = open_database().store_for("b")
     with other.transaction():
         given.append(other.next_id("droplet", 5))
     assert given == [5, 6, 1, 7]
 
 
-def test_accounts_are_isolated(opened: Opener) -> None:
-    database = opened()
+def test_accounts_are_isolated(open_database: Opener) -> None:
+    database = open_database()
     a, b = database.store_for("a"), database.store_for("b")
     with a.transaction():
         a.put(Tag(id="one", name="ONE"))
@@ -91,18 +91,21 @@ def test_accounts_are_isolated(opened: Opener) -> None:
     with b.transaction():
         b.delete(_tag("one"))
     assert b.all(Tag) == []
-    assert opened().store_for("a").all(Tag) == [Tag(id="one", name="ONE")]
+    assert open_database().store_for("a").all(Tag) == [Tag(id="one", name="ONE")]
     assert [tag.name for tag in b.all_accounts(Tag)] == ["ONE"]
 
 
-def test_all_accounts_returns_one_kind_of_each_account(opened: Opener) -> None:
-    database = opened()
+def test_all_accounts_returns_one_kind_of_each_account(open_database: Opener) -> None:
+    database = open_database()
     for account in ("a", "b"):
         store = database.store_for(account)
         with store.transaction():
             store.put(_tag(f"of-{account}"))
             store.put(SshKey(id=1, name="key", public_key="", fingerprint=""))
-    assert [tag.name for tag in opened().store_for("c").all_accounts(Tag)] == ["of-a", "of-b"]
+    assert [tag.name for tag in open_database().store_for("c").all_accounts(Tag)] == [
+        "of-a",
+        "of-b",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,17 +116,17 @@ def test_all_accounts_returns_one_kind_of_each_account(opened: Opener) -> None:
     ],
 )
 def test_a_database_of_another_format_is_refused_with_the_remedy(
-    tmp_path: Path, opened: Opener, script: str
+    tmp_path: Path, open_database: Opener, script: str
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "db")) as connection:
         connection.executescript(script)
     with pytest.raises(DatabaseFormatError, match=f"rehearsal down --cloud {tmp_path.name}"):
-        opened()
+        open_database()
 
 
 def test_a_file_that_is_not_a_database_is_refused_with_the_remedy(
-    tmp_path: Path, opened: Opener
+    tmp_path: Path, open_database: Opener
 ) -> None:
     (tmp_path / "db").write_bytes(b"no database" * 100)
     with pytest.raises(DatabaseFormatError, match=r"not a database.*rehearsal down"):
-        opened()
+        open_database()

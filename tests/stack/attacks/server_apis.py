@@ -17,7 +17,7 @@ FILTERED = r"^200 \[\]|^403 "
 class Request:
     """A request, and the text in the response that proves its success.
 
-    Path, proof and body may hold placeholders for the target's facts, such as ``{prime_name}``.
+    Path, proof and body may hold placeholders of the target, such as ``{prime_name}``.
     """
 
     goal: str

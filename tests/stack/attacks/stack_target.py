@@ -200,7 +200,7 @@ def stack_target(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Ite
         outside: The network namespace of a machine that does not belong to the stack.
     """
     target = _describe(rig, machines, outside)
-    secret = target.facts["secret"]
+    secret = target.placeholders["secret"]
     assert target.consul_as_manager(f"/v1/kv/{SECRET_PATH}", "PUT", secret).status == 200
     variable = {"Path": SECRET_PATH, "Items": {"password": secret}}
     assert target.nomad_as_manager(f"/v1/var/{SECRET_PATH}", "PUT", variable).status == 200
@@ -280,7 +280,7 @@ def _describe(rig: Rig, machines: Mapping[str, Machine], outside: str) -> Target
         jwks=ApiClient("http://127.0.0.1:4651", "", prime.namespace),
         certificates=certificates,
         tokens=tokens,
-        facts={
+        placeholders={
             "prime_name": prime.name,
             "worker_name": worker.name,
             "other_worker_name": other_worker,

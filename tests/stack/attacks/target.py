@@ -77,8 +77,8 @@ class Target:
     """By holder: ``none``, ``foreign``, ``expired``, ``operator``, ``worker``, ``prime``."""
     tokens: Mapping[str, str]
     """By holder, see ``stack_target``."""
-    facts: Mapping[str, str]
-    """Values for the placeholders in paths and bodies, such as ``{prime_name}``."""
+    placeholders: Mapping[str, str]
+    """Name -> value of each placeholder in paths and bodies, such as ``{prime_name}``."""
 
     backserve_url: str
     """Of one instance on another worker than the attacker's."""
@@ -119,8 +119,8 @@ class Target:
     def fill(self, value: Any) -> Any:
         """Return ``value`` with every placeholder replaced, also in nested lists and mappings."""
         if isinstance(value, str):
-            for name, fact in self.facts.items():
-                value = value.replace(f"{{{name}}}", fact)
+            for name, text in self.placeholders.items():
+                value = value.replace(f"{{{name}}}", text)
             return value
         if isinstance(value, dict):
             return {key: self.fill(item) for key, item in value.items()}

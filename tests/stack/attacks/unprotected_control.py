@@ -308,7 +308,7 @@ def _describe(builder: Builder, machine: Machine, consul: ApiClient, nomad: ApiC
         jwks=worker_nomad,
         certificates=defaultdict(lambda: None),
         tokens=defaultdict(str),
-        facts={
+        placeholders={
             "prime_name": NAME,
             "worker_name": NAME,
             "other_worker_name": OTHER_NODE,
