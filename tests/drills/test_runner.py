@@ -14,7 +14,7 @@ from tests.drills.runner import Runner
 from tests.drills.stage import DrillError, Phase, Stage, Topology
 from tests.drills.state import ClusterState
 from tests.drills.test_drills import STATE
-from tests.drills.test_load import GOOD, RATE, UNAVAILABLE, Respond, serve, succeed
+from tests.drills.test_load import GOOD, RATE, UNAVAILABLE, Respond, respond_ok, serve
 from toolchain import tools
 from toolchain.errors import ToolError
 from toolchain.versions import Tool
@@ -26,7 +26,7 @@ REQUEST_COUNT = 10
 class LocalStage(Stage):
     """A stage whose cluster is a server on loopback."""
 
-    respond: Respond = staticmethod(succeed)
+    respond: Respond = staticmethod(respond_ok)
     started: list["LocalStage"]
     stop_error = ""
 
