@@ -19,7 +19,7 @@ READABLE_FILES = (
     " -o -type f -readable -size -512k -print0 2>/dev/null"
     " | xargs -0 cat 2>/dev/null | tr -cd '[:print:]\\n'; true"
 )
-"""The text of all files that nobody may read, except /usr, which the search of the image covers."""
+"""The text of all files that user nobody can read. The search of the image covers /usr."""
 MIN_TEXT_CHARS = 100
 
 
