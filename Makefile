@@ -64,7 +64,7 @@ image-local: setup ## run the image's provisioners on a Debian machine over SSH:
 	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
 
 test: setup ## every test, a real `pulumi up` on real machines included: make test [ARGS=tests/infra]
-	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup $(ARGS)
+	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: setup ## formatting, lint, types, shell scripts
 	@$(PYTHON) -m ruff format --check .

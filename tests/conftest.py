@@ -4,11 +4,11 @@
 """
 
 import signal
-from pathlib import Path
+from pathlib import PurePosixPath
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-TESTS = Path(__file__).parent
 SHARED_STACK = "shared stack"
 MACHINES = "machines"
 GROUPS = {
@@ -39,16 +39,25 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
-    if config.getoption("dist", "no") != "no":
-        items.sort(key=lambda item: _rank(_group(item.path)))
+    if hasattr(config, "workerinput"):  # in a process of a parallel run
+        items.sort(key=lambda item: _rank(group_of(item.nodeid)))
 
 
-def _group(path: Path) -> str:
-    relative = path.relative_to(TESTS)
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Runs each group in one process; groups start in the order of collection."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> GroupScheduling:
+    return GroupScheduling(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Return the group of a test."""
+    relative = PurePosixPath(nodeid.partition("::")[0]).relative_to("tests")
     for part in (relative, *relative.parents):
         if group := GROUPS.get(str(part)):
             return group
