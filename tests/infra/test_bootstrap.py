@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -103,7 +102,12 @@ def test_leaders_are_waited_for(
     props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there.leaders = False
-    Timer(0.2, setattr, (there, "leaders", True)).start()
+
+    def elect_at_second_poll(_kind: str, _method: str, path: str) -> None:
+        # Each poll requests the leader of Consul and of Nomad.
+        there.leaders = there.count_requests("/v1/status/leader") > 2
+
+    there.fault = elect_at_second_poll
     BootstrapProvider().create(props)
     told = capsys.readouterr().out.splitlines()
     assert told[0].endswith("waiting for a Consul leader, a Nomad leader")

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import pulumi
@@ -105,7 +104,13 @@ def test_creation_waits_for_the_last_member(
     props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     there.nodes = [(WORKERS[0], "ready")]
-    Timer(0.2, there.add_all, (PRIMES, WORKERS)).start()
+
+    def join_at_second_poll(_kind: str, _method: str, path: str) -> None:
+        # Each poll requests the leader of Consul and of Nomad.
+        if path == "/v1/status/leader" and there.count_requests(path) > 2:
+            there.add_all(PRIMES, WORKERS)
+
+    there.fault = join_at_second_poll
     created = ReadinessProvider().create(props)
     assert created.id == "2"
     assert created.outs == {name: value for name, value in props.items() if name != "timeout"}

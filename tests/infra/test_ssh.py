@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Callable, Iterator
-from threading import Timer
 
 import paramiko
 import pytest
@@ -38,9 +37,17 @@ def deliver(machine: Machine, told: list[str]) -> Callable[..., str]:
     """With what is right, unless said otherwise; nothing listens yet."""
 
     def run(
-        *, known: tuple[str, ...] = (HOST,), key: str = USER_PRIVATE, timeout: float = 20
+        *,
+        known: tuple[str, ...] = (HOST,),
+        key: str = USER_PRIVATE,
+        timeout: float = 20,
+        on_report: Callable[[], object] = lambda: None,
     ) -> str:
-        return ssh.deliver("127.0.0.1", key, known, lambda: CONTENT, timeout, told.append)
+        def report(message: str) -> None:
+            told.append(message)
+            on_report()
+
+        return ssh.deliver("127.0.0.1", key, known, lambda: CONTENT, timeout, report)
 
     return run
 
@@ -59,8 +66,7 @@ def test_any_known_host_key_is_accepted(machine: Machine, deliver: Callable[...,
 def test_a_machine_that_does_not_listen_yet_is_waited_for(
     machine: Machine, deliver: Callable[..., str], told: list[str]
 ) -> None:
-    Timer(0.3, machine.listen).start()
-    assert deliver() == "outcome"
+    assert deliver(on_report=machine.listen) == "outcome"
     assert len(told) == 1 and told[0].startswith("ConnectionRefusedError")
 
 
@@ -118,8 +124,7 @@ def test_temporary_wrong_host_key_is_retried(
     )
     machine.host_key = other if kind == "another" else paramiko.ECDSAKey.generate()
     machine.listen()
-    Timer(0.2, lambda: setattr(machine, "host_key", right)).start()
-    assert deliver() == "outcome"
+    assert deliver(on_report=lambda: setattr(machine, "host_key", right)) == "outcome"
     assert machine.given == [CONTENT]
     assert len(told) == 1
 
@@ -129,8 +134,7 @@ def test_temporarily_rejected_user_key_is_retried(
 ) -> None:
     right, machine.users_key = machine.users_key, key_pair()[0]
     machine.listen()
-    Timer(0.2, lambda: setattr(machine, "users_key", right)).start()
-    assert deliver() == "outcome"
+    assert deliver(on_report=lambda: setattr(machine, "users_key", right)) == "outcome"
 
 
 def test_timeout_error_names_the_cause(deliver: Callable[..., str]) -> None:
