@@ -28,6 +28,12 @@ def test_each_supported_operation_is_tested() -> None:
     assert [operation for operation, modules in page.items() if not modules] == []
 
 
+def test_the_page_names_existing_test_modules() -> None:
+    existing = {file.stem for folder in coverage.FOLDERS for file in folder.glob("test_*.py")}
+    named = set().union(*coverage.parse_page(coverage.PAGE.read_text()).values())
+    assert named - existing == set()
+
+
 def test_the_page_is_current(operations: list[tuple[str, str]]) -> None:
     text = coverage.PAGE.read_text()
     assert coverage.format_page(coverage.parse_page(text)) == text
