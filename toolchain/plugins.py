@@ -121,7 +121,7 @@ def _download(provider: Provider) -> bool:
     After a failure, do not try again for a day: the site is unreachable from this machine.
     """
     failure_stamp = cache_root() / "plugins-out-of-reach"
-    if os.environ.get("SLIPWAY_PLUGINS") == "stand-in":
+    if os.environ.get("SLIPWAY_PLUGINS") == "emulator":
         return False
     if (
         failure_stamp.exists()
