@@ -1,7 +1,7 @@
 """Architecture rules, checked against the source: import directions, sizes, names and security.
 
-Each rule is a function from a source tree to its violations. A second test shows each rule a small
-broken tree, so that a rule that finds nothing is noticed.
+Each rule is a function that yields the violations in a source tree. A second test applies each
+rule to small broken trees, so that a rule that finds nothing fails.
 """
 
 import ast
@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 MAX_MODULE_LINES = 300
-"""Of a module outside tests."""
+"""For modules outside tests."""
 
 MAX_COLUMNS = 100
 
@@ -45,16 +45,16 @@ MAY_IMPORT = {
     "rehearsal": ("rehearsal", "toolchain"),
     "toolchain": ("toolchain",),
 }
-"""Of our own packages. The cluster and the rehearsal meet over HTTP only; tests may import anything.
+"""Package -> packages and modules of this repository that it may import.
 
-Of the services, the program imports two modules of plain data: what packing makes, and durations.
+The Pulumi program and the rehearsal cloud communicate over HTTP only. Tests may import anything.
 """
 
-MACHINE_KINDS = ("rehearsal.machines.nspawn", "rehearsal.machines.memory")
-CHOOSE_MACHINE_KIND = ("rehearsal.server", "rehearsal.lifecycle.clouds")
-"""The second stops the machines of a cloud whose server is dead."""
+MACHINE_IMPLEMENTATIONS = ("rehearsal.machines.nspawn", "rehearsal.machines.memory")
+MAY_CHOOSE_MACHINES = ("rehearsal.server", "rehearsal.lifecycle.clouds")
+"""``clouds`` stops the machines of a cloud whose server has ended."""
 
-REHEARSAL_ROOT = (
+REHEARSAL_ROOT_MODULES = (
     "config",
     "paths",
     "subprocesses",
@@ -65,7 +65,8 @@ REHEARSAL_ROOT = (
     "atomic_file",
     "polling",
 )
-"""Modules that every package of rehearsal may import; they import only each other."""
+"""Modules that every package of rehearsal may import. They import only each other."""
+
 REHEARSAL_LAYERS = {
     "commands": ("lifecycle", "server", "network", "spaces", "state", "plugins"),
     "lifecycle": ("machines", "network", "spaces", "topology", "state", "catalog"),
@@ -79,12 +80,13 @@ REHEARSAL_LAYERS = {
     "state": ("catalog",),
     "catalog": (),
 }
-"""What each package may import besides itself and the root modules; arrows point downwards only."""
+"""Package -> lower packages that it may import besides itself and the root modules."""
+
 MAX_TOP_LEVEL_MODULES = {"rehearsal": 12, "infra": 26, "jobs": 20, "deploy": 24, "toolchain": 14}
-"""Python modules directly in a package, its ``__init__`` included."""
+"""Package -> number of Python modules directly in it, including ``__init__``."""
 
 EMULATED_PROVIDERS = {"digitalocean", "nomad", "consul", "random", "tls"}
-PURE = (
+PURE_MODULES = (
     "infra.settings",
     "infra.settings_input",
     "infra.addresses",
@@ -97,33 +99,41 @@ PURE = (
     "services.packed_service",
     "services.duration",
 )
-"""Without Pulumi: used and tested without an engine."""
+"""Modules that do not import Pulumi, so that they work without its engine."""
 
-TRUSTS_ANYONE = re.compile(
-    r"\bverify=False|CERT_NONE|_create_unverified|skip_verify=True|skipVerify[\"']?: True|InsecureSkipVerify: true"
-    r"|StrictHostKeyChecking.{1,5}no\b|--insecure|--no-check-certificate|--allow-unauthenticated"
+DISABLED_VERIFICATION = re.compile(
+    r"\bverify=False|CERT_NONE|_create_unverified|skip_verify=True|skipVerify[\"']?: True"
+    r"|InsecureSkipVerify: true|StrictHostKeyChecking.{1,5}no\b|--insecure"
+    r"|--no-check-certificate|--allow-unauthenticated"
 )
-MAY_TRUST = {
-    "services/prober/check.py": "a check in the catalogue may ask for it",
+VERIFICATION_OPTION = re.compile(r"skip_?verify(?!=False)|insecure_?https", re.IGNORECASE)
+"""Options that can disable verification. ``skip_verify=False`` is allowed: it enables it."""
+
+MAY_DISABLE_VERIFICATION = {
+    "services/prober/check.py": "a Consul check may set TLSSkipVerify",
     "rehearsal/plugins/rest.py": "the official plugins have the setting",
 }
-"""Tests too, which speak to machines that they made."""
+"""Path -> reason."""
 
-WITHOUT_TLS = re.compile(r"skip_?verify(?!=False)|insecure_?https", re.IGNORECASE)
-"""Switches that turn verification off; a resource may say outright that it leaves it on."""
-IN_THE_PRODUCT = ("infra/", "jobs/", "deploy/", "services/", "images/", "__main__.py")
+PRODUCT_PATHS = ("infra/", "jobs/", "deploy/", "services/", "images/", "__main__.py")
 
-MACHINE_PATH = re.compile(r"(?<![\w.$}>-])/(?:root|work|home|Users)/")
-REGISTRY = re.compile(
-    r"(?:--(?:extra-)?index-url|--find-links|--trusted-host|GOPROXY ?=|GONOSUMDB|GOSUMDB ?=|PIP_INDEX_URL)"
+LOCAL_PATH = re.compile(r"(?<![\w.$}>-])/(?:root|work|home|Users)/")
+REGISTRY_SETTING = re.compile(
+    r"--(?:extra-)?index-url|--find-links|--trusted-host"
+    r"|GOPROXY ?=|GONOSUMDB|GOSUMDB ?=|PIP_INDEX_URL"
 )
-MAY_NAME_PATHS = {
-    "images/base/scripts/clean-image.sh": "of the droplet, not of a machine that builds",
-    "tests/test_architecture.py": "as above",
+MAY_NAME_LOCAL_PATHS = {
+    "images/base/scripts/clean-image.sh": "paths of the droplet, not of a developer's machine",
+    "tests/test_architecture.py": "examples of violations",
 }
+"""Path -> reason."""
+
+TEXT_SUFFIXES = {".py", ".md", ".toml", ".sh", ".yaml", ".yml", ".hcl"}
+MAY_BE_WIDE = re.compile(r"https?://\S{60,}|^\|")
+"""Long URLs and rows of Markdown tables: neither can be broken into several lines."""
 
 Sources = Mapping[str, str]
-"""Path in the checkout -> text."""
+"""Path in the repository -> text."""
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +150,7 @@ def sources() -> Sources:
 
 
 def modules(sources: Sources) -> Iterator[tuple[str, str, ast.Module]]:
-    """Path, dotted name and syntax tree of each Python file."""
+    """Yield the path, dotted name and syntax tree of each Python file."""
     for path, text in sources.items():
         if path.endswith(".py"):
             yield (
@@ -151,82 +161,86 @@ def modules(sources: Sources) -> Iterator[tuple[str, str, ast.Module]]:
 
 
 def imports(path: str, name: str, tree: ast.Module) -> set[str]:
-    """What a module imports, wherever in it: ``from infra import settings`` gives ``infra.settings``."""
+    """Return the dotted names that a module imports, also inside functions.
+
+    ``from infra import settings`` gives ``infra.settings``.
+    """
     package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             base = (
                 resolve_name("." * node.level + (node.module or ""), package)
                 if node.level
                 else node.module
             )
-            found |= {f"{base}.{alias.name}" for alias in node.names}
-    return found
+            imported |= {f"{base}.{alias.name}" for alias in node.names}
+    return imported
 
 
 def within(name: str, *packages: str) -> bool:
+    """Return whether a dotted name is one of the packages or inside one."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
 def edges(sources: Sources) -> Iterator[tuple[str, str, str]]:
-    """Path, importer and imported, of all imports."""
+    """Yield the path, the importing module and the imported name of each import."""
     for path, name, tree in modules(sources):
         for imported in sorted(imports(path, name, tree)):
             yield path, name, imported
 
 
-def packages(sources: Sources) -> Iterator[str]:
-    """No package reaches beyond what it may; nothing imports tests."""
+def package_imports(sources: Sources) -> Iterator[str]:
+    """A package imports only what ``MAY_IMPORT`` lists; only tests import tests."""
     for path, name, imported in edges(sources):
-        own = name.partition(".")[0]
-        if (
-            own != "tests"
-            and within(imported, *PACKAGES)
-            and not within(imported, *MAY_IMPORT[own])
-        ):
-            yield f"{path} imports {imported}; {own} may import {', '.join(MAY_IMPORT[own]) or 'nothing of ours'}"
-
-
-def services(sources: Sources) -> Iterator[str]:
-    """A service imports itself and what all services share; of the shared parts connect knows serving; none knows a service."""
-    for path, name, imported in edges(sources):
-        own = ".".join(name.split(".")[:2])
-        if within(name, "services") and within(imported, "services"):
-            may = {
-                "services": (),
-                "services.pack": ("services.packed_service",),
-                "services.serving": (own,),
-                "services.connect": (own, "services.serving"),
-            }
-            shared = ("services.duration", "services.serving", "services.connect")
-            if not within(imported, *may.get(own, (own, *shared))):
-                yield f"{path} imports {imported}"
-
-
-def rehearsal_layers(sources: Sources) -> Iterator[str]:
-    """A package of rehearsal imports what is below it; the root modules import only each other."""
-    for path, name, imported in edges(sources):
-        if not within(name, "rehearsal") or not within(imported, "rehearsal"):
+        package = name.partition(".")[0]
+        if package == "tests" or not within(imported, *PACKAGES):
             continue
-        own, other = (f"{dotted}..".split(".")[1] for dotted in (name, imported))
-        if own in ("", "__main__", "plugins") or own == other or other in REHEARSAL_ROOT:
+        if not within(imported, *MAY_IMPORT[package]):
+            allowed = ", ".join(MAY_IMPORT[package]) or "no other package"
+            yield f"{path} imports {imported}; {package} may import {allowed}"
+
+
+def service_imports(sources: Sources) -> Iterator[str]:
+    """A service imports no other service; shared packages import no service."""
+    shared = ("services.duration", "services.serving", "services.connect")
+    for path, name, imported in edges(sources):
+        if not within(name, "services") or not within(imported, "services"):
             continue
-        if other not in REHEARSAL_LAYERS.get(own, ()):
+        package = ".".join(name.split(".")[:2])
+        allowed = {
+            "services": (),
+            "services.pack": ("services.packed_service",),
+            "services.serving": (package,),
+            "services.connect": (package, "services.serving"),
+        }.get(package, (package, *shared))
+        if not within(imported, *allowed):
             yield f"{path} imports {imported}"
 
 
-def resources(sources: Sources) -> Iterator[str]:
-    """A resource imports its own modules and those that all share; of the machines, the protocol."""
+def rehearsal_layers(sources: Sources) -> Iterator[str]:
+    """A package of rehearsal imports lower packages only; root modules import only each other."""
     for path, name, imported in edges(sources):
-        own = ".".join(name.split(".")[:3])
+        if not within(name, "rehearsal") or not within(imported, "rehearsal"):
+            continue
+        importer, target = (f"{dotted}..".split(".")[1] for dotted in (name, imported))
+        if importer in ("", "__main__", "plugins") or target in (importer, *REHEARSAL_ROOT_MODULES):
+            continue
+        if target not in REHEARSAL_LAYERS.get(importer, ()):
+            yield f"{path} imports {imported}"
+
+
+def resource_imports(sources: Sources) -> Iterator[str]:
+    """A resource of the rehearsal API imports no other resource's package."""
+    for path, name, imported in edges(sources):
+        resource = ".".join(name.split(".")[:3])
         if (
             within(name, "rehearsal.resources")
             and within(imported, "rehearsal.resources")
             and _is_package(sources, ".".join(imported.split(".")[:3]))
-            and not within(imported, own)
+            and not within(imported, resource)
         ):
             yield f"{path} imports {imported}, which belongs to another resource"
 
@@ -236,8 +250,8 @@ def _is_package(sources: Sources, dotted: str) -> bool:
     return any(path.startswith(folder) for path in sources)
 
 
-def services_without_http(sources: Sources) -> Iterator[str]:
-    """Only the routes of a resource use HTTP; its service and schemas work without it."""
+def http_imports(sources: Sources) -> Iterator[str]:
+    """Only the routes of a resource import a web framework, not its service and schemas."""
     for path, name, imported in edges(sources):
         if (
             within(name, "rehearsal.resources")
@@ -247,26 +261,28 @@ def services_without_http(sources: Sources) -> Iterator[str]:
             yield f"{path} imports {imported}"
 
 
-def machine_kinds(sources: Sources) -> Iterator[str]:
-    """Two modules choose the machine kind."""
+def machine_implementations(sources: Sources) -> Iterator[str]:
+    """Only two modules import an implementation of machines; others use the protocol."""
     for path, name, imported in edges(sources):
-        if within(imported, *MACHINE_KINDS) and not within(name, *CHOOSE_MACHINE_KIND, "tests"):
+        if within(imported, *MACHINE_IMPLEMENTATIONS) and not within(
+            name, *MAY_CHOOSE_MACHINES, "tests"
+        ):
             yield f"{path} imports {imported}"
 
 
 def provider_emulators(sources: Sources) -> Iterator[str]:
-    """A provider emulator reaches a cloud over HTTP only and imports no other emulator."""
+    """A provider emulator uses a cloud over HTTP only and imports no other emulator."""
     for path, name, imported in edges(sources):
         if not within(name, "rehearsal.plugins"):
-            wrong = within(imported, "rehearsal.plugins") and not within(
+            forbidden = within(imported, "rehearsal.plugins") and not within(
                 name, "rehearsal.commands.provider_emulators", "tests"
             )
         elif within(imported, "rehearsal.plugins"):
-            own, other = name.split(".")[2:3], imported.split(".")[2:3]
-            wrong = own != other and set(other) <= EMULATED_PROVIDERS and bool(own)
+            importer, target = name.split(".")[2:3], imported.split(".")[2:3]
+            forbidden = bool(importer) and importer != target and set(target) <= EMULATED_PROVIDERS
         else:
-            wrong = within(imported, "rehearsal", "toolchain")
-        if wrong:
+            forbidden = within(imported, "rehearsal", "toolchain")
+        if forbidden:
             yield f"{path} imports {imported}"
 
 
@@ -278,16 +294,19 @@ def _components(tree: ast.Module) -> Iterator[ast.ClassDef]:
             yield node
 
 
-def components(sources: Sources) -> Iterator[str]:
-    """A component is given what it needs by who puts components together, and imports none."""
-    having = {name for _, name, tree in modules(sources) if next(_components(tree), None)}
+def component_imports(sources: Sources) -> Iterator[str]:
+    """A component module imports no other component; it receives arguments instead."""
+    component_modules = {
+        name for _, name, tree in modules(sources) if next(_components(tree), None)
+    }
     for path, name, imported in edges(sources):
-        if name in having and any(within(imported, other) for other in having - {name}):
+        others = component_modules - {name}
+        if name in component_modules and within(imported, *others):
             yield f"{path} imports {imported}, another component"
 
 
 def type_tokens(sources: Sources) -> Iterator[str]:
-    """A component's type is ``slipway:module:Class``: it is in every URN, where it stays for good."""
+    """A component's type token is ``slipway:package:Class``; it is part of every URN."""
     for path, name, tree in modules(sources):
         for node in _components(tree) if not within(name, "tests") else ():
             calls = [
@@ -300,22 +319,22 @@ def type_tokens(sources: Sources) -> Iterator[str]:
                 for call in calls
                 if call.args and isinstance(call.args[0], ast.Constant)
             ]
-            wanted = f"slipway:{name.partition('.')[0]}:{node.name}"
-            if tokens != [wanted]:
-                yield f"{path}: {node.name} has the type {tokens}, not {wanted}"
+            expected = f"slipway:{name.partition('.')[0]}:{node.name}"
+            if tokens != [expected]:
+                yield f"{path}: {node.name} has the type {tokens}, not {expected}"
 
 
 def pure_modules(sources: Sources) -> Iterator[str]:
-    """Settings and arithmetic are used without an engine."""
+    """The modules of ``PURE_MODULES`` import neither Pulumi nor a provider."""
     for path, name, imported in edges(sources):
-        if name in PURE and within(
+        if name in PURE_MODULES and within(
             imported, "pulumi", "pulumi_digitalocean", "pulumi_nomad", "pulumi_consul"
         ):
             yield f"{path} imports {imported}"
 
 
-def lengths(sources: Sources) -> Iterator[str]:
-    """A module is read in one go."""
+def module_lengths(sources: Sources) -> Iterator[str]:
+    """A module outside tests has at most 300 lines."""
     for path, text in sources.items():
         if (
             path.endswith(".py")
@@ -325,53 +344,42 @@ def lengths(sources: Sources) -> Iterator[str]:
             yield f"{path} has {count} lines; {MAX_MODULE_LINES} at most"
 
 
-def top_levels(sources: Sources) -> Iterator[str]:
-    """A package whose top level outgrows one screen gets packages."""
+def package_sizes(sources: Sources) -> Iterator[str]:
+    """A package has few modules directly in it; more need subpackages."""
     for package, limit in MAX_TOP_LEVEL_MODULES.items():
-        modules = [path for path in sources if re.fullmatch(rf"{package}/[^/]+\.py", path)]
-        if len(modules) > limit:
-            yield f"{package}/ has {len(modules)} modules at its top level; {limit} at most"
+        count = sum(bool(re.fullmatch(rf"{package}/[^/]+\.py", path)) for path in sources)
+        if count > limit:
+            yield f"{package}/ has {count} modules at its top level; {limit} at most"
 
 
-def columns(sources: Sources) -> Iterator[str]:
-    """No line of code, prose or configuration is wider than 100 columns."""
+def line_widths(sources: Sources) -> Iterator[str]:
+    """A line of code, prose or configuration has at most 100 columns."""
     for path, text in sources.items():
-        if Path(path).suffix in (
-            ".py",
-            ".md",
-            ".toml",
-            ".sh",
-            ".yaml",
-            ".yml",
-            ".hcl",
-        ) and not path.endswith("docs/coverage.md"):
+        if Path(path).suffix in TEXT_SUFFIXES:
             for number, line in enumerate(text.splitlines(), 1):
-                if len(line) > MAX_COLUMNS and not re.search(r"https?://\S{60,}|^\|", line):
+                if len(line) > MAX_COLUMNS and not MAY_BE_WIDE.search(line):
                     yield f"{path}:{number}: {len(line)} columns"
 
 
-def trust(sources: Sources) -> Iterator[str]:
-    """Nobody is trusted unproven."""
-    yield from _lines(
-        {path: text for path, text in sources.items() if not path.startswith("tests/")},
-        TRUSTS_ANYONE,
-        MAY_TRUST,
-    )
+def enabled_verification(sources: Sources) -> Iterator[str]:
+    """No code outside tests disables the verification of a peer or a signature."""
+    outside_tests = {path: text for path, text in sources.items() if not path.startswith("tests/")}
+    yield from _matching_lines(outside_tests, DISABLED_VERIFICATION, MAY_DISABLE_VERIFICATION)
 
 
-def verified(sources: Sources) -> Iterator[str]:
-    """Nothing of the product even has a switch by which certificates go unverified."""
-    own = {path: text for path, text in sources.items() if path.startswith(IN_THE_PRODUCT)}
-    yield from _lines(own, WITHOUT_TLS, MAY_TRUST)
+def verification_options(sources: Sources) -> Iterator[str]:
+    """The product has no option that disables the verification of certificates."""
+    product = {path: text for path, text in sources.items() if path.startswith(PRODUCT_PATHS)}
+    yield from _matching_lines(product, VERIFICATION_OPTION, MAY_DISABLE_VERIFICATION)
 
 
-def machine_paths(sources: Sources) -> Iterator[str]:
-    """No path of the machine on which it was written."""
-    yield from _lines(sources, MACHINE_PATH, MAY_NAME_PATHS)
+def local_paths(sources: Sources) -> Iterator[str]:
+    """No file names a path of a developer's machine."""
+    yield from _matching_lines(sources, LOCAL_PATH, MAY_NAME_LOCAL_PATHS)
 
 
 def registries(sources: Sources) -> Iterator[str]:
-    """Where packages come from is the machine's own business: neither the setting, nor the host that this machine uses."""
+    """No file sets a package registry or names one that this machine uses."""
     values = (
         os.environ.get(name, "")
         for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "GOPROXY", "NPM_CONFIG_REGISTRY")
@@ -382,11 +390,14 @@ def registries(sources: Sources) -> Iterator[str]:
         for url in re.split(r"[,|\s]", value)
         if (host := urlsplit(url).hostname) and "." in host
     }
-    named = re.compile("|".join([REGISTRY.pattern, *map(re.escape, sorted(hosts))]))
-    yield from _lines(sources, named, {"tests/test_architecture.py": "names what it looks for"})
+    pattern = re.compile("|".join([REGISTRY_SETTING.pattern, *map(re.escape, sorted(hosts))]))
+    allowed = {"tests/test_architecture.py": "contains the pattern"}
+    yield from _matching_lines(sources, pattern, allowed)
 
 
-def _lines(sources: Sources, pattern: re.Pattern[str], allowed: Mapping[str, str]) -> Iterator[str]:
+def _matching_lines(
+    sources: Sources, pattern: re.Pattern[str], allowed: Mapping[str, str]
+) -> Iterator[str]:
     for path, text in sources.items():
         if path not in allowed:
             yield from (
@@ -398,9 +409,15 @@ def _lines(sources: Sources, pattern: re.Pattern[str], allowed: Mapping[str, str
 
 Rule = Callable[[Sources], Iterator[str]]
 
-COMPONENT = "import pulumi\n\nclass {name}(pulumi.ComponentResource):\n    def __init__(self, name):\n        super().__init__('{token}', name)\n"
-BROKEN: dict[Rule, list[Sources]] = {
-    packages: [
+COMPONENT = """\
+import pulumi
+
+class {name}(pulumi.ComponentResource):
+    def __init__(self, name):
+        super().__init__('{token}', name)
+"""
+BROKEN_EXAMPLES: dict[Rule, list[Sources]] = {
+    package_imports: [
         {"infra/edge.py": "from rehearsal.config import CloudConfig"},
         {"rehearsal/state/store.py": "def late():\n    import infra.settings"},
         {"jobs/edge_check.py": "from infra.cluster.readiness import Readiness"},
@@ -411,7 +428,7 @@ BROKEN: dict[Rule, list[Sources]] = {
         {"toolchain/tools.py": "from rehearsal import paths"},
         {"jobs/services.py": "from tests.jobs import conftest"},
     ],
-    services: [
+    service_imports: [
         {"services/frontserve/main.py": "from services.backserve.main import build"},
         {"services/serving/http_service.py": "from services import prober"},
         {"services/serving/authorizer.py": "from services.connect import Mesh"},
@@ -427,9 +444,11 @@ BROKEN: dict[Rule, list[Sources]] = {
         {"rehearsal/resources/tags/service.py": "from rehearsal.machines import nspawn"},
         {"rehearsal/server.py": "def late():\n    from rehearsal.lifecycle import clouds"},
     ],
-    resources: [
+    resource_imports: [
         {
-            "rehearsal/resources/tags/service.py": "from rehearsal.resources.droplets import service",
+            "rehearsal/resources/tags/service.py": (
+                "from rehearsal.resources.droplets import service"
+            ),
             "rehearsal/resources/droplets/service.py": "",
         },
         {
@@ -437,12 +456,12 @@ BROKEN: dict[Rule, list[Sources]] = {
             "rehearsal/resources/droplets/service.py": "",
         },
     ],
-    services_without_http: [
-        {"rehearsal/resources/tags/service.py": "from fastapi import HTTPException"}
-    ],
-    machine_kinds: [
+    http_imports: [{"rehearsal/resources/tags/service.py": "from fastapi import HTTPException"}],
+    machine_implementations: [
         {
-            "rehearsal/topology/network_reconciler.py": "from rehearsal.machines.nspawn import NspawnMachines"
+            "rehearsal/topology/network_reconciler.py": (
+                "from rehearsal.machines.nspawn import NspawnMachines"
+            )
         }
     ],
     provider_emulators: [
@@ -450,7 +469,7 @@ BROKEN: dict[Rule, list[Sources]] = {
         {"rehearsal/plugins/nomad/api.py": "from rehearsal.plugins.consul.api import Consul"},
         {"rehearsal/state/store.py": "from rehearsal.plugins.rest import Rest"},
     ],
-    components: [
+    component_imports: [
         {
             "infra/edge.py": "from infra.network import Network\n"
             + COMPONENT.format(name="Edge", token="slipway:infra:Edge"),
@@ -463,22 +482,24 @@ BROKEN: dict[Rule, list[Sources]] = {
         {"infra/edge.py": COMPONENT.format(name="Edge", token="custom:Edge")},
     ],
     pure_modules: [{"infra/settings.py": "import pulumi"}],
-    top_levels: [{f"infra/module{n}.py": "" for n in range(27)}],
-    lengths: [{"infra/edge.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}],
-    columns: [{"infra/edge.py": "x" * 101}, {"docs/tour.md": "word " * 21}],
-    trust: [
+    package_sizes: [{f"infra/module{n}.py": "" for n in range(27)}],
+    module_lengths: [{"infra/edge.py": "x = 1\n" * (MAX_MODULE_LINES + 1)}],
+    line_widths: [{f"docs/tour{suffix}": "word " * 21} for suffix in sorted(TEXT_SUFFIXES)],
+    enabled_verification: [
         {"infra/cluster_api/members.py": "requests.get(url, verify=False)"},
         {"infra/cluster/providers.py": "Provider(skip_verify=True)"},
     ],
-    verified: [
+    verification_options: [
         {"infra/cluster/providers.py": "consul.Provider(insecure_https=settings.insecure)"},
         {"infra/settings.py": "nomad_skip_verify: bool = False"},
         {"jobs/job_builder.py": "{'TLSSkipVerify': trusting}"},
         {
-            "images/base/files/usr/local/lib/slipway/nomad_rpc.py": "os.environ['NOMAD_SKIP_VERIFY'] = '1'"
+            "images/base/files/usr/local/lib/slipway/nomad_rpc.py": (
+                "os.environ['NOMAD_SKIP_VERIFY'] = '1'"
+            )
         },
     ],
-    machine_paths: [
+    local_paths: [
         {"README.md": "cd /" + "work/main"},
         {"infra/image/base_image.py": "KEY = '/root/.ssh/id'"},
     ],
@@ -489,28 +510,28 @@ BROKEN: dict[Rule, list[Sources]] = {
 }
 
 
-def _id(rule: Rule) -> str:
-    return rule.__name__
-
-
-@pytest.mark.parametrize("rule", BROKEN, ids=_id)
+@pytest.mark.parametrize("rule", BROKEN_EXAMPLES, ids=lambda rule: rule.__name__)
 def test_rule_holds(sources: Sources, rule: Rule) -> None:
-    offences = list(rule(sources))
-    assert not offences, "\n".join([rule.__doc__ or "", *offences])
+    violations = list(rule(sources))
+    assert not violations, "\n".join([rule.__doc__ or "", *violations])
 
 
 @pytest.mark.parametrize(
-    ("rule", "broken"), [(rule, broken) for rule, examples in BROKEN.items() for broken in examples]
+    ("rule", "broken"),
+    [
+        pytest.param(rule, broken, id=f"{rule.__name__}-{number}")
+        for rule, examples in BROKEN_EXAMPLES.items()
+        for number, broken in enumerate(examples, 1)
+    ],
 )
 def test_rule_finds_violation(rule: Rule, broken: Sources) -> None:
     assert list(rule(broken))
 
 
-def test_every_package_has_a_rule(sources: Sources) -> None:
-    """A new folder of Python is either in the sources, with what it may import, or not there."""
+def test_every_package_has_an_import_rule(sources: Sources) -> None:
     assert {name.partition(".")[0] for _, name, _ in modules(sources)} <= {"__main__", *PACKAGES}
 
 
-def test_the_program_only_puts_components_together() -> None:
-    """``__main__`` puts components together and holds none of their work."""
+def test_the_program_is_short() -> None:
+    """``__main__`` creates and connects components; their code is in ``infra`` and ``jobs``."""
     assert len((ROOT / "__main__.py").read_text().splitlines()) <= 60
