@@ -1,4 +1,4 @@
-"""The firewalls: which ports are open on which droplets, and for whom.
+"""The firewalls: open ports of droplets and their allowed sources.
 
 To open a port, add a row to ``INBOUND_RULES``. The load balancer's rule is in ``infra/edge.py``,
 because it names the load balancer.
