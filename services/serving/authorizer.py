@@ -35,7 +35,9 @@ class Authorizer:
         is_authorized = self.is_authorized
 
         class AuthorizedProtocol(H11Protocol):
-            def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            def connection_made(  # type: ignore[override]
+                self, transport: asyncio.Transport
+            ) -> None:
                 super().connection_made(transport)
                 certificate = transport.get_extra_info("peercert")
                 self.app = AuthorizedConnection(self.app, is_authorized, certificate)

@@ -349,7 +349,8 @@ class Stage:
             self.rig.ssh(
                 name,
                 f"mkdir -p {drop_in} && printf '{text}' > {drop_in}/drill.conf && "
-                f"systemctl daemon-reload && systemctl kill --kill-whom=main --signal=KILL {unit}.service",
+                "systemctl daemon-reload && "
+                f"systemctl kill --kill-whom=main --signal=KILL {unit}.service",
             ),
             f"kill {unit} on {name}",
         )

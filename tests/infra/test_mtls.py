@@ -58,7 +58,7 @@ def test_only_one_authority_is_ever_known(access: Access) -> None:
     with mtls.session(access) as session:
         session.get(f"{access['consul']}/v1/status/leader", timeout=5)
         adapter = session.get_adapter("https://")
-        pools = adapter.poolmanager.connection_pool_kw  # type: ignore[attr-defined]  # of requests' own adapter
+        pools = adapter.poolmanager.connection_pool_kw  # type: ignore[attr-defined]
         assert len(pools["ssl_context"].get_ca_certs()) == 1
 
 

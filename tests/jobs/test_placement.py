@@ -116,7 +116,8 @@ def test_an_untrusted_server_gets_no_request_and_an_unknown_token_is_refused(
 def test_no_error_contains_a_credential(planner: Planner, changes: dict[str, object]) -> None:
     planner.status = 400
     with pytest.raises(NoPlacementError) as refused:
-        asyncio.run(require_placement(SPEC, {**planner.access, **changes}))  # type: ignore[typeddict-item]  # wrong on purpose
+        access = {**planner.access, **changes}
+        asyncio.run(require_placement(SPEC, access))  # type: ignore[arg-type]
     text = "".join(traceback.format_exception(refused.value))
     assert not [
         secret for secret in (TOKEN, planner.access["key"], "no key", "b\nad") if secret in text

@@ -188,7 +188,8 @@ def serve() -> Iterator[FakeAccount]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815  the names that http.server calls
+        # The names that http.server calls.
+        do_GET = do_POST = do_PUT = do_DELETE = _answer  # noqa: N815
 
         def log_message(self, format: str, *args: Any) -> None:
             """Quiet."""
