@@ -65,7 +65,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "python -m rehearsal resolve": ("tests/rehearsal/lifecycle/test_clouds.py", '"resolve"'),
     "python -m rehearsal serve": ("tests/rehearsal/api/test_restart.py", '"serve"'),
     "python -m rehearsal spaces": ("tests/rehearsal/spaces/test_spaces_command.py", '"spaces"'),
-    "python -m rehearsal inside": ("tests/stack/rig.py", '"up"'),
+    "python -m rehearsal guest-services": ("tests/stack/rig.py", '"up"'),
     "python -m rehearsal provider-emulators": (HERE, '"provider-emulators"'),
     "pulumi up": ("tests/stack/test_changes.py", '"up"'),
     "pulumi stack": ("tests/stack/test_changes.py", '"stack"'),

@@ -1,4 +1,4 @@
-"""``inside``: serve metadata, DNS, Spaces and releases in the cloud's network namespace."""
+"""``guest-services``: serve metadata, DNS, Spaces and releases in the cloud's network namespace."""
 
 import argparse
 
@@ -9,7 +9,7 @@ from rehearsal.lifecycle import configuration
 def add(subparsers: Subparsers) -> None:
     parser = add_command(
         subparsers,
-        "inside",
+        "guest-services",
         "Serve metadata, DNS, Spaces and releases in the cloud's network namespace. "
         "The cloud runs this command itself.",
     )

@@ -23,7 +23,7 @@ RETAINED_FILES = {
     "releases-key.asc",
     "server.log",
     "api.log",
-    "inside.log",
+    "guest-services.log",
 }
 """Configuration, credentials and logs. Clients made the other files, or the API derives them."""
 

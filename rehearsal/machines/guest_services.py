@@ -24,11 +24,11 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 class GuestServices:
-    """``python -m rehearsal inside`` in the cloud's namespace."""
+    """``python -m rehearsal guest-services`` in the cloud's namespace."""
 
     def __init__(self, config: CloudConfig) -> None:
         self._config = config
-        self._pid_file = config.directory / "inside.pid"
+        self._pid_file = config.directory / "guest-services.pid"
 
     async def publish(self, network_state: NetworkState) -> None:
         """Give the process the current network state."""
@@ -42,11 +42,11 @@ class GuestServices:
         """
         if self._find_pid() is not None:
             return
-        ready = self._config.directory / "inside.ready"
+        ready = self._config.directory / "guest-services.ready"
         ready.unlink(missing_ok=True)
-        log_file = self._config.directory / "inside.log"
+        log_file = self._config.directory / "guest-services.log"
         variables = {name: os.environ[name] for name in PATH_VARIABLES if name in os.environ}
-        serve = [sys.executable, "-m", "rehearsal", "inside", "--cloud", self._config.name]
+        serve = [sys.executable, "-m", "rehearsal", "guest-services", "--cloud", self._config.name]
         with log_file.open("ab") as log:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self._config.netns, *serve],
@@ -74,4 +74,4 @@ class GuestServices:
         self._pid_file.unlink(missing_ok=True)
 
     def _find_pid(self) -> int | None:
-        return find_process(self._pid_file, "inside", self._config.name)
+        return find_process(self._pid_file, "guest-services", self._config.name)

@@ -28,7 +28,7 @@ class HttpServer(socketserver.ThreadingTCPServer):
 
 
 def serve(config: CloudConfig) -> None:
-    """Serve until SIGTERM. The file ``inside.ready`` appears once every port is open.
+    """Serve until SIGTERM. The file ``guest-services.ready`` appears once every port is open.
 
     Raises:
         OSError: an address does not exist or a port is in use.
@@ -58,7 +58,7 @@ def serve(config: CloudConfig) -> None:
                 stopped.set()
 
         threading.Thread(target=serve_spaces, daemon=True).start()
-        ready = config.directory / "inside.ready"
+        ready = config.directory / "guest-services.ready"
         ready.touch()
         stopped.wait()
         ready.unlink(missing_ok=True)

@@ -333,7 +333,7 @@ def test_a_damaged_cloud_is_reported_and_can_be_removed(
         ["resolve", "bucket"],
         ["serve"],
         ["spaces"],
-        ["inside"],
+        ["guest-services"],
         ["status"],
     ):
         message = rehearsal(command, *arguments, code=1).err
@@ -453,7 +453,7 @@ def test_reset_of_an_empty_cloud_prints_nothing(rehearsal: Commands) -> None:
         "resolve bucket",
         "serve",
         "spaces",
-        "inside",
+        "guest-services",
         "status",
         "status --json",
     ],

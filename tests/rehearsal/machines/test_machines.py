@@ -225,7 +225,7 @@ def test_down_removes_a_crashed_cloud() -> None:
     try:
         user = User(clouds.up(name, "nspawn"))
         user.create_active("orphan")
-        for file in ("api.pid", "inside.pid"):
+        for file in ("api.pid", "guest-services.pid"):
             os.kill(int((user.config.directory / file).read_text()), signal.SIGKILL)
         assert leak_check.find_leaks(name) != []
     finally:

@@ -387,7 +387,8 @@ def test_a_droplet_resolves_records_created_through_the_api(
         )
         wait_for(
             lambda: (
-                (cloud.config.directory / "inside.ready").exists() or process.poll() is not None
+                (cloud.config.directory / "guest-services.ready").exists()
+                or process.poll() is not None
             ),
             30,
         )

@@ -44,7 +44,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCloud]:
             process = cloud.start(
                 cloud.config.netns, sys.executable, "-c", SERVE, cloud.config.name, environ=environ
             )
-            ready = cloud.config.directory / "inside.ready"
+            ready = cloud.config.directory / "guest-services.ready"
             wait_for(lambda: ready.exists() or process.poll() is not None, 30)
             assert process.poll() is None
             yield cloud
