@@ -14,15 +14,10 @@ from tests.stack.rig import CommandResult, Rig, wait_for
 IMAGE_ONLY = """
 import pulumi
 
-from infra.image import BaseImage, BaseImageArgs
+from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.preflight import preflight
 
-settings = preflight().settings
-args = BaseImageArgs(
-    region=settings.region,
-    consul_version=settings.consul_version,
-    nomad_version=settings.nomad_version,
-)
+args = BaseImageArgs.from_settings(preflight().settings)
 pulumi.export("image", BaseImage("image", args).name)
 """
 """A program with the image alone.
