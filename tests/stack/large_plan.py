@@ -38,7 +38,7 @@ class Commands:
 def seed_image(rig: Rig) -> str:
     """Give the account a base image, and return the tag by which the program finds it."""
     preview = rig.deploy("preview")
-    match = re.search(r"bear the tag (content-[0-9a-f]{16})", preview.output)
+    match = re.search(r"with the tag (content-[0-9a-f]{16})", preview.output)
     assert match, preview.output[-4000:]
     result = rig.run("python", "-c", Commands.read().seed, match[1])
     assert result.code == 0, result.output

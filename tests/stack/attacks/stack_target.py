@@ -385,7 +385,7 @@ def _install(site: str, bin_dir: Path, key: Path) -> str:
     spec.loader.exec_module(script)
     keyring = bin_dir / "key.gpg"
     keyring.write_bytes(script.dearmor(key.read_text()))
-    with patch.object(script, "BIN", bin_dir):
+    with patch.object(script, "BIN_DIR", bin_dir):
         try:
             return str(script.install("consul", VERSION, site, "amd64", keyring))
         except script.ReleaseError as error:
