@@ -4,7 +4,7 @@
 """
 
 import signal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -34,9 +34,16 @@ SUMMARY = "summary"
 _summaries: dict[str, None] = {}
 
 
-def pytest_configure() -> None:
-    """Let programs that tests start receive Ctrl-C, also if this run ignores it."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Let programs that tests start receive Ctrl-C, also if this run ignores it.
+
+    In a parallel run, shorten the temporary directory: the path of a socket has 107 characters.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config, "workerinput"):
+        number = config.workerinput["workerid"].removeprefix("gw")
+        config.option.basetemp = str(Path(config.option.basetemp).with_name(number))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
