@@ -16,9 +16,11 @@ import pulumi
 
 from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.preflight import preflight
+from infra.state_format import STATE_FORMAT
 
 args = BaseImageArgs.from_settings(preflight().settings)
 pulumi.export("image", BaseImage("image", args).name)
+pulumi.export("format", STATE_FORMAT)
 """
 """A program with the image alone.
 
