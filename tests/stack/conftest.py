@@ -46,10 +46,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def rig(deployed: Rig) -> Iterator[Rig]:
-    """The shared stack, restored after the test."""
+    """The shared stack, restored after the test unless the test has proved that it is."""
+    deployed.is_settled = False
     yield deployed
-    deployed.reset()
-    deployed.up()
+    if not deployed.is_settled:
+        deployed.reset()
+        deployed.up()
 
 
 @pytest.fixture

@@ -75,6 +75,8 @@ class Rig:
     name: str
     directory: Path
     environment: dict[str, str] = field(default_factory=dict)
+    is_settled: bool = False
+    """Whether the stack is known to be as the checkout declares it."""
     _lock: int | None = None
     _outputs: dict[str, Any] = field(default_factory=dict)
     _outputs_version: list[tuple[Path, int]] = field(default_factory=list)
@@ -171,6 +173,18 @@ class Rig:
         result = self.deploy("up", "--json", *options)
         assert result.code == 0, result.stderr[-4000:]
         return result.json
+
+    def assert_settled(self) -> None:
+        """Check that the checkout is restored and that an update of it changes nothing.
+
+        Raises:
+            AssertionError: a file differs, or the update changes something.
+        """
+        for file in filter(Path.is_file, self._pristine.rglob("*")):
+            copy = self.directory / file.relative_to(self._pristine)
+            assert copy.read_bytes() == file.read_bytes(), copy
+        assert self.up()["changes"] == []
+        self.is_settled = True
 
     def pulumi(self, *args: str) -> CommandResult:
         return self.run("pulumi", *args, "--stack", STACK, "--non-interactive")

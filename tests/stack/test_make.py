@@ -23,7 +23,7 @@ def test_status(deployed: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("worker01nyc3", "worker01nyc3"), ("backserve", "listening")]
+    ("name", "text"), [("worker01nyc3", "worker01nyc3"), ("backserve", '"level": "info"')]
 )
 def test_logs(deployed: Rig, name: str, text: str) -> None:
     result = _make(deployed, "logs", name)

@@ -66,7 +66,7 @@ def assert_settled(rig: Rig) -> None:
     """``verify`` succeeds and another update changes nothing."""
     verified = rig.deploy("verify")
     assert verified.code == 0, verified.output
-    assert rig.up()["changes"] == []
+    rig.assert_settled()
 
 
 def keyrings(rig: Rig) -> dict[str, dict[str, int]]:
