@@ -63,8 +63,6 @@ ALLOWED: Mapping[tuple[str, str], str] = {
 }
 """Path and identifier -> the reason why it stays."""
 
-EXCLUDED = ("tests/infra/", "tests/deploy/")
-
 
 def identifiers(tree: ast.AST) -> Iterator[tuple[int, str]]:
     """Yield the line and name of each definition, parameter, variable, attribute and import."""
@@ -97,11 +95,7 @@ def modules() -> dict[str, str]:
     listed = subprocess.run(
         ["git", "ls-files", "-z", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-    files = [
-        name
-        for name in listed.split("\0")
-        if name and not name.startswith(EXCLUDED) and (ROOT / name).is_file()
-    ]
+    files = [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
     return {name: (ROOT / name).read_text() for name in files}
 
 

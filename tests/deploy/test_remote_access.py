@@ -126,10 +126,10 @@ def ssh_call(tools_on_path: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     """
     fake, call = tmp_path / "bin/ssh", tmp_path / "call"
     fake.parent.mkdir()
-    known = '"$(echo "$2" | cut -d= -f2 | tr -d \\")"'
+    known_hosts = '"$(echo "$2" | cut -d= -f2 | tr -d \\")"'
     fake.write_text(
         f'#!/bin/sh\nprintf "%s\\n" "$@" > {call}\necho known: >> {call}\n'
-        f"cat {known} >> {call}\nexit 7\n"
+        f"cat {known_hosts} >> {call}\nexit 7\n"
     )
     fake.chmod(0o700)
     monkeypatch.setenv("PATH", str(fake.parent), prepend=os.pathsep)
@@ -151,9 +151,9 @@ def test_a_droplets_logs_are_its_journal_read_with_sudo(ssh_call: Path) -> None:
 @pytest.mark.usefixtures("account")
 def test_the_known_hosts_file_exists_only_while_ssh_runs(ssh_call: Path) -> None:
     assert main(["ssh", "dev", "worker01nyc3", "uptime", "-p"]) == 7
-    arguments, _, known = ssh_call.read_text().partition("known:\n")
+    arguments, _, known_hosts = ssh_call.read_text().partition("known:\n")
     assert arguments.splitlines()[-4:] == ["ops@198.51.100.7", "--", "uptime", "-p"]
-    assert known == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
+    assert known_hosts == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
     hosts = arguments.splitlines()[1].removeprefix("UserKnownHostsFile=").strip('"')
     assert not Path(hosts).exists()
 

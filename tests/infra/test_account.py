@@ -31,7 +31,7 @@ def test_fitting_stack_has_a_price(cloud: AccountApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "messages"),
     [
         ({"region": "tor1"}, ["region: tor1 does not exist; choose one of ams3, nyc3"]),
         (
@@ -54,11 +54,11 @@ def test_fitting_stack_has_a_price(cloud: AccountApi) -> None:
     ],
 )
 def test_missing_offers_and_limits_are_reported(
-    cloud: AccountApi, values: dict[str, str], told: list[str]
+    cloud: AccountApi, values: dict[str, str], messages: list[str]
 ) -> None:
     found = problems(cloud, **values)
-    assert len(found) == len(told)
-    assert all(problem.startswith(start) for problem, start in zip(found, told, strict=True))
+    assert len(found) == len(messages)
+    assert all(problem.startswith(start) for problem, start in zip(found, messages, strict=True))
 
 
 def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi) -> None:

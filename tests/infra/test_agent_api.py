@@ -102,8 +102,8 @@ def test_retrier_repeats_after_transient_errors(
     faults = iter([(500, "No cluster leader"), (500, "No cluster leader"), (429, "slow")])
     agents.fault = lambda kind, method, path: next(faults, None)
     assert Retrier(10).run("asked", Consul(access).has_leader) is True
-    told = capsys.readouterr().out.splitlines()
-    assert [line.partition(": ")[2].rpartition(" (")[2] for line in told] == [
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[2].rpartition(" (")[2] for line in lines] == [
         "500: No cluster leader)",
         "429: slow)",
     ]

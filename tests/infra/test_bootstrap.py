@@ -109,9 +109,9 @@ def test_leaders_are_waited_for(
 
     there.fault = elect_at_second_poll
     BootstrapProvider().create(props)
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].endswith("waiting for a Consul leader, a Nomad leader")
-    assert told[-1].endswith("there are leaders")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("waiting for a Consul leader, a Nomad leader")
+    assert lines[-1].endswith("there are leaders")
 
 
 def test_waiting_for_leaders_ends(props: dict[str, Any], there: Agents) -> None:
@@ -165,9 +165,9 @@ def test_foreign_bootstrap_error_names_the_reset_file(
 ) -> None:
     with pytest.raises(
         BootstrapError, match=f"{kind.title()} at .*(no longer allowed|already done).*{file}"
-    ) as told:
+    ) as error:
         BootstrapProvider().create({**props, "secrets": {**SECRETS, kind: "another-manager"}})
-    assert "another-manager" not in str(told.value)
+    assert "another-manager" not in str(error.value)
 
 
 def test_changed_tokens_are_created_and_old_ones_retired(

@@ -36,7 +36,7 @@ class Machine:
         self.agents = agents
         self.outcome = '{"outcome": "started"}'
         self.given: list[dict[str, Any]] = []
-        self.known: list[set[str]] = []
+        self.host_keys: list[set[str]] = []
         self.tokens: list[set[str]] = []
         """What there was in Consul when each delivery came."""
 
@@ -44,7 +44,7 @@ class Machine:
         self,
         host: str,
         key: str,
-        known: tuple[str, ...],
+        host_keys: tuple[str, ...],
         content: Callable[[], bytes],
         timeout: float,
         tell: Callable[[str], None],
@@ -52,7 +52,7 @@ class Machine:
         assert (host, key) == ("198.18.0.3", "enrol key")
         tell("ConnectionRefusedError")
         self.given.append(json.loads(content()))
-        self.known.append(set(known))
+        self.host_keys.append(set(host_keys))
         self.tokens.append(self.agents.secrets("consul"))
         return f"some notes\n{self.outcome}\n"
 
@@ -177,11 +177,11 @@ def test_prime_needs_no_cluster(prime: dict[str, Any], machine: Machine, agents:
 
 
 def test_omitted_inputs_have_defaults(prime: dict[str, Any], machine: Machine) -> None:
-    told = {name: value for name, value in prime.items() if value is not None}
-    kept = {name: value for name, value in create(told).items() if value is not None}
+    inputs = {name: value for name, value in prime.items() if value is not None}
+    kept = {name: value for name, value in create(inputs).items() if value is not None}
     assert update(kept, enrol_key="other")["access"] is None
     EnrolmentProvider().delete("prime01nyc3", kept)
-    assert EnrolmentProvider().diff("", kept, told).changes is False
+    assert EnrolmentProvider().diff("", kept, inputs).changes is False
     assert len(machine.given) == 1
 
 
@@ -232,7 +232,7 @@ def test_first_host_key_is_accepted_only_before_enrolment(
     another = {"first": "other first", "lasting": "other public", "private": "other private"}
     update(kept, host_keys=another)
     update(kept, host_keys=another, droplet="9")
-    assert machine.known == [
+    assert machine.host_keys == [
         {"first public", "lasting public"},
         {"lasting public", "other public"},
         {"other first", "other public"},

@@ -81,9 +81,9 @@ def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_
     assert len(hidden) > 20
     for label, machine in cloud.of("Droplet").items():
         assert cloud.secret[label] == {"userData"}
-        told = json.loads(machine["userData"].removeprefix("#cloud-config\n"))
-        assert f"\nsecrets-{label}-host-first private\n" in told["ssh_keys"]["ed25519_private"]
-        held = list(texts(told))
+        user_data = json.loads(machine["userData"].removeprefix("#cloud-config\n"))
+        assert f"\nsecrets-{label}-host-first private\n" in user_data["ssh_keys"]["ed25519_private"]
+        held = list(texts(user_data))
         assert not [secret for secret in hidden if any(secret in text for text in held)]
         assert sum("private" in text for text in held) == 1
 
@@ -145,40 +145,44 @@ def test_prime_enrolment_lists_all_primes_and_no_cluster(cloud: FakeCloud) -> No
     members: list[Any] = []
     run(lambda: parts(primes="3")[0].members.apply(members.extend))
     for number in (1, 2, 3):
-        told = cloud.created[f"enrolment-prime{number:02d}"]
-        assert told["primes"] == [member["address"] for member in members]
-        assert (told["bootstrap_expect"], told["cluster"], told.get("access")) == (3, "", None)
+        inputs = cloud.created[f"enrolment-prime{number:02d}"]
+        assert inputs["primes"] == [member["address"] for member in members]
+        assert (inputs["bootstrap_expect"], inputs["cluster"], inputs.get("access")) == (
+            3,
+            "",
+            None,
+        )
 
 
 def test_worker_enrolment_lists_all_primes_and_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3", workers="3", ssh_public_key="ssh-ed25519 ADMIN"))
-    begun = cloud.created["primes-bootstrap"]
+    bootstrap = cloud.created["primes-bootstrap"]
     for number in (1, 2, 3):
-        told = cloud.created[f"enrolment-worker{number:02d}"]
-        assert told["node"] == {
+        inputs = cloud.created[f"enrolment-worker{number:02d}"]
+        assert inputs["node"] == {
             "name": f"worker{number:02d}nyc3",
             "role": "worker",
             "datacenter": "nyc3",
             "vpc_cidr": "10.10.0.0/20",
             "task_driver": "exec",
         }
-        assert (told["cluster"], told["droplet"]) == (
+        assert (inputs["cluster"], inputs["droplet"]) == (
             "primes-bootstrap-id",
             f"worker{number:02d}-id",
         )
-        assert told["primes"] == [prime["address"] for prime in begun["primes"]]
-        assert told["access"]["consul"] == f"https://{begun['address']}:8501"
-        assert told["operator_key"] == "ssh-ed25519 ADMIN"
+        assert inputs["primes"] == [prime["address"] for prime in bootstrap["primes"]]
+        assert inputs["access"]["consul"] == f"https://{bootstrap['address']}:8501"
+        assert inputs["operator_key"] == "ssh-ed25519 ADMIN"
 
 
 def test_no_machine_receives_a_management_token(cloud: FakeCloud) -> None:
-    """``access`` is what the stack uses for a node, and not part of what the node is told."""
+    """``access`` is what the stack uses for a node, and not part of what the node receives."""
     run(lambda: cluster(primes="3"))
     managers = set(cloud.created["primes-bootstrap"]["secrets"].values())
-    for told in cloud.of("Enrolment").values():
-        assert set(told["tokens"]) == {"agent", "nomad", "dns"}
+    for inputs in cloud.of("Enrolment").values():
+        assert set(inputs["tokens"]) == {"agent", "nomad", "dns"}
         assert not managers & set(
-            texts({key: value for key, value in told.items() if key != "access"})
+            texts({key: value for key, value in inputs.items() if key != "access"})
         )
 
 
@@ -191,7 +195,7 @@ def test_every_machine_has_tokens_and_keys_of_its_own(cloud: FakeCloud) -> None:
         ("identity", "certificate"),
         ("host_keys", "private"),
     ):
-        each = [told[what[0]][what[1]] for told in cloud.of("Enrolment").values()]
+        each = [inputs[what[0]][what[1]] for inputs in cloud.of("Enrolment").values()]
         assert len(set(each)) == len(each) == 7
 
 
@@ -216,10 +220,12 @@ def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_
     cloud: FakeCloud,
 ) -> None:
     run(lambda: cluster(primes="3"))
-    begun = cloud.waits_for("primes-bootstrap")
-    assert {f"enrolment-prime{number:02d}" for number in (1, 2, 3)} <= begun
+    dependencies = cloud.waits_for("primes-bootstrap")
+    assert {f"enrolment-prime{number:02d}" for number in (1, 2, 3)} <= dependencies
     assert not [
-        name for name in begun if "worker" in name and not name.startswith(("network", "firewalls"))
+        name
+        for name in dependencies
+        if "worker" in name and not name.startswith(("network", "firewalls"))
     ]
     for number in range(1, 5):
         others = {f"worker{other:02d}" for other in range(1, 5) if other != number}
@@ -244,8 +250,8 @@ def test_all_secrets_are_declared_secret(cloud: FakeCloud) -> None:
         assert not [text for text in texts(open_) if "PRIVATE KEY" in text or text in managers], (
             name
         )
-    for told in cloud.of("Enrolment"):
-        assert {"identity", "gossip", "tokens", "host_keys", "enrol_key"} <= cloud.secret[told]
+    for name in cloud.of("Enrolment"):
+        assert {"identity", "gossip", "tokens", "host_keys", "enrol_key"} <= cloud.secret[name]
 
 
 def test_no_resource_uses_plain_http(cloud: FakeCloud) -> None:

@@ -57,7 +57,7 @@ def prepare(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> Iterator[Prep
     set_all_config({})
 
 
-def told() -> list[str]:
+def printed_lines() -> list[str]:
     with pytest.raises(pulumi.RunError) as bad:
         preflight()
     return str(bad.value).splitlines()
@@ -87,7 +87,7 @@ def test_all_problems_are_reported_together(prepare: Prepare) -> None:
         SPACES_ACCESS_KEY_ID="",
         SLIPWAY_ADMIN_CIDRS="",
     )
-    lines = told()
+    lines = printed_lines()
     assert lines[0] == "Pulumi.test.yaml and its environment have 5 problems; nothing was changed:"
     assert [line.split(":")[0].strip(" -") for line in lines[1:]] == [
         "primes",
@@ -100,13 +100,16 @@ def test_all_problems_are_reported_together(prepare: Prepare) -> None:
 
 def test_missing_token_is_reported_with_other_problems(prepare: Prepare, cloud: AccountApi) -> None:
     prepare(DIGITALOCEAN_TOKEN="", slipway__primes="2")
-    assert [line.split(":")[0].strip(" -") for line in told()[1:]] == ["primes", "no API token"]
+    assert [line.split(":")[0].strip(" -") for line in printed_lines()[1:]] == [
+        "primes",
+        "no API token",
+    ]
     assert cloud.requests == []
 
 
 def test_rejected_token_is_reported(prepare: Prepare) -> None:
     prepare(DIGITALOCEAN_TOKEN="wrong")
-    assert "rejects the token (401)" in told()[1]
+    assert "rejects the token (401)" in printed_lines()[1]
 
 
 def test_configuration_takes_precedence_over_environment(prepare: Prepare) -> None:
@@ -120,4 +123,4 @@ def test_configuration_takes_precedence_over_environment(prepare: Prepare) -> No
 
 def test_missing_releases_key_file_is_reported(prepare: Prepare, tmp_path: Path) -> None:
     prepare(SLIPWAY_RELEASES_KEY=str(tmp_path / "none.asc"))
-    assert told()[1].startswith("  - SLIPWAY_RELEASES_KEY: there is no file")
+    assert printed_lines()[1].startswith("  - SLIPWAY_RELEASES_KEY: there is no file")

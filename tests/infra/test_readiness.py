@@ -114,9 +114,9 @@ def test_creation_waits_for_the_last_member(
     created = ReadinessProvider().create(props)
     assert created.id == "2"
     assert created.outs == {name: value for name, value in props.items() if name != "timeout"}
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].endswith("waiting for worker02nyc3 in Nomad")
-    assert told[-1].endswith("1 primes and 2 workers are ready")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("waiting for worker02nyc3 in Nomad")
+    assert lines[-1].endswith("1 primes and 2 workers are ready")
 
 
 def test_waiting_ends_in_time_and_names_who_is_missing(

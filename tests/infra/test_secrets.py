@@ -35,7 +35,7 @@ def kept(secrets: Secrets, own: NodeSecrets) -> dict[str, pulumi.Output[Any]]:
 
 
 @pytest.fixture
-def known(cloud: FakeCloud) -> dict[str, Any]:
+def resolved_secrets(cloud: FakeCloud) -> dict[str, Any]:
     """Everything that is kept, as it is."""
     found: dict[str, Any] = {}
     run(lambda: pulumi.Output.all(**kept(*made())).apply(found.update))
@@ -61,19 +61,25 @@ def test_everything_is_secret_but_the_public_halves() -> None:
     assert public == [False, False, False]
 
 
-def test_tokens_are_uuids_and_gossip_keys_are_32_bytes(known: dict[str, Any]) -> None:
-    tokens = [known["dns"], *known["bootstrap"].values(), *known["tokens"].values()]
+def test_tokens_are_uuids_and_gossip_keys_are_32_bytes(resolved_secrets: dict[str, Any]) -> None:
+    tokens = [
+        resolved_secrets["dns"],
+        *resolved_secrets["bootstrap"].values(),
+        *resolved_secrets["tokens"].values(),
+    ]
     assert all(str(uuid.UUID(token)) == token for token in tokens)
-    assert [len(base64.b64decode(key, validate=True)) for key in known["gossip"].values()] == [
+    assert [
+        len(base64.b64decode(key, validate=True)) for key in resolved_secrets["gossip"].values()
+    ] == [
         32,
         32,
     ]
 
 
-def test_all_secrets_differ(known: dict[str, Any]) -> None:
+def test_all_secrets_differ(resolved_secrets: dict[str, Any]) -> None:
     each = [
         part
-        for one in known.values()
+        for one in resolved_secrets.values()
         for part in (one.values() if isinstance(one, dict) else [one])
     ]
     assert len(each) == len(set(each)) == 10

@@ -1,4 +1,4 @@
-"""Settings: what is right, what is wrong, and how it is told."""
+"""Settings: what is right, what is wrong, and how it is reported."""
 
 from ipaddress import IPv4Network
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_values_are_parsed_from_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "setting", "told"),
+    ("values", "setting", "message"),
     [
         ({"wrokers": "3"}, "wrokers", "did you mean 'workers'?"),
         ({"zzz": "3"}, "zzz", "the settings are region, primes"),
@@ -95,11 +95,11 @@ def test_values_are_parsed_from_text() -> None:
     ],
 )
 def test_wrong_value_is_reported_with_its_remedy(
-    values: dict[str, str], setting: str, told: str
+    values: dict[str, str], setting: str, message: str
 ) -> None:
     (problem,) = problems(**values)
     assert problem.startswith(f"{setting}:")
-    assert told in problem
+    assert message in problem
 
 
 def test_all_settings_problems_are_reported_together() -> None:

@@ -28,26 +28,26 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def reports() -> list[str]:
     return []
 
 
 @pytest.fixture
-def deliver(machine: Machine, told: list[str]) -> Callable[..., str]:
+def deliver(machine: Machine, reports: list[str]) -> Callable[..., str]:
     """With what is right, unless said otherwise; nothing listens yet."""
 
     def run(
         *,
-        known: tuple[str, ...] = (HOST,),
+        host_keys: tuple[str, ...] = (HOST,),
         key: str = USER_PRIVATE,
         timeout: float = 20,
         on_report: Callable[[], object] = lambda: None,
     ) -> str:
         def report(message: str) -> None:
-            told.append(message)
+            reports.append(message)
             on_report()
 
-        return ssh.deliver("127.0.0.1", key, known, lambda: CONTENT, timeout, report)
+        return ssh.deliver("127.0.0.1", key, host_keys, lambda: CONTENT, timeout, report)
 
     return run
 
@@ -60,14 +60,14 @@ def test_content_is_delivered(machine: Machine, deliver: Callable[..., str]) -> 
 
 def test_any_known_host_key_is_accepted(machine: Machine, deliver: Callable[..., str]) -> None:
     machine.listen()
-    assert deliver(known=(key_pair()[0], f"{HOST} with a comment")) == "outcome"
+    assert deliver(host_keys=(key_pair()[0], f"{HOST} with a comment")) == "outcome"
 
 
 def test_a_machine_that_does_not_listen_yet_is_waited_for(
-    machine: Machine, deliver: Callable[..., str], told: list[str]
+    machine: Machine, deliver: Callable[..., str], reports: list[str]
 ) -> None:
     assert deliver(on_report=machine.listen) == "outcome"
-    assert len(told) == 1 and told[0].startswith("ConnectionRefusedError")
+    assert len(reports) == 1 and reports[0].startswith("ConnectionRefusedError")
 
 
 def test_a_connection_that_breaks_is_made_again(
@@ -80,13 +80,13 @@ def test_a_connection_that_breaks_is_made_again(
 
 
 def test_a_delivery_that_breaks_off_is_repeated(
-    machine: Machine, deliver: Callable[..., str], told: list[str]
+    machine: Machine, deliver: Callable[..., str], reports: list[str]
 ) -> None:
     machine.command = lambda given: (0, "outcome", "") if len(machine.given) > 1 else (None, "", "")
     machine.listen()
     assert deliver() == "outcome"
     assert machine.given == [CONTENT] * 2
-    assert told == ["the connection ended before the command"]
+    assert reports == ["the connection ended before the command"]
 
 
 def test_disconnect_after_the_outcome_is_a_success(
@@ -103,7 +103,7 @@ def test_unknown_host_key_receives_nothing(machine: Machine, deliver: Callable[.
         "ssh-ed25519", machine.host_key.asbytes()
     ).fingerprint
     with pytest.raises(DeliveryError) as refused:
-        deliver(known=(key_pair()[0],))
+        deliver(host_keys=(key_pair()[0],))
     assert fingerprint in str(refused.value)
     assert machine.given == []
     assert machine.met > 1
@@ -113,7 +113,7 @@ def test_unknown_host_key_receives_nothing(machine: Machine, deliver: Callable[.
 def test_temporary_wrong_host_key_is_retried(
     machine: Machine,
     deliver: Callable[..., str],
-    told: list[str],
+    reports: list[str],
     kind: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -126,7 +126,7 @@ def test_temporary_wrong_host_key_is_retried(
     machine.listen()
     assert deliver(on_report=lambda: setattr(machine, "host_key", right)) == "outcome"
     assert machine.given == [CONTENT]
-    assert len(told) == 1
+    assert len(reports) == 1
 
 
 def test_temporarily_rejected_user_key_is_retried(
@@ -153,14 +153,14 @@ def test_repeated_rejection_is_an_error(machine: Machine, deliver: Callable[...,
 
 
 def test_failed_command_is_retried(
-    machine: Machine, deliver: Callable[..., str], told: list[str]
+    machine: Machine, deliver: Callable[..., str], reports: list[str]
 ) -> None:
     machine.command = lambda given: (
         (0, "outcome", "") if len(machine.given) > 1 else (1, "", "tool-enrol: no private address")
     )
     machine.listen()
     assert deliver() == "outcome"
-    assert told == ["tool-enrol: no private address"]
+    assert reports == ["tool-enrol: no private address"]
 
 
 def test_nothing_is_logged(

@@ -1,4 +1,4 @@
-"""What a droplet is told at its first boot."""
+"""What a droplet receives at its first boot."""
 
 import json
 

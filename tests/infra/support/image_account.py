@@ -91,13 +91,13 @@ class FakeAccount:
                 return self.refuse[method, path], {"id": "refused", "message": "not today"}
             for pattern, handler in self._routes(body).items():
                 if found := re.fullmatch(pattern, f"{method} {path}"):
-                    status, told = handler(
+                    status, answer = handler(
                         *(int(group) if group.isdigit() else group for group in found.groups())
                     )
                     return (
                         (404, {"id": "not_found", "message": "no such thing"})
                         if status == 404
-                        else (status, told)
+                        else (status, answer)
                     )
             raise AssertionError(f"no answer prepared for {method} {path}")
 
@@ -179,10 +179,12 @@ def serve() -> Iterator[FakeAccount]:
             body = json.loads(
                 self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}"
             )
-            status, told = 401, {"id": "unauthorized", "message": "Unable to authenticate you"}
+            status, answer = 401, {"id": "unauthorized", "message": "Unable to authenticate you"}
             if self.headers["Authorization"] == f"Bearer {TOKEN}":
-                status, told = account.answer(self.command, unquote(urlsplit(self.path).path), body)
-            data = b"" if status == 204 else json.dumps(told).encode()
+                status, answer = account.answer(
+                    self.command, unquote(urlsplit(self.path).path), body
+                )
+            data = b"" if status == 204 else json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
