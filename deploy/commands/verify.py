@@ -26,8 +26,8 @@ def run(command: Command) -> int:
         {
             "stack": command.stack_name,
             "verified": is_verified,
-            "proofs": [
-                {"subject": result.subject, "ok": result.ok, "seen": result.detail}
+            "checks": [
+                {"check": result.subject, "ok": result.ok, "detail": result.detail}
                 for result in results
             ],
         }

@@ -91,8 +91,8 @@ class EventFollower:
         elif pending := failure.pending_operations(plain(event.message)):
             for operation in pending:
                 self._terminal.line(
-                    f"unsure: {operation} by an earlier update; look for it in the account, "
-                    "then `refresh` forgets this",
+                    f"{operation} by an earlier update: look for it in the account, then run "
+                    "`refresh`",
                     "yellow",
                 )
         elif event.severity in ("info", "warning", "info#err") and self._is_useful(event):

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from infra.settings import Settings
 from toolchain import debian, doctor, go, plugins, python, tools
 from toolchain.errors import ToolError
 from toolchain.paths import ROOT, TOOLCHAIN_DIR
@@ -125,3 +126,9 @@ def test_a_build_without_go_names_the_remedy(monkeypatch: pytest.MonkeyPatch) ->
         ToolError, match=r"tool 1\.15\.0 is not on PATH; building it needs Go 1\.26 or later"
     ):
         go.require_go(Tool(name="tool", version="1.15.0", package="example.com/tool"))
+
+
+@pytest.mark.parametrize("name", ["consul", "nomad"])
+def test_the_image_has_the_version_that_the_rehearsal_builds(name: str) -> None:
+    [tool] = [tool for tool in pinned_tools() if tool.name == name]
+    assert Settings.model_fields[f"{name}_version"].default == tool.version
