@@ -25,10 +25,6 @@ class DiscoveryError(Exception):
     """The instances of a service could not be found; the message says why."""
 
 
-class NoDnsServerError(DiscoveryError):
-    """The DNS server does not answer at all. Consul without a leader does answer, with an error."""
-
-
 @dataclass(frozen=True, order=True)
 class Address:
     """Where one instance listens."""
@@ -101,4 +97,4 @@ async def _exchange(
             problem = error
         else:
             return reply
-    raise NoDnsServerError(f"DNS at {server} did not answer for {name}: {problem or 'timeout'}")
+    raise DiscoveryError(f"DNS at {server} did not answer for {name}: {problem or 'timeout'}")

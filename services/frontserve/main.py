@@ -34,10 +34,7 @@ def build() -> HttpService:
         except NoReplyError as error:
             return Reply(503, {**instance.as_dict(), "backserve": None, "reason": str(error)})
 
-    def health_problem() -> str | None:
-        return mesh.health_problem() or backserve.health_problem()
-
-    return HttpService(reply, health_problem, mesh.run)
+    return HttpService(reply, mesh.health_problem, mesh.run)
 
 
 def main() -> None:
