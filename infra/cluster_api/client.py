@@ -76,6 +76,12 @@ class AgentApi:
             )
         return response.json() if response.content.strip() else None
 
+    def has_leader(self) -> bool:
+        return bool(self.request("GET", "/v1/status/leader"))
+
+    def own_accessor_id(self) -> str:
+        return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
+
     def find(self, path: str) -> Any:
         """Return the JSON of an object; None if it does not exist."""
         try:

@@ -36,9 +36,6 @@ class Consul(AgentApi):
             timeout_s,
         )
 
-    def has_leader(self) -> bool:
-        return bool(self.request("GET", "/v1/status/leader"))
-
     def alive_members(self) -> set[tuple[str, str]]:
         """Return name and address of each member that is alive."""
         return {
@@ -60,9 +57,6 @@ class Consul(AgentApi):
                 return False
             raise
         return any(policy["Name"] == MANAGEMENT_POLICY for policy in token.get("Policies") or ())
-
-    def own_accessor_id(self) -> str:
-        return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
 
     def ensure_policy(self, name: str, rules: str) -> None:
         """Create the policy, or set its rules."""

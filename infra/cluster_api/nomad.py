@@ -24,9 +24,6 @@ class Nomad(AgentApi):
             timeout_s,
         )
 
-    def has_leader(self) -> bool:
-        return bool(self.request("GET", "/v1/status/leader"))
-
     def alive_servers(self) -> set[str]:
         """Return the address of each server that is alive."""
         return {
@@ -59,9 +56,6 @@ class Nomad(AgentApi):
                 return False
             raise
         return bool(token["Type"] == "management")
-
-    def own_accessor_id(self) -> str:
-        return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
 
     def ensure_management_token(self, name: str) -> str:
         """Return the secret of the management token of this name, which Nomad generates."""
