@@ -1,6 +1,9 @@
 """Files and host names that users of a cloud need besides its API."""
 
-import subprocess
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
@@ -18,13 +21,7 @@ def create_operator_files(config: CloudConfig) -> None:
     """Create the operator's SSH key, and a home and a state backend for Pulumi."""
     key = ssh_key_path(config)
     if not key.exists():
-        key.parent.mkdir(mode=0o700, exist_ok=True)
-        comment = f"operator@{config.name}"
-        subprocess.run(
-            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(key)],
-            check=True,
-            capture_output=True,
-        )
+        _create_ssh_key(key, f"operator@{config.name}")
     home = config.directory / "pulumi-home"
     for directory in (config.directory / "pulumi", home):
         directory.mkdir(mode=0o700, exist_ok=True)
@@ -33,6 +30,25 @@ def create_operator_files(config: CloudConfig) -> None:
     file = home / "credentials.json"
     file.touch(mode=0o600)
     file.write_text(pulumi_credentials(secrets_url(config), config.token))
+
+
+def _create_ssh_key(file: Path, comment: str) -> None:
+    """Write an Ed25519 key pair in OpenSSH's format; the private key, which is looked for, last."""
+    key = Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.OpenSSH,
+        serialization.NoEncryption(),
+    )
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    file.with_name(f"{file.name}.pub").write_text(f"{public.decode()} {comment}\n")
+    new = file.with_name(f"{file.name}.new")
+    new.touch(mode=0o600)
+    new.write_bytes(private)
+    new.replace(file)
 
 
 def publish_releases(config: CloudConfig) -> None:

@@ -22,6 +22,7 @@ from rehearsal.__main__ import main
 from rehearsal.catalog.regions import SPACES_REGIONS
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import clients, clouds, leak_check, preparation, process
+from rehearsal.lifecycle.environment import ssh_key_path
 from rehearsal.lifecycle.recovery import reconstruct_config
 from rehearsal.limits import DIGITALOCEAN_LIMITS
 from rehearsal.network import dns, hosts_file
@@ -379,6 +380,19 @@ def test_an_interrupted_up_removes_a_new_cloud(rehearsal: Commands) -> None:
         _, message = up.communicate(timeout=60)
     assert (up.returncode, "interrupted" in message) == (130, True), message
     assert leak_check.find_leaks(ONE) == []
+
+
+def test_operator_has_an_ssh_key_pair(rehearsal: Commands) -> None:
+    """It is made without another program, which an interrupted ``up`` might leave behind."""
+    config = rehearsal.up()
+    key = ssh_key_path(config)
+    derived = subprocess.run(
+        ["ssh-keygen", "-y", "-f", str(key)], check=True, capture_output=True, text=True
+    ).stdout
+    public = key.with_suffix(".pub").read_text()
+    assert public.split()[:2] == derived.split()[:2]
+    assert public.split()[2] == f"operator@{config.name}"
+    assert (key.stat().st_mode & 0o777, key.stat().st_size > 0) == (0o600, True)
 
 
 def test_an_interrupted_up_keeps_an_existing_cloud(rehearsal: Commands) -> None:
