@@ -33,8 +33,15 @@ The load balancer checks every 3 s and removes a target after 2 failures.
 """
 KILL_TIMEOUT = "40s"
 """Longer than the drain and the 20 s that requests in flight may take. Clients allow up to 60 s."""
-START_GRACE = "5s"
-"""How long a program may take to start; failed checks count from then on."""
+START_GRACE = "15s"
+"""How long a program may take to start, on a busy node; failed checks count from then on."""
+MIGRATE = jobspec.Migrate(
+    max_parallel=1, health_check="checks", min_healthy_time="10s", healthy_deadline="5m"
+)
+"""How instances leave a drained node: one at a time, the next when its replacement is healthy.
+
+10 s is longer than the load balancer needs to add a target: 2 checks, 3 s apart.
+"""
 RESTART = jobspec.Restart(attempts=1, interval="1m", delay="10s", mode="fail")
 EPHEMERAL_DISK_MB = 300
 
@@ -66,6 +73,7 @@ def build_job(service: Service, artifact: jobspec.Artifact, defaults: JobDefault
         tasks=[_task(service, artifact, defaults.driver, check)],
         spreads=[jobspec.Spread(attribute="${node.unique.name}", weight=100)],
         update=service.update,
+        migrate=MIGRATE,
         restart=RESTART,
         reschedule=service.reschedule,
         ephemeral_disk=jobspec.EphemeralDisk(size=EPHEMERAL_DISK_MB),

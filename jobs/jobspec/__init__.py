@@ -7,7 +7,7 @@ Only the settings in use are modelled.
 
 from jobs.jobspec.block import Block
 from jobs.jobspec.job import EphemeralDisk, Job, Network, Port, Spread, TaskGroup
-from jobs.jobspec.policies import Reschedule, Restart, Update
+from jobs.jobspec.policies import Migrate, Reschedule, Restart, Update
 from jobs.jobspec.service import Check, CheckRestart, Connect, Service
 from jobs.jobspec.task import Artifact, Consul, Driver, Resources, Task
 
@@ -21,6 +21,7 @@ __all__ = [
     "Driver",
     "EphemeralDisk",
     "Job",
+    "Migrate",
     "Network",
     "Port",
     "Reschedule",

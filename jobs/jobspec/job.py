@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from jobs.jobspec.block import Block, Name
-from jobs.jobspec.policies import Reschedule, Restart, Update
+from jobs.jobspec.policies import Migrate, Reschedule, Restart, Update
 from jobs.jobspec.service import Service
 from jobs.jobspec.task import Task
 
@@ -62,6 +62,7 @@ class TaskGroup(Block):
     tasks: Annotated[list[Task], Field(min_length=1)]
     spreads: list[Spread] = Field(default_factory=list)
     update: Update
+    migrate: Migrate
     restart: Annotated[Restart, Field(serialization_alias="RestartPolicy")]
     reschedule: Annotated[Reschedule, Field(serialization_alias="ReschedulePolicy")]
     ephemeral_disk: EphemeralDisk

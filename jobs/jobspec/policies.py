@@ -1,4 +1,4 @@
-"""Update, restart and reschedule blocks: how Nomad replaces and retries allocations."""
+"""Update, migrate, restart and reschedule blocks: how Nomad replaces and retries allocations."""
 
 from datetime import timedelta
 from typing import Annotated, Literal, Self
@@ -34,6 +34,21 @@ class Update(Block):
             raise ValueError("healthy_deadline must be shorter than progress_deadline")
         if self.auto_promote and not self.canary:
             raise ValueError("auto_promote needs a canary")
+        return self
+
+
+class Migrate(Block):
+    """How allocations leave a node that is drained."""
+
+    max_parallel: Annotated[int, Field(ge=1)]
+    health_check: Literal["checks", "task_states"]
+    min_healthy_time: Duration
+    healthy_deadline: PositiveDuration
+
+    @model_validator(mode="after")
+    def _validate(self) -> Self:
+        if self.min_healthy_time >= self.healthy_deadline:
+            raise ValueError("min_healthy_time must be shorter than healthy_deadline")
         return self
 
 

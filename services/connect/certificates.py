@@ -57,6 +57,11 @@ def spiffe_id(certificate: PeerCertificate) -> str:
     return str(uris[0]) if len(uris) == 1 else ""
 
 
+def service_name(uri: str) -> str:
+    """Return the service in a SPIFFE id: ``frontserve``; empty if there is none."""
+    return uri.rpartition("/svc/")[2] if "/svc/" in uri else ""
+
+
 def serial_number(certificate: PeerCertificate) -> str:
     """Return the serial number as Consul writes it: ``0b:8c:bc``."""
     return ":".join(re.findall("..", certificate["serialNumber"].lower()))

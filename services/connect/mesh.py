@@ -12,6 +12,7 @@ from services.connect.certificates import (
     ReplaceableContext,
     Roots,
     serial_number,
+    service_name,
     spiffe_id,
     tls_context,
 )
@@ -69,10 +70,24 @@ class Mesh:
             if reply.body["Authorized"] is True:
                 return True
             reason = str(reply.body["Reason"])
+            if await self._is_allowed_by_servers(uri):
+                return True
         except (AgentError, LookupError, TypeError) as error:
             reason = f"Consul cannot be asked for the authorisation: {error!r}"
         log("warning", "peer refused", peer=uri, serial=serial, reason=reason)
         return False
+
+    async def _is_allowed_by_servers(self, uri: str) -> bool:
+        """Ask Consul's servers whether an intention allows the peer.
+
+        The agent caches the intentions. Its cache is wrong for minutes after it has read them from
+        a server that had just joined and had no data yet.
+        """
+        query = {"source": service_name(uri), "destination": self._service}
+        reply = await self._agent.request(
+            "GET", "/v1/connect/intentions/check", query, timeout=AUTHORIZE_TIMEOUT_S
+        )
+        return reply.body["Allowed"] is True
 
     async def run(self) -> None:
         """Follow the certificate and the roots for ever."""

@@ -7,13 +7,14 @@ from typing import Any
 
 import httpx
 
-from services.frontserve.discovery import Address, DiscoveryError
+from services.frontserve.discovery import Address, DiscoveryError, NoDnsServerError
+from services.frontserve.instances import InstanceCache
 from services.serving.log import log
 
 TIMEOUT_S = httpx.Timeout(2.0, connect=0.5)
 """For each phase of one instance's reply."""
 MAX_ATTEMPTS = 4
-"""Instances that one request tries, so that it ends in bounded time."""
+"""Of one request, so that it ends in bounded time. Fewer instances are tried again."""
 LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=50.0)
 """Connections are reused, because a TLS handshake is expensive.
 
@@ -26,19 +27,30 @@ class NoReplyError(Exception):
 
 
 class BackserveClient:
-    """Requests a reply from the instances that ``discover`` returns, starting with the next one.
+    """Requests a reply from the instances that ``find`` returns, starting with the next one.
 
     ``context`` accepts connections to backserve alone.
     """
 
     def __init__(
-        self, discover: Callable[[], Awaitable[list[Address]]], context: ssl.SSLContext
+        self, find: Callable[[], Awaitable[list[Address]]], context: ssl.SSLContext
     ) -> None:
-        self._discover = discover
+        self._instances = InstanceCache(find)
+        self._last_request_failed = False
         self._requests = itertools.count()
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT_S, limits=LIMITS, verify=context, trust_env=False
         )
+
+    def health_problem(self) -> str | None:
+        """Return why only this node cannot reach backserve, or None.
+
+        That is so if the node's agent does not answer and no instance that was known before
+        replies. A problem that all nodes have in common, such as a missing Consul leader or a
+        missing backserve, makes no node unhealthy.
+        """
+        is_agent_away = isinstance(self._instances.error, NoDnsServerError)
+        return str(self._instances.error) if is_agent_away and self._last_request_failed else None
 
     async def request(self) -> dict[str, Any]:
         """Return the reply of the first instance that gives one.
@@ -46,15 +58,22 @@ class BackserveClient:
         Raises:
             NoReplyError: no instance is known, or each one failed; the message names each failure.
         """
+        self._last_request_failed = True
+        reply = await self._request()
+        self._last_request_failed = False
+        return reply
+
+    async def _request(self) -> dict[str, Any]:
         try:
-            instances = await self._discover()
+            instances = await self._instances.get()
         except DiscoveryError as error:
             raise NoReplyError(str(error)) from error
-        if not instances:
+        first = next(self._requests) % len(instances) if instances else 0
+        candidates = [*instances[first:], *instances[:first], *self._instances.fallbacks()]
+        if not candidates:
             raise NoReplyError("Consul knows no healthy instance of backserve")
-        first = next(self._requests) % len(instances)
         problems = []
-        for address in (instances[first:] + instances[:first])[:MAX_ATTEMPTS]:
+        for address in itertools.islice(itertools.cycle(candidates), MAX_ATTEMPTS):
             try:
                 response = await self._client.get(f"https://{address}/")
                 response.raise_for_status()

@@ -25,6 +25,10 @@ class DiscoveryError(Exception):
     """The instances of a service could not be found; the message says why."""
 
 
+class NoDnsServerError(DiscoveryError):
+    """The DNS server does not answer at all. Consul without a leader does answer, with an error."""
+
+
 @dataclass(frozen=True, order=True)
 class Address:
     """Where one instance listens."""
@@ -97,4 +101,4 @@ async def _exchange(
             problem = error
         else:
             return reply
-    raise DiscoveryError(f"DNS at {server} did not answer for {name}: {problem or 'timeout'}")
+    raise NoDnsServerError(f"DNS at {server} did not answer for {name}: {problem or 'timeout'}")

@@ -34,7 +34,10 @@ def build() -> HttpService:
         except NoReplyError as error:
             return Reply(503, {**instance.as_dict(), "backserve": None, "reason": str(error)})
 
-    return HttpService(reply, mesh.health_problem, mesh.run)
+    def health_problem() -> str | None:
+        return mesh.health_problem() or backserve.health_problem()
+
+    return HttpService(reply, health_problem, mesh.run)
 
 
 def main() -> None:

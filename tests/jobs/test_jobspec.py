@@ -41,7 +41,7 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
         "PortLabel": "health",
         "Interval": 2 * SECOND,
         "Timeout": SECOND,
-        "CheckRestart": {"Limit": 3, "Grace": 5 * SECOND, "IgnoreWarnings": False},
+        "CheckRestart": {"Limit": 3, "Grace": 15 * SECOND, "IgnoreWarnings": False},
     }
     watched = {
         "Name": "backserve-health",
@@ -121,6 +121,12 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
                         "HealthyDeadline": 10 * MINUTE,
                         "ProgressDeadline": 15 * MINUTE,
                         "Stagger": 30 * SECOND,
+                    },
+                    "Migrate": {
+                        "MaxParallel": 1,
+                        "HealthCheck": "checks",
+                        "MinHealthyTime": 10 * SECOND,
+                        "HealthyDeadline": 5 * MINUTE,
                     },
                     "RestartPolicy": {
                         "Attempts": 1,

@@ -111,6 +111,14 @@ def test_an_unauthorised_service_is_refused_and_logged(
     assert (line["peer"], line["reason"]) == (service_uri("prober"), "Default intention policy")
 
 
+def test_an_allowed_service_is_not_refused_because_of_the_agents_empty_cache(
+    agent: FakeAgent, backserve: Program
+) -> None:
+    agent.cache_is_empty = True
+    assert get(backserve, as_service(agent)).status_code == 200
+    assert get(backserve, as_service(agent, "prober")).status_code == 403
+
+
 FORGERIES: dict[str, Callable[[Authority], Credentials | None]] = {
     "nothing": lambda root: None,
     "another authority's certificate": lambda root: Authority().leaf(service_uri("frontserve")),

@@ -250,3 +250,66 @@ def test_a_request_in_flight_finishes_before_the_service_exits(
             assert program.wait_for_exit() == 0
             request.join()
     assert replies[0].json()["backserve"] == {"message": "slow"}
+
+
+def test_the_last_known_instances_stay_in_use_while_consul_answers_with_an_error(
+    agent: FakeAgent, frontserve: Start
+) -> None:
+    with serve(Stub(body={"message": "here"}), as_service(agent)) as here:
+        records = Records({"backserve": [("127.0.0.1", here.port)]})
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: is_healthy(program))
+            assert program.get().status_code == 200
+            records.servfails = 10_000
+            eventually(lambda: program.get() and "discovery failed" in _events(program))
+            assert program.get().json()["backserve"] == {"message": "here"}
+            assert is_healthy(program)
+
+
+def test_new_instances_are_used_and_old_ones_are_not_once_dns_answers_again(
+    agent: FakeAgent, frontserve: Start
+) -> None:
+    one, two = Stub(body={"message": "one"}), Stub(body={"message": "two"})
+    with serve(one, as_service(agent)), serve(two, as_service(agent)):
+        records = Records({"backserve": [("127.0.0.1", one.port)]})
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: is_healthy(program))
+            assert program.get().json()["backserve"] == {"message": "one"}
+            records.services["backserve"] = [("127.0.0.1", two.port)]
+            eventually(lambda: program.get().json()["backserve"] == {"message": "two"})
+            assert {program.get().json()["backserve"]["message"] for _ in range(4)} == {"two"}
+
+
+def test_with_no_agent_on_its_node_it_serves_until_no_known_instance_replies(
+    agent: FakeAgent, frontserve: Start
+) -> None:
+    with serve(Stub(body={"message": "here"}), as_service(agent)) as here:
+        records = Records({"backserve": [("127.0.0.1", here.port)]})
+        with consul_dns(records) as dns, frontserve(CONSUL_DNS=dns) as program:
+            eventually(lambda: is_healthy(program))
+            assert program.get().status_code == 200
+            records.dropped = 10_000
+            eventually(lambda: program.get() and "discovery failed" in _events(program))
+            assert program.get().status_code == 200
+            assert is_healthy(program)
+            here.status = 500
+            assert program.get().status_code == 503
+            reply = program.get("/health")
+            assert reply.status_code == 503
+            assert "did not answer" in reply.json()["reason"]
+
+
+def test_a_backserve_that_is_away_for_all_nodes_makes_frontserve_not_unhealthy(
+    agent: FakeAgent, frontserve: Start
+) -> None:
+    with (
+        consul_dns(Records({"backserve": [("127.0.0.1", free_port())]})) as dns,
+        frontserve(CONSUL_DNS=dns) as program,
+    ):
+        eventually(lambda: is_healthy(program))
+        assert program.get().status_code == 503
+        assert is_healthy(program)
+
+
+def _events(program: Program) -> list[str]:
+    return [line["event"] for line in program.log()]

@@ -28,6 +28,8 @@ class FakeAgent:
         """The token of each request."""
         self.authorize_requests: list[dict[str, str]] = []
         """The bodies of the authorize requests."""
+        self.cache_is_empty = False
+        """Whether authorize knows no intention, as after a read from a server without data."""
         self.leaves: dict[str, Credentials] = {}
         self.index = 1
         self.port = 0
@@ -99,13 +101,16 @@ class FakeAgent:
                 self._changed.wait(float(query["wait"].removesuffix("s")))
             if self._server is not server:
                 return
-            reply = self._reply(url.path, body)
+            reply = self._reply(url.path, query, body)
         self._send(request, 200, reply)
 
-    def _reply(self, path: str, body: Any) -> Any:
+    def _reply(self, path: str, query: dict[str, str], body: Any) -> Any:
+        if path == "/v1/connect/intentions/check":
+            return {"Allowed": (query["source"], query["destination"]) in self.allowed}
         if path == f"{PREFIX}/authorize":
             self.authorize_requests.append(body)
-            allowed = (body["ClientCertURI"].rpartition("/")[2], body["Target"]) in self.allowed
+            caller = body["ClientCertURI"].rpartition("/")[2]
+            allowed = not self.cache_is_empty and (caller, body["Target"]) in self.allowed
             return {
                 "Authorized": allowed,
                 "Reason": "Matched L4 intention" if allowed else "Default intention policy",
