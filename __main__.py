@@ -39,10 +39,9 @@ workers = Workers("workers", WorkersArgs.from_settings(settings, templates, cred
 create_project(prefix, edge.load_balancer, [*primes.droplets, *workers.droplets])
 ready = cluster.wait_until_ready("ready", workers.members, workers.enrolments)
 if settings.workload:
-    providers = create_providers("cluster", cluster, ready, settings.region)
-    operator = Operator(
-        OPERATOR, OperatorArgs(certificate=credentials.operator, providers=providers)
-    )
+    certificate, servers = credentials.operator, context.account.servers
+    providers = create_providers("cluster", cluster, ready, settings.region, certificate, servers)
+    operator = Operator(OPERATOR, OperatorArgs(certificate=certificate, providers=providers))
     args = DeployServicesArgs.from_settings(
         settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access
     )
@@ -54,7 +53,7 @@ pulumi.export("format", STATE_FORMAT)
 pulumi.export("url", edge.url)
 pulumi.export("image", image.name)
 pulumi.export("members", merge_outputs(primes.addresses, workers.addresses))
-pulumi.export("consul_address", cluster.consul)
-pulumi.export("nomad_address", cluster.nomad)
+pulumi.export("consul_addresses", cluster.consul)
+pulumi.export("nomad_addresses", cluster.nomad)
 pulumi.export("host_keys", merge_outputs(primes.host_keys, workers.host_keys))
 pulumi.export("estimated_monthly_usd", context.account.monthly_usd(settings))

@@ -102,7 +102,9 @@ def operator_access(outputs: Mapping[str, Any]) -> Access:
         ClusterError: an output is missing.
     """
     missing = [
-        name for name in ("consul_address", "nomad_address", "operator") if not outputs.get(name)
+        name
+        for name in ("consul_addresses", "nomad_addresses", "operator")
+        if not outputs.get(name)
     ]
     if missing:
         raise ClusterError(
@@ -111,8 +113,8 @@ def operator_access(outputs: Mapping[str, Any]) -> Access:
         )
     operator = outputs["operator"]
     return Access(
-        consul=outputs["consul_address"],
-        nomad=outputs["nomad_address"],
+        consul=outputs["consul_addresses"],
+        nomad=outputs["nomad_addresses"],
         authority=operator["authority"],
         certificate=operator["certificate"],
         key=operator["key"],
@@ -126,8 +128,8 @@ class Cluster:
 
     def __init__(self, access: Access) -> None:
         """Raise ``ClusterError`` if the certificate, its key or the authority cannot be used."""
-        self._consul_url = access["consul"].rstrip("/")
-        self._nomad_url = access["nomad"].rstrip("/")
+        self._consul_url = mtls.find_answering_server(access["consul"])
+        self._nomad_url = mtls.find_answering_server(access["nomad"])
         try:
             self._consul_session = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
             self._nomad_session = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deploy import foreground
-from infra.mtls import Access
+from infra.mtls import Access, find_answering_server
 
 MEMORY_DIRECTORY = Path("/dev/shm")
 """A file system in memory, so that keys are not written to a disk."""
@@ -47,13 +47,13 @@ def environment(access: Access, directory: Path) -> dict[str, str]:
     }
     return {
         **inherited,
-        "CONSUL_HTTP_ADDR": access["consul"],
+        "CONSUL_HTTP_ADDR": find_answering_server(access["consul"]),
         "CONSUL_HTTP_SSL": "true",
         "CONSUL_CACERT": ca,
         "CONSUL_CLIENT_CERT": certificate,
         "CONSUL_CLIENT_KEY": key,
         "CONSUL_HTTP_TOKEN": access["consul_token"],
-        "NOMAD_ADDR": access["nomad"],
+        "NOMAD_ADDR": find_answering_server(access["nomad"]),
         "NOMAD_CACERT": ca,
         "NOMAD_CLIENT_CERT": certificate,
         "NOMAD_CLIENT_KEY": key,

@@ -6,7 +6,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from infra import addresses, names
-from infra.digitalocean_api import LOAD_BALANCER_NODE_MONTHLY_USD, DigitalOceanApi
+from infra.digitalocean_api import LOAD_BALANCER_NODE_MONTHLY_USD, DigitalOceanApi, public_address
 from infra.settings import Settings
 
 MAX_SUGGESTED_SIZES = 5
@@ -14,11 +14,13 @@ MAX_SUGGESTED_SIZES = 5
 
 @dataclass(frozen=True)
 class Account:
-    """The account's id and its prices."""
+    """The account's id, its prices, and what the stack has there."""
 
     id: str
     prices: Mapping[str, float]
     """US dollars for a month of each droplet size."""
+    servers: tuple[str, ...] = ()
+    """Public addresses of the stack's primes."""
 
     def monthly_usd(self, settings: Settings) -> float:
         """Return the price of the droplets and the load balancer; without Spaces, a flat fee."""
@@ -29,11 +31,14 @@ class Account:
         return round(droplets + LOAD_BALANCER_NODE_MONTHLY_USD, 2)
 
 
-def survey(api: DigitalOceanApi, settings: Settings, prefix: str) -> tuple[Account, list[str]]:
+def survey(
+    api: DigitalOceanApi, settings: Settings, prefix: str, image_tag: str
+) -> tuple[Account, list[str]]:
     """Compare the settings with the account.
 
     Args:
         prefix: start of the names of the stack's own resources, which conflict with nothing.
+        image_tag: tag of the base image that the machines boot from.
 
     Returns:
         The account, and all problems with remedies.
@@ -46,11 +51,13 @@ def survey(api: DigitalOceanApi, settings: Settings, prefix: str) -> tuple[Accou
     regions = {region["slug"]: region for region in api.list_all("/v2/regions", "regions")}
     problems = [
         *_check_region_and_sizes(settings, regions, sizes),
-        *_check_droplet_limit(settings, prefix, account["droplet_limit"], api),
+        *_check_droplet_limit(settings, prefix, image_tag, account["droplet_limit"], api),
         *_check_vpc(settings, prefix, api),
     ]
     prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
-    return Account(account["uuid"], prices), problems
+    primes = api.list_all("/v2/droplets", "droplets", tag_name=names.role_tag(prefix, "prime"))
+    servers = tuple(public_address(droplet) for droplet in primes if droplet["status"] == "active")
+    return Account(account["uuid"], prices, servers), problems
 
 
 def _check_region_and_sizes(
@@ -90,23 +97,42 @@ def _suggest_sizes(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _check_droplet_limit(
-    settings: Settings, prefix: str, limit: int, api: DigitalOceanApi
+    settings: Settings, prefix: str, image_tag: str, limit: int, api: DigitalOceanApi
 ) -> Iterator[str]:
-    """Yield a problem if there are too many droplets.
+    """Yield a problem if the account may not have all droplets that the update needs.
 
-    The stack's own droplets do not count: an old one is deleted before its replacement is created.
+    A replaced machine needs two droplets for some time: the new one is created first.
     """
-    stack_tags = set(names.role_tags(prefix))
-    others = sum(
-        stack_tags.isdisjoint(droplet["tags"])
-        for droplet in api.list_all("/v2/droplets", "droplets")
-    )
-    machines = settings.primes + settings.workers
+    roles = {names.role_tag(prefix, role): role for role in names.ROLES}
+    droplets = api.list_all("/v2/droplets", "droplets")
+    own = [droplet for droplet in droplets if not roles.keys().isdisjoint(droplet["tags"])]
+    others, machines = len(droplets) - len(own), settings.primes + settings.workers
+    besides = f" and already has {others} of other stacks" if others else ""
     if machines + others > limit:
-        besides = f" and already has {others} of other stacks" if others else ""
         yield (
             f"workers: the stack has {machines} droplets, but the account may have {limit}"
             f"{besides}; set fewer, or ask DigitalOcean for a higher limit"
+        )
+        return
+    images = {
+        image["id"] for image in api.list_all("/v2/images", "images", tag_name=image_tag) if own
+    }
+    replaced = sum(
+        droplet["image"]["id"] not in images
+        or droplet["region"]["slug"] != settings.region
+        or any(
+            droplet["size_slug"] != settings.droplet_size(role)
+            for tag, role in roles.items()
+            if tag in droplet["tags"]
+        )
+        for droplet in own
+    )
+    peak = max(machines, len(own)) + replaced
+    if replaced and peak + others > limit:
+        yield (
+            f"workers: the update replaces {replaced} machines, the new ones first, and needs "
+            f"{peak} droplets at once, but the account may have {limit}{besides}; "
+            "ask DigitalOcean for a higher limit, or set fewer workers for this update"
         )
 
 

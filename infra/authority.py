@@ -68,17 +68,19 @@ class Authority(pulumi.ComponentResource):
         self,
         subject: str,
         *,
-        dns_names: Sequence[str],
+        dns_names: Sequence[pulumi.Input[str]],
         uses: Sequence[Use],
         ip_addresses: Sequence[pulumi.Input[str]] = (),
+        trigger: pulumi.Input[object] | None = None,
     ) -> pulumi.Output[Credentials]:
         """Create a key and a certificate for all names and addresses; secret.
 
         Args:
             subject: the owner of the key: ``worker01``.
+            trigger: a change of it replaces the key.
         """
         logical_name = f"{self._name}-{subject}"
-        key = self._private_key(f"{logical_name}-key")
+        key = self._private_key(f"{logical_name}-key", trigger)
         request = tls.CertRequest(
             f"{logical_name}-request",
             private_key_pem=key,
@@ -106,6 +108,13 @@ class Authority(pulumi.ComponentResource):
             )
         )
 
-    def _private_key(self, logical_name: str) -> pulumi.Output[str]:
-        key = tls.PrivateKey(logical_name, algorithm="ECDSA", ecdsa_curve="P256", opts=self._child)
+    def _private_key(
+        self, logical_name: str, trigger: pulumi.Input[object] | None = None
+    ) -> pulumi.Output[str]:
+        key = tls.PrivateKey(
+            logical_name,
+            algorithm="ECDSA",
+            ecdsa_curve="P256",
+            opts=pulumi.ResourceOptions(parent=self, replacement_trigger=trigger),
+        )
         return pulumi.Output.secret(key.private_key_pem)

@@ -168,6 +168,15 @@ def connect(configured: Callable[[str], str | None] = lambda _: None) -> Digital
     return DigitalOceanApi(url, token)
 
 
+def public_address(droplet: dict[str, Any]) -> str:
+    """Return the first public address of a droplet; a reserved IP comes after it."""
+    return next(
+        str(network["ip_address"])
+        for network in droplet["networks"]["v4"]
+        if network["type"] == "public"
+    )
+
+
 def spaces_url(region: str, configured: Callable[[str], str | None] = lambda _: None) -> str:
     """Return the URL of Spaces in a region; ``configured`` is as for ``connect``."""
     template = (

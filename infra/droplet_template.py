@@ -1,6 +1,6 @@
 """The templates of the droplets, one for each role."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -26,6 +26,8 @@ class DropletTemplate:
     image: pulumi.Input[str]
     ssh_keys: Sequence[pulumi.Input[str]]
     """Fingerprints."""
+    replacements: Mapping[str, int]
+    """By slot, how often ``deploy replace`` has replaced its machine."""
     depends_on: Sequence[pulumi.Resource]
     """The firewalls: they apply before a droplet can receive its first packet."""
 
@@ -45,6 +47,7 @@ def create_templates(
             tag=network.tags[role],
             image=image,
             ssh_keys=[network.ssh_key],
+            replacements=settings.replace,
             depends_on=firewalls.firewalls,
         )
         for role in ROLES

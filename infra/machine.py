@@ -7,7 +7,9 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.cluster_api.members import Member
+from infra.digitalocean_api import connect
 from infra.droplet_template import DropletTemplate
+from infra.generation import Generation
 from infra.names import droplet_name, machine_label
 from infra.secrets import NodeSecrets, Secrets
 from infra.user_data import cloud_config
@@ -15,18 +17,20 @@ from infra.user_data import cloud_config
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A droplet and the secrets that only it has."""
+    """The current generation of a slot: a droplet and the secrets that only it has."""
 
     label: str
-    """Logical name of the droplet: ``worker01``."""
-    node: Mapping[str, str]
-    """Name, role, datacenter, VPC and task driver. A change of one replaces the droplet."""
+    """The slot, and logical name of the droplet: ``worker01``."""
+    node: Mapping[str, pulumi.Input[str]]
+    """Name, role, datacenter, VPC and task driver."""
+    generation: Generation
     droplet: digitalocean.Droplet
     secrets: NodeSecrets
 
     @property
-    def name(self) -> str:
-        return self.node["name"]
+    def name(self) -> pulumi.Output[str]:
+        """Name of the droplet and of the node, unknown in a preview that replaces the machine."""
+        return self.generation.name
 
 
 def create_machine(
@@ -34,22 +38,29 @@ def create_machine(
 ) -> Machine:
     """Create machine ``number`` of a role; it waits for no other machine.
 
-    A new ``node``, enrolment key, image or VPC replaces the droplet and its first host key.
-    ``user_data`` and the account's SSH keys only matter at the first boot, so changes of them are
-    ignored. The old droplet is deleted first: a cluster cannot have two members of one name.
+    A keeper that changes starts a new generation: the new droplet is created first, and the old
+    one is deleted when its node has left the cluster. ``user_data`` and the account's SSH keys
+    only matter at the first boot, so changes of them are ignored.
     """
     label = machine_label(template.role, number)
-    node = {
-        "name": droplet_name(template.role, number, template.region),
-        "role": template.role,
-        "datacenter": template.region,
-        "vpc_cidr": str(template.vpc_cidr),
-        "task_driver": template.task_driver,
-    }
-    trigger = {**node, "enrolled_by": secrets.enrol.public}
-    node_secrets = secrets.create_node_secrets(
-        label, {**trigger, "image": template.image, "vpc_id": template.vpc_id}
+    first_name = droplet_name(template.role, number, template.region)
+    generation = Generation(
+        f"generation-{label}",
+        slot=label,
+        first_name=first_name,
+        tag=template.tag,
+        keepers={
+            "region": template.region,
+            "size": template.size,
+            "image": template.image,
+            "task_driver": template.task_driver,
+            "vpc_id": template.vpc_id,
+            "enrol_key": secrets.enrol.public,
+            "replacements": str(template.replacements.get(label, 0)),
+        },
+        opts=pulumi.ResourceOptions(parent=parent),
     )
+    node_secrets = secrets.create_node_secrets(label, generation.number)
     keys = pulumi.Output.all(
         node_secrets.first_host_key.private,
         node_secrets.first_host_key.public,
@@ -60,7 +71,7 @@ def create_machine(
     )
     droplet = digitalocean.Droplet(
         label,
-        name=node["name"],
+        name=generation.name,
         region=template.region,
         size=template.size,
         image=template.image,
@@ -73,11 +84,41 @@ def create_machine(
             parent=parent,
             depends_on=list(template.depends_on),
             ignore_changes=["user_data", "ssh_keys"],
-            replacement_trigger=trigger,
-            delete_before_replace=True,
+            replacement_trigger=generation.number,
+            # Set explicitly: the provider would delete first, because the name is set.
+            delete_before_replace=False,
+            hooks=pulumi.ResourceHookBinding(before_create=[_taken_name_check(label)]),
         ),
     )
-    return Machine(label=label, node=node, droplet=droplet, secrets=node_secrets)
+    node: dict[str, pulumi.Input[str]] = {
+        "name": generation.name,
+        "role": template.role,
+        "datacenter": template.region,
+        "vpc_cidr": str(template.vpc_cidr),
+        "task_driver": template.task_driver,
+    }
+    return Machine(
+        label=label, node=node, generation=generation, droplet=droplet, secrets=node_secrets
+    )
+
+
+def _taken_name_check(label: str) -> pulumi.ResourceHook:
+    """Return a hook that refuses to create a droplet whose name another droplet has.
+
+    ``pulumi up --replace`` of a droplet starts no new generation, so the new droplet would have
+    the name of the old one. Two nodes of one name break Consul and Nomad.
+    """
+
+    def check(args: pulumi.ResourceHookArgs) -> None:
+        name = str((args.new_inputs or {})["name"])
+        api = connect(pulumi.Config("digitalocean").get)
+        if api.list_all("/v2/droplets", "droplets", name=name):
+            raise pulumi.RunError(
+                f"a droplet {name} exists: to replace it, run "
+                f"`python -m deploy replace {pulumi.get_stack()} {name}`"
+            )
+
+    return pulumi.ResourceHook(f"{label}-name-check", check)
 
 
 def collect_members(machines: Sequence[Machine]) -> pulumi.Output[list[Member]]:
@@ -87,9 +128,10 @@ def collect_members(machines: Sequence[Machine]) -> pulumi.Output[list[Member]]:
 
 def collect_host_keys(machines: Sequence[Machine]) -> pulumi.Output[dict[str, str]]:
     """Return the public SSH host key of each machine by its name."""
-    return pulumi.Output.all(
-        **{machine.name: machine.secrets.host_key.public for machine in machines}
-    ).apply(dict)
+    pairs = [
+        pulumi.Output.all(machine.name, machine.secrets.host_key.public) for machine in machines
+    ]
+    return pulumi.Output.all(*pairs).apply(dict)
 
 
 def collect_addresses(

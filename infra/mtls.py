@@ -2,14 +2,20 @@
 
 import contextlib
 import os
+import socket
 import ssl
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+
+CONSUL_HTTPS_PORT = 8501
+NOMAD_HTTPS_PORT = 4646
+PROBE_TIMEOUT_S = 1.0
 
 
 class Credentials(TypedDict):
@@ -20,18 +26,62 @@ class Credentials(TypedDict):
     key: str
 
 
-class Access(TypedDict):
+class ServerUrls(TypedDict):
+    """The servers of a cluster. Any of them may be unreachable."""
+
+    consul: list[str]
+    """``https://ADDRESS:8501`` of each server."""
+    nomad: list[str]
+    """``https://ADDRESS:4646`` of each server."""
+
+
+class Access(ServerUrls):
     """Addresses, certificate and tokens for the APIs of a cluster."""
 
-    consul: str
-    """URL of a Consul server: ``https://ADDRESS:8501``."""
-    nomad: str
-    """URL of a Nomad server: ``https://ADDRESS:4646``."""
     authority: str
     certificate: str
     key: str
     consul_token: str
     nomad_token: str
+
+
+def server_urls(addresses: Sequence[str]) -> ServerUrls:
+    """Return the URLs of Consul and Nomad on servers with these public addresses."""
+    return {
+        "consul": [f"https://{address}:{CONSUL_HTTPS_PORT}" for address in addresses],
+        "nomad": [f"https://{address}:{NOMAD_HTTPS_PORT}" for address in addresses],
+    }
+
+
+def access_for(
+    addresses: Sequence[str], credentials: Credentials, consul_token: str, nomad_token: str
+) -> Access:
+    """Return the access to servers with these public addresses."""
+    urls = server_urls(addresses)
+    return Access(
+        consul=urls["consul"],
+        nomad=urls["nomad"],
+        authority=credentials["authority"],
+        certificate=credentials["certificate"],
+        key=credentials["key"],
+        consul_token=consul_token,
+        nomad_token=nomad_token,
+    )
+
+
+def find_answering_server(urls: Sequence[str]) -> str:
+    """Return the first URL whose server accepts connections, or the first URL if none does.
+
+    A preview needs no server. An update without one fails at its first request.
+    """
+    for url in urls:
+        parts = urlsplit(url)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((parts.hostname, parts.port), timeout=PROBE_TIMEOUT_S),
+        ):
+            return url
+    return urls[0] if urls else ""
 
 
 def context(credentials: Credentials | Access) -> ssl.SSLContext:

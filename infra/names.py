@@ -76,6 +76,26 @@ def droplet_name(role: Role, number: int, region: str) -> str:
     return f"{machine_label(role, number)}{region}"
 
 
+def generation_name(first_name: str, number: int) -> str:
+    """Return the name of a slot's machine of one generation.
+
+    The first is ``worker01nyc3``, the second ``worker01nyc3-2``.
+    """
+    return first_name if number == 1 else f"{first_name}-{number}"
+
+
+def generation_number(first_name: str, name: str) -> int:
+    """Return the generation of a machine in a slot; 0 if the name is not one of the slot's."""
+    match = re.fullmatch(rf"{re.escape(first_name)}(?:-(\d+))?", name)
+    return 0 if match is None else int(match[1] or 1)
+
+
+def suffix_number(name: str) -> int:
+    """Return the generation in the name of a machine of any slot: 2 for ``worker01nyc3-2``."""
+    suffix = name.rpartition("-")[2]
+    return int(suffix) if "-" in name and suffix.isdecimal() else 1
+
+
 def label_of_droplet(name: str) -> str:
     """Return the machine label in a droplet name: ``worker01`` for ``worker01nyc3``.
 

@@ -14,6 +14,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 from infra import names, settings
 from infra.account import Account, survey
 from infra.digitalocean_api import ApiError, connect, spaces_url
+from infra.image.base_image import image_tag
 from infra.settings import Settings
 
 SPACES_KEY_VARIABLES = {
@@ -45,11 +46,17 @@ def preflight() -> Context:
     stack, project = pulumi.get_stack(), pulumi.get_project()
     provider_config = _read_config("digitalocean")
     stack_settings, problems = settings.check(stack, _read_config(project), os.environ)
-    problems += _check_spaces_key(provider_config) + _check_releases_key()
+    key_problems = _check_releases_key()
+    problems += _check_spaces_key(provider_config) + key_problems
     prefix = names.stack_prefix(project, stack)
     account = None
     try:
-        account, account_problems = survey(connect(provider_config.get), stack_settings, prefix)
+        account, account_problems = survey(
+            connect(provider_config.get),
+            stack_settings,
+            prefix,
+            "" if key_problems else image_tag(stack_settings),
+        )
         problems += account_problems
     except ApiError as error:
         problems.append(str(error))

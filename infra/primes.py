@@ -8,12 +8,20 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.cluster.bootstrap import Bootstrap
-from infra.cluster.cluster import Cluster, enrol_prime, private_addresses
+from infra.cluster.cluster import Cluster, enrol_prime, join_cluster
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
+from infra.cluster.management_tokens import ManagementTokens
+from infra.cluster.roster import Roster
 from infra.cluster_api.members import Member
 from infra.droplet_template import DropletTemplate
-from infra.machine import collect_addresses, collect_host_keys, collect_members, create_machine
+from infra.machine import (
+    Machine,
+    collect_addresses,
+    collect_host_keys,
+    collect_members,
+    create_machine,
+)
 from infra.names import Role
 from infra.settings import Settings
 
@@ -63,32 +71,57 @@ class Primes(pulumi.ComponentResource):
         self.members = collect_members(machines)
         self.host_keys = collect_host_keys(machines)
         self.addresses = collect_addresses(self.members)
-        private = private_addresses(self.members)
+        roster = Roster(
+            f"{name}-roster", servers=self.members, opts=pulumi.ResourceOptions(parent=self)
+        )
         # One prime at a time: new tokens restart Nomad, and a quorum of servers has to stay up.
         enrolments: list[Enrolment] = []
         for machine in machines:
             enrolments.append(
-                enrol_prime(
-                    credentials, machine, private, args.count, parent=self, after=enrolments[-1:]
-                )
+                enrol_prime(credentials, machine, roster, parent=self, after=enrolments[-1:])
             )
-        bootstrap = Bootstrap(
-            f"{name}-bootstrap",
+        management = ManagementTokens(
+            f"{name}-management-tokens",
+            cluster=roster.id,
             primes=self.members,
-            address=self.droplets[0].ipv4_address,
             credentials=credentials.authority.operator,
             secrets=secrets.bootstrap,
+            timeout=credentials.timeout_s,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=enrolments),
+        )
+        bootstrap = Bootstrap(
+            f"{name}-bootstrap",
+            cluster=roster.id,
+            primes=self.members,
+            credentials=credentials.authority.operator,
+            management=pulumi.Output.all(
+                consul=management.consul_token, nomad=management.nomad_token
+            ),
             gossip=secrets.gossip,
             dns=secrets.dns,
-            tokens=pulumi.Output.all(
-                **{machine.name: machine.secrets.tokens for machine in machines}
-            ),
+            tokens=pulumi.Output.all(*map(_named_tokens, machines)),
             services=credentials.services,
             datacenter=args.droplet_template.region,
             timeout=credentials.timeout_s,
             opts=pulumi.ResourceOptions(parent=self, depends_on=enrolments),
         )
+        memberships = [
+            join_cluster(credentials, machine, roster, bootstrap, parent=self, after=[enrolment])
+            for machine, enrolment in zip(machines, enrolments, strict=True)
+        ]
         self.cluster = Cluster(
-            bootstrap=bootstrap, primes=self.members, timeout_s=credentials.timeout_s
+            roster=roster,
+            management=management,
+            bootstrap=bootstrap,
+            primes=self.members,
+            memberships=memberships,
+            snapshot_key=secrets.snapshot,
+            timeout_s=credentials.timeout_s,
         )
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})
+
+
+def _named_tokens(machine: Machine) -> pulumi.Output[dict[str, str]]:
+    return pulumi.Output.all(machine.name, machine.secrets.tokens).apply(
+        lambda resolved: {"name": resolved[0], **resolved[1]}
+    )

@@ -23,12 +23,12 @@ class KeyPair:
 
 @dataclass(frozen=True, kw_only=True)
 class NodeSecrets:
-    """The secrets of one machine."""
+    """The secrets of one machine. Each generation has its own."""
 
     tokens: pulumi.Output[dict[str, str]]
     """Consul tokens of its agents, ``agent`` (Consul) and ``nomad``: UUIDs, secret."""
     first_host_key: KeyPair
-    """The SSH host key of its first boot. A replaced machine gets a new one."""
+    """The SSH host key of its first boot."""
     host_key: KeyPair
     """The SSH host key after its enrolment."""
 
@@ -46,6 +46,8 @@ class Secrets(pulumi.ComponentResource):
     """Initial management tokens of ``consul`` and ``nomad``: UUIDs, secret, not on any machine."""
     dns: pulumi.Output[str]
     """The Consul token with which every agent answers DNS queries: a UUID, secret."""
+    snapshot: pulumi.Output[str]
+    """The key that encrypts snapshots of Consul and Nomad: base64 of 32 bytes, secret."""
     enrol: KeyPair
     """The SSH key with which the stack logs in to machines to enrol them."""
 
@@ -53,12 +55,13 @@ class Secrets(pulumi.ComponentResource):
         super().__init__("slipway:infra:Secrets", name, None, opts)
         self._name = name
         self.gossip = _secret_dict(
-            consul=self._gossip_key("consul"), nomad=self._gossip_key("nomad")
+            consul=self._key("gossip-consul"), nomad=self._key("gossip-nomad")
         )
         self.bootstrap = _secret_dict(
             consul=self._token("bootstrap-consul"), nomad=self._token("bootstrap-nomad")
         )
         self.dns = self._token("dns")
+        self.snapshot = self._key("snapshot")
         self.enrol = self._ssh_key(f"{name}-enrol")
         self.register_outputs(
             {
@@ -74,32 +77,35 @@ class Secrets(pulumi.ComponentResource):
 
         Args:
             label: role and number: ``worker01``.
-            trigger: a change of it replaces the first host key.
+            trigger: a change of it replaces all of them.
         """
         return NodeSecrets(
             tokens=_secret_dict(
-                agent=self._token(f"{label}-agent"), nomad=self._token(f"{label}-nomad")
+                agent=self._token(f"{label}-agent", trigger),
+                nomad=self._token(f"{label}-nomad", trigger),
             ),
             first_host_key=self._ssh_key(f"{host_key_name(label)}-first", trigger),
-            host_key=self._ssh_key(host_key_name(label)),
+            host_key=self._ssh_key(host_key_name(label), trigger),
         )
 
-    def _token(self, name: str) -> pulumi.Output[str]:
+    def _token(self, name: str, trigger: pulumi.Input[object] | None = None) -> pulumi.Output[str]:
         return pulumi.Output.secret(
             apply_if_created(
-                self._hex_digits(name, 32), lambda hex_digits: str(uuid.UUID(hex_digits))
+                self._hex_digits(name, 32, trigger), lambda hex_digits: str(uuid.UUID(hex_digits))
             )
         )
 
-    def _gossip_key(self, agent: str) -> pulumi.Output[str]:
+    def _key(self, name: str) -> pulumi.Output[str]:
         return pulumi.Output.secret(
             apply_if_created(
-                self._hex_digits(f"gossip-{agent}", 64),
+                self._hex_digits(name, 64),
                 lambda hex_digits: base64.b64encode(bytes.fromhex(hex_digits)).decode(),
             )
         )
 
-    def _hex_digits(self, name: str, length: int) -> pulumi.Output[str]:
+    def _hex_digits(
+        self, name: str, length: int, trigger: pulumi.Input[object] | None = None
+    ) -> pulumi.Output[str]:
         return random.RandomPassword(
             f"{self._name}-{name}",
             length=length,
@@ -108,7 +114,7 @@ class Secrets(pulumi.ComponentResource):
             numeric=True,
             special=True,
             override_special="abcdef",
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, replacement_trigger=trigger),
         ).result
 
     def _ssh_key(self, logical_name: str, trigger: pulumi.Input[object] | None = None) -> KeyPair:

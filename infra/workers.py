@@ -7,7 +7,7 @@ from typing import Self
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.cluster.cluster import Cluster, enrol_worker
+from infra.cluster.cluster import Cluster, enrol_worker, join_cluster
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
 from infra.cluster_api.members import Member
@@ -74,4 +74,14 @@ class Workers(pulumi.ComponentResource):
             enrol_worker(args.credentials, machine, args.cluster, parent=self)
             for machine in machines
         ]
+        for machine, enrolment in zip(machines, self.enrolments, strict=True):
+            join_cluster(
+                args.credentials,
+                machine,
+                args.cluster.roster,
+                args.cluster.bootstrap,
+                parent=self,
+                # Old workers leave before old servers.
+                after=[enrolment, *args.cluster.memberships],
+            )
         self.register_outputs({"members": self.members, "host_keys": self.host_keys})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 
-from infra.mtls import Access, session
+from infra.mtls import Access, find_answering_server, session
 
 MAX_ATTEMPTS = 15
 """A node that has just joined reports its drivers and resources after some seconds."""
@@ -44,7 +44,7 @@ async def require_placement(jobspec: str, access: Access) -> str:
 
 def _placement_problem(job: Mapping[str, Any], access: Access) -> str:
     """Return why Nomad cannot place the job, or an empty string."""
-    nomad = access["nomad"]
+    nomad = find_answering_server(access["nomad"])
     try:
         with session(access, {"X-Nomad-Token": access["nomad_token"]}) as http:
             reply = http.put(

@@ -14,6 +14,7 @@ MACHINES = "machines"
 GROUPS = {
     "stack/test_image.py": "image",
     "stack/test_destroy.py": "image",
+    "stack/test_replacements.py": "image",
     "stack/test_large_plan.py": "large plan",
     "stack/test_bench.py": "large plan",
     "stack": SHARED_STACK,

@@ -40,6 +40,7 @@ MAY_IMPORT = {
         "infra.mtls",
         "infra.names",
         "infra.digitalocean_api",
+        "infra.ssh",
         "infra.state_format",
     ),
     "rehearsal": ("rehearsal", "toolchain"),

@@ -7,7 +7,9 @@ from deploy.commands import (
     drift,
     logs,
     preview,
+    recover,
     refresh,
+    replace,
     rotate,
     shell,
     ssh,
@@ -16,7 +18,21 @@ from deploy.commands import (
     verify,
 )
 
-COMMANDS = [preview, up, refresh, drift, verify, status, destroy, rotate, ssh, logs, shell]
+COMMANDS = [
+    preview,
+    up,
+    refresh,
+    drift,
+    verify,
+    status,
+    replace,
+    recover,
+    rotate,
+    destroy,
+    ssh,
+    logs,
+    shell,
+]
 EXIT_CODES = """\
 exit codes:
   0    succeeded, and the stack is as it should be

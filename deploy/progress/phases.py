@@ -32,7 +32,7 @@ KINDS: Mapping[str, ResourceKind] = {
     "tls:index/certRequest:CertRequest": ResourceKind(Phase.SECRETS),
     "tls:index/locallySignedCert:LocallySignedCert": ResourceKind(Phase.SECRETS),
     "tls:index/selfSignedCert:SelfSignedCert": ResourceKind(Phase.SECRETS),
-    "pulumi-python:dynamic/infra:BaseImage": ResourceKind(Phase.IMAGE, "Packer builds the image"),
+    "pulumi-python:dynamic/slipway:Snapshot": ResourceKind(Phase.IMAGE, "Packer builds the image"),
     "digitalocean:index/vpc:Vpc": ResourceKind(
         Phase.NETWORK, "waiting for DigitalOcean; a VPC is deleted after its members"
     ),
@@ -51,10 +51,16 @@ KINDS: Mapping[str, ResourceKind] = {
     "digitalocean:index/droplet:Droplet": ResourceKind(
         Phase.MACHINES, "waiting for DigitalOcean to start the droplet"
     ),
+    "pulumi-python:dynamic/slipway:Generation": ResourceKind(Phase.MACHINES),
+    "pulumi-python:dynamic/slipway:Roster": ResourceKind(Phase.MACHINES),
+    "pulumi-python:dynamic/slipway:Membership": ResourceKind(
+        Phase.CLUSTER, "waiting until the machine has left the cluster"
+    ),
     "pulumi-python:dynamic/slipway:Enrolment": ResourceKind(Phase.ENROLMENT, "waiting for SSH"),
-    "pulumi-python:dynamic/slipway:Bootstrap": ResourceKind(
+    "pulumi-python:dynamic/slipway:ManagementTokens": ResourceKind(
         Phase.ENROLMENT, "waiting for Consul and Nomad to elect a leader"
     ),
+    "pulumi-python:dynamic/slipway:Bootstrap": ResourceKind(Phase.ENROLMENT),
     "pulumi-python:dynamic/slipway:Readiness": ResourceKind(
         Phase.CLUSTER, "waiting until every agent has joined"
     ),

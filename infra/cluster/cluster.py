@@ -8,7 +8,10 @@ import pulumi
 from infra.cluster.bootstrap import Bootstrap
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
+from infra.cluster.management_tokens import ManagementTokens
+from infra.cluster.membership import Membership
 from infra.cluster.readiness import Readiness
+from infra.cluster.roster import Roster
 from infra.cluster_api.members import Member
 from infra.machine import Machine
 from infra.targeting import apply_if_created
@@ -20,27 +23,28 @@ LOOPBACK = "127.0.0.1"
 class Cluster:
     """A cluster whose ACLs are bootstrapped."""
 
-    bootstrap: Bootstrap
+    roster: Roster
     """Its id is the cluster's identity."""
+    management: ManagementTokens
+    bootstrap: Bootstrap
     primes: pulumi.Output[list[Member]]
+    memberships: Sequence[Membership]
+    """Of the primes."""
+    snapshot_key: pulumi.Output[str]
+    """Encrypts the snapshots that are taken before servers leave: 32 bytes, base64; secret."""
     timeout_s: int
     """Time for all members to join."""
 
     @property
-    def addresses(self) -> pulumi.Output[list[str]]:
-        """Private addresses of the primes."""
-        return private_addresses(self.primes)
-
-    @property
-    def consul(self) -> pulumi.Output[str]:
-        """URL of a Consul server; not secret."""
+    def consul(self) -> pulumi.Output[list[str]]:
+        """URLs of the Consul servers; not secret."""
         return pulumi.Output.unsecret(
             apply_if_created(self.bootstrap.access, lambda access: access["consul"])
         )
 
     @property
-    def nomad(self) -> pulumi.Output[str]:
-        """URL of a Nomad server; not secret."""
+    def nomad(self) -> pulumi.Output[list[str]]:
+        """URLs of the Nomad servers; not secret."""
         return pulumi.Output.unsecret(
             apply_if_created(self.bootstrap.access, lambda access: access["nomad"])
         )
@@ -57,22 +61,23 @@ class Cluster:
             primes=self.primes,
             workers=workers,
             access=self.bootstrap.access,
-            cluster=self.bootstrap.id,
-            retired=self.bootstrap.retired,
+            cluster=self.roster.id,
+            retired=pulumi.Output.all(self.management.retired, self.bootstrap.retired).apply(
+                lambda resolved: {
+                    **resolved[0],
+                    "consul": [*resolved[0]["consul"], *resolved[1]],
+                }
+            ),
+            snapshot_key=self.snapshot_key,
             timeout=self.timeout_s,
             opts=pulumi.ResourceOptions(depends_on=list(enrolments)),
         )
 
 
-def private_addresses(members: pulumi.Output[list[Member]]) -> pulumi.Output[list[str]]:
-    return members.apply(lambda resolved: [member["address"] for member in resolved])
-
-
 def enrol_prime(
     credentials: ClusterCredentials,
     machine: Machine,
-    primes: pulumi.Output[list[str]],
-    count: int,
+    roster: Roster,
     parent: pulumi.Resource,
     after: Sequence[Enrolment],
 ) -> Enrolment:
@@ -81,16 +86,13 @@ def enrol_prime(
     Clients dial its private or its public address, so its certificate names both.
 
     Args:
-        primes: private addresses of all primes.
-        count: number of primes.
         after: enrolments that have to end first.
     """
     return _enrol(
         credentials,
         machine,
         [LOOPBACK, machine.droplet.ipv4_address_private, machine.droplet.ipv4_address],
-        primes,
-        count,
+        roster,
         None,
         pulumi.ResourceOptions(parent=parent, depends_on=list(after)),
     )
@@ -101,28 +103,58 @@ def enrol_worker(
 ) -> Enrolment:
     """Enrol a client agent of an existing cluster.
 
-    Nothing dials a worker's API, so its certificate waits for no address. The enrolment is not
-    deleted separately when the cluster is: its tokens are deleted with the cluster.
+    Nothing dials a worker's API, so its certificate waits for no address.
     """
     return _enrol(
         credentials,
         machine,
         [LOOPBACK],
-        cluster.addresses,
-        1,
+        cluster.roster,
         cluster,
-        pulumi.ResourceOptions(parent=parent, deleted_with=cluster.bootstrap),
+        pulumi.ResourceOptions(parent=parent),
     )
 
 
-def dns_names(machine: Machine) -> list[str]:
+def join_cluster(
+    credentials: ClusterCredentials,
+    machine: Machine,
+    roster: Roster,
+    bootstrap: Bootstrap,
+    parent: pulumi.Resource,
+    after: Sequence[pulumi.Resource],
+) -> Membership:
+    """Create the membership of an enrolled machine.
+
+    With the cluster itself, memberships are deleted without any departure.
+
+    Args:
+        after: what the machine leaves before, when it leaves.
+    """
+    return Membership(
+        f"membership-{machine.label}",
+        node=machine.node,
+        droplet=machine.droplet.id,
+        address=machine.droplet.ipv4_address,
+        private_address=machine.droplet.ipv4_address_private,
+        prime_tag=credentials.prime_tag,
+        tokens=machine.secrets.tokens,
+        host_key=machine.secrets.host_key.public,
+        enrol_key=credentials.secrets.enrol.private,
+        access=bootstrap.access,
+        drain_deadline=credentials.drain_deadline_s,
+        max_unavailable=credentials.max_unavailable,
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(after), deleted_with=roster),
+    )
+
+
+def dns_names(machine: Machine) -> list[pulumi.Input[str]]:
     """Return the names that Consul and Nomad require in the certificate of an agent."""
     role = "server" if machine.node["role"] == "prime" else "client"
     return [
         f"{role}.{machine.node['datacenter']}.consul",
         f"{role}.global.nomad",
         "localhost",
-        f"{machine.name}.node.consul",
+        pulumi.Output.concat(machine.name, ".node.consul"),
     ]
 
 
@@ -130,8 +162,7 @@ def _enrol(
     credentials: ClusterCredentials,
     machine: Machine,
     addresses: Sequence[pulumi.Input[str]],
-    primes: pulumi.Output[list[str]],
-    bootstrap_expect: int,
+    roster: Roster,
     cluster: Cluster | None,
     opts: pulumi.ResourceOptions,
 ) -> Enrolment:
@@ -141,6 +172,7 @@ def _enrol(
         dns_names=dns_names(machine),
         ip_addresses=addresses,
         uses=["server_auth", "client_auth"],
+        trigger=machine.generation.number,
     )
     # Nomad's client agents do not gossip.
     gossip = (
@@ -151,9 +183,9 @@ def _enrol(
         node=machine.node,
         droplet=machine.droplet.id,
         address=machine.droplet.ipv4_address,
-        cluster=cluster.bootstrap.id if cluster else "",
-        primes=primes,
-        bootstrap_expect=bootstrap_expect,
+        cluster=roster.id if cluster else "",
+        primes=roster.addresses,
+        bootstrap_expect=0 if cluster else roster.bootstrap_expect(machine.name),
         identity=identity,
         gossip=gossip,
         tokens=pulumi.Output.all(node_secrets.tokens, secrets.dns).apply(

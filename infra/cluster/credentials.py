@@ -8,7 +8,7 @@ import pulumi
 
 from infra.authority import Authority, AuthorityArgs
 from infra.mtls import Credentials
-from infra.names import AUTHORITY, SECRETS
+from infra.names import AUTHORITY, SECRETS, role_tag
 from infra.secrets import Secrets
 from infra.settings import Settings
 
@@ -23,8 +23,15 @@ class ClusterCredentials:
     """Consul names of the services that jobs register."""
     operator_key: str | None
     """The administrator's public SSH key."""
+    prime_tag: str
+    """Tag of the stack's primes, by which the account lists the servers."""
     timeout_s: int
     """Time for one machine to enrol, and for the cluster to elect leaders."""
+
+    drain_deadline_s: int
+    """Time for the allocations of a machine to move before it leaves."""
+    max_unavailable: int
+    """Workers that leave at the same time."""
 
     @property
     def enrol_key(self) -> pulumi.Output[str]:
@@ -44,5 +51,8 @@ class ClusterCredentials:
             secrets=Secrets(SECRETS),
             services=services,
             operator_key=settings.ssh_public_key,
+            prime_tag=role_tag(prefix, "prime"),
             timeout_s=settings.ready_timeout,
+            drain_deadline_s=settings.drain_deadline,
+            max_unavailable=settings.max_unavailable,
         )

@@ -15,7 +15,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra import ssh
-from infra.cluster_api.client import POLL_INTERVAL_S, AgentError, Retrier, Timeout
+from infra.cluster_api.client import Retrier
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.consul_acl import (
     NOMAD_CLIENT_POLICY,
@@ -40,7 +40,7 @@ DELIVERED_INPUTS = (
 COMPARED_INPUTS = (*DELIVERED_INPUTS, "droplet", "address", "host_keys", "access")
 """A change of one of them causes an update.
 
-``access`` is not delivered. A deletion needs its current value.
+``access`` is not delivered. The next update needs its current value.
 """
 
 INTRODUCTION_INPUTS = ("droplet", "cluster")
@@ -54,12 +54,6 @@ INTRODUCTION_TTL_S = 5 * 60
 
 DEFAULTS: dict[str, Any] = {"access": None, "operator_key": None}
 """The engine omits inputs that are None."""
-
-DRAIN_DEADLINE_S = 45
-"""How long the allocations of a deleted worker may take to move."""
-
-DELETE_TIMEOUT_S: Timeout = (2.0, 5.0)
-"""Shorter than for other requests, because the cluster may be lost."""
 
 
 class EnrolmentError(Exception):
@@ -139,10 +133,9 @@ def _outcome(name: str, stdout: str) -> str:
 
 
 class EnrolmentProvider(dynamic.ResourceProvider):
-    """Delivers the bundle; on deletion, drains the node and revokes its tokens.
+    """Delivers the bundle. A new machine in the slot is enrolled by an update.
 
-    A changed input never replaces the resource: a new machine is enrolled by an update. A forced
-    replacement (``--replace``) deletes first, because both nodes would use the same tokens.
+    A deletion does nothing: the deletion of the ``Membership`` makes the machine leave.
     """
 
     serialize_as_secret_always = False
@@ -154,57 +147,24 @@ class EnrolmentProvider(dynamic.ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         return dynamic.DiffResult(
-            changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS),
-            delete_before_replace=True,
+            changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS)
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        """Create new tokens before the delivery; revoke the old ones after it."""
+        """Create new tokens before the delivery; revoke the old ones after it.
+
+        The tokens of an older machine stay valid: it uses them until it leaves.
+        """
         olds, news = DEFAULTS | olds, DEFAULTS | news
-        if olds["droplet"] != news["droplet"] or bundle(olds, "") != bundle(news, ""):
-            deliver(news, olds)
-            if news["access"]:
+        is_new_machine = olds["droplet"] != news["droplet"]
+        if is_new_machine or bundle(olds, "") != bundle(news, ""):
+            deliver(news, {} if is_new_machine else olds)
+            if news["access"] and not is_new_machine:
                 consul, retrier = Consul(news["access"]), Retrier(news["timeout"])
                 old_accessors = node_accessor_ids(olds["tokens"])
                 for accessor in sorted(old_accessors - node_accessor_ids(news["tokens"])):
                     retrier.run(f"{_id}: old token", partial(consul.revoke_token, accessor))
         return dynamic.UpdateResult(_outputs(news))
-
-    def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Drain a worker and revoke its tokens; a cluster that does not answer is skipped."""
-        if not props.get("access"):
-            return
-        for description, step in (("drain", drain), ("token revocation", revoke_tokens)):
-            try:
-                step(props)
-            except AgentError as error:
-                print(f"{_id}: skipped the {description}: {error}", flush=True)
-
-
-def drain(props: Mapping[str, Any]) -> None:
-    """Drain the node, and wait until no allocation is left or the deadline has passed.
-
-    Raises:
-        AgentError: Nomad does not answer.
-    """
-    nomad = Nomad(props["access"], DELETE_TIMEOUT_S)
-    deadline = time.monotonic() + DRAIN_DEADLINE_S + DELETE_TIMEOUT_S[1]
-    node_ids = nomad.start_drain(props["node"]["name"], DRAIN_DEADLINE_S)
-    while (
-        node_ids := [node_id for node_id in node_ids if nomad.is_draining(node_id)]
-    ) and time.monotonic() < deadline:
-        time.sleep(POLL_INTERVAL_S)
-
-
-def revoke_tokens(props: Mapping[str, Any]) -> None:
-    """Revoke the node's own tokens.
-
-    Raises:
-        AgentError: Consul does not answer.
-    """
-    consul = Consul(props["access"], DELETE_TIMEOUT_S)
-    for accessor in sorted(node_accessor_ids(props["tokens"])):
-        consul.revoke_token(accessor)
 
 
 def _outputs(props: dict[str, Any]) -> dict[str, Any]:
@@ -218,12 +178,12 @@ class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
         self,
         name: str,
         *,
-        node: Mapping[str, str],
+        node: Mapping[str, pulumi.Input[str]],
         droplet: pulumi.Input[str],
         address: pulumi.Input[str],
         cluster: pulumi.Input[str],
         primes: pulumi.Input[Sequence[str]],
-        bootstrap_expect: int,
+        bootstrap_expect: pulumi.Input[int],
         identity: pulumi.Input[Credentials],
         gossip: pulumi.Input[Mapping[str, str]],
         tokens: pulumi.Input[Mapping[str, str]],
@@ -241,8 +201,8 @@ class Enrolment(dynamic.Resource, module="slipway", name="Enrolment"):
             droplet: id of the droplet, which distinguishes it from an earlier one of its name.
             address: public address.
             cluster: the cluster's identity; empty for a prime.
-            primes: private addresses of all primes.
-            bootstrap_expect: number of servers that elect the first leader.
+            primes: private addresses of the servers to join.
+            bootstrap_expect: number of servers that bootstrap the cluster; 0 to join it.
             identity: the node's certificate; secret.
             gossip: gossip keys of ``consul`` and ``nomad``, base64; secret.
             tokens: ``agent``, ``nomad`` and ``dns``, UUIDs; secret.

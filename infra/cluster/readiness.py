@@ -1,7 +1,8 @@
 """The complete cluster: a resource that exists when all agents have joined.
 
 Nomad jobs depend on it. At that point every node has its current tokens, so the retired tokens are
-revoked.
+revoked. Machines of older generations get no new allocations from then on, and the data of the
+servers is saved before the first of them leaves.
 
 A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
 but its declared inputs.
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
+from infra.cluster.snapshots import save_snapshots
 from infra.cluster_api.client import Retrier
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.members import Member, wait_for_members
@@ -24,16 +26,22 @@ COMPARED_INPUTS = ("primes", "workers", "access", "cluster", "retired")
 """A change of one of them causes an update; a change of the timeout does not."""
 
 
-def wait_and_revoke(props: dict[str, Any]) -> dict[str, Any]:
-    """Wait for all members, revoke the retired tokens, and return the outputs.
+def wait_and_revoke(props: dict[str, Any], *, servers_leave: bool = False) -> dict[str, Any]:
+    """Wait for all members, prepare the departure of others, and return the outputs.
 
     Raises:
         NotReadyError: a member is missing after ``timeout`` seconds.
-        AgentError: a token cannot be revoked.
+        AgentError: a server refuses a request.
+        OSError: the snapshots cannot be written.
     """
-    wait_for_members(props["access"], props["primes"], props["workers"], props["timeout"])
-    retrier = Retrier(props["timeout"])
-    for api in (Consul(props["access"]), Nomad(props["access"])):
+    access = props["access"]
+    wait_for_members(access, props["primes"], props["workers"], props["timeout"])
+    retrier, consul, nomad = Retrier(props["timeout"]), Consul(access), Nomad(access)
+    workers = {worker["name"] for worker in props["workers"]}
+    retrier.run("eligibility", partial(nomad.set_others_ineligible, workers))
+    if servers_leave:
+        save_snapshots(access, props["snapshot_key"], props["cluster"])
+    for api in (consul, nomad):
         for accessor in props["retired"].get(api.kind.lower(), ()):
             retrier.run(f"revoke {accessor}", partial(api.revoke_token, accessor))
     return {name: props[name] for name in COMPARED_INPUTS}
@@ -52,8 +60,10 @@ class ReadinessProvider(dynamic.ResourceProvider):
             changes=any(olds.get(name) != news.get(name) for name in COMPARED_INPUTS)
         )
 
-    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        return dynamic.UpdateResult(wait_and_revoke(news))
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        declared = {prime["droplet"] for prime in news["primes"]}
+        servers_leave = any(prime["droplet"] not in declared for prime in olds["primes"])
+        return dynamic.UpdateResult(wait_and_revoke(news, servers_leave=servers_leave))
 
 
 class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
@@ -72,6 +82,7 @@ class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
         workers: pulumi.Input[Sequence[Member]],
         access: pulumi.Input[Access],
         cluster: pulumi.Input[str],
+        snapshot_key: pulumi.Input[str],
         timeout: int,
         retired: pulumi.Input[Mapping[str, Sequence[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
@@ -83,6 +94,7 @@ class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
             workers: the client agents.
             access: access with management tokens; secret.
             cluster: the cluster's identity.
+            snapshot_key: encrypts the snapshots: 32 bytes, base64; secret.
             timeout: seconds for all members to join.
             retired: ``Bootstrap.retired``, the accessor ids of the tokens to revoke.
         """
@@ -91,6 +103,7 @@ class Readiness(dynamic.Resource, module="slipway", name="Readiness"):
             "workers": workers,
             "access": pulumi.Output.secret(access),
             "cluster": cluster,
+            "snapshot_key": pulumi.Output.secret(snapshot_key),
             "retired": {} if retired is None else retired,
             "timeout": timeout,
         }

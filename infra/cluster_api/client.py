@@ -2,11 +2,12 @@
 
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import requests
+from urllib3.exceptions import ProtocolError
 
 from infra.mtls import Access, session
 
@@ -50,26 +51,31 @@ class AgentApi:
     def __init__(
         self,
         kind: str,
-        url: str,
+        urls: Sequence[str],
         access: Access,
         headers: Mapping[str, str],
         timeout_s: Timeout,
     ) -> None:
         self.kind = kind
-        self.location = f"{kind} at {url}"
-        self._url = url
+        self._urls = list(urls)
         self._session = session(access, headers)
         self._timeout_s = timeout_s
 
-    def request(self, method: str, path: str, body: object = None) -> Any:
-        """Return the JSON of the response; None if it has no content."""
-        try:
-            response = self._session.request(
-                method, self._url + path, json=body, timeout=self._timeout_s
-            )
-        except requests.RequestException as error:
-            raise AgentError(f"{self.location} ({_cause(error)})") from error
-        if not response.ok:
+    @property
+    def location(self) -> str:
+        """Program and URL of the server that gets the next request."""
+        return f"{self.kind} at {self._urls[0]}"
+
+    def request(
+        self, method: str, path: str, body: object = None, accept: Collection[int] = ()
+    ) -> Any:
+        """Return the JSON of the response; None if it has no content.
+
+        Args:
+            accept: HTTP statuses besides those of success that have a JSON response.
+        """
+        response = self._send(method, path, body)
+        if not response.ok and response.status_code not in accept:
             raise AgentError(
                 f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
                 response.status_code,
@@ -81,6 +87,37 @@ class AgentApi:
 
     def own_accessor_id(self) -> str:
         return str(self.request("GET", "/v1/acl/token/self")["AccessorID"])
+
+    def download(self, path: str) -> bytes:
+        """Return the content of the response."""
+        response = self._send("GET", path, None)
+        if not response.ok:
+            raise AgentError(
+                f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
+                response.status_code,
+            )
+        return response.content
+
+    def _send(self, method: str, path: str, body: object) -> requests.Response:
+        """Send a request to the server that answered last, or to the first one that answers.
+
+        A request is sent to another server if this one accepts no connection. One that may have
+        arrived is sent to another server only if it is a GET.
+        """
+        problems = []
+        for _ in range(len(self._urls)):
+            try:
+                return self._session.request(
+                    method, self._urls[0] + path, json=body, timeout=self._timeout_s
+                )
+            except requests.ConnectionError as error:
+                problems.append(f"{self.location} ({_cause(error)})")
+                self._urls.append(self._urls.pop(0))
+                if method != "GET" and _may_have_arrived(error):
+                    raise AgentError(problems[-1]) from error
+            except requests.RequestException as error:
+                raise AgentError(f"{self.location} ({_cause(error)})") from error
+        raise AgentError("; ".join(problems) or f"{self.kind} has no known server")
 
     def find(self, path: str) -> Any:
         """Return the JSON of an object; None if it does not exist."""
@@ -109,6 +146,11 @@ def _cause(error: BaseException) -> str:
         (str(link) for link in _chain(error) if isinstance(link, ssl.SSLError)),
         type(error).__name__,
     )
+
+
+def _may_have_arrived(error: requests.ConnectionError) -> bool:
+    """Whether the connection ended after it was established."""
+    return any(isinstance(link, ProtocolError) for link in _chain(error))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -44,6 +44,15 @@ class Consul(AgentApi):
             if member["Status"] == SERF_ALIVE
         }
 
+    def take_snapshot(self) -> bytes:
+        """Return a snapshot of the state.
+
+        The write adds an entry to the Raft log. Without one, Raft takes no snapshot after a change
+        of the servers.
+        """
+        self.request("PUT", "/v1/kv/slipway/snapshot")
+        return self.download("/v1/snapshot")
+
     def bootstrap_acl(self) -> None:
         """Bootstrap the ACLs; the client's token becomes the first management token."""
         self.request("PUT", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
@@ -95,6 +104,18 @@ class Consul(AgentApi):
 
     def revoke_token(self, accessor: str) -> None:
         self.delete(f"/v1/acl/token/{accessor}")
+
+    def leave(self) -> None:
+        """Make this server leave the cluster, and its process end."""
+        self.request("PUT", "/v1/agent/leave")
+
+    def force_leave(self, node: str) -> None:
+        """Remove a member that has stopped, unless it is removed; one that is alive stays."""
+        try:
+            self.request("PUT", f"/v1/agent/force-leave/{node}?prune=1")
+        except AgentError as error:
+            if "No node found" not in str(error):
+                raise
 
     def gossip_pools(self) -> list[GossipPool]:
         return [

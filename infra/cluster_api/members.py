@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import TypedDict
 
 from infra.cluster_api.client import POLL_INTERVAL_S, AgentError
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.nomad import Nomad
+from infra.cluster_api.raft import RaftGroup
 from infra.mtls import Access
 
 
@@ -26,11 +27,6 @@ class Member(TypedDict):
 
 class NotReadyError(Exception):
     """The cluster is not complete in time; the message names what is missing."""
-
-
-def droplet_ids(members: Any) -> set[str]:
-    """Return the droplet ids of the members; none while the members are unknown."""
-    return {member["droplet"] for member in members} if isinstance(members, list) else set()
 
 
 def wait_for_members(
@@ -90,6 +86,13 @@ def find_missing(
         servers = nomad.alive_servers() if primes or workers else set()
         clients = nomad.ready_clients() if primes or workers else set()
         missing += [f"{m['name']} in Nomad" for m in primes if m["address"] not in servers]
+        for api in (consul, nomad) if primes else ():
+            voters = RaftGroup(api).healthy_voters()
+            missing += [
+                f"{m['name']} as a voter of {api.kind}"
+                for m in primes
+                if m["address"] not in voters
+            ]
         missing += [
             f"{m['name']} in Nomad" for m in workers if (m["name"], m["address"]) not in clients
         ]

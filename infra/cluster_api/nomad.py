@@ -1,5 +1,6 @@
 """The requests to Nomad that bootstrap, enrolment and key rotation need."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError, Timeout
@@ -42,6 +43,21 @@ class Nomad(AgentApi):
             for node in self.request("GET", "/v1/nodes")
             if node["Status"] == "ready" and node["SchedulingEligibility"] == "eligible"
         }
+
+    def take_snapshot(self) -> bytes:
+        """Return a snapshot of the state.
+
+        The reconciliation of the job summaries adds an entry to the Raft log. Without one, Raft
+        takes no snapshot after a change of the servers.
+        """
+        self.request("PUT", "/v1/system/reconcile/summaries")
+        return self.download("/v1/operator/snapshot")
+
+    def has_eligible_client(self) -> bool:
+        """Whether a client, ready or down, is eligible for allocations."""
+        return any(
+            node["SchedulingEligibility"] == "eligible" for node in self.request("GET", "/v1/nodes")
+        )
 
     def bootstrap_acl(self) -> None:
         """Bootstrap the ACLs; the client's token becomes the first management token."""
@@ -95,25 +111,51 @@ class Nomad(AgentApi):
     def set_eligible(self, name: str) -> None:
         """Make the clients of this name eligible again after a drain."""
         for node in self.find_clients(name):
-            if node["SchedulingEligibility"] != "eligible":
-                self.request(
-                    "POST", f"/v1/node/{node['ID']}/eligibility", {"Eligibility": "eligible"}
-                )
+            self._set_eligibility(node, "eligible")
 
-    def start_drain(self, name: str, deadline_s: int) -> list[str]:
-        """Start to drain the clients of this name; return their node ids."""
-        node_ids = [node["ID"] for node in self.find_clients(name)]
-        for node_id in node_ids:
-            self.request(
-                "POST",
-                f"/v1/node/{node_id}/drain",
-                {"DrainSpec": {"Deadline": deadline_s * NANOSECONDS}},
-            )
-        return node_ids
+    def set_ineligible(self, name: str) -> None:
+        """Make the clients of this name accept no new allocation."""
+        for node in self.find_clients(name):
+            self._set_eligibility(node, "ineligible")
 
-    def is_draining(self, node_id: str) -> bool:
-        node: dict[str, Any] = self.request("GET", f"/v1/node/{node_id}")
-        return node["DrainStrategy"] is not None
+    def set_others_ineligible(self, names: Collection[str]) -> None:
+        """Make every client accept no new allocation, except those of these names."""
+        for node in self.request("GET", "/v1/nodes"):
+            if node["Name"] not in names and node["Status"] != "down":
+                self._set_eligibility(node, "ineligible")
+
+    def _set_eligibility(self, node: Mapping[str, Any], eligibility: str) -> None:
+        if node["SchedulingEligibility"] != eligibility:
+            self.request("POST", f"/v1/node/{node['ID']}/eligibility", {"Eligibility": eligibility})
+
+    def start_drain(self, node_id: str, deadline_s: int) -> None:
+        """Start to move the allocations of a client to other clients."""
+        self.request(
+            "POST",
+            f"/v1/node/{node_id}/drain",
+            {"DrainSpec": {"Deadline": deadline_s * NANOSECONDS}},
+        )
+
+    def count_allocations(self, node_id: str) -> int:
+        """Return how many allocations of a client have not stopped."""
+        allocations = self.request("GET", f"/v1/node/{node_id}/allocations") or []
+        return sum(
+            allocation["ClientStatus"] in ("pending", "running") for allocation in allocations
+        )
+
+    def purge_clients(self, name: str) -> None:
+        """Remove the clients of this name from Nomad, those that are down included."""
+        for node in self.request("GET", "/v1/nodes"):
+            if node["Name"] == name:
+                self.request("PUT", f"/v1/node/{node['ID']}/purge")
+
+    def force_leave(self, server: str) -> None:
+        """Remove a server that has stopped, unless it is removed."""
+        try:
+            self.request("PUT", f"/v1/agent/force-leave?node={server}.global&prune=true")
+        except AgentError as error:
+            if "No node found" not in str(error):
+                raise
 
     def gossip_pools(self) -> list[GossipPool]:
         keyring = self.request("GET", "/v1/agent/keyring/list")

@@ -58,6 +58,12 @@ class BaseImageArgs:
         }
 
 
+def image_tag(settings: Settings) -> str:
+    """Return the tag of the base image that a stack with these settings uses."""
+    args = BaseImageArgs.from_settings(settings)
+    return content_tag(content_hash(IMAGES / args.name, args.variables()))
+
+
 def content_hash(template: Path, variables: dict[str, str]) -> str:
     """Return 16 hex digits, which change when the image's content changes.
 
@@ -84,7 +90,7 @@ def owner_label(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9-]", "-", text)
 
 
-class Snapshot(dynamic.Resource, module="infra", name="BaseImage"):
+class Snapshot(dynamic.Resource, module="slipway", name="Snapshot"):
     """The image in the account, managed by ``ImageProvider``."""
 
     image_id: pulumi.Output[str]

@@ -148,6 +148,14 @@ def release(api: ImageApi, image: Image, claim: str) -> None:
             api.delete_tag(tag)
 
 
+class VersionError(Exception):
+    """A version is lower than that of the running cluster; the message names the setting."""
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
 class ImageProvider(ResourceProvider):
     """Its inputs come from ``BaseImage``. Its outputs add image_id, image_name and claim."""
 
@@ -161,6 +169,18 @@ class ImageProvider(ResourceProvider):
         return ImageApi(connect(lambda key: self._config.get(f"digitalocean:{key}")))
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        """Refuse a lower version, here because the image is compared before any other resource.
+
+        Raises:
+            VersionError: an older program could not read the data of the servers.
+        """
+        for setting in ("consul_version", "nomad_version"):
+            old, new = (props["variables"].get(setting) for props in (_olds, _news))
+            if old and new and _version(new) < _version(old):
+                raise VersionError(
+                    f"slipway:{setting} is {new}, and the cluster runs {old}: a lower version "
+                    f"cannot read its data. Set {old} or higher, or destroy the stack first"
+                )
         changed = [key for key in ("content", "region") if _olds[key] != _news[key]]
         return DiffResult(
             changes=bool(changed),

@@ -102,8 +102,8 @@ def agents(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServ
 def access(agents: HttpServer, authority: CertificateAuthority) -> Access:
     """The operator's credentials."""
     return Access(
-        consul=agents.url,
-        nomad=agents.url,
+        consul=[agents.url],
+        nomad=[agents.url],
         **authority.credentials(),
         consul_token="token-of-consul",
         nomad_token="token-of-nomad",
@@ -115,7 +115,7 @@ def outputs(access: Access) -> dict[str, Any]:
     """The stack outputs about the cluster."""
     operator = {name: value for name, value in access.items() if name not in ("consul", "nomad")}
     return {
-        "consul_address": access["consul"],
-        "nomad_address": access["nomad"],
+        "consul_addresses": access["consul"],
+        "nomad_addresses": access["nomad"],
         "operator": operator,
     }

@@ -12,7 +12,7 @@ from tests.deploy.support.certificates import CertificateAuthority
 from tests.deploy.support.http_server import HttpServer
 
 
-def replaced(access: Access, **parts: str) -> Access:
+def replaced(access: Access, **parts: object) -> Access:
     return cast(Access, {**access, **parts})
 
 
@@ -49,7 +49,7 @@ def test_a_server_without_a_valid_certificate_receives_no_request(
     serving: HttpServer = request.getfixturevalue(server)
     serving.by_path["/v1/agent/members"] = []
     with pytest.raises(ClusterError, match="certificate verify failed"):
-        Cluster(replaced(access, consul=serving.url)).members()
+        Cluster(replaced(access, consul=[serving.url])).members()
     assert serving.requests == {}
 
 

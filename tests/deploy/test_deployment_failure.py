@@ -59,7 +59,7 @@ def explain(access: Access) -> Explain:
     state = [
         {
             "type": "pulumi:providers:nomad",
-            "inputs": {"address": access["nomad"], "secretId": "token-of-the-provider", **pem},
+            "inputs": {"address": access["nomad"][0], "secretId": "token-of-the-provider", **pem},
         }
     ]
 

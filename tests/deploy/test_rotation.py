@@ -40,6 +40,7 @@ NOT_ROTATED = {
     (KEY, "authority-key"),
     ("tls:index/selfSignedCert:SelfSignedCert", "authority-certificate"),
     (KEY, "secrets-enrol"),
+    ("random:index/randomPassword:RandomPassword", "secrets-snapshot"),
     (KEY, "secrets-prime01-host"),
     (KEY, "secrets-prime01-host-first"),
     ("consul:index/aclPolicy:AclPolicy", "operator-consul-policy"),
@@ -144,7 +145,7 @@ from infra.secrets import Secrets
 from infra.state_format import STATE_FORMAT
 
 authority, secrets = Authority("authority", AuthorityArgs(prefix="slipway-dev")), Secrets("secrets")
-secrets.create_node_secrets("worker01", {})
+secrets.create_node_secrets("worker01", 1)
 authority.issue_certificate("worker01", dns_names=["localhost"], uses=["server_auth"])
 pulumi.export("operator", authority.operator)
 pulumi.export("format", STATE_FORMAT)
@@ -187,6 +188,7 @@ def test_a_rotation_replaces_the_secrets_that_the_program_makes(
         "authority-key",
         "authority-certificate",
         "secrets-enrol",
+        "secrets-snapshot",
         "secrets-worker01-host",
         "secrets-worker01-host-first",
     }

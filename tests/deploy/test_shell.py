@@ -58,13 +58,13 @@ def test_the_clients_get_addresses_tokens_and_certificates(
     assert Path(directory).parent == memory and report["mode"] == "700"
     assert set(report["modes"].values()) == {"600"}
     assert report["variables"] == {
-        "CONSUL_HTTP_ADDR": access["consul"],
+        "CONSUL_HTTP_ADDR": access["consul"][0],
         "CONSUL_HTTP_SSL": "true",
         "CONSUL_HTTP_TOKEN": "token-of-consul",
         "CONSUL_CACERT": f"{directory}/ca.pem",
         "CONSUL_CLIENT_CERT": f"{directory}/cert.pem",
         "CONSUL_CLIENT_KEY": f"{directory}/key.pem",
-        "NOMAD_ADDR": access["nomad"],
+        "NOMAD_ADDR": access["nomad"][0],
         "NOMAD_TOKEN": "token-of-nomad",
         "NOMAD_CACERT": f"{directory}/ca.pem",
         "NOMAD_CLIENT_CERT": f"{directory}/cert.pem",

@@ -19,7 +19,7 @@ import yaml
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.nomad import Nomad
-from infra.mtls import Access
+from infra.mtls import Access, server_urls
 from infra.names import label_of_droplet
 from tests.drills import state
 from tests.drills.load import Load
@@ -70,11 +70,7 @@ class Prime:
 
 def access_at(access: Access, prime: Prime) -> Access:
     """Return access to one server."""
-    return {
-        **access,
-        "consul": f"https://{prime.public}:8501",
-        "nomad": f"https://{prime.public}:4646",
-    }
+    return {**access, **server_urls([prime.public])}
 
 
 def _address(droplet: Mapping[str, Any], kind: str) -> str:

@@ -394,3 +394,60 @@ def test_an_invalid_bundle_changes_nothing(
         machine.systemctl_calls == []
         and sorted(path for path in machine.root.rglob("*") if path != lock) == before
     )
+
+
+def test_a_server_that_joins_a_cluster_does_not_bootstrap_one(
+    machine: Machine, enrol: Enrol, authority: Authority
+) -> None:
+    enrol({**make_bundle("prime", authority), "bootstrap_expect": 0})
+    assert "bootstrap_expect" not in json.loads(machine.read("etc/consul.d/cluster.json"))
+    assert "bootstrap_expect" not in json.loads(machine.read("etc/nomad.d/cluster.json"))["server"]
+
+
+def test_a_node_that_leaves_stops_nomad_before_consul(machine: Machine, enrol: Enrol) -> None:
+    assert enrol({"action": "leave"}) == "left"
+    assert machine.systemctl_calls == [
+        "disable --now nomad.service",
+        "disable --now consul.service",
+    ]
+
+
+def test_a_prime_recovers_as_the_only_server_and_keeps_its_state(
+    machine: Machine, enrol: Enrol, authority: Authority
+) -> None:
+    enrol(make_bundle("prime", authority))
+    machine.write("var/lib/consul/node-id", "consul-id\n")
+    machine.write("var/lib/consul/raft/raft.db", "state")
+    machine.write("var/lib/nomad/server/node-id", "nomad-id\n")
+    machine.write("var/lib/nomad/server/raft/raft.db", "state")
+    assert enrol({"action": "recover"}) == "recovered"
+    assert json.loads(machine.read("var/lib/consul/raft/peers.json")) == [
+        {"id": "consul-id", "address": "10.10.0.7:8300", "non_voter": False}
+    ]
+    assert json.loads(machine.read("var/lib/nomad/server/raft/peers.json")) == [
+        {"id": "nomad-id", "address": "10.10.0.7:4647", "non_voter": False}
+    ]
+    assert machine.read("var/lib/consul/raft/raft.db") == "state"
+    assert machine.systemctl_calls == [
+        "stop consul.service",
+        "start consul.service",
+        "stop nomad.service",
+        "start nomad.service",
+    ]
+
+
+def test_a_worker_does_not_recover_as_a_server(
+    machine: Machine, enrol: Enrol, worker: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    enrol(worker)
+    assert machine.enrol({"action": "recover"}) == 1
+    assert "only a prime can recover" in capsys.readouterr().err
+    assert machine.systemctl_calls == []
+
+
+def test_an_unknown_action_changes_nothing(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert machine.enrol({"action": "reboot"}) == 1
+    assert "action is 'reboot'" in capsys.readouterr().err
+    assert machine.systemctl_calls == []

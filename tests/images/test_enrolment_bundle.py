@@ -78,8 +78,8 @@ Change = Callable[[dict[str, Any]], object]
         (lambda bundle: bundle["node"].update(vpc_cidr="here"), "here"),
         (lambda bundle: bundle.update(primes=[]), "primes must list"),
         (lambda bundle: bundle.update(primes=["prime01"]), "prime01"),
-        (lambda bundle: bundle.update(bootstrap_expect=0), "bootstrap_expect must be 1 or more"),
-        (lambda bundle: bundle.update(bootstrap_expect=True), "bootstrap_expect must be 1 or more"),
+        (lambda bundle: bundle.update(bootstrap_expect=-1), "bootstrap_expect must be 0 or more"),
+        (lambda bundle: bundle.update(bootstrap_expect=True), "bootstrap_expect must be 0 or more"),
         (lambda bundle: bundle.update(cluster=None), "cluster is missing"),
         (lambda bundle: bundle.pop("identity"), "identity is missing"),
         (

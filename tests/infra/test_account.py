@@ -1,6 +1,7 @@
 """The account: what it offers, compared with what the settings ask for."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,11 +22,15 @@ def settings(**values: str) -> Settings:
 
 
 def problems(cloud: AccountApi, **values: str) -> list[str]:
-    return survey(DigitalOceanApi(cloud.url, TOKEN), settings(**values), "slipway-test")[1]
+    return survey(
+        DigitalOceanApi(cloud.url, TOKEN), settings(**values), "slipway-test", "content-1"
+    )[1]
 
 
 def test_fitting_stack_has_a_price(cloud: AccountApi) -> None:
-    account, found = survey(DigitalOceanApi(cloud.url, TOKEN), settings(), "slipway-test")
+    account, found = survey(
+        DigitalOceanApi(cloud.url, TOKEN), settings(), "slipway-test", "content-1"
+    )
     assert (account.id, found) == ("the-account", [])
     assert account.monthly_usd(settings()) == 5 * 6 + 12
 
@@ -64,7 +69,7 @@ def test_missing_offers_and_limits_are_reported(
 def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi) -> None:
     cloud.account["droplet_limit"] = 7
     cloud.things["droplets"] = [
-        {"tags": [tag]}
+        _droplet(tag)
         for tag in ["slipway-test-prime", *["slipway-test-worker"] * 4, "slipway-test-2-worker"]
     ]
     cloud.things["droplets"].append({"tags": []})
@@ -72,6 +77,36 @@ def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi
     assert problems(cloud, workers="5") == [
         "workers: the stack has 6 droplets, but the account may have 7 and already has 2 of other "
         "stacks; set fewer, or ask DigitalOcean for a higher limit"
+    ]
+
+
+def _droplet(tag: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "tags": [tag],
+        "image": {"id": 1},
+        "region": {"slug": "nyc3"},
+        "size_slug": "s-1vcpu-1gb",
+        "status": "active",
+        "networks": {"v4": [{"type": "public", "ip_address": "203.0.113.7"}]},
+        **changes,
+    }
+
+
+@pytest.mark.parametrize(
+    "change", [{"image": {"id": 2}}, {"region": {"slug": "ams3"}}, {"size_slug": "s-8vcpu-16gb"}]
+)
+def test_replaced_machines_need_two_droplets_each(
+    cloud: AccountApi, change: dict[str, Any]
+) -> None:
+    tags = ["slipway-test-prime", *["slipway-test-worker"] * 4]
+    cloud.things["droplets"] = [_droplet(tag, **change) for tag in tags]
+    cloud.account["droplet_limit"] = 10
+    assert problems(cloud) == []
+    cloud.account["droplet_limit"] = 9
+    assert problems(cloud) == [
+        "workers: the update replaces 5 machines, the new ones first, and needs 10 droplets at "
+        "once, but the account may have 9; ask DigitalOcean for a higher limit, or set fewer "
+        "workers for this update"
     ]
 
 
@@ -105,10 +140,12 @@ def test_permanent_error_contains_the_apis_reason(cloud: AccountApi) -> None:
 
 def test_wrong_token_is_reported(cloud: AccountApi) -> None:
     with pytest.raises(ApiError, match=r"rejects the token \(401\)"):
-        survey(DigitalOceanApi(cloud.url, "wrong"), settings(), "slipway-test")
+        survey(DigitalOceanApi(cloud.url, "wrong"), settings(), "slipway-test", "content-1")
 
 
 def test_unreachable_api_is_reported(cloud: AccountApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("infra.digitalocean_api.MAX_RETRIES", 0)
     with pytest.raises(ApiError, match="cannot be reached"):
-        survey(DigitalOceanApi("http://127.0.0.1:9", TOKEN), settings(), "slipway-test")
+        survey(
+            DigitalOceanApi("http://127.0.0.1:9", TOKEN), settings(), "slipway-test", "content-1"
+        )

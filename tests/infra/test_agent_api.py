@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -9,6 +10,7 @@ from infra.cluster_api import client
 from infra.cluster_api.client import AgentError, Retrier
 from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.nomad import Nomad
+from infra.cluster_api.raft import RaftGroup
 from infra.mtls import Access
 from tests.deploy.support.certificates import CertificateAuthority
 from tests.infra.support.agents_api import Agents, member, serving
@@ -87,13 +89,13 @@ def test_nomad_creates_one_management_token_for_each_name(access: Access) -> Non
     )
 
 
-def test_only_nodes_that_are_up_are_drained(access: Access, agents: Agents) -> None:
+def test_clients_that_are_down_are_not_found(access: Access, agents: Agents) -> None:
     agents.nodes = [
         (member("worker01", 3), "ready"),
         (member("worker01", 2), "down"),
         (member("worker02", 4), "ready"),
     ]
-    assert Nomad(access).start_drain("worker01", 45) == agents.drained == ["3"]
+    assert [node["ID"] for node in Nomad(access).find_clients("worker01")] == ["3"]
 
 
 def test_retrier_repeats_after_transient_errors(
@@ -127,7 +129,135 @@ def test_error_distinguishes_no_response_from_a_wrong_ca(access: Access) -> None
     with pytest.raises(
         AgentError, match=r"Consul at https://127.0.0.1:9 \(ConnectionError\)"
     ) as silent:
-        Consul({**access, "consul": "https://127.0.0.1:9"}).has_leader()
+        Consul({**access, "consul": ["https://127.0.0.1:9"]}).has_leader()
     with pytest.raises(AgentError, match="CERTIFICATE_VERIFY_FAILED") as wrong:
         Consul({**access, "authority": CertificateAuthority("stranger").pem}).has_leader()
     assert silent.value.is_transient and wrong.value.is_transient
+
+
+@pytest.mark.parametrize("kind", ["consul", "nomad"])
+def test_request_goes_to_the_next_server_when_one_accepts_no_connection(
+    access: Access, agents: Agents, kind: str
+) -> None:
+    dead = ["https://127.0.0.1:9", "https://127.0.0.1:10"]
+    lost: Access = {
+        **access,
+        "consul": dead + access["consul"],
+        "nomad": dead + access["nomad"],
+    }
+    api: Consul | Nomad = Consul(lost) if kind == "consul" else Nomad(lost)
+    assert api.own_accessor_id() in agents.tokens[kind]
+
+
+def test_later_requests_start_with_the_server_that_answered(access: Access) -> None:
+    consul = Consul({**access, "consul": ["https://127.0.0.1:9", *access["consul"]]})
+    assert consul.location == "Consul at https://127.0.0.1:9"
+    consul.has_leader()
+    assert consul.location == f"Consul at {access['consul'][0]}"
+
+
+def test_error_names_every_server_that_accepts_no_connection(access: Access) -> None:
+    urls = ["https://127.0.0.1:9", "https://127.0.0.1:10"]
+    with pytest.raises(AgentError) as error:
+        Consul({**access, "consul": urls}).has_leader()
+    assert all(f"Consul at {url} (ConnectionError)" in str(error.value) for url in urls)
+    assert error.value.is_transient
+    with pytest.raises(AgentError, match="Consul has no known server"):
+        Consul({**access, "consul": []}).has_leader()
+
+
+def test_refused_request_is_not_sent_to_another_server(access: Access, agents: Agents) -> None:
+    agents.fault = lambda kind, method, path: (500, "No cluster leader")
+    before = len(agents.requests)
+    with pytest.raises(AgentError, match="No cluster leader"):
+        Consul({**access, "consul": access["consul"] * 2}).has_leader()
+    assert len(agents.requests) == before + 1
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_request_without_a_response_in_time_is_not_repeated(
+    access: Access, agents: Agents, method: str
+) -> None:
+    """The server may have done what it was sent."""
+    has_ended = Event()
+    agents.fault = lambda kind, method, path: (200, {}) if has_ended.wait(5) else None
+    before = len(agents.requests)
+    nomad = Nomad({**access, "nomad": access["nomad"] * 2}, (1.0, 0.2))
+    with pytest.raises(AgentError, match="ReadTimeout") as error:
+        nomad.request(method, "/v1/acl/token")
+    assert error.value.is_transient
+    has_ended.set()
+    assert len(agents.requests) == before + 1
+
+
+@pytest.mark.parametrize(("method", "requests"), [("POST", 1), ("GET", 2)])
+def test_only_a_get_whose_connection_breaks_is_sent_to_another_server(
+    access: Access, agents: Agents, method: str, requests: int
+) -> None:
+    """The server may have done what it was sent."""
+
+    def break_off(kind: str, method: str, path: str) -> None:
+        raise ConnectionError
+
+    agents.fault = break_off
+    before = len(agents.requests)
+    with pytest.raises(AgentError, match="ConnectionError") as error:
+        Nomad({**access, "nomad": access["nomad"] * 2}).request(method, "/v1/acl/token")
+    assert error.value.is_transient
+    assert len(agents.requests) == before + requests
+
+
+def test_other_clients_become_ineligible(access: Access, agents: Agents) -> None:
+    agents.nodes = [
+        (member("worker01nyc3-2", 3), "ready"),
+        (member("worker01nyc3", 2), "ready"),
+        (member("worker02nyc3", 4), "down"),
+        (member("worker03nyc3", 5), "initializing"),
+        (member("worker04nyc3", 6), "ready"),
+    ]
+    agents.ineligible = ["6"]
+    Nomad(access).set_others_ineligible(["worker01nyc3-2"])
+    assert agents.ineligible == ["6", "2", "5"]
+    assert sum("eligibility" in path for _, _, path in agents.requests) == 2
+
+
+def test_purge_removes_all_clients_of_a_name(access: Access, agents: Agents) -> None:
+    agents.nodes = [
+        (member("worker01nyc3", 2), "ready"),
+        (member("worker01nyc3", 3), "down"),
+        (member("worker01nyc3-2", 4), "ready"),
+    ]
+    Nomad(access).purge_clients("worker01nyc3")
+    assert [node["name"] for node, _ in agents.nodes] == ["worker01nyc3-2"]
+
+
+@pytest.mark.parametrize("kind", [Consul, Nomad])
+def test_removal_of_an_unknown_member_succeeds(
+    access: Access, agents: Agents, kind: type[Consul] | type[Nomad]
+) -> None:
+    kind(access).force_leave("prime09nyc3")
+    agents.fault = lambda kind, method, path: (500, "No cluster leader")
+    with pytest.raises(AgentError, match="No cluster leader"):
+        kind(access).force_leave("prime09nyc3")
+
+
+@pytest.mark.parametrize("kind", [Consul, Nomad])
+def test_raft_group_is_read(
+    access: Access, agents: Agents, kind: type[Consul] | type[Nomad]
+) -> None:
+    servers = [member("prime01nyc3", 1), member("prime02nyc3", 2), member("prime03nyc3", 3)]
+    agents.add_all(servers, [])
+    group = RaftGroup(kind(access))
+    name = group.kind.lower()
+    agents.unhealthy, agents.non_voters = {(name, "10.10.0.2")}, {(name, "10.10.0.3")}
+    assert [(peer.name, peer.address, peer.is_leader, peer.is_voter) for peer in group.peers()] == [
+        ("prime01nyc3", "10.10.0.1", True, True),
+        ("prime02nyc3", "10.10.0.2", False, True),
+        ("prime03nyc3", "10.10.0.3", False, False),
+    ]
+    # Autopilot answers 429 while a server is unhealthy.
+    assert group.healthy_voters() == {"10.10.0.1"}
+    third = group.peers()[2]
+    group.remove(third)
+    group.remove(third)
+    assert [peer["name"] for peer in agents.peers[name]] == ["prime01nyc3", "prime02nyc3"]

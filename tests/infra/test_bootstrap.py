@@ -1,31 +1,42 @@
-"""Bootstrap: the ACL bootstrap, the rotation of keys and tokens, and the cluster's identity."""
+"""Bootstrap: policies and tokens, the rotation of keys and tokens, and the cluster's identity."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Timer
 from typing import Any
 from urllib.parse import urlsplit
 
 import pulumi
 import pytest
 
-from infra.cluster import bootstrap
-from infra.cluster.bootstrap import Bootstrap, BootstrapError, BootstrapProvider
+from infra import mtls
+from infra.cluster.bootstrap import Bootstrap, BootstrapProvider
 from infra.cluster_api import client, members
 from infra.cluster_api.client import AgentError
-from infra.cluster_api.consul import accessor_id
+from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.consul_acl import DNS_POLICY, NOMAD_SERVER_POLICY, policy_rules
-from infra.cluster_api.members import NotReadyError
+from infra.cluster_api.members import Member
+from infra.cluster_api.nomad import Nomad
 from infra.mtls import Credentials
 from tests.infra.support.agents_api import Agents, member, serving
 from tests.infra.support.cloud import run, start
 
-PRIMES = [member("prime01nyc3", 2), member("prime02nyc3", 1)]
-SECRETS = {"consul": "consul-manager-1", "nomad": "nomad-manager-1"}
-TOKENS = {
-    prime["name"]: {"agent": f"{prime['name']}-agent", "nomad": f"{prime['name']}-nomad"}
-    for prime in PRIMES
-}
-ISSUED = {"dns-1", *(secret for pair in TOKENS.values() for secret in pair.values())}
+
+def prime(name: str, number: int) -> Member:
+    """Return a prime whose public address is the servers' of this test."""
+    return {**member(name, number), "public": "127.0.0.1"}
+
+
+PRIMES = [prime("prime01nyc3", 2), prime("prime02nyc3", 1)]
+MANAGEMENT = {"consul": "consul-manager", "nomad": "nomad-manager"}
+
+
+def tokens(name: str) -> dict[str, str]:
+    return {"name": name, "agent": f"{name}-agent", "nomad": f"{name}-nomad"}
+
+
+TOKENS = [tokens(prime["name"]) for prime in PRIMES]
+ISSUED = {"dns-1", *(pair[kind] for pair in TOKENS for kind in ("agent", "nomad"))}
 
 
 @pytest.fixture
@@ -39,14 +50,18 @@ def props(
 ) -> Iterator[dict[str, Any]]:
     monkeypatch.setattr(members, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
-    with serving(there, tmp_path) as access:
-        monkeypatch.setattr(bootstrap, "CONSUL_HTTPS_PORT", urlsplit(access["consul"]).port)
-        monkeypatch.setattr(bootstrap, "NOMAD_HTTPS_PORT", urlsplit(access["nomad"]).port)
+    with serving(
+        there, tmp_path, consul_token="consul-manager", nomad_token="nomad-manager"
+    ) as access:
+        Consul(access).bootstrap_acl()
+        Nomad(access).bootstrap_acl()
+        monkeypatch.setattr(mtls, "CONSUL_HTTPS_PORT", urlsplit(access["consul"][0]).port)
+        monkeypatch.setattr(mtls, "NOMAD_HTTPS_PORT", urlsplit(access["nomad"][0]).port)
         yield {
+            "cluster": "the-cluster",
             "primes": PRIMES,
-            "address": "127.0.0.1",
             "credentials": {part: access[part] for part in ("authority", "certificate", "key")},
-            "secrets": SECRETS,
+            "management": MANAGEMENT,
             "gossip": {"consul": "old", "nomad": "old"},
             "dns": "dns-1",
             "tokens": TOKENS,
@@ -64,23 +79,27 @@ def made(props: dict[str, Any]) -> dict[str, Any]:
 
 
 def update(olds: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    outs = BootstrapProvider().update("1-2", olds, {**olds, "timeout": 10, **changes}).outs
+    outs = BootstrapProvider().update("the-cluster", olds, {**olds, "timeout": 10, **changes}).outs
     assert outs is not None
     return outs
 
 
-def test_id_contains_the_droplet_ids_of_the_primes(props: dict[str, Any]) -> None:
-    assert BootstrapProvider().create(props).id == "1-2"
+def test_id_is_the_identity_of_the_cluster(props: dict[str, Any]) -> None:
+    assert BootstrapProvider().create(props).id == "the-cluster"
 
 
-def test_declared_secrets_become_management_tokens(made: dict[str, Any], there: Agents) -> None:
-    assert (made["access"]["consul_token"], made["access"]["nomad_token"]) == (
-        "consul-manager-1",
-        "nomad-manager-1",
-    )
-    assert there.secrets("nomad") == {"nomad-manager-1"}
-    assert there.secrets("consul") == {"consul-manager-1", *ISSUED}
-    assert made["retired"] == {"consul": [], "nomad": []}
+def test_access_has_the_management_tokens_and_all_servers(made: dict[str, Any]) -> None:
+    access = made["access"]
+    assert (access["consul_token"], access["nomad_token"]) == ("consul-manager", "nomad-manager")
+    assert len(access["consul"]) == len(access["nomad"]) == len(PRIMES)
+    assert made["retired"] == []
+
+
+def test_leaders_are_waited_for_after_a_change(made: dict[str, Any], there: Agents) -> None:
+    there.leaders = False
+    Timer(0.2, setattr, (there, "leaders", True)).start()
+    update(made, dns="dns-2")
+    assert there.leaders and "dns-2" in there.secrets("consul")
 
 
 def test_every_token_has_what_it_needs_and_no_more(made: dict[str, Any], there: Agents) -> None:
@@ -98,56 +117,6 @@ def test_every_token_has_what_it_needs_and_no_more(made: dict[str, Any], there: 
     )
 
 
-def test_leaders_are_waited_for(
-    props: dict[str, Any], there: Agents, capsys: pytest.CaptureFixture[str]
-) -> None:
-    there.leaders = False
-
-    def elect_at_second_poll(_kind: str, _method: str, path: str) -> None:
-        # Each poll requests the leader of Consul and of Nomad.
-        there.leaders = there.count_requests("/v1/status/leader") > 2
-
-    there.fault = elect_at_second_poll
-    BootstrapProvider().create(props)
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("waiting for a Consul leader, a Nomad leader")
-    assert lines[-1].endswith("there are leaders")
-
-
-def test_waiting_for_leaders_ends(props: dict[str, Any], there: Agents) -> None:
-    there.leaders = False
-    with pytest.raises(NotReadyError, match="lacks a Consul leader, a Nomad leader"):
-        BootstrapProvider().create({**props, "timeout": 0})
-    assert there.tokens == {"consul": {}, "nomad": {}}
-
-
-def test_an_agent_that_is_not_ready_yet_is_asked_again(
-    props: dict[str, Any], there: Agents
-) -> None:
-    faults = {"consul": [(500, "No cluster leader")] * 2, "nomad": [(500, "not ready")] * 2}
-    there.fault = lambda kind, method, path: (
-        faults[kind].pop() if "leader" not in path and faults[kind] else None
-    )
-    BootstrapProvider().create(props)
-    assert there.secrets("consul") == {"consul-manager-1", *ISSUED}
-
-
-def test_lost_response_of_the_bootstrap_is_harmless(props: dict[str, Any], there: Agents) -> None:
-    """The first manager was made, but nobody heard of it."""
-    lost = ["consul", "nomad"]
-
-    def fault(kind: str, method: str, path: str) -> tuple[int, str] | None:
-        if path == "/v1/acl/bootstrap" and kind in lost:
-            lost.remove(kind)
-            there.answer(kind, method, path, "", {"BootstrapSecret": SECRETS[kind]})
-            return 502, "gone"
-        return None
-
-    there.fault = fault
-    BootstrapProvider().create(props)
-    assert there.secrets("nomad") == {"nomad-manager-1"}
-
-
 def test_repeated_creation_reuses_policies_and_tokens(
     props: dict[str, Any], made: dict[str, Any], there: Agents
 ) -> None:
@@ -156,99 +125,59 @@ def test_repeated_creation_reuses_policies_and_tokens(
     assert there.secrets("consul") == before
 
 
-@pytest.mark.parametrize(
-    ("kind", "file"),
-    [("consul", "/var/lib/consul/acl-bootstrap-reset"), ("nomad", "/server/acl-bootstrap-reset")],
-)
-def test_foreign_bootstrap_error_names_the_reset_file(
-    props: dict[str, Any], made: dict[str, Any], kind: str, file: str
-) -> None:
-    with pytest.raises(
-        BootstrapError, match=f"{kind.title()} at .*(no longer allowed|already done).*{file}"
-    ) as error:
-        BootstrapProvider().create({**props, "secrets": {**SECRETS, kind: "another-manager"}})
-    assert "another-manager" not in str(error.value)
-
-
 def test_changed_tokens_are_created_and_old_ones_retired(
     made: dict[str, Any], there: Agents
 ) -> None:
     later = update(
         made,
         dns="dns-2",
-        tokens={**TOKENS, "prime01nyc3": {"agent": "new-agent", "nomad": "prime01nyc3-nomad"}},
+        tokens=[{**TOKENS[0], "agent": "new-agent"}, TOKENS[1]],
     )
-    assert there.secrets("consul") == {"consul-manager-1", *ISSUED, "dns-2", "new-agent"}
-    assert later["retired"] == {
-        "consul": sorted([accessor_id("dns-1"), accessor_id("prime01nyc3-agent")]),
-        "nomad": [],
-    }
+    assert there.secrets("consul") == {"consul-manager", *ISSUED, "dns-2", "new-agent"}
+    assert later["retired"] == sorted([accessor_id("dns-1"), accessor_id("prime01nyc3-agent")])
 
 
-def test_new_prime_gets_tokens_and_removed_prime_loses_them(
+def test_new_prime_gets_tokens_and_an_older_one_keeps_its_tokens_until_it_leaves(
     made: dict[str, Any], there: Agents
 ) -> None:
-    tokens = {
-        "prime01nyc3": TOKENS["prime01nyc3"],
-        "prime03nyc3": {"agent": "third-agent", "nomad": "third-nomad"},
+    later = update(
+        made,
+        tokens=[TOKENS[0], tokens("prime02nyc3-2")],
+        primes=[PRIMES[0], prime("prime02nyc3-2", 5)],
+    )
+    assert there.secrets("consul") > {
+        "prime02nyc3-2-agent",
+        "prime02nyc3-2-nomad",
+        "prime02nyc3-agent",
+        "prime02nyc3-nomad",
     }
-    later = update(made, tokens=tokens, primes=[PRIMES[0], member("prime03nyc3", 5)])
-    assert there.secrets("consul") > {"third-agent", "third-nomad"}
-    assert set(later["retired"]["consul"]) == {
-        accessor_id("prime02nyc3-agent"),
-        accessor_id("prime02nyc3-nomad"),
-    }
+    assert later["retired"] == []
 
 
-def test_new_management_tokens_are_valid_together_with_the_old(
-    made: dict[str, Any], there: Agents
-) -> None:
-    (first,) = there.tokens["nomad"]
-    later = update(made, secrets={"consul": "consul-manager-2", "nomad": "nomad-manager-2"})
-    access = later["access"]
-    assert access["consul_token"] == "consul-manager-2"
-    assert access["nomad_token"] in there.secrets("nomad") - {"nomad-manager-1", "nomad-manager-2"}
-    assert {"consul-manager-1", "consul-manager-2"} < there.secrets("consul")
-    assert later["retired"]["nomad"] == [first]
-    assert [there.tokens["consul"][one]["SecretID"] for one in later["retired"]["consul"]] == [
-        "consul-manager-1"
+def test_requests_go_to_the_server_that_answers(made: dict[str, Any], there: Agents) -> None:
+    """The first prime in the list may be the one that is lost."""
+    lost = {**prime("prime00nyc3", 9), "public": "127.0.0.9"}
+    later = update(made, primes=[lost, *PRIMES], dns="dns-2")
+    assert "dns-2" in there.secrets("consul")
+    assert [url.partition(":")[2].rpartition(":")[0] for url in later["access"]["nomad"]] == [
+        "//127.0.0.9",
+        "//127.0.0.1",
+        "//127.0.0.1",
     ]
-
-
-def test_repeated_rotation_finds_the_same_tokens(made: dict[str, Any], there: Agents) -> None:
-    secrets = {"consul": "consul-manager-2", "nomad": "nomad-manager-2"}
-    assert update(made, secrets=secrets) == update(made, secrets=secrets)
-    assert len(there.tokens["nomad"]) == 2
-
-
-def test_unchanged_management_tokens_stay(made: dict[str, Any]) -> None:
-    second = update(made, secrets={**SECRETS, "nomad": "nomad-manager-2"})
-    assert update(second, dns="dns-2")["access"] == second["access"]
-
-
-def test_unknown_management_token_is_an_error(made: dict[str, Any], there: Agents) -> None:
-    there.tokens["nomad"].clear()
-    with pytest.raises(
-        BootstrapError, match=r"Nomad at .* does not know this stack's management token"
-    ):
-        update(made, dns="dns-2")
 
 
 def test_existing_retired_tokens_stay_retired(made: dict[str, Any], there: Agents) -> None:
     second = update(made, dns="dns-2")
     third = update(second, dns="dns-3")
-    assert third["retired"]["consul"] == [accessor_id("dns-2"), accessor_id("dns-1")]
+    assert third["retired"] == sorted([accessor_id("dns-2"), accessor_id("dns-1")])
     del there.tokens["consul"][accessor_id("dns-1")]
-    assert update(third, dns="dns-4")["retired"]["consul"] == [
-        accessor_id("dns-3"),
-        accessor_id("dns-2"),
-    ]
+    assert update(third, dns="dns-4")["retired"] == sorted(
+        [accessor_id("dns-3"), accessor_id("dns-2")]
+    )
 
 
 def test_redeclared_token_is_not_retired(made: dict[str, Any]) -> None:
-    assert update(update(made, dns="dns-2"), dns="dns-1")["retired"]["consul"] == [
-        accessor_id("dns-2")
-    ]
+    assert update(update(made, dns="dns-2"), dns="dns-1")["retired"] == [accessor_id("dns-2")]
 
 
 def test_new_gossip_key_replaces_all_others(made: dict[str, Any], there: Agents) -> None:
@@ -279,18 +208,19 @@ UNKNOWN = pulumi.runtime.rpc.UNKNOWN
         ({}, (False, False)),
         ({"timeout": 99}, (False, False)),
         ({"dns": "dns-2"}, (True, False)),
-        ({"secrets": UNKNOWN}, (True, False)),
+        ({"management": UNKNOWN}, (True, False)),
         ({"primes": [*PRIMES, member("prime03nyc3", 8)]}, (True, False)),
-        ({"primes": [PRIMES[0], member("prime02nyc3", 9)], "address": "198.18.0.9"}, (True, False)),
-        ({"primes": [member("prime01nyc3", 8), member("prime02nyc3", 9)]}, (True, True)),
-        ({"primes": UNKNOWN}, (True, True)),
+        ({"primes": [member("prime01nyc3-2", 8), member("prime02nyc3-2", 9)]}, (True, False)),
+        ({"primes": UNKNOWN}, (True, False)),
+        ({"tokens": UNKNOWN}, (True, False)),
+        ({"cluster": "another-cluster"}, (True, True)),
     ],
 )
-def test_cluster_is_replaced_only_if_all_primes_are_new(
+def test_bootstrap_is_replaced_only_with_the_cluster(
     made: dict[str, Any], changes: dict[str, Any], expected: tuple[bool, bool]
 ) -> None:
     found = BootstrapProvider().diff(
-        "1-2",
+        "the-cluster",
         {**made, "__provider": "old"},
         {**made, "timeout": 10, "__provider": "new", **changes},
     )
@@ -303,10 +233,10 @@ def test_secret_inputs_and_access_are_declared_secret() -> None:
     def program() -> pulumi.Output[Any]:
         return Bootstrap(
             "bootstrap",
+            cluster="the-cluster",
             primes=PRIMES,
-            address="198.18.0.2",
             credentials=Credentials(authority="", certificate="", key=""),
-            secrets=SECRETS,
+            management=MANAGEMENT,
             gossip={"consul": "old", "nomad": "old"},
             dns="dns-1",
             tokens=TOKENS,
@@ -316,5 +246,11 @@ def test_secret_inputs_and_access_are_declared_secret() -> None:
         ).access
 
     run(program)
-    assert cloud.secret["bootstrap"] == {"credentials", "secrets", "gossip", "dns", "tokens"}
+    assert cloud.secret["bootstrap"] == {
+        "credentials",
+        "management",
+        "gossip",
+        "dns",
+        "tokens",
+    }
     assert list(cloud.requests["bootstrap"].additionalSecretOutputs) == ["access"]

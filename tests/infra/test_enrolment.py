@@ -1,4 +1,4 @@
-"""Enrolment: what a node is given and when, what tokens it has, and what is left when it goes."""
+"""Enrolment: what a node is given and when, and what tokens it has."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -9,7 +9,6 @@ import pulumi
 import pytest
 
 from infra import ssh
-from infra.cluster import enrolment
 from infra.cluster.enrolment import Enrolment, EnrolmentError, EnrolmentProvider
 from infra.cluster_api import client
 from infra.cluster_api.consul import Consul, accessor_id
@@ -65,7 +64,6 @@ def agents() -> Agents:
 @pytest.fixture
 def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
-    monkeypatch.setattr(enrolment, "POLL_INTERVAL_S", 0.01)
     with serving(agents, tmp_path, consul_token=MANAGER, nomad_token=MANAGER) as found:
         Consul(found).bootstrap_acl()
         Nomad(found).bootstrap_acl()
@@ -171,7 +169,6 @@ def test_a_workers_tokens_are_there_before_it_needs_them(
 def test_prime_needs_no_cluster(prime: dict[str, Any], machine: Machine, agents: Agents) -> None:
     agents.requests.clear()
     EnrolmentProvider().create(prime)
-    EnrolmentProvider().delete("prime01nyc3", prime)
     assert machine.given[0]["introduction"] == ""
     assert agents.requests == []
 
@@ -180,7 +177,6 @@ def test_omitted_inputs_have_defaults(prime: dict[str, Any], machine: Machine) -
     inputs = {name: value for name, value in prime.items() if value is not None}
     kept = {name: value for name, value in create(inputs).items() if value is not None}
     assert update(kept, enrol_key="other")["access"] is None
-    EnrolmentProvider().delete("prime01nyc3", kept)
     assert EnrolmentProvider().diff("", kept, inputs).changes is False
     assert len(machine.given) == 1
 
@@ -299,54 +295,42 @@ def test_changed_inputs_update_and_never_replace(
 ) -> None:
     kept = {**create(props), "__provider": "old"}
     found = EnrolmentProvider().diff("", kept, {**props, "__provider": "new", **changes})
-    assert (found.changes, found.replaces, found.delete_before_replace) == (expected, None, True)
-
-
-def test_a_worker_that_is_taken_away_is_drained_and_its_tokens_revoked(
-    props: dict[str, Any], machine: Machine, agents: Agents
-) -> None:
-    kept = create(props)
-    agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
-    EnrolmentProvider().delete("worker01nyc3", kept)
-    assert agents.drained == ["3"]
-    assert agents.secrets("consul") == {MANAGER}
+    assert (found.changes, found.replaces, found.delete_before_replace) == (expected, None, None)
 
 
 def test_rejoining_worker_becomes_eligible(
     props: dict[str, Any], machine: Machine, agents: Agents
 ) -> None:
     agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
-    agents.drained = ["4"]
-    EnrolmentProvider().delete("worker01nyc3", create(props))
-    assert agents.drained == ["4", "3"]
+    agents.ineligible = ["4", "3"]
     create(props)
-    assert agents.drained == ["4"]
-    assert agents.secrets("consul") == {MANAGER, "agent-1", "nomad-1"}
+    assert agents.ineligible == ["4"]
 
 
-def test_tokens_are_revoked_also_when_nomad_does_not_answer(
-    props: dict[str, Any], machine: Machine, agents: Agents, capsys: pytest.CaptureFixture[str]
+def test_tokens_of_an_older_machine_stay_until_it_leaves(
+    props: dict[str, Any], machine: Machine, agents: Agents
 ) -> None:
     kept = create(props)
-    agents.fault = lambda kind, method, path: (
-        (500, "No cluster leader") if kind == "nomad" else None
+    update(
+        kept,
+        droplet="9",
+        node={**FACTS, "name": "worker01nyc3-2"},
+        tokens={**TOKENS, "agent": "agent-2", "nomad": "nomad-2"},
     )
-    EnrolmentProvider().delete("worker01nyc3", kept)
-    assert agents.secrets("consul") == {MANAGER}
-    assert "worker01nyc3: skipped the drain: Nomad at" in capsys.readouterr().out
+    assert machine.given[-1]["introduction"] == "introduces worker01nyc3-2"
+    assert agents.secrets("consul") == {MANAGER, "agent-1", "nomad-1", "agent-2", "nomad-2"}
 
 
-def test_deletion_skips_a_cluster_that_does_not_answer(
-    props: dict[str, Any], machine: Machine, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_deletion_does_nothing(props: dict[str, Any], machine: Machine, agents: Agents) -> None:
+    """The deletion of the membership makes the machine leave."""
     kept = create(props)
-    dead = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
-    EnrolmentProvider().delete("worker01nyc3", {**kept, "access": dead})
-    assert capsys.readouterr().out.count(": skipped the ") == 2
+    agents.requests.clear()
+    EnrolmentProvider().delete("worker01nyc3", kept)
+    assert agents.requests == [] and len(machine.given) == 1
 
 
 NOBODY = Access(
-    consul="", nomad="", authority="", certificate="", key="", consul_token="", nomad_token=""
+    consul=[], nomad=[], authority="", certificate="", key="", consul_token="", nomad_token=""
 )
 
 

@@ -25,7 +25,14 @@ from infra.image import provider as image_provider
 from infra.image.api import ImageApi
 from infra.image.base_image import BaseImageArgs, content_hash, forecast, owner_label
 from infra.image.build import BuildError
-from infra.image.provider import IMAGES, ImageProvider, content_tag, is_build_of, next_name
+from infra.image.provider import (
+    IMAGES,
+    ImageProvider,
+    VersionError,
+    content_tag,
+    is_build_of,
+    next_name,
+)
 from tests.infra.support.image_account import TOKEN, FakeAccount, install_packer, serve
 
 ROOT = Path(__file__).parents[2]
@@ -342,6 +349,17 @@ def test_only_content_replaces_and_only_region_updates(provider: ImageProvider) 
         ["content"],
         False,
     )
+
+
+@pytest.mark.parametrize("setting", ["consul_version", "nomad_version"])
+def test_a_lower_version_is_refused_before_anything_changes(
+    provider: ImageProvider, setting: str
+) -> None:
+    old = {**PROPS, "variables": {setting: "1.10.2"}}
+    higher = {**PROPS, "variables": {setting: "1.11.0"}, "content": "f" * 16}
+    assert provider.diff("1", old, higher).replaces == ["content"]
+    with pytest.raises(VersionError, match=rf"slipway:{setting} is 1\.9\.9, .* runs 1\.10\.2"):
+        provider.diff("1", old, {**PROPS, "variables": {setting: "1.9.9"}})
 
 
 def test_another_region_gets_the_same_image(account: FakeAccount, provider: ImageProvider) -> None:

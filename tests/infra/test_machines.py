@@ -1,6 +1,7 @@
 """Primes and workers: their droplets, their enrolments, and the order of their creation."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pulumi
@@ -12,7 +13,9 @@ from infra.droplet_template import create_templates
 from infra.network import Network
 from infra.primes import Primes, PrimesArgs
 from infra.workers import Workers, WorkersArgs
+from tests.infra.support.account_api import TOKEN, AccountApi, serving
 from tests.infra.support.cloud import (
+    ADDED_OUTPUTS,
     FakeCloud,
     firewalls,
     is_secret,
@@ -29,7 +32,7 @@ def cloud() -> FakeCloud:
     return start()
 
 
-def parts(*, image: str = "123", **values: str) -> tuple[Primes, Workers]:
+def parts(image: str = "123", **values: str) -> tuple[Primes, Workers]:
     stack = settings(**values)
     credentials = ClusterCredentials.create("slipway-test", stack, services=["backserve"])
     network = Network("network", network_args())
@@ -91,7 +94,7 @@ def test_user_data_holds_one_secret_which_is_the_machines_own_and_for_its_first_
 def test_droplets_depend_on_no_droplet_and_not_on_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
     for label in cloud.of("Droplet"):
-        own = {f"secrets-{label}-host-first", "secrets-enrol"}
+        own = {f"generation-{label}", f"secrets-{label}-host-first", "secrets-enrol"}
         assert {
             name for name in cloud.waits_for(label) if not name.startswith(("network", "firewalls"))
         } == own
@@ -154,6 +157,22 @@ def test_prime_enrolment_lists_all_primes_and_no_cluster(cloud: FakeCloud) -> No
         )
 
 
+def test_later_servers_join_those_that_still_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    former = {"name": "prime02nyc3", "address": "10.10.0.99"}
+    monkeypatch.setitem(
+        ADDED_OUTPUTS,
+        "pulumi-python:dynamic/slipway:Roster",
+        lambda *_: {"former": [former], "founders": ["prime01nyc3"]},
+    )
+    cloud = start()
+    run(lambda: cluster(primes="3"))
+    for number in (1, 2, 3):
+        enrolment = cloud.created[f"enrolment-prime{number:02d}"]
+        assert len(enrolment["primes"]) == 4 and enrolment["primes"][-1] == "10.10.0.99"
+        assert enrolment["bootstrap_expect"] == (1 if number == 1 else 0)
+    assert cloud.created["enrolment-worker01"]["bootstrap_expect"] == 0
+
+
 def test_worker_enrolment_lists_all_primes_and_the_cluster(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3", workers="3", ssh_public_key="ssh-ed25519 ADMIN"))
     bootstrap = cloud.created["primes-bootstrap"]
@@ -167,18 +186,20 @@ def test_worker_enrolment_lists_all_primes_and_the_cluster(cloud: FakeCloud) -> 
             "task_driver": "exec",
         }
         assert (inputs["cluster"], inputs["droplet"]) == (
-            "primes-bootstrap-id",
+            "primes-roster-id",
             f"worker{number:02d}-id",
         )
         assert inputs["primes"] == [prime["address"] for prime in bootstrap["primes"]]
-        assert inputs["access"]["consul"] == f"https://{bootstrap['address']}:8501"
+        assert inputs["access"]["consul"] == [
+            f"https://{prime['public']}:8501" for prime in bootstrap["primes"]
+        ]
         assert inputs["operator_key"] == "ssh-ed25519 ADMIN"
 
 
 def test_no_machine_receives_a_management_token(cloud: FakeCloud) -> None:
     """``access`` is what the stack uses for a node, and not part of what the node receives."""
     run(lambda: cluster(primes="3"))
-    managers = set(cloud.created["primes-bootstrap"]["secrets"].values())
+    managers = set(cloud.created["primes-management-tokens"]["secrets"].values())
     for inputs in cloud.of("Enrolment").values():
         assert set(inputs["tokens"]) == {"agent", "nomad", "dns"}
         assert not managers & set(
@@ -234,17 +255,56 @@ def test_the_cluster_begins_when_its_primes_are_enrolled_and_workers_come_after_
     assert {f"enrolment-worker{number:02d}" for number in range(1, 5)} <= cloud.waits_for("ready")
 
 
-def test_a_workers_enrolment_is_not_taken_back_from_a_cluster_that_is_gone(
-    cloud: FakeCloud,
-) -> None:
+def test_with_the_cluster_memberships_are_deleted_without_a_departure(cloud: FakeCloud) -> None:
     run(lambda: cluster())
-    assert cloud.requests["enrolment-worker01"].deletedWith.endswith("::primes-bootstrap")
-    assert cloud.requests["enrolment-prime01"].deletedWith == ""
+    for name in cloud.of("Membership"):
+        assert cloud.requests[name].deletedWith.endswith("::primes-roster")
+    for name in cloud.of("Enrolment"):
+        assert cloud.requests[name].deletedWith == ""
+
+
+def test_older_machines_leave_when_the_new_ones_are_enrolled(cloud: FakeCloud) -> None:
+    """The engine deletes in reverse order: workers leave before primes, and droplets at last."""
+    run(lambda: cluster(primes="3"))
+    primes = {f"membership-prime{number:02d}" for number in (1, 2, 3)}
+    assert set(cloud.of("Membership")) - primes == {
+        f"membership-worker{number:02d}" for number in range(1, 5)
+    }
+    for name in cloud.of("Membership"):
+        label = name.removeprefix("membership-")
+        assert {label, f"enrolment-{label}", "primes-bootstrap"} <= cloud.waits_for(name)
+        if label.startswith("worker"):
+            # The engine orders deletions by direct dependencies.
+            direct = {urn.rpartition("::")[2] for urn in cloud.requests[name].dependencies}
+            assert primes <= direct
+        else:
+            assert not primes & cloud.waits_for(name)
+
+
+def test_membership_has_what_a_departure_needs(cloud: FakeCloud) -> None:
+    run(lambda: cluster(drain_deadline="90", max_unavailable="2"))
+    membership, enrolment = (
+        cloud.created["membership-worker01"],
+        cloud.created["enrolment-worker01"],
+    )
+    assert (membership["name"], membership["role"], membership["prime_tag"]) == (
+        "worker01nyc3",
+        "worker",
+        "slipway-test-prime",
+    )
+    assert (membership["drain_deadline"], membership["max_unavailable"]) == (90, 2)
+    assert membership["droplet"] == "worker01-id"
+    assert membership["address"] == enrolment["address"]
+    assert membership["private_address"].startswith("10.10.0.")
+    assert membership["host_key"] == enrolment["host_keys"]["lasting"]
+    assert membership["enrol_key"] == enrolment["enrol_key"]
+    assert membership["tokens"].items() <= enrolment["tokens"].items()
+    assert cloud.secret["membership-worker01"] == {"tokens", "enrol_key", "access"}
 
 
 def test_all_secrets_are_declared_secret(cloud: FakeCloud) -> None:
     run(lambda: cluster(primes="3"))
-    managers = cloud.created["primes-bootstrap"]["secrets"].values()
+    managers = cloud.created["primes-management-tokens"]["secrets"].values()
     for name, made in cloud.created.items():
         open_ = {key: value for key, value in made.items() if key not in cloud.secret[name]}
         assert not [text for text in texts(open_) if "PRIVATE KEY" in text or text in managers], (
@@ -294,40 +354,81 @@ def test_host_keys_are_exported_by_name_and_not_secret() -> None:
     )
 
 
-def triggers(**values: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Of a worker and of the key of its first boot."""
+def keepers(label: str = "worker01", **values: str) -> dict[str, str]:
+    """Return what starts a new generation of a machine when it changes."""
     cloud = start()
     run(lambda: cluster(**values))
-    machine, key = (
-        cloud.requests[name].replacement_trigger
-        for name in ("worker01", "secrets-worker01-host-first")
+    found: dict[str, str] = cloud.created[f"generation-{label}"]["keepers"]
+    return found
+
+
+def test_only_what_a_machine_is_made_of_starts_a_new_generation() -> None:
+    plain = keepers()
+    assert keepers(primes="3", workers="5", greeting="hi", service_count="1") == plain
+    assert keepers(prime_size="s-2vcpu-2gb") == plain
+    for changes in (
+        {"image": "124"},
+        {"worker_size": "s-2vcpu-2gb"},
+        {"task_driver": "raw_exec"},
+        {"replace": '{"worker01": 1}'},
+    ):
+        assert keepers(**changes) != plain
+    assert keepers(replace='{"worker02": 1}') == plain
+    assert plain["enrol_key"].startswith("ssh-ed25519 ") and plain["vpc_id"] == "network-vpc-id"
+
+
+def test_new_generation_replaces_the_droplet_and_all_secrets_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(
+        ADDED_OUTPUTS,
+        "pulumi-python:dynamic/slipway:Generation",
+        lambda _name, _number, inputs: {"number": 7, "name": f"{inputs['first_name']}-7"},
     )
-    return _facts(machine), _facts(key)
+    cloud = start()
+    run(lambda: cluster())
+    for label in ("prime01", "worker01"):
+        assert cloud.created[label]["name"] == f"{label}nyc3-7"
+        for name in (
+            label,
+            f"secrets-{label}-host",
+            f"secrets-{label}-host-first",
+            f"secrets-{label}-agent",
+            f"secrets-{label}-nomad",
+            f"authority-{label}-key",
+        ):
+            assert cloud.requests[name].replacement_trigger.number_value == 7
+        assert cloud.created[f"enrolment-{label}"]["node"]["name"] == f"{label}nyc3-7"
+    for name in ("secrets-enrol", "secrets-gossip-consul", "authority-key", "secrets-dns"):
+        assert not cloud.requests[name].HasField("replacement_trigger")
 
 
-def _facts(trigger: Any) -> dict[str, str]:
-    return {name: value.string_value for name, value in trigger.struct_value.fields.items()}
-
-
-def test_droplet_is_replaced_for_its_node_and_not_for_the_cluster(cloud: FakeCloud) -> None:
+def test_droplet_is_created_before_the_older_one_is_deleted(cloud: FakeCloud) -> None:
     run(lambda: cluster())
     for name in ("prime01", "worker01"):
-        assert set(cloud.requests[name].ignoreChanges) == {"userData", "sshKeys"}
-        assert cloud.requests[name].deleteBeforeReplace is True
-    plain = triggers()
-    assert triggers(primes="3", workers="5") == triggers(worker_size="s-2vcpu-2gb") == plain
-    assert triggers(task_driver="raw_exec")[0] != plain[0]
+        request = cloud.requests[name]
+        assert set(request.ignoreChanges) == {"userData", "sshKeys"}
+        # Without it, the provider deletes first, because the name is set.
+        assert request.deleteBeforeReplaceDefined and request.deleteBeforeReplace is False
 
 
-def test_replaced_droplet_gets_a_new_first_host_key(cloud: FakeCloud) -> None:
-    """By the trigger, or because the API makes another droplet for it."""
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
+    with serving(AccountApi()) as api:
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
+        yield api
+
+
+def test_droplet_with_the_name_of_another_is_refused(cloud: FakeCloud, account: AccountApi) -> None:
+    """``pulumi up --replace`` of a droplet starts no new generation."""
     run(lambda: cluster())
-    machine, key = triggers()
-    assert machine.items() <= key.items()
-    made = cloud.created["worker01"]
-    assert (key["datacenter"], key["image"], key["vpc_id"]) == (
-        made["region"],
-        made["image"],
-        made["vpcUuid"],
+    [hook] = cloud.requests["worker01"].hooks.before_create
+    args = pulumi.ResourceHookArgs(
+        urn="", id="", name="worker01", type="", new_inputs={"name": "worker01nyc3-2"}
     )
-    assert triggers(image="124")[1] != key and triggers(image="124")[0] == machine
+    account.things["droplets"] = [{"id": 1, "name": "worker01nyc3"}]
+    cloud.hooks[hook].callback(args)
+    account.things["droplets"].append({"id": 2, "name": "worker01nyc3-2"})
+    with pytest.raises(pulumi.RunError, match=r"deploy replace \w+ worker01nyc3-2"):
+        cloud.hooks[hook].callback(args)

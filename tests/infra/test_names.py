@@ -49,3 +49,20 @@ def test_base_image_pattern_matches_image_names_only() -> None:
     name = names.image_name(names.IMAGE_FAMILY, "2026.01.31", 12)
     assert names.BASE_IMAGE_NAME.fullmatch(name)
     assert not names.BASE_IMAGE_NAME.fullmatch(f"{name}-copy")
+
+
+def test_generations_have_numbered_names_from_the_second_on() -> None:
+    assert names.generation_name("worker01nyc3", 1) == "worker01nyc3"
+    assert names.generation_name("worker01nyc3", 2) == "worker01nyc3-2"
+    for number in (1, 2, 10):
+        name = names.generation_name("worker01nyc3", number)
+        assert names.generation_number("worker01nyc3", name) == number
+        assert names.suffix_number(name) == number
+        assert names.label_of_droplet(name) == "worker01"
+
+
+@pytest.mark.parametrize(
+    "name", ["worker02nyc3", "worker010nyc3-2", "worker01nyc3-", "worker01nyc3-2-2", "worker01ams3"]
+)
+def test_machines_of_other_slots_have_no_generation(name: str) -> None:
+    assert names.generation_number("worker01nyc3", name) == 0

@@ -15,13 +15,13 @@ from tests.infra.support.cloud import FakeCloud, run, start
 
 PROGRAM = Path(__file__).parents[2] / "__main__.py"
 OUTPUTS = {
-    "consul_address",
+    "consul_addresses",
     "estimated_monthly_usd",
     "format",
     "host_keys",
     "image",
     "members",
-    "nomad_address",
+    "nomad_addresses",
     "operator",
     "services",
     "url",

@@ -1,5 +1,6 @@
 """Readiness: who is waited for, and what is revoked when all are there."""
 
+import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 import pulumi
 import pytest
 
+from infra.cluster import snapshots
 from infra.cluster.readiness import Readiness, ReadinessProvider
 from infra.cluster_api import client, members
+from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.members import NotReadyError
 from infra.cluster_api.nomad import Nomad
@@ -16,8 +19,10 @@ from infra.mtls import Access
 from tests.infra.support.agents_api import Agents, member, serving
 from tests.infra.support.cloud import run, start
 
+SNAPSHOT_KEY = base64.b64encode(bytes(32)).decode()
 MANAGER = "00000000-0000-0000-0000-000000000001"
 PRIMES = [member("prime01nyc3", 2)]
+FORMER = member("prime01nyc3", 1)
 WORKERS = [member("worker01nyc3", 3, created=1), member("worker02nyc3", 4, created=1)]
 
 
@@ -43,6 +48,7 @@ def props(
             "workers": WORKERS,
             "access": access,
             "cluster": "2",
+            "snapshot_key": SNAPSHOT_KEY,
             "retired": none,
             "timeout": 10,
         }
@@ -75,13 +81,27 @@ def test_deleted_machine_of_the_same_name_does_not_count(
     assert lacking(props) == ["worker01nyc3 in Nomad"]
 
 
+@pytest.mark.parametrize("kind", ["consul", "nomad"])
+def test_servers_must_be_healthy_voters(props: dict[str, Any], there: Agents, kind: str) -> None:
+    there.non_voters = {(kind, PRIMES[0]["address"])}
+    assert lacking(props) == [f"prime01nyc3 as a voter of {kind.title()}"]
+    there.non_voters, there.unhealthy = set(), {(kind, PRIMES[0]["address"])}
+    assert lacking(props) == [f"prime01nyc3 as a voter of {kind.title()}"]
+    there.unhealthy, there.peers[kind] = set(), []
+    assert lacking(props) == [f"prime01nyc3 as a voter of {kind.title()}"]
+
+
 def test_missing_leader_is_named(props: dict[str, Any], there: Agents) -> None:
     there.leaders = False
     assert lacking(props) == ["a Consul leader", "a Nomad leader"]
 
 
 def test_unreachable_agents_are_named(props: dict[str, Any]) -> None:
-    silent = {**props["access"], "consul": "https://127.0.0.1:9", "nomad": "https://127.0.0.1:9"}
+    silent = {
+        **props["access"],
+        "consul": ["https://127.0.0.1:9"],
+        "nomad": ["https://127.0.0.1:9"],
+    }
     assert lacking({**props, "access": silent}) == [
         "Consul at https://127.0.0.1:9 (ConnectionError)",
         "Nomad at https://127.0.0.1:9 (ConnectionError)",
@@ -113,7 +133,9 @@ def test_creation_waits_for_the_last_member(
     there.fault = join_at_second_poll
     created = ReadinessProvider().create(props)
     assert created.id == "2"
-    assert created.outs == {name: value for name, value in props.items() if name != "timeout"}
+    assert created.outs == {
+        name: props[name] for name in ("primes", "workers", "access", "cluster", "retired")
+    }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("waiting for worker02nyc3 in Nomad")
     assert lines[-1].endswith("1 primes and 2 workers are ready")
@@ -157,6 +179,45 @@ def test_nothing_is_revoked_while_someone_is_missing(
     assert "old" in there.secrets("consul")
 
 
+def test_nodes_of_older_machines_get_no_new_allocations(
+    props: dict[str, Any], there: Agents
+) -> None:
+    older = [member("worker01nyc3-1", 8), member("worker03nyc3", 9)]
+    there.nodes += [(older[0], "ready"), (older[1], "down")]
+    ReadinessProvider().update("2", props, props)
+    assert there.ineligible == ["8"]
+
+
+def test_snapshots_are_saved_before_servers_leave(
+    props: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    saved = tmp_path / "saved"
+    monkeypatch.setenv("SLIPWAY_SNAPSHOTS", str(saved))
+    ReadinessProvider().create(props)
+    ReadinessProvider().update("2", {**props, "primes": []}, props)
+    assert not saved.exists()
+    ReadinessProvider().update("2", {**props, "primes": [*PRIMES, FORMER]}, props)
+    assert sorted(
+        snapshots.decrypt(file.read_bytes(), SNAPSHOT_KEY) for file in saved.iterdir()
+    ) == [
+        b"snapshot of consul",
+        b"snapshot of nomad",
+    ]
+
+
+def test_no_server_leaves_without_a_snapshot(
+    props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A failed update keeps the former servers."""
+    monkeypatch.setenv("SLIPWAY_SNAPSHOTS", str(tmp_path))
+    monkeypatch.setattr(snapshots, "SNAPSHOT_TIMEOUT_S", 0)
+    there.fault = lambda kind, method, path: (
+        (500, "no snapshot") if path == "/v1/operator/snapshot" else None
+    )
+    with pytest.raises(AgentError, match=r"Nomad at .* \(500: no snapshot\)"):
+        ReadinessProvider().update("2", {**props, "primes": [FORMER]}, props)
+
+
 UNKNOWN = pulumi.runtime.rpc.UNKNOWN
 
 
@@ -187,8 +248,8 @@ def test_changed_inputs_cause_another_wait_and_no_replacement(
 def test_access_is_a_secret_output() -> None:
     cloud = start()
     nobody = Access(
-        consul="https://a",
-        nomad="https://b",
+        consul=["https://a"],
+        nomad=["https://b"],
         authority="",
         certificate="",
         key="",
@@ -199,10 +260,16 @@ def test_access_is_a_secret_output() -> None:
 
     def program() -> pulumi.Output[Any]:
         made = Readiness(
-            "ready", primes=PRIMES, workers=WORKERS, access=nobody, cluster="2", timeout=5
+            "ready",
+            primes=PRIMES,
+            workers=WORKERS,
+            access=nobody,
+            cluster="2",
+            snapshot_key=SNAPSHOT_KEY,
+            timeout=5,
         )
-        return made.access.apply(lambda access: seen.append(access["nomad"]))
+        return made.access.apply(lambda access: seen.extend(access["nomad"]))
 
     run(program)
-    assert cloud.secret["ready"] == {"access"}
+    assert cloud.secret["ready"] == {"access", "snapshot_key"}
     assert seen == ["https://b"]

@@ -91,6 +91,7 @@ def test_secrets_have_full_entropy(cloud: FakeCloud) -> None:
     assert {name for name, made in drawn.items() if made["length"] == 64} == {
         "secrets-gossip-consul",
         "secrets-gossip-nomad",
+        "secrets-snapshot",
     }
     assert {made["length"] for made in drawn.values()} == {32, 64}
     for made_of in drawn.values():
@@ -102,12 +103,17 @@ def test_secrets_have_full_entropy(cloud: FakeCloud) -> None:
         assert (made_of["lower"], made_of["upper"]) == (False, False)
 
 
-def test_only_the_first_host_key_is_replaced_with_the_machine(cloud: FakeCloud) -> None:
+def test_all_secrets_of_a_machine_are_replaced_with_it(cloud: FakeCloud) -> None:
     run(lambda: made()[0].dns)
     bound = {
         name for name, request in cloud.requests.items() if request.HasField("replacement_trigger")
     }
-    assert bound == {"secrets-worker01-host-first"}
+    assert bound == {
+        "secrets-worker01-agent",
+        "secrets-worker01-nomad",
+        "secrets-worker01-host",
+        "secrets-worker01-host-first",
+    }
 
 
 def test_public_keys_are_one_line(cloud: FakeCloud) -> None:

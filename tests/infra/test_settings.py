@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from infra.settings import Settings, SettingsError, check, load
-from infra.settings_input import ENVIRONMENT
+from infra.settings.sources import ENVIRONMENT
 
 RIGHT = {"admin_cidrs": "203.0.113.0/24"}
 ROOT = Path(__file__).parents[2]
@@ -146,3 +146,23 @@ def test_every_setting_is_documented() -> None:
         )
     for variable in ENVIRONMENT.values():
         assert f"`{variable}`" in page
+
+
+def test_replacements_are_parsed_from_the_json_that_pulumi_passes() -> None:
+    assert load("test", RIGHT, {}).replace == {}
+    assert load("test", {**RIGHT, "replace": '{"worker01": 2}'}, {}).replace == {"worker01": 2}
+    assert load("test", {**RIGHT, "replace": {"prime01": "1"}}, {}).replace == {"prime01": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("replace", "worker01"),
+        ("replace", '{"worker01": "often"}'),
+        ("drain_deadline", "59"),
+        ("max_unavailable", "0"),
+    ],
+)
+def test_wrong_settings_of_a_replacement_are_reported(name: str, value: str) -> None:
+    [problem] = problems(**{name: value})
+    assert problem.startswith(f"{name}: ") and value in problem

@@ -13,7 +13,11 @@ PROVIDERS = {
     2: {
         "infra.cluster.bootstrap.BootstrapProvider",
         "infra.cluster.enrolment.EnrolmentProvider",
+        "infra.cluster.management_tokens.ManagementTokensProvider",
+        "infra.cluster.membership.MembershipProvider",
         "infra.cluster.readiness.ReadinessProvider",
+        "infra.cluster.roster.RosterProvider",
+        "infra.generation.GenerationProvider",
         "infra.image.provider.ImageProvider",
     }
 }

@@ -86,7 +86,7 @@ def test_the_error_names_a_refusal_and_an_unreachable_nomad(planner: Planner) ->
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         address = f"https://127.0.0.1:{unused.getsockname()[1]}"
-        assert refusal({**planner.access, "nomad": address}).endswith(
+        assert refusal({**planner.access, "nomad": [address]}).endswith(
             f"Nomad at {address} does not answer (ConnectionError)"
         )
 

@@ -58,3 +58,9 @@ def rig(deployed: Rig) -> Iterator[Rig]:
 def disposable(tmp_path: Path) -> Iterator[Rig]:
     """A deployed stack for one test alone."""
     yield from _run_stack("disposable", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def replaceable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A deployed stack for the tests of one file, which replace its machines."""
+    yield from _run_stack("replaceable", tmp_path_factory.mktemp("checkout"))

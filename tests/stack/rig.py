@@ -312,7 +312,7 @@ class Rig:
         """Send a request to the prime's Consul, as the operator or with the management token."""
         access = self.access(management=management)
         session = mtls.session(access, {"X-Consul-Token": access["consul_token"]})
-        return _request(session, method, access["consul"] + path, body)
+        return _request(session, method, mtls.find_answering_server(access["consul"]) + path, body)
 
     def nomad(
         self, path: str, method: str = "GET", *, management: bool = False, **body: Any
@@ -320,7 +320,7 @@ class Rig:
         """Send a request to the prime's Nomad, as the operator or with the management token."""
         access = self.access(management=management)
         session = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
-        return _request(session, method, access["nomad"] + path, body)
+        return _request(session, method, mtls.find_answering_server(access["nomad"]) + path, body)
 
     def answer(self) -> Any:
         """Return the JSON of the stack's URL."""

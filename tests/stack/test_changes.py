@@ -90,40 +90,6 @@ def test_changed_service_code_touches_only_that_service(rig: Rig) -> None:
     traffic.assert_no_failures()
 
 
-def test_replacing_the_only_prime_restores_the_cluster(rig: Rig) -> None:
-    """No other droplet is replaced."""
-    before = _ids(rig)
-    urn = next(
-        line.split()[-1]
-        for line in rig.pulumi("stack", "--show-urns").stdout.splitlines()
-        if line.endswith("Droplet::prime01")
-    )
-    result = rig.pulumi("up", "--yes", "--replace", urn)
-    assert result.code == 0, result.output[-4000:]
-    after = _ids(rig)
-    assert {name for name in before if before[name] != after[name]} == {"prime01nyc3"}
-    assert rig.deploy("verify").code == 0
-    rig.assert_settled()
-
-
-def test_moving_to_another_region_transfers_the_image(rig: Rig) -> None:
-    before = rig.outputs["image"]
-    rig.set(region="ams3")
-    rig.up()
-    assert rig.outputs["image"] == before
-    [image] = rig.api("/v2/images?private=true")["images"]
-    assert image["name"] == before and {"nyc3", "ams3"} <= set(image["regions"])
-    assert set(rig.droplets()) == {
-        "prime01ams3",
-        "worker01ams3",
-        "worker02ams3",
-        "worker03ams3",
-        "worker04ams3",
-    }
-    assert rig.deploy("verify").code == 0
-    assert rig.answer()["node"].endswith("ams3")
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

@@ -121,8 +121,8 @@ def _base64(digits: str) -> str:
 def token_status(access: Access, tool: str, token: str) -> int:
     """Return the HTTP status of a token's request for itself."""
     header, address = {
-        "consul": ("X-Consul-Token", access["consul"]),
-        "nomad": ("X-Nomad-Token", access["nomad"]),
+        "consul": ("X-Consul-Token", access["consul"][0]),
+        "nomad": ("X-Nomad-Token", access["nomad"][0]),
     }[tool]
     return (
         mtls.session(access, {header: token})
@@ -300,9 +300,9 @@ def test_former_certificates_grant_nothing_without_a_token(rig: Rig) -> None:
         former, {"X-Nomad-Token": former["nomad_token"], "X-Consul-Token": former["consul_token"]}
     )
     for url in (
-        f"{former['nomad']}/v1/nodes",
-        f"{former['nomad']}/v1/jobs",
-        f"{former['consul']}/v1/catalog/services",
+        f"{former['nomad'][0]}/v1/nodes",
+        f"{former['nomad'][0]}/v1/jobs",
+        f"{former['consul'][0]}/v1/catalog/services",
     ):
         response = session.get(url, timeout=10)
         assert response.status_code == 403, f"{url} {response.status_code} {response.text[:200]}"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.images.support.programs import LoadModule
 
-MODULES = ("tool_enrol", "nomad_prestart", "node", "node_tls", "resolver")
+MODULES = ("tool_enrol", "nomad_prestart", "node", "node_tls", "recover_server", "resolver")
 """The modules with paths of the machine."""
 
 

@@ -39,6 +39,7 @@ class AccountApi:
                 {"slug": "sfo2", "available": False},
             ],
             "droplets": [],
+            "images": [{"id": 1, "tags": ["content-1"]}],
             "vpcs": [],
         }
         self.account = {"uuid": "the-account", "droplet_limit": 25}
@@ -52,9 +53,20 @@ class AccountApi:
         url = urlsplit(target)
         if url.path == "/v2/account":
             return 200, {"account": self.account}
-        key = url.path.removeprefix("/v2/")
-        page = int(parse_qs(url.query)["page"][0])
-        start, everything = (page - 1) * self.page, self.things[key]
+        key, _, identity = url.path.removeprefix("/v2/").partition("/")
+        query = parse_qs(url.query)
+        if identity:
+            found = [one for one in self.things[key] if str(one["id"]) == identity]
+            not_found = {"id": "not_found", "message": "The resource could not be found."}
+            return (200, {key.removesuffix("s"): found[0]}) if found else (404, not_found)
+        page = int(query["page"][0])
+        everything = [
+            one
+            for one in self.things[key]
+            if query.get("name", [one.get("name")])[0] == one.get("name")
+            and set(query.get("tag_name", ())) <= set(one.get("tags", ()))
+        ]
+        start = (page - 1) * self.page
         pages = {"next": "http://elsewhere"} if start + self.page < len(everything) else {}
         return 200, {
             key: everything[start : start + self.page],

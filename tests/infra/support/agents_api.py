@@ -1,8 +1,11 @@
-"""A fake Consul and a fake Nomad over mutual TLS, with members and faults that a test sets."""
+"""A fake Consul and a fake Nomad over mutual TLS, with members and faults that a test sets.
+
+Both may have several addresses, like a cluster with several servers. All have the same state.
+"""
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -18,6 +21,7 @@ Answer = tuple[int, Any]
 
 GONE = (403, "token does not exist: ACL not found")
 FORBIDDEN = (403, "Permission denied")
+RAFT_REFUSAL = "cannot take snapshot now, wait until the configuration entry at 9 has been applied"
 
 
 def member(name: str, number: int, *, created: int = 0) -> Member:
@@ -38,13 +42,30 @@ class Agents:
         self.consul: list[tuple[Member, int]] = []
         self.servers: list[Member] = []
         self.nodes: list[tuple[Member, str]] = []
-        self.drained: list[str] = []
+        self.ineligible: list[str] = []
+        """Ids of the nodes that accept no allocation."""
+        self.draining: list[tuple[str, int]] = []
+        """Id and deadline in ns of each drain, in order."""
+        self.allocations: dict[str, list[str]] = {}
+        """Client statuses by node id."""
+        self.moves_allocations = True
+        """Whether a drain stops all allocations."""
+        self.peers: dict[str, list[Member]] = {"consul": [], "nomad": []}
+        """The Raft configuration of each agent; the first peer leads."""
+        self.non_voters: set[tuple[str, str]] = set()
+        self.unhealthy: set[tuple[str, str]] = set()
+        """Agent and private address."""
+        self.raft_entries: set[str] = set()
+        """Agents whose Raft log has an entry after the last change of the servers."""
         self.tokens: dict[str, dict[str, dict[str, Any]]] = {"consul": {}, "nomad": {}}
         """By agent and accessor id."""
         self.policies: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, list[str]] = {"consul": ["old"], "nomad": ["old"]}
         self.requests: list[tuple[str, str, str]] = []
         """Agent, method and path of each request, in order."""
+        self.addresses: list[str] = []
+        """The server's address of each request, in order."""
+        self.bodies: list[Any] = []
         self.fault: Callable[[str, str, str], Answer | None] = lambda kind, method, path: None
         """Returns a response that replaces the agent's own, or None."""
 
@@ -53,9 +74,18 @@ class Agents:
         self.consul = [(member, 1) for member in (*primes, *workers)]
         self.servers = primes
         self.nodes = [(worker, "ready") for worker in workers]
+        self.peers = {"consul": list(primes), "nomad": list(primes)}
 
     def count_requests(self, path: str) -> int:
         return sum(path == requested for _, _, requested in self.requests)
+
+    def changes(self, *prefixes: str) -> list[tuple[str, str, str]]:
+        """Return the requests that change something and whose path starts with a prefix."""
+        return [
+            request
+            for request in self.requests
+            if request[1] != "GET" and request[2].startswith(prefixes or "/")
+        ]
 
     def secrets(self, kind: str) -> set[str]:
         """Return the secrets of all tokens of an agent."""
@@ -63,6 +93,7 @@ class Agents:
 
     def answer(self, kind: str, method: str, path: str, token: str, body: Any) -> Answer:
         self.requests.append((kind, method, path))
+        self.bodies.append(body)
         if fault := self.fault(kind, method, path):
             return fault
         if path == "/v1/status/leader":
@@ -95,6 +126,19 @@ class Agents:
 
     def _consul(self, method: str, path: str, body: Any) -> Any:
         last = path.rpartition("/")[2]
+        if path.startswith(("/v1/operator/raft/", "/v1/operator/autopilot/")):
+            return self._raft("consul", method, path)
+        if path == "/v1/kv/slipway/snapshot":
+            self.raft_entries.add("consul")
+            return True
+        if path == "/v1/snapshot":
+            if "consul" not in self.raft_entries:
+                return Refusal(500, RAFT_REFUSAL)
+            return b"snapshot of consul"
+        if path == "/v1/agent/leave":
+            return None
+        if path.startswith("/v1/agent/force-leave/"):
+            return self._force_leave(last.removesuffix("?prune=1"))
         if path == "/v1/agent/members":
             return [
                 {"Name": m["name"], "Addr": m["address"], "Status": status}
@@ -124,6 +168,17 @@ class Agents:
 
     def _nomad(self, method: str, path: str, body: Any) -> Any:
         last = path.rpartition("/")[2]
+        if path.startswith(("/v1/operator/raft/", "/v1/operator/autopilot/")):
+            return self._raft("nomad", method, path)
+        if path == "/v1/system/reconcile/summaries":
+            self.raft_entries.add("nomad")
+            return None
+        if path == "/v1/operator/snapshot":
+            if "nomad" not in self.raft_entries:
+                return Refusal(500, RAFT_REFUSAL)
+            return b"snapshot of nomad"
+        if path.startswith("/v1/agent/force-leave?"):
+            return Refusal(500, "No node found with name or ID")
         if path == "/v1/nodes":
             return [
                 {
@@ -132,7 +187,7 @@ class Agents:
                     "Address": m["address"],
                     "Status": status,
                     "SchedulingEligibility": "ineligible"
-                    if m["droplet"] in self.drained
+                    if m["droplet"] in self.ineligible
                     else "eligible",
                 }
                 for m, status in self.nodes
@@ -146,12 +201,8 @@ class Agents:
             }
         if path.startswith("/v1/agent/keyring/"):
             return self._keyring("nomad", last, body)
-        if path.endswith("/drain"):
-            return self.drained.append(path.split("/")[3])
-        if path.endswith("/eligibility"):
-            return self.drained.remove(path.split("/")[3])
         if path.startswith("/v1/node/"):
-            return {"DrainStrategy": None}
+            return self._node(path.split("/")[3], last, body)
         if path == "/v1/acl/identity/client-introduction-token":
             return {"JWT": f"introduces {body['NodeName']}"}
         if path == "/v1/acl/tokens":
@@ -162,6 +213,68 @@ class Agents:
         if path == "/v1/acl/token":
             return self._create_token("nomad", body)
         return self._token("nomad", method, last, body)
+
+    def _node(self, node: str, verb: str, body: Any) -> Any:
+        if verb == "allocations":
+            statuses = self.allocations.get(node, ())
+            return [{"ClientStatus": status} for status in statuses]
+        if verb == "drain":
+            self.draining.append((node, body["DrainSpec"]["Deadline"]))
+            if self.moves_allocations:
+                self.allocations[node] = ["complete" for _ in self.allocations.get(node, ())]
+        elif verb == "eligibility" and body["Eligibility"] == "eligible":
+            self.ineligible.remove(node)
+        elif verb == "eligibility":
+            self.ineligible.append(node)
+        elif verb == "purge":
+            self.nodes = [entry for entry in self.nodes if entry[0]["droplet"] != node]
+        return {}
+
+    def _force_leave(self, name: str) -> Any:
+        if name not in {member["name"] for member, _ in self.consul}:
+            return Refusal(500, f"agent: No node found with name '{name}'")
+        self.consul = [entry for entry in self.consul if entry[0]["name"] != name]
+        return None
+
+    def _raft(self, kind: str, method: str, path: str) -> Any:
+        peers, port = self.peers[kind], 8300 if kind == "consul" else 4647
+        voters = [peer for peer in peers if (kind, peer["address"]) not in self.non_voters]
+        verb, _, query = path.removeprefix("/v1/operator/").partition("?")
+        chosen = [peer for peer in peers if peer["droplet"] == query.removeprefix("id=")]
+        if verb == "autopilot/health":
+            healthy = [p for p in peers if (kind, p["address"]) not in self.unhealthy]
+            report = {
+                "Servers": [
+                    {
+                        "Address": f"{peer['address']}:{port}",
+                        "Healthy": peer in healthy,
+                        "Voter": peer in voters,
+                    }
+                    for peer in peers
+                ]
+            }
+            return report if healthy == peers else Refusal(429, json.dumps(report))
+        if verb == "raft/configuration":
+            return {
+                "Servers": [
+                    {
+                        "ID": peer["droplet"],
+                        "Node": peer["name"] + (".global" if kind == "nomad" else ""),
+                        "Address": f"{peer['address']}:{port}",
+                        "Leader": peer is peers[0],
+                        "Voter": peer in voters,
+                    }
+                    for peer in peers
+                ]
+            }
+        if not chosen:
+            return Refusal(500, "server was not found in the Raft configuration")
+        if verb == "raft/peer":
+            assert method == "DELETE"
+            self.peers[kind] = [peer for peer in peers if peer not in chosen]
+        else:
+            self.peers[kind] = chosen + [peer for peer in peers if peer not in chosen]
+        return {}
 
     def _token(self, kind: str, method: str, accessor: str, body: Any) -> Any:
         if accessor not in self.tokens[kind]:
@@ -193,18 +306,26 @@ class Refusal(tuple[int, str]):
 
 @contextmanager
 def serving(
-    agents: Agents, scratch: Path, *, consul_token: str = "", nomad_token: str = ""
+    agents: Agents,
+    scratch: Path,
+    *,
+    consul_token: str = "",
+    nomad_token: str = "",
+    addresses: Sequence[str] = ("127.0.0.1",),
 ) -> Iterator[Access]:
-    """Serve ``agents`` on two ports; yield the access to them."""
+    """Serve ``agents`` on two ports of each address; yield the access to them."""
     authority = CertificateAuthority("cluster")
     with ExitStack() as servers:
-        ports = [
-            servers.enter_context(_serve(agents, kind, authority, scratch))
-            for kind in ("consul", "nomad")
-        ]
+        urls: dict[str, list[str]] = {"consul": [], "nomad": []}
+        for kind, port in (("consul", 0), ("nomad", 0)):
+            for address in addresses:
+                port = servers.enter_context(
+                    _serve(agents, kind, authority, scratch, (address, port))
+                )
+                urls[kind].append(f"https://{address}:{port}")
         yield Access(
-            consul=f"https://127.0.0.1:{ports[0]}",
-            nomad=f"https://127.0.0.1:{ports[1]}",
+            consul=urls["consul"],
+            nomad=urls["nomad"],
             consul_token=consul_token,
             nomad_token=nomad_token,
             **authority.credentials(),
@@ -213,7 +334,11 @@ def serving(
 
 @contextmanager
 def _serve(
-    agents: Agents, kind: str, authority: CertificateAuthority, scratch: Path
+    agents: Agents,
+    kind: str,
+    authority: CertificateAuthority,
+    scratch: Path,
+    address: tuple[str, int],
 ) -> Iterator[int]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -222,12 +347,16 @@ def _serve(
         def _answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             token = self.headers.get(f"X-{kind.title()}-Token", "")
+            agents.addresses.append(self.connection.getsockname()[0])
             status, result = agents.answer(
                 kind, self.command, self.path, token, json.loads(sent) if sent else None
             )
             if isinstance(result, Refusal):
                 status, result = result
-            content = json.dumps(result).encode() if status == 200 else str(result).encode()
+            if status == 200:
+                content = result if isinstance(result, bytes) else json.dumps(result).encode()
+            else:
+                content = str(result).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
@@ -244,8 +373,8 @@ def _serve(
         def handle_error(self, *args: object) -> None:
             """Log nothing: a rejected client closes the connection."""
 
-    server = Server(("127.0.0.1", 0), Handler)
-    server.socket = authority.server(scratch).wrap_socket(
+    server = Server(address, Handler)
+    server.socket = authority.server(scratch, address[0]).wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
     )
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

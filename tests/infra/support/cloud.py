@@ -6,13 +6,15 @@ import hashlib
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import IPv4Network
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import mocks
+from pulumi.runtime import settings as runtime_settings
 from pulumi.runtime.rpc import _special_secret_sig, _special_sig_key
 
 from infra.firewalls import Firewalls, FirewallsArgs
+from infra.mtls import access_for
 from infra.network import Network, NetworkArgs
 from infra.settings import Settings, load
 
@@ -54,18 +56,26 @@ def _certificate(name: str, _number: int, _inputs: dict[str, Any]) -> dict[str, 
 
 
 def _bootstrap(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
-    urls = {
-        "consul": f"https://{inputs['address']}:8501",
-        "nomad": f"https://{inputs['address']}:4646",
-    }
-    tokens = {
-        "consul_token": inputs["secrets"]["consul"],
-        "nomad_token": inputs["secrets"]["nomad"],
-    }
-    return {
-        "access": {**urls, **inputs["credentials"], **tokens},
-        "retired": {"consul": [], "nomad": []},
-    }
+    access = access_for(
+        [prime["public"] for prime in inputs["primes"]],
+        inputs["credentials"],
+        inputs["management"]["consul"],
+        inputs["management"]["nomad"],
+    )
+    return {"access": dict(access), "retired": []}
+
+
+def _management_tokens(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
+    tokens = {f"{agent}_token": inputs["secrets"][agent] for agent in ("consul", "nomad")}
+    return {**tokens, "retired": {"consul": [], "nomad": []}}
+
+
+def _generation(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"number": 1, "name": inputs["first_name"]}
+
+
+def _roster(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"former": [], "founders": [server["name"] for server in inputs["servers"]]}
 
 
 ADDED_OUTPUTS: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
@@ -77,6 +87,9 @@ ADDED_OUTPUTS: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] =
     "tls:index/certRequest:CertRequest": lambda name, *_: {"certRequestPem": f"request {name}"},
     "tls:index/selfSignedCert:SelfSignedCert": _certificate,
     "tls:index/locallySignedCert:LocallySignedCert": _certificate,
+    "pulumi-python:dynamic/slipway:Generation": _generation,
+    "pulumi-python:dynamic/slipway:Roster": _roster,
+    "pulumi-python:dynamic/slipway:ManagementTokens": _management_tokens,
     "pulumi-python:dynamic/slipway:Bootstrap": _bootstrap,
     "consul:index/aclToken:AclToken": lambda name, *_: {"accessorId": f"{name}-accessor"},
     "nomad:index/aclToken:AclToken": lambda name, *_: {"secretId": f"{name}-secret"},
@@ -96,6 +109,7 @@ class FakeCloud(mocks.Mocks):
         """Registration requests by logical name, with all options."""
         self.secret: dict[str, set[str]] = {}
         """Names of the secret inputs by logical name."""
+        self.hooks: dict[str, pulumi.ResourceHook] = {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         inputs = {key: _plain(value) for key, value in args.inputs.items()}
@@ -146,6 +160,16 @@ class FakeCloud(mocks.Mocks):
             yield urn.rpartition("::")[2]
 
 
+class Callbacks:
+    """Records resource hooks, which the SDK refuses with mocks."""
+
+    def __init__(self, fake: FakeCloud) -> None:
+        self._fake = fake
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self._fake.hooks[hook.name] = hook
+
+
 class Monitor(mocks.MockMonitor):
     """Records requests with their options, which the SDK does not pass to mocks."""
 
@@ -188,6 +212,7 @@ def start(preview: bool = False) -> FakeCloud:
     fake = FakeCloud()
     pulumi.runtime.settings.ROOT.set(None)  # a stack of an earlier test belongs to that test's loop
     mocks.set_mocks(fake, project="slipway", stack="test", preview=preview, monitor=Monitor(fake))
+    runtime_settings.SETTINGS.callbacks = cast(Any, Callbacks(fake))
     return fake
 
 

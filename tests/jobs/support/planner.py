@@ -37,7 +37,7 @@ class Planner:
 def serve_plans(authority: CertificateAuthority, directory: Path) -> Iterator[Planner]:
     """Serve plans over mutual TLS to requests with ``TOKEN``."""
     planner = Planner(
-        Access(**authority.credentials(), consul="", nomad="", consul_token="", nomad_token=TOKEN)
+        Access(**authority.credentials(), consul=[], nomad=[], consul_token="", nomad_token=TOKEN)
     )
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,7 +56,7 @@ def serve_plans(authority: CertificateAuthority, directory: Path) -> Iterator[Pl
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.socket = authority.server(directory).wrap_socket(server.socket, server_side=True)
-        planner.access["nomad"] = f"https://127.0.0.1:{server.server_port}"
+        planner.access["nomad"] = [f"https://127.0.0.1:{server.server_port}"]
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield planner

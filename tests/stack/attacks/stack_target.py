@@ -74,11 +74,11 @@ class Cluster:
 
     @property
     def consul(self) -> ApiClient:
-        return ApiClient(self.access["consul"], "X-Consul-Token", credentials=self.operator)
+        return ApiClient(self.access["consul"][0], "X-Consul-Token", credentials=self.operator)
 
     @property
     def nomad(self) -> ApiClient:
-        return ApiClient(self.access["nomad"], "X-Nomad-Token", credentials=self.operator)
+        return ApiClient(self.access["nomad"][0], "X-Nomad-Token", credentials=self.operator)
 
     def query_consul(self, path: str) -> Any:
         return self.consul.request("GET", path, self.access["consul_token"]).json

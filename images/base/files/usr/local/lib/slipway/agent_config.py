@@ -10,6 +10,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from enrolment_bundle import Bundle
+from node import Node
 
 Config = dict[str, Any]
 
@@ -72,7 +73,7 @@ def consul_config(bundle: Bundle, address: IPv4Address, recursors: list[str]) ->
         config |= {
             "addresses": {"https": "0.0.0.0"},
             "ports": {"https": 8501},
-            "bootstrap_expect": node.bootstrap_expect,
+            **_bootstrap_expect(node),
             "performance": {"raft_multiplier": 1},
             "ui_config": {"enabled": True},
         }
@@ -97,7 +98,7 @@ def nomad_config(bundle: Bundle, address: IPv4Address, interface: str) -> Config
             "addresses": {"http": "0.0.0.0", "rpc": str(address), "serf": str(address)},
             "server": {
                 "enabled": True,
-                "bootstrap_expect": node.bootstrap_expect,
+                **_bootstrap_expect(node),
                 "raft_multiplier": 1,
                 "encrypt": bundle.gossip.nomad,
                 "client_introduction": {"enforcement": "strict"},
@@ -116,6 +117,11 @@ def nomad_config(bundle: Bundle, address: IPv4Address, interface: str) -> Config
         },
         "plugin": {"raw_exec": {"config": {"enabled": node.task_driver == "raw_exec"}}},
     }
+
+
+def _bootstrap_expect(node: Node) -> Config:
+    """Return the setting with which servers bootstrap a cluster; empty on one that joins."""
+    return {"bootstrap_expect": node.bootstrap_expect} if node.bootstrap_expect else {}
 
 
 def render(config: Config) -> str:

@@ -16,6 +16,9 @@ from typing import Any
 import host_key
 import node
 
+ACTIONS = ("leave", "recover")
+"""What tool-enrol does besides enrolment."""
+
 GOSSIP_KEY_BYTES = 32
 JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 PUBLIC_KEY = re.compile(
@@ -71,6 +74,22 @@ class Bundle:
     introduction: str
     host_key: host_key.HostKey
     operator_key: str | None
+
+
+def parse_action(text: str) -> str:
+    """Return the action that the input names instead of a bundle; empty for a bundle.
+
+    Raises:
+        BundleError: the action is unknown.
+    """
+    try:
+        fields = json.loads(text)
+    except ValueError:
+        return ""
+    action = fields.get("action", "") if isinstance(fields, dict) else ""
+    if action not in ("", *ACTIONS):
+        raise BundleError(f"action is {action!r}; it must be {' or '.join(ACTIONS)}")
+    return str(action)
 
 
 def parse(text: str) -> Bundle:

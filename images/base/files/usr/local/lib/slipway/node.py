@@ -25,8 +25,9 @@ class NodeError(Exception):
 class Node:
     """A node of a cluster.
 
-    ``primes`` are the private addresses of all primes. ``cluster`` identifies the cluster that a
-    worker belongs to; it is empty on primes.
+    ``primes`` are the private addresses of all primes. ``bootstrap_expect`` is the number of
+    servers that bootstrap a new cluster; it is 0 on a server that joins one. ``cluster``
+    identifies the cluster that a worker belongs to; it is empty on primes.
     """
 
     name: str
@@ -85,9 +86,9 @@ def parse(fields: Fields) -> Node:
     if (
         not isinstance(bootstrap_expect, int)
         or isinstance(bootstrap_expect, bool)
-        or bootstrap_expect < 1
+        or bootstrap_expect < 0
     ):
-        raise NodeError("bootstrap_expect must be 1 or more")
+        raise NodeError("bootstrap_expect must be 0 or more")
     try:
         return Node(
             name=fields["name"],

@@ -5,7 +5,10 @@ It may run at any time, also several times at once. It starts the agents, and ma
 apply a change: by nothing, a reload, or a restart, which tasks survive. A worker that belonged to
 another cluster loses that cluster's state and reboots, because its tasks have directories mounted.
 
-The output is one line of JSON with the outcome. An invalid bundle changes nothing.
+Instead of a bundle the input may be ``{"action": "leave"}`` or ``{"action": "recover"}``: the node
+leaves its cluster, or a prime becomes the only server of its cluster.
+
+The output is one line of JSON with the outcome. An invalid input changes nothing.
 """
 
 import contextlib
@@ -26,6 +29,8 @@ from agent_config import AgentAction, Config
 from enrolment_bundle import Bundle
 from erase_cloud_init import erase_cloud_init
 from harden_sshd import harden_sshd
+from leave_cluster import leave_cluster
+from recover_server import recover_server
 
 ROOT = Path("/")
 CONSUL_CONFIG = Path("/etc/consul.d/cluster.json")
@@ -36,6 +41,8 @@ HOSTS = Path("/etc/hosts")
 LOCK = Path("/run/tool-enrol.lock")
 PENDING_ACTIONS = Path("/run/tool-enrol.pending")
 """The agents' actions of an enrolment that was interrupted; a reboot makes them unnecessary."""
+
+ACTIONS = {"leave": leave_cluster, "recover": recover_server}
 
 MAX_BUNDLE_BYTES = 1 << 18
 """Ten times the size of a real bundle."""
@@ -219,14 +226,19 @@ def _ensure_localhost() -> None:
         HOSTS.write_text(f"127.0.0.1 localhost\n{hosts}")
 
 
+def run(text: str) -> str:
+    """Run the action that the input names, or enrol with the bundle; return the outcome."""
+    action = enrolment_bundle.parse_action(text)
+    bundle = None if action else enrolment_bundle.parse(text)
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return enrol(bundle) if bundle else ACTIONS[action]()
+
+
 def main() -> int:
-    """Enrol with the bundle on standard input; return 1 and print the cause if that fails."""
+    """Read standard input; return 1 and print the cause if the enrolment or the action fails."""
     try:
-        text = sys.stdin.buffer.read(MAX_BUNDLE_BYTES).decode(errors="replace")
-        bundle = enrolment_bundle.parse(text)
-        with LOCK.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            outcome = enrol(bundle)
+        outcome = run(sys.stdin.buffer.read(MAX_BUNDLE_BYTES).decode(errors="replace"))
     except (
         enrolment_bundle.BundleError,
         node.NodeError,

@@ -23,6 +23,11 @@ def parse_number(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
+def parse_mapping(value: object) -> object:
+    """Return an object of Pulumi's configuration, where it is JSON."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
 def merge_environment(values: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
     """Return the values of the file and the environment.
 

@@ -6,18 +6,15 @@ To change which droplet sizes a stack may have, see ``prime_size`` and ``worker_
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from infra import addresses, names
-from infra.settings_input import ENVIRONMENT, merge_environment, parse_number, split_list
-
-AGENT_PORTS = frozenset({22, 53, *range(4646, 4649), *range(8300, 8303), *range(8500, 8504), 8600})
-"""Ports of sshd, Consul and Nomad."""
-
+from infra.settings.checks import cross_field_checks
+from infra.settings.sources import merge_environment, parse_mapping, parse_number, split_list
 
 Size = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
@@ -132,6 +129,22 @@ class Settings(BaseModel):
             description="Seconds in which a machine must enrol, and all agents must join.",
         ),
     ] = 600
+    drain_deadline: Annotated[
+        int,
+        Field(
+            ge=60,
+            le=86400,
+            description="Seconds for the allocations of a machine to move before it is deleted.",
+        ),
+    ] = 600
+    max_unavailable: Annotated[
+        int, Field(ge=1, le=100, description="Workers that leave the cluster at the same time.")
+    ] = 1
+    replace: Annotated[
+        dict[str, int],
+        BeforeValidator(parse_mapping),
+        Field(description="By machine, how often `deploy replace` has replaced it."),
+    ] = {}
 
     def machine_count(self, role: names.Role) -> int:
         """Return how many machines of a role the stack has."""
@@ -140,13 +153,6 @@ class Settings(BaseModel):
     def droplet_size(self, role: names.Role) -> str:
         """Return the size of the droplets of a role."""
         return {"prime": self.prime_size, "worker": self.worker_size}[role]
-
-
-class Problem(NamedTuple):
-    """A wrong combination of settings; ``fields`` starts with the one to change."""
-
-    fields: tuple[str, ...]
-    text: str
 
 
 class SettingsError(Exception):
@@ -226,75 +232,3 @@ def format_problem(name: str, value: object, reason: str) -> str:
         f"{name}: {str(value)!r} is not allowed ({reason[0].lower()}{reason[1:]}). "
         f"{field.description}"
     )
-
-
-def cross_field_checks(settings: Settings) -> Iterator[Problem]:
-    """Yield the problems that no field's own validation finds."""
-    if settings.region not in addresses.SPACES_REGIONS:
-        yield Problem(
-            ("region",),
-            f"{settings.region} has no Spaces, which store the services; "
-            f"choose one of {', '.join(addresses.SPACES_REGIONS)}",
-        )
-    if settings.workers < settings.service_count + 1:
-        yield Problem(
-            ("workers", "service_count"),
-            f"{settings.workers} workers cannot run {settings.service_count} instances on a fixed "
-            "port and the canary of an update: "
-            f"set at least {settings.service_count + 1}, or a lower service_count",
-        )
-    if settings.frontserve_port in AGENT_PORTS:
-        yield Problem(
-            ("frontserve_port",),
-            f"{settings.frontserve_port} is a port of sshd, Consul or Nomad; "
-            "set another, for example 8085",
-        )
-    yield from _check_vpc(settings)
-    yield from _check_admin_networks(settings)
-
-
-def _check_vpc(settings: Settings) -> Iterator[Problem]:
-    vpc = settings.vpc_cidr
-    machines = settings.primes + settings.workers
-    if not (16 <= vpc.prefixlen <= 28 and addresses.is_private(vpc)):
-        yield Problem(
-            ("vpc_cidr",),
-            f"{vpc} is not a private range from /16 to /28; set one, for example 10.10.0.0/20",
-        )
-    elif reserved := addresses.overlapping(vpc, addresses.RESERVED_RANGES):
-        yield Problem(
-            ("vpc_cidr",),
-            f"{vpc} overlaps {reserved[0]}, which DigitalOcean reserves; set another range",
-        )
-    elif machines > (capacity := max(addresses.capacity(vpc), 0)):
-        yield Problem(
-            ("vpc_cidr", "primes", "workers"),
-            f"{vpc} has addresses for {capacity} machines, and the stack has {machines}; "
-            "set a larger range",
-        )
-
-
-def _check_admin_networks(settings: Settings) -> Iterator[Problem]:
-    if not settings.admin_cidrs:
-        yield Problem(
-            ("admin_cidrs",),
-            "required; list the networks that you work from, "
-            f"in Pulumi.<stack>.yaml or in {ENVIRONMENT['admin_cidrs']}",
-        )
-    elif addresses.is_everyone(settings.admin_cidrs):
-        yield Problem(
-            ("admin_cidrs",),
-            f"{', '.join(map(str, settings.admin_cidrs))} opens SSH, Nomad and Consul to everyone; "
-            "list only the networks that you work from",
-        )
-    ipv4 = [
-        network
-        for network in settings.admin_cidrs
-        if isinstance(network, IPv4Network) and network.prefixlen
-    ]
-    for network in addresses.overlapping(settings.vpc_cidr, ipv4):
-        yield Problem(
-            ("admin_cidrs", "vpc_cidr"),
-            f"{network} overlaps vpc_cidr {settings.vpc_cidr}, so every machine of the stack would "
-            "have the administrators' access; remove it",
-        )

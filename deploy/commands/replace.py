@@ -1,0 +1,51 @@
+"""``replace``: replace one machine of a running cluster."""
+
+import argparse
+
+from deploy.commands.command import FAILED, Command, add_parser
+from deploy.errors import UsageError
+from deploy.machines import Machine, find_machine, list_machines
+from infra import names
+
+DESCRIPTION = """\
+Replace one machine: the new one joins the cluster, then the old one is drained, leaves and is
+deleted. The counter slipway:replace in the stack's file is raised, and an update runs."""
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = add_parser(
+        subparsers, "replace", run, "replace one machine of a running cluster", has_details=True
+    )
+    parser.description = DESCRIPTION
+    parser.add_argument("machine", metavar="NAME", help="the droplet, or its slot: worker01")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
+def run(command: Command) -> int:
+    args = command.args
+    machine = find_machine(args.machine, list_machines(command.resources()))
+    if not args.yes and not command.is_confirmed(f"Replace {machine.name}?"):
+        raise UsageError("nothing was replaced; give --yes, or the stack's name when asked")
+    _raise_counter(command, machine)
+    outcome = command.operate("up")
+    code = command.report(outcome)
+    if code == FAILED:
+        command.terminal.line("`up` completes the replacement")
+    return code
+
+
+def _raise_counter(command: Command, machine: Machine) -> None:
+    slot = names.label_of_droplet(machine.name)
+    command.pulumi_cli.run(
+        [
+            "config",
+            "set",
+            "--path",
+            f"slipway:replace.{slot}",
+            str(machine.replacements + 1),
+            "--stack",
+            command.stack_name,
+        ],
+        str(command.directory),
+        {},
+    )

@@ -1,0 +1,68 @@
+"""Encrypted snapshots of Consul and Nomad, saved on the machine that runs the update."""
+
+import base64
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from infra.cluster_api.client import Retrier
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.nomad import Nomad
+from infra.mtls import Access
+
+NONCE_BYTES = 12
+"""Of AES-GCM. A file starts with the nonce."""
+SNAPSHOT_TIMEOUT_S = 60
+"""Raft refuses a snapshot until it has applied the last change of the servers."""
+
+
+def snapshot_directory() -> Path:
+    """Return where snapshots are saved: ``SLIPWAY_SNAPSHOTS``, or a folder of the user's state."""
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return Path(os.environ.get("SLIPWAY_SNAPSHOTS") or state / "slipway/snapshots")
+
+
+def save_snapshots(access: Access, key: str, cluster: str) -> list[Path]:
+    """Save a snapshot of Consul and of Nomad, and return the files.
+
+    Args:
+        key: 32 bytes, base64.
+        cluster: the cluster's identity, which names the files.
+
+    Raises:
+        AgentError: a server returns no snapshot.
+        OSError: a file cannot be written.
+    """
+    directory = snapshot_directory()
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    files = []
+    for api in (Consul(access), Nomad(access)):
+        start, program = time.monotonic(), api.kind.lower()
+        taken = Retrier(SNAPSHOT_TIMEOUT_S).run(f"snapshot of {api.kind}", api.take_snapshot)
+        content = encrypt(taken, key)
+        file = directory / f"{cluster}-{now}-{program}.snapshot"
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(content)
+        print(f"{file} saved in {time.monotonic() - start:.1f} s", flush=True)
+        files.append(file)
+    return files
+
+
+def encrypt(content: bytes, key: str) -> bytes:
+    """Return the nonce and the AES-GCM ciphertext of ``content``."""
+    nonce = os.urandom(NONCE_BYTES)
+    return nonce + AESGCM(base64.b64decode(key)).encrypt(nonce, content, None)
+
+
+def decrypt(content: bytes, key: str) -> bytes:
+    """Return the content of an encrypted snapshot.
+
+    Raises:
+        cryptography.exceptions.InvalidTag: the key is another one, or the file was changed.
+    """
+    nonce, ciphertext = content[:NONCE_BYTES], content[NONCE_BYTES:]
+    return AESGCM(base64.b64decode(key)).decrypt(nonce, ciphertext, None)

@@ -1,0 +1,668 @@
+"""Membership: how a worker and a prime leave the cluster, and what keeps them in it."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pulumi
+import pytest
+from pulumi.dynamic import Config, ConfigureRequest
+
+from infra import mtls, ssh
+from infra.cluster import departure
+from infra.cluster.departure import DepartureError
+from infra.cluster.membership import Membership, MembershipProvider
+from infra.cluster_api import client
+from infra.cluster_api.client import AgentError
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.consul_acl import ensure_node_tokens
+from infra.cluster_api.nomad import Nomad
+from infra.mtls import Access
+from tests.infra.support.account_api import TOKEN, AccountApi
+from tests.infra.support.account_api import serving as serving_account
+from tests.infra.support.agents_api import Agents, member, serving
+from tests.infra.support.cloud import run, start
+from tests.infra.support.ssh_machine import Machine, key_pair
+
+MANAGER = "00000000-0000-0000-0000-000000000001"
+TOKENS = {"agent": "agent-1", "nomad": "nomad-1"}
+HOST, HOST_PRIVATE = key_pair()
+USER, USER_PRIVATE = key_pair()
+TAG = "slipway-test-prime"
+LEAVING_ADDRESS, OTHER, UNREACHABLE = "127.0.0.1", "127.0.0.2", "127.0.0.9"
+"""Public addresses: of the machine that leaves, of the other servers, and of nothing."""
+
+OLD = [member(f"prime{number:02d}nyc3", number) for number in (1, 2, 3)]
+NEW = [member(f"prime{number:02d}nyc3-2", number + 10) for number in (1, 2, 3)]
+WORKERS = [member("worker01nyc3", 21), member("worker02nyc3", 22), member("worker03nyc3", 23)]
+
+Steps = list[tuple[str, str, str]]
+
+
+@pytest.fixture
+def agents() -> Agents:
+    made = Agents()
+    made.add_all([*OLD, *NEW], WORKERS)
+    return made
+
+
+@pytest.fixture
+def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Access]:
+    """Access to a server that is lost."""
+    monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(departure, "POLL_INTERVAL_S", 0.01)
+    with serving(
+        agents,
+        tmp_path,
+        consul_token=MANAGER,
+        nomad_token=MANAGER,
+        addresses=[LEAVING_ADDRESS, OTHER],
+    ) as served:
+        Consul(served).bootstrap_acl()
+        Nomad(served).bootstrap_acl()
+        ensure_node_tokens(Consul(served), "a-node", "nyc3", TOKENS, "a-policy")
+        monkeypatch.setattr(mtls, "CONSUL_HTTPS_PORT", urlsplit(served["consul"][0]).port)
+        monkeypatch.setattr(mtls, "NOMAD_HTTPS_PORT", urlsplit(served["nomad"][0]).port)
+        agents.requests.clear()
+        agents.addresses.clear()
+        yield {**served, "consul": ["https://lost.invalid"], "nomad": ["https://lost.invalid"]}
+
+
+@pytest.fixture
+def machine(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    """The machine that leaves. What it receives is among the requests to the agents."""
+
+    def command(given: bytes) -> tuple[int, str, str]:
+        if given:
+            agents.requests.append(("ssh", json.loads(given)["action"], ""))
+        return 0, '{"outcome": "left"}\n', ""
+
+    made = Machine(HOST_PRIVATE, USER, command)
+    monkeypatch.setattr(ssh, "PORT", made.port)
+    monkeypatch.setattr(ssh, "MAX_REJECTION_S", 0.1)
+    made.listen()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def account() -> Iterator[AccountApi]:
+    """An account with the servers of the agents, and with one that is off."""
+    with serving_account(AccountApi()) as api:
+        api.things["droplets"] = [
+            _droplet(1, UNREACHABLE, status="off"),
+            _droplet(2, LEAVING_ADDRESS),
+            _droplet(3, OTHER),
+            _droplet(4, UNREACHABLE, tag="slipway-other-prime"),
+        ]
+        yield api
+
+
+def _droplet(number: int, address: str, status: str = "active", tag: str = TAG) -> dict[str, Any]:
+    networks = [
+        {"type": "private", "ip_address": f"10.10.0.{number}"},
+        {"type": "public", "ip_address": address},
+    ]
+    return {
+        "id": number,
+        "name": f"prime{number:02d}nyc3",
+        "status": status,
+        "tags": [tag],
+        "networks": {"v4": networks},
+    }
+
+
+@pytest.fixture
+def provider(account: AccountApi) -> MembershipProvider:
+    config = {"digitalocean:apiEndpoint": account.url, "digitalocean:token": TOKEN}
+    made = MembershipProvider()
+    made.configure(ConfigureRequest(Config(config, "slipway")))
+    return made
+
+
+@pytest.fixture
+def worker(access: Access) -> dict[str, Any]:
+    """The properties of worker01, as the engine passes them: every number is a float."""
+    return {
+        "name": "worker01nyc3",
+        "role": "worker",
+        "droplet": "21",
+        "address": LEAVING_ADDRESS,
+        "private_address": "10.10.0.21",
+        "prime_tag": TAG,
+        "tokens": TOKENS,
+        "host_key": HOST,
+        "enrol_key": USER_PRIVATE,
+        "access": access,
+        "drain_deadline": 90.0,
+        "max_unavailable": 1.0,
+    }
+
+
+@pytest.fixture
+def prime(worker: dict[str, Any]) -> dict[str, Any]:
+    """The properties of prime01, which leads."""
+    return {
+        **worker,
+        "name": "prime01nyc3",
+        "role": "prime",
+        "droplet": "1",
+        "private_address": "10.10.0.1",
+    }
+
+
+# The resource.
+
+
+UNKNOWN = pulumi.runtime.rpc.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, (False, False)),
+        ({"droplet": "99"}, (True, True)),
+        ({"droplet": UNKNOWN}, (True, True)),
+        ({"access": UNKNOWN}, (True, False)),
+        ({"drain_deadline": 30.0}, (True, False)),
+        ({"address": "127.0.0.8"}, (True, False)),
+    ],
+)
+def test_membership_is_replaced_only_for_another_droplet_and_created_first(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    agents: Agents,
+    changes: dict[str, Any],
+    expected: tuple[bool, bool],
+) -> None:
+    found = provider.diff(
+        "", {**worker, "__provider": "one"}, {**worker, "__provider": "one", **changes}
+    )
+    assert (found.changes, bool(found.replaces)) == expected
+    assert found.delete_before_replace is False
+    assert agents.requests == []
+
+
+def test_creation_and_update_send_nothing(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents
+) -> None:
+    created = provider.create(worker)
+    assert (created.id, created.outs) == ("worker01nyc3", worker)
+    assert provider.update("", worker, {**worker, "drain_deadline": 30.0}).outs == {
+        **worker,
+        "drain_deadline": 30.0,
+    }
+    assert agents.requests == []
+
+
+def test_secret_inputs_are_declared_secret(worker: dict[str, Any]) -> None:
+    cloud = start()
+    inputs = {
+        name: value
+        for name, value in worker.items()
+        if name not in ("name", "role", "drain_deadline", "max_unavailable")
+    }
+
+    def program() -> None:
+        node: dict[str, pulumi.Input[str]] = {"name": "worker01nyc3", "role": "worker"}
+        Membership("member", node=node, drain_deadline=90, max_unavailable=1, **inputs)
+
+    run(program)
+    assert cloud.secret["member"] == {"tokens", "enrol_key", "access"}
+
+
+# A worker.
+
+
+def test_worker_leaves_in_order(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    agents.allocations = {"21": ["running", "pending", "complete"], "22": ["running"]}
+    provider.delete("worker01nyc3", worker)
+    kinds = [(kind, method, path.rpartition("/")[2]) for kind, method, path in steps(agents)]
+    assert [path for _, _, path in steps(agents)][:2] == [
+        "/v1/node/21/eligibility",
+        "/v1/node/21/drain",
+    ]
+    assert kinds[:5] == [
+        ("nomad", "POST", "eligibility"),
+        ("nomad", "POST", "drain"),
+        ("ssh", "leave", ""),
+        ("nomad", "PUT", "purge"),
+        ("consul", "PUT", "worker01nyc3?prune=1"),
+    ]
+    assert {(kind, method) for kind, method, _ in kinds[5:]} == {("consul", "DELETE")}
+    assert agents.draining == [("21", 90_000_000_000)]
+    assert agents.secrets("consul") == {MANAGER}
+    assert "worker01nyc3" not in {left["name"] for left, _ in agents.consul}
+    assert "21" not in {node["droplet"] for node, _ in agents.nodes}
+    assert len(agents.consul) == 8 and len(agents.nodes) == 2
+
+
+def test_worker_without_allocations_is_not_drained(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    agents.allocations = {"21": ["complete", "failed", "lost"], "22": ["running"]}
+    provider.delete("worker01nyc3", worker)
+    assert agents.draining == [] and ("ssh", "leave", "") in agents.requests
+
+
+def test_agents_stop_only_when_all_allocations_have_moved(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    agents.moves_allocations = False
+    agents.allocations = {"21": ["running", "running"]}
+    counts = iter([["running", "running"], ["running", "complete"], ["complete", "complete"]])
+
+    def move_one(kind: str, method: str, path: str) -> None:
+        if path == "/v1/node/21/allocations" and agents.draining:
+            agents.allocations["21"] = next(counts)
+
+    agents.fault = move_one
+    provider.delete("worker01nyc3", worker)
+    stop = agents.requests.index(("ssh", "leave", ""))
+    counted = [
+        index for index, step in enumerate(agents.requests) if step[2].endswith("/allocations")
+    ]
+    assert len(counted) == 4 and max(counted) < stop
+
+
+def test_worker_stays_when_the_drain_deadline_is_exceeded(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(departure, "DRAIN_MARGIN_S", 0)
+    agents.moves_allocations, agents.allocations = False, {"21": ["running", "complete"]}
+    with pytest.raises(
+        DepartureError,
+        match=r"^worker01nyc3: 1 allocations still run .* of 0 s; .*slipway:drain_deadline",
+    ):
+        provider.delete("worker01nyc3", {**worker, "drain_deadline": 0.0})
+    assert [path.rpartition("/")[2] for _, _, path in steps(agents)] == ["eligibility", "drain"]
+    assert machine.met == 0 and agents.secrets("consul") == {MANAGER, "agent-1", "nomad-1"}
+    # The next worker gets its turn, and the next update repeats the departure.
+    agents.moves_allocations = True
+    provider.delete("worker02nyc3", {**worker, "name": "worker02nyc3", "droplet": "22"})
+    provider.delete("worker01nyc3", worker)
+    assert [node["name"] for node, _ in agents.nodes] == ["worker03nyc3"]
+
+
+@pytest.mark.parametrize("max_unavailable", [1, 2])
+def test_at_most_max_unavailable_workers_leave_at_the_same_time(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    max_unavailable: int,
+) -> None:
+    """All are ineligible at once, so that no allocation moves to a worker that leaves next."""
+    agents.moves_allocations = False
+    agents.allocations = {node["droplet"]: ["running"] for node in WORKERS}
+    agents.nodes.append((member("worker01nyc3-2", 31), "ready"))
+    may_move, drained, leaving = threading.Event(), threading.Event(), list[int]()
+
+    def fault(kind: str, method: str, path: str) -> None:
+        if len(agents.ineligible) == len(WORKERS) and len(agents.draining) >= max_unavailable:
+            drained.set()
+        if may_move.is_set() and path.endswith("/allocations"):
+            agents.allocations[path.split("/")[3]] = ["complete"]
+        if path.endswith("/purge"):
+            leaving.append(sum(node["droplet"] in agents.allocations for node, _ in agents.nodes))
+
+    agents.fault = fault
+    with ThreadPoolExecutor() as pool:
+        departures = [
+            pool.submit(
+                provider.delete,
+                "",
+                {
+                    **worker,
+                    "name": node["name"],
+                    "droplet": node["droplet"],
+                    "max_unavailable": float(max_unavailable),
+                },
+            )
+            for node in WORKERS
+        ]
+        assert drained.wait(20)
+        # Another one would start its drain within this time.
+        assert not threading.Event().wait(0.3)
+        simultaneous = len(agents.draining)
+        may_move.set()
+        for each in departures:
+            each.result(30)
+    assert simultaneous == max_unavailable
+    assert [node["name"] for node, _ in agents.nodes] == ["worker01nyc3-2"]
+    eligibility = [
+        index for index, step in enumerate(agents.requests) if step[2].endswith("/eligibility")
+    ]
+    first_purge = next(
+        index for index, step in enumerate(agents.requests) if step[2].endswith("/purge")
+    )
+    assert len(eligibility) == 3 and max(eligibility) < first_purge
+
+
+def test_unreachable_worker_is_removed(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(departure, "LEAVE_TIMEOUT_S", 0)
+    agents.nodes = [(WORKERS[0], "down")]
+    agents.allocations = {"21": ["running"]}
+    provider.delete("worker01nyc3", {**worker, "address": UNREACHABLE})
+    assert agents.draining == [] and agents.nodes == []
+    assert "worker01nyc3" not in {left["name"] for left, _ in agents.consul}
+    assert agents.secrets("consul") == {MANAGER}
+    assert "worker01nyc3: unreachable" in capsys.readouterr().out
+
+
+def test_another_machine_at_the_address_receives_nothing(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    provider.delete("worker01nyc3", {**worker, "host_key": key_pair()[0]})
+    assert not any(machine.given) and ("ssh", "leave", "") not in agents.requests
+    assert [node["name"] for node, _ in agents.nodes] == ["worker02nyc3", "worker03nyc3"]
+
+
+def test_departure_of_a_worker_that_has_left_is_repeatable(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    provider.delete("worker01nyc3", worker)
+    provider.delete("worker01nyc3", worker)
+    assert len(agents.nodes) == 2
+
+
+@pytest.mark.parametrize("role", ["worker", "prime"])
+def test_unreachable_cluster_keeps_the_machine(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    prime: dict[str, Any],
+    account: AccountApi,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    role: str,
+) -> None:
+    account.things["droplets"] = [_droplet(1, UNREACHABLE)]
+    with pytest.raises(AgentError, match=rf"at https://{UNREACHABLE}:\d+ \(ConnectionError\)"):
+        provider.delete("", worker if role == "worker" else prime)
+    assert machine.met == 0
+
+
+def test_cluster_without_active_servers_keeps_the_machine(
+    provider: MembershipProvider, worker: dict[str, Any], account: AccountApi, machine: Machine
+) -> None:
+    account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS, status="off")]
+    with pytest.raises(AgentError, match="no known server"):
+        provider.delete("", worker)
+    assert machine.met == 0
+
+
+# A prime.
+
+
+def test_prime_leaves_in_order(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    provider.delete("prime01nyc3", prime)
+    assert steps(agents, without=("/v1/acl/",)) == [
+        # The newest generation, and of it the last: it does not leave next.
+        ("consul", "POST", "/v1/operator/raft/transfer-leader?id=13"),
+        ("nomad", "PUT", "/v1/operator/raft/transfer-leadership?id=13"),
+        ("consul", "PUT", "/v1/agent/leave"),
+        ("nomad", "DELETE", "/v1/operator/raft/peer?id=1"),
+        ("ssh", "leave", ""),
+        ("consul", "DELETE", "/v1/operator/raft/peer?id=1"),
+        ("consul", "PUT", "/v1/agent/force-leave/prime01nyc3?prune=1"),
+        ("nomad", "PUT", "/v1/agent/force-leave?node=prime01nyc3.global&prune=true"),
+    ]
+    for kind in ("consul", "nomad"):
+        assert "prime01nyc3" not in {peer["name"] for peer in agents.peers[kind]}
+        assert agents.peers[kind][0]["name"] == "prime03nyc3-2"
+    assert agents.secrets("consul") == {MANAGER}
+    assert agents.requests[-1][:2] == ("consul", "DELETE")
+
+
+def test_only_the_leave_request_goes_to_the_server_that_leaves(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    provider.delete("prime01nyc3", prime)
+    requests = [request for request in agents.requests if request[0] != "ssh"]
+    assert [
+        request
+        for request, address in zip(requests, agents.addresses, strict=True)
+        if address == LEAVING_ADDRESS
+    ] == [("consul", "PUT", "/v1/agent/leave")]
+
+
+def test_server_that_does_not_lead_transfers_no_leadership(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    leaving = {**prime, "name": "prime02nyc3", "droplet": "2", "private_address": "10.10.0.2"}
+    provider.delete("prime02nyc3", leaving)
+    assert not [step for step in steps(agents) if "transfer" in step[2]]
+    assert agents.peers["nomad"][0]["name"] == "prime01nyc3"
+
+
+def test_server_leaves_when_the_new_leader_is_elected(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """A transfer returns before the other servers know the new leader."""
+    transfer = ("nomad", "PUT", "/v1/operator/raft/transfer-leadership?id=13")
+    later = iter(range(2))
+
+    def elect(kind: str, method: str, path: str) -> Any:
+        if (kind, method, path) == transfer:
+            return 200, {}
+        is_poll = (
+            kind == "nomad" and path.endswith("/configuration") and transfer in agents.requests
+        )
+        if is_poll and next(later, None) is None:
+            others = [peer for peer in agents.peers["nomad"] if peer != NEW[2]]
+            agents.peers["nomad"] = [NEW[2], *others]
+        return None
+
+    agents.fault = elect
+    provider.delete("prime01nyc3", prime)
+    leave = agents.requests.index(("consul", "PUT", "/v1/agent/leave"))
+    polls = agents.requests[agents.requests.index(transfer) : leave]
+    assert polls.count(("nomad", "GET", "/v1/operator/raft/configuration")) == 3
+
+
+def steps(agents: Agents, without: tuple[str, ...] = ()) -> Steps:
+    """Return the requests that change something, in order, and the deliveries over SSH."""
+    return [
+        step
+        for step in agents.requests
+        if step[1] != "GET" and not (without and step[2].startswith(without))
+    ]
+
+
+@pytest.mark.parametrize("kind", ["consul", "nomad"])
+@pytest.mark.parametrize("defect", ["unhealthy", "non_voters"])
+def test_prime_waits_until_the_other_servers_are_healthy_voters(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    kind: str,
+    defect: str,
+) -> None:
+    getattr(agents, defect).add((kind, NEW[0]["address"]))
+    polls = iter(range(4))
+
+    def recover(kind_: str, _method: str, path: str) -> None:
+        if (kind_, path) == (kind, "/v1/operator/autopilot/health") and next(polls, None) is None:
+            getattr(agents, defect).clear()
+
+    agents.fault = recover
+    provider.delete("prime01nyc3", prime)
+    health = (kind, "GET", "/v1/operator/autopilot/health")
+    before = agents.requests[: agents.requests.index(("consul", "PUT", "/v1/agent/leave"))]
+    assert before.count(health) == 5
+
+
+@pytest.mark.parametrize("kind", ["consul", "nomad"])
+def test_prime_stays_and_the_error_names_the_unhealthy_server(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(departure, "QUORUM_TIMEOUT_S", 0)
+    agents.unhealthy = {(kind, OLD[1]["address"])}
+    with pytest.raises(DepartureError) as error:
+        provider.delete("prime01nyc3", prime)
+    assert f"prime01nyc3 stays in {kind.title()}" in str(error.value)
+    assert "prime02nyc3" in str(error.value)
+    assert not [step for step in steps(agents) if "transfer" not in step[2]]
+    assert machine.met == 0 and len(agents.peers[kind]) == 6
+    assert agents.secrets("consul") > set(TOKENS.values())
+
+
+def test_unhealthy_server_may_leave_itself(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    agents.unhealthy = {("consul", "10.10.0.1"), ("nomad", "10.10.0.1")}
+    provider.delete("prime01nyc3", prime)
+    assert len(agents.peers["consul"]) == len(agents.peers["nomad"]) == 5
+
+
+def test_last_server_stays(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(departure, "QUORUM_TIMEOUT_S", 0)
+    agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
+    with pytest.raises(DepartureError, match="no other server"):
+        provider.delete("prime01nyc3", prime)
+    assert machine.met == 0
+
+
+def test_cluster_ends_with_its_last_server(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    account: AccountApi,
+    machine: Machine,
+) -> None:
+    """The network and all machines are replaced: no server can take over."""
+    account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS), _droplet(3, UNREACHABLE)]
+    agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
+    provider.delete("prime01nyc3", prime)
+    assert machine.met == 0 and steps(agents) == []
+
+
+def test_allocations_stop_if_every_worker_leaves(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    agents.moves_allocations = False
+    agents.ineligible = [other["droplet"] for other in WORKERS]
+    agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
+    provider.delete("worker01nyc3", worker)
+    assert machine.met == 1
+
+
+def test_servers_leave_one_after_another(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    with ThreadPoolExecutor() as pool:
+        departures = [
+            pool.submit(
+                provider.delete,
+                "",
+                {
+                    **prime,
+                    "name": server["name"],
+                    "private_address": server["address"],
+                    "max_unavailable": 3.0,
+                },
+            )
+            for server in OLD
+        ]
+        for each in departures:
+            each.result(60)
+    order = [
+        "leave" if path == "/v1/agent/leave" else "removed"
+        for kind, method, path in agents.requests
+        if path == "/v1/agent/leave" or path.startswith("/v1/agent/force-leave?")
+    ]
+    assert order == ["leave", "removed"] * 3
+    for kind in ("consul", "nomad"):
+        assert {peer["name"] for peer in agents.peers[kind]} == {new["name"] for new in NEW}
+        # A server of the older generation never gets the leadership.
+        assert sum("/transfer" in path for agent, _, path in agents.requests if agent == kind) == 1
+
+
+def test_unreachable_prime_is_removed_by_the_others(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(departure, "LEAVE_TIMEOUT_S", 0)
+    agents.unhealthy = {("consul", "10.10.0.1"), ("nomad", "10.10.0.1")}
+    provider.delete("prime01nyc3", {**prime, "address": UNREACHABLE})
+    for kind in ("consul", "nomad"):
+        assert "prime01nyc3" not in {peer["name"] for peer in agents.peers[kind]}
+    assert "prime01nyc3" not in {left["name"] for left, _ in agents.consul}
+    assert agents.secrets("consul") == {MANAGER}
+    output = capsys.readouterr().out
+    assert "it is removed by the other servers" in output and "unreachable" in output
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/operator/raft/transfer-leadership?id=13",
+        "/v1/operator/raft/peer?id=1",
+        "/v1/agent/force-leave/prime01nyc3?prune=1",
+        "/v1/agent/force-leave?node=prime01nyc3.global&prune=true",
+        "/v1/acl/token/",
+    ],
+)
+def test_interrupted_departure_is_completed_by_the_next(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    path: str,
+) -> None:
+    agents.fault = lambda kind, method, requested: (
+        (500, "interrupted") if method != "GET" and requested.startswith(path) else None
+    )
+    with pytest.raises(AgentError, match="interrupted"):
+        provider.delete("prime01nyc3", prime)
+    agents.fault = lambda kind, method, requested: None
+    provider.delete("prime01nyc3", prime)
+    for kind in ("consul", "nomad"):
+        assert {peer["name"] for peer in agents.peers[kind]} == {
+            server["name"] for server in (*OLD[1:], *NEW)
+        }
+    assert agents.secrets("consul") == {MANAGER}
+
+
+def test_departure_of_a_prime_that_has_left_is_repeatable(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    provider.delete("prime01nyc3", prime)
+    agents.requests.clear()
+    provider.delete("prime01nyc3", prime)
+    assert not [step for step in steps(agents) if "raft" in step[2]]
