@@ -4,6 +4,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import requests
@@ -18,6 +19,9 @@ REQUEST_TIMEOUT_S: Timeout = (1.0, 10.0)
 """The connection timeout is short, because a machine that still boots drops packets."""
 
 POLL_INTERVAL_S = 0.5
+
+NO_LEADER = "No cluster leader"
+"""Part of the response of a Consul or Nomad server that cannot pass a request to the leader."""
 
 T = TypeVar("T")
 
@@ -76,10 +80,7 @@ class AgentApi:
         """
         response = self._send(method, path, body)
         if not response.ok and response.status_code not in accept:
-            raise AgentError(
-                f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
-                response.status_code,
-            )
+            raise self._refusal(response)
         return response.json() if response.content.strip() else None
 
     def has_leader(self) -> bool:
@@ -92,32 +93,40 @@ class AgentApi:
         """Return the content of the response."""
         response = self._send("GET", path, None)
         if not response.ok:
-            raise AgentError(
-                f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
-                response.status_code,
-            )
+            raise self._refusal(response)
         return response.content
 
     def _send(self, method: str, path: str, body: object) -> requests.Response:
-        """Send a request to the server that answered last, or to the first one that answers.
+        """Send a request to the server that answered last, or to the first one that can answer.
 
-        A request is sent to another server if this one accepts no connection. One that may have
-        arrived is sent to another server only if it is a GET.
+        A server that fails gets the next request last. This request is sent to another server only
+        if it may be repeated.
         """
-        problems = []
+        errors: list[AgentError] = []
         for _ in range(len(self._urls)):
             try:
-                return self._session.request(
+                response = self._session.request(
                     method, self._urls[0] + path, json=body, timeout=self._timeout_s
                 )
-            except requests.ConnectionError as error:
-                problems.append(f"{self.location} ({_cause(error)})")
-                self._urls.append(self._urls.pop(0))
-                if method != "GET" and _may_have_arrived(error):
-                    raise AgentError(problems[-1]) from error
+                if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+                    return response
+                errors.append(self._refusal(response))
+                may_have_changed = NO_LEADER not in response.text
             except requests.RequestException as error:
-                raise AgentError(f"{self.location} ({_cause(error)})") from error
-        raise AgentError("; ".join(problems) or f"{self.kind} has no known server")
+                errors.append(AgentError(f"{self.location} ({_cause(error)})"))
+                may_have_changed = _may_have_arrived(error)
+            self._urls.append(self._urls.pop(0))
+            if method != "GET" and may_have_changed:
+                break
+        if not errors:
+            raise AgentError(f"{self.kind} has no known server")
+        raise AgentError("; ".join(map(str, errors)), max(error.status for error in errors))
+
+    def _refusal(self, response: requests.Response) -> AgentError:
+        return AgentError(
+            f"{self.location} ({response.status_code}: {response.text.strip()[:200]})",
+            response.status_code,
+        )
 
     def find(self, path: str) -> Any:
         """Return the JSON of an object; None if it does not exist."""
@@ -148,9 +157,11 @@ def _cause(error: BaseException) -> str:
     )
 
 
-def _may_have_arrived(error: requests.ConnectionError) -> bool:
-    """Whether the connection ended after it was established."""
-    return any(isinstance(link, ProtocolError) for link in _chain(error))
+def _may_have_arrived(error: requests.RequestException) -> bool:
+    """Whether the request failed after the connection was established."""
+    return isinstance(error, requests.ReadTimeout) or any(
+        isinstance(link, ProtocolError) for link in _chain(error)
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

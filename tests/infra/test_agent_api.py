@@ -166,17 +166,38 @@ def test_error_names_every_server_that_accepts_no_connection(access: Access) -> 
         Consul({**access, "consul": []}).has_leader()
 
 
-def test_refused_request_is_not_sent_to_another_server(access: Access, agents: Agents) -> None:
-    agents.fault = lambda kind, method, path: (500, "No cluster leader")
+@pytest.mark.parametrize(
+    ("method", "message", "requests"),
+    [
+        ("GET", "No cluster leader", 2),
+        ("PUT", "No cluster leader", 2),
+        ("GET", "rpc error", 2),
+        # A server may have done what it was sent before it failed.
+        ("PUT", "rpc error", 1),
+    ],
+)
+def test_failed_request_is_sent_to_another_server_if_it_changed_nothing(
+    access: Access, agents: Agents, method: str, message: str, requests: int
+) -> None:
+    agents.fault = lambda kind, method, path: (500, message)
     before = len(agents.requests)
-    with pytest.raises(AgentError, match="No cluster leader"):
-        Consul({**access, "consul": access["consul"] * 2}).has_leader()
-    assert len(agents.requests) == before + 1
+    with pytest.raises(AgentError, match=message) as error:
+        Consul({**access, "consul": access["consul"] * 2}).request(method, "/v1/kv/key")
+    assert error.value.status == 500
+    assert len(agents.requests) == before + requests
 
 
-@pytest.mark.parametrize("method", ["POST", "GET"])
-def test_request_without_a_response_in_time_is_not_repeated(
-    access: Access, agents: Agents, method: str
+def test_server_without_a_leader_is_asked_last(access: Access, agents: Agents) -> None:
+    """A server that is cut off from the others answers, but knows no leader."""
+    faults = [(500, "No cluster leader")]
+    agents.fault = lambda kind, method, path: faults.pop() if faults else None
+    consul = Consul({**access, "consul": [*access["consul"], "https://127.0.0.1:9"] * 2})
+    assert consul.own_accessor_id() in agents.tokens["consul"]
+
+
+@pytest.mark.parametrize(("method", "requests"), [("POST", 1), ("GET", 2)])
+def test_only_a_get_without_a_response_in_time_is_sent_to_another_server(
+    access: Access, agents: Agents, method: str, requests: int
 ) -> None:
     """The server may have done what it was sent."""
     has_ended = Event()
@@ -187,7 +208,7 @@ def test_request_without_a_response_in_time_is_not_repeated(
         nomad.request(method, "/v1/acl/token")
     assert error.value.is_transient
     has_ended.set()
-    assert len(agents.requests) == before + 1
+    assert len(agents.requests) == before + requests
 
 
 @pytest.mark.parametrize(("method", "requests"), [("POST", 1), ("GET", 2)])
