@@ -32,9 +32,6 @@ members, voters or droplets differ from those declared.
 two and writes their rows. The state is Consul's keys, Nomad's variables, ACL tokens, and the ids
 and versions of the jobs. The longest gap is the longest time without a successful response. The
 seconds are those of the change itself, to the end of its last command.
-
-This version deletes a machine before it creates the next one, and has no `deploy replace` and no
-`deploy recover`. So the drills that change machines fail.
 """
 LEGEND = """\
 *Allowed*: while a dead worker is not noticed yet, requests that the load balancer sends to it fail.
