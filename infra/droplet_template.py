@@ -9,7 +9,7 @@ import pulumi
 from infra.firewalls import Firewalls
 from infra.names import ROLES, Role
 from infra.network import Network
-from infra.settings import Settings
+from infra.settings import DEFAULT_TASK_DRIVER, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +20,7 @@ class DropletTemplate:
     region: str
     size: str
     task_driver: str
+    """Of the jobs. A prime runs none, so its driver is always the default."""
     vpc_cidr: IPv4Network
     vpc_id: pulumi.Input[str]
     tag: pulumi.Input[str]
@@ -41,7 +42,7 @@ def create_templates(
             role=role,
             region=settings.region,
             size=settings.droplet_size(role),
-            task_driver=settings.task_driver,
+            task_driver=settings.task_driver if role == "worker" else DEFAULT_TASK_DRIVER,
             vpc_cidr=settings.vpc_cidr,
             vpc_id=network.vpc_id,
             tag=network.tags[role],

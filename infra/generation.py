@@ -20,7 +20,7 @@ _droplet_names: dict[str, list[str]] = {}
 
 
 class GenerationProvider(dynamic.ResourceProvider):
-    """Counts up when a keeper changes.
+    """Counts up when a keeper changes, and when the machine no longer exists.
 
     Every number is higher than those of the slot's droplets in the account. So a generation that
     is created again (``pulumi up --replace``) never gets the name of a machine that still exists.
@@ -35,17 +35,25 @@ class GenerationProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult(props["slot"], self._outputs(props, 1 + self._highest(props)))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        return dynamic.DiffResult(changes=olds["keepers"] != news["keepers"])
+        return dynamic.DiffResult(changes=olds["keepers"] != news["keepers"] or self._is_lost(olds))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         number = 1 + max(int(olds["number"]), self._highest(news))
         return dynamic.UpdateResult(self._outputs(news, number))
 
+    def _is_lost(self, props: Mapping[str, Any]) -> bool:
+        """Whether no droplet has the machine's name. Another request confirms the loss."""
+        api, name = self._api(), props["name"]
+        return name not in _read_droplet_names(api, props["tag"]) and not api.list_all(
+            "/v2/droplets", "droplets", name=name
+        )
+
+    def _api(self) -> DigitalOceanApi:
+        return connect(lambda key: self._config.get(f"digitalocean:{key}"))
+
     def _highest(self, props: Mapping[str, Any]) -> int:
         """Return the highest generation of the slot's droplets in the account; 0 without any."""
-        names = _read_droplet_names(
-            connect(lambda key: self._config.get(f"digitalocean:{key}")), props["tag"]
-        )
+        names = _read_droplet_names(self._api(), props["tag"])
         return max((generation_number(props["first_name"], name) for name in names), default=0)
 
     @staticmethod

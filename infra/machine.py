@@ -39,8 +39,8 @@ def create_machine(
     """Create machine ``number`` of a role; it waits for no other machine.
 
     A keeper that changes starts a new generation: the new droplet is created first, and the old
-    one is deleted when its node has left the cluster. ``user_data`` and the account's SSH keys
-    only matter at the first boot, so changes of them are ignored.
+    one is deleted when its node has left the cluster. The keys in ``user_data`` and the account's
+    SSH keys only matter at the first boot, so changes of them are ignored.
     """
     label = machine_label(template.role, number)
     first_name = droplet_name(template.role, number, template.region)
@@ -54,6 +54,7 @@ def create_machine(
             "size": template.size,
             "image": template.image,
             "task_driver": template.task_driver,
+            "user_data": cloud_config("", "", ""),
             "vpc_id": template.vpc_id,
             "enrol_key": secrets.enrol.public,
             "replacements": str(template.replacements.get(label, 0)),

@@ -24,6 +24,7 @@ from infra.machine import (
 )
 from infra.names import Role
 from infra.settings import Settings
+from infra.targeting import apply_if_created
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +123,7 @@ class Primes(pulumi.ComponentResource):
 
 
 def _named_tokens(machine: Machine) -> pulumi.Output[dict[str, str]]:
-    return pulumi.Output.all(machine.name, machine.secrets.tokens).apply(
-        lambda resolved: {"name": resolved[0], **resolved[1]}
+    tokens: pulumi.Output[dict[str, str]] = machine.secrets.tokens
+    return machine.name.apply(
+        lambda name: apply_if_created(tokens, lambda resolved: {"name": name, **resolved})
     )

@@ -14,6 +14,7 @@ import requests
 
 from infra.cluster import enrolment
 from infra.cluster.bootstrap import BootstrapProvider
+from infra.cluster.management_tokens import ManagementTokensProvider
 from infra.cluster_api.members import Member, wait_for_members
 from infra.mtls import Access
 from infra.settings import Settings
@@ -164,22 +165,27 @@ class Baseline:
 
     def _bootstrap(self, prime: Member) -> tuple[str, Access]:
         """Bootstrap the ACLs; return the cluster's id and the management access."""
+        common = {
+            "cluster": NAME,
+            "primes": [prime],
+            "credentials": self._authority.credentials(),
+            "timeout": TIMEOUT_S,
+        }
+        management = {"consul": new_token(), "nomad": new_token()}
+        ManagementTokensProvider().create({**common, "secrets": management})
         created = BootstrapProvider().create(
             {
-                "primes": [prime],
-                "address": prime["public"],
-                "credentials": self._authority.credentials(),
-                "secrets": {"consul": new_token(), "nomad": new_token()},
+                **common,
+                "management": management,
                 "gossip": self._gossip,
                 "dns": self._dns_token,
-                "tokens": {prime["name"]: self._tokens[prime["name"]]},
+                "tokens": [{"name": prime["name"], **self._tokens[prime["name"]]}],
                 "services": [],
                 "datacenter": self._settings.region,
-                "timeout": TIMEOUT_S,
             }
         )
         assert created.outs
-        return created.id, created.outs["access"]
+        return NAME, created.outs["access"]
 
     def _delete_vpc(self) -> bool:
         """Delete the VPC; the API refuses while a machine is still being deleted."""

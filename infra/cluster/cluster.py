@@ -185,7 +185,7 @@ def _enrol(
         address=machine.droplet.ipv4_address,
         cluster=roster.id if cluster else "",
         primes=roster.addresses,
-        bootstrap_expect=0 if cluster else roster.bootstrap_expect(machine.name),
+        bootstrap_expect=0 if cluster else roster.bootstrap_expect(machine.droplet.id),
         identity=identity,
         gossip=gossip,
         tokens=pulumi.Output.all(node_secrets.tokens, secrets.dns).apply(

@@ -126,6 +126,10 @@ class ManagementTokensProvider(dynamic.ResourceProvider):
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        # The enrolment of a prime restarts Nomad, which knows no token until it has a leader.
+        wait_for_members(
+            _access(news, olds["consul_token"], olds["nomad_token"]), [], [], news["timeout"]
+        )
         retrier = Retrier(news["timeout"])
         access, retired = rotate_management_tokens(news, olds, retrier)
         for api in (Consul(access), Nomad(access)):

@@ -13,9 +13,13 @@ from typing import Any
 import pulumi
 from pulumi import dynamic
 
-from infra.cluster.departure import leave_prime, leave_worker
+from infra.cluster.departure import leave_worker
+from infra.cluster.server_departure import leave_prime
 from infra.digitalocean_api import connect, public_address
 from infra.mtls import Access
+
+_joined: set[str] = set()
+"""Droplets whose memberships this update created."""
 
 
 class MembershipProvider(dynamic.ResourceProvider):
@@ -27,6 +31,7 @@ class MembershipProvider(dynamic.ResourceProvider):
         self._config = req.config
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        _joined.add(props["droplet"])
         return dynamic.CreateResult(props["name"], props)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
@@ -41,10 +46,13 @@ class MembershipProvider(dynamic.ResourceProvider):
         return dynamic.UpdateResult(news)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Make the machine leave.
+        """Make the machine leave, unless the update only replaced the membership.
 
         The account lists the servers: a membership of an older generation does not know newer ones.
         """
+        if props["droplet"] in _joined:
+            print(f"{props['name']}: stays, because its droplet does", flush=True)
+            return
         api = connect(lambda key: self._config.get(f"digitalocean:{key}"))
         primes = api.list_all("/v2/droplets", "droplets", tag_name=props["prime_tag"])
         servers = [public_address(prime) for prime in primes if prime["status"] == "active"]

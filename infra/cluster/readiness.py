@@ -26,8 +26,11 @@ COMPARED_INPUTS = ("primes", "workers", "access", "cluster", "retired")
 """A change of one of them causes an update; a change of the timeout does not."""
 
 
-def wait_and_revoke(props: dict[str, Any], *, servers_leave: bool = False) -> dict[str, Any]:
+def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Wait for all members, prepare the departure of others, and return the outputs.
+
+    A machine that leaves still uses the tokens of its enrolment. Tokens that were retired since are
+    then revoked by the next update.
 
     Raises:
         NotReadyError: a member is missing after ``timeout`` seconds.
@@ -39,12 +42,28 @@ def wait_and_revoke(props: dict[str, Any], *, servers_leave: bool = False) -> di
     retrier, consul, nomad = Retrier(props["timeout"]), Consul(access), Nomad(access)
     workers = {worker["name"] for worker in props["workers"]}
     retrier.run("eligibility", partial(nomad.set_others_ineligible, workers))
-    if servers_leave:
+    servers = [prime["address"] for prime in props["primes"]]
+    retrier.run("declared servers", partial(consul.declare_servers, servers))
+    former, current = (olds or props)["primes"], {p["droplet"] for p in props["primes"]}
+    if any(prime["droplet"] not in current for prime in former):
         save_snapshots(access, props["snapshot_key"], props["cluster"])
+    outputs = {name: props[name] for name in COMPARED_INPUTS}
+    revoked = (olds or {}).get("retired") or {}
+    retired = {
+        kind: [token for token in tokens if token not in revoked.get(kind, ())]
+        for kind, tokens in props["retired"].items()
+    }
+    leaving = retrier.run("members", consul.alive_members) - {
+        (member["name"], member["address"]) for member in (*props["primes"], *props["workers"])
+    }
+    if leaving and any(retired.values()):
+        names = ", ".join(sorted(name for name, _ in leaving))
+        print(f"the next up revokes the retired tokens: {names} still uses them", flush=True)
+        return {**outputs, "retired": revoked}
     for api in (consul, nomad):
-        for accessor in props["retired"].get(api.kind.lower(), ()):
+        for accessor in retired.get(api.kind.lower(), ()):
             retrier.run(f"revoke {accessor}", partial(api.revoke_token, accessor))
-    return {name: props[name] for name in COMPARED_INPUTS}
+    return outputs
 
 
 class ReadinessProvider(dynamic.ResourceProvider):
@@ -61,9 +80,7 @@ class ReadinessProvider(dynamic.ResourceProvider):
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        declared = {prime["droplet"] for prime in news["primes"]}
-        servers_leave = any(prime["droplet"] not in declared for prime in olds["primes"])
-        return dynamic.UpdateResult(wait_and_revoke(news, servers_leave=servers_leave))
+        return dynamic.UpdateResult(wait_and_revoke(news, olds))
 
 
 class Readiness(dynamic.Resource, module="slipway", name="Readiness"):

@@ -27,7 +27,7 @@ class RosterProvider(dynamic.ResourceProvider):
         servers = props["servers"]
         return dynamic.CreateResult(
             str(uuid.uuid4()),
-            {**props, "former": [], "founders": [server["name"] for server in servers]},
+            {**props, "former": [], "founders": [server["droplet"] for server in servers]},
         )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
@@ -64,7 +64,7 @@ class Roster(dynamic.Resource, module="slipway", name="Roster"):
         former: pulumi.Output[list[Member]]
         """Servers of older generations that may still be members."""
         founders: pulumi.Output[list[str]]
-        """Names of the servers that bootstrapped the cluster."""
+        """Droplets of the servers that bootstrapped the cluster."""
 
     def __init__(
         self,
@@ -87,8 +87,8 @@ class Roster(dynamic.Resource, module="slipway", name="Roster"):
             lambda resolved: [server["address"] for servers in resolved for server in servers or ()]
         )
 
-    def bootstrap_expect(self, name: pulumi.Output[str]) -> pulumi.Output[int]:
+    def bootstrap_expect(self, droplet: pulumi.Output[str]) -> pulumi.Output[int]:
         """Return the number of servers that bootstrap the cluster; 0 for one that joins it."""
-        return pulumi.Output.all(self.founders, name).apply(
+        return pulumi.Output.all(self.founders, droplet).apply(
             lambda resolved: len(resolved[0]) if resolved[1] in (resolved[0] or ()) else 0
         )

@@ -29,10 +29,12 @@ T = TypeVar("T")
 class AgentError(Exception):
     """A request failed. The message names the agent and the cause, and contains no secret."""
 
-    def __init__(self, message: str, status: int = 0) -> None:
+    def __init__(self, message: str, status: int = 0, *, is_repeatable: bool = False) -> None:
         super().__init__(message)
         self.status = status
         """HTTP status; 0 without a response."""
+        self.is_repeatable = is_repeatable
+        """Whether no server can have done what it was sent."""
 
     @property
     def is_transient(self) -> bool:
@@ -59,11 +61,17 @@ class AgentApi:
         access: Access,
         headers: Mapping[str, str],
         timeout_s: Timeout,
+        retry_s: float,
     ) -> None:
+        """Args:
+        urls: servers, in the order in which they are tried.
+        retry_s: time for which a request that no server can answer is repeated.
+        """
         self.kind = kind
         self._urls = list(urls)
         self._session = session(access, headers)
         self._timeout_s = timeout_s
+        self._retry_s = retry_s
 
     @property
     def location(self) -> str:
@@ -102,7 +110,18 @@ class AgentApi:
         A server that fails gets the next request last. This request is sent to another server only
         if it may be repeated.
         """
+        end = time.monotonic() + self._retry_s
+        while True:
+            try:
+                return self._send_once(method, path, body)
+            except AgentError as error:
+                if not error.is_repeatable or time.monotonic() > end:
+                    raise
+            time.sleep(POLL_INTERVAL_S)
+
+    def _send_once(self, method: str, path: str, body: object) -> requests.Response:
         errors: list[AgentError] = []
+        may_have_changed = False
         for _ in range(len(self._urls)):
             try:
                 response = self._session.request(
@@ -120,7 +139,11 @@ class AgentApi:
                 break
         if not errors:
             raise AgentError(f"{self.kind} has no known server")
-        raise AgentError("; ".join(map(str, errors)), max(error.status for error in errors))
+        raise AgentError(
+            "; ".join(map(str, errors)),
+            max(error.status for error in errors),
+            is_repeatable=method == "GET" or not may_have_changed,
+        )
 
     def _refusal(self, response: requests.Response) -> AgentError:
         return AgentError(

@@ -11,6 +11,7 @@ from infra.mtls import Access
 ACCESSOR_NAMESPACE = uuid.UUID("3a1f0f5e-6a5c-4b0e-9d51-7c9a54d2f0b7")
 MANAGEMENT_POLICY = "global-management"
 """A built-in policy of Consul."""
+DECLARED_SERVERS_PATH = "/v1/kv/slipway/servers"
 ACL_RESET_FILE = "/var/lib/consul/acl-bootstrap-reset"
 SERF_ALIVE = 1
 
@@ -26,7 +27,9 @@ def accessor_id(secret: str) -> str:
 class Consul(AgentApi):
     """A Consul server. Requests carry ``consul_token``, unless it is empty."""
 
-    def __init__(self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S) -> None:
+    def __init__(
+        self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S, retry_s: float = 0
+    ) -> None:
         self._token = access["consul_token"]
         super().__init__(
             "Consul",
@@ -34,6 +37,7 @@ class Consul(AgentApi):
             access,
             {"X-Consul-Token": self._token} if self._token else {},
             timeout_s,
+            retry_s,
         )
 
     def alive_members(self) -> set[tuple[str, str]]:
@@ -43,6 +47,21 @@ class Consul(AgentApi):
             for member in self.request("GET", "/v1/agent/members")
             if member["Status"] == SERF_ALIVE
         }
+
+    def declare_servers(self, addresses: Sequence[str]) -> None:
+        """Record the private addresses of the servers that the stack declares.
+
+        All other servers leave.
+        """
+        self.request("PUT", DECLARED_SERVERS_PATH, list(addresses))
+
+    def declared_servers(self) -> set[str]:
+        """Return what ``declare_servers`` recorded; empty if it recorded nothing."""
+        return set(self.find(f"{DECLARED_SERVERS_PATH}?raw=true") or [])
+
+    def node_name(self) -> str:
+        """Return the name of the agent that answers."""
+        return str(self.request("GET", "/v1/agent/self")["Config"]["NodeName"])
 
     def take_snapshot(self) -> bytes:
         """Return a snapshot of the state.

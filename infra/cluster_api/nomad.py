@@ -15,7 +15,9 @@ NANOSECONDS = 1_000_000_000
 class Nomad(AgentApi):
     """A Nomad server. Requests carry ``nomad_token``, unless it is empty."""
 
-    def __init__(self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S) -> None:
+    def __init__(
+        self, access: Access, timeout_s: Timeout = REQUEST_TIMEOUT_S, retry_s: float = 0
+    ) -> None:
         self._token = access["nomad_token"]
         super().__init__(
             "Nomad",
@@ -23,6 +25,7 @@ class Nomad(AgentApi):
             access,
             {"X-Nomad-Token": self._token} if self._token else {},
             timeout_s,
+            retry_s,
         )
 
     def alive_servers(self) -> set[str]:

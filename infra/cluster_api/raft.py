@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from infra.cluster_api.client import AgentApi, AgentError
 
+UNKNOWN_PEER = "(unknown)"
+"""Name of a server that is in the Raft configuration, but no member any more."""
+
 
 @dataclass(frozen=True)
 class RaftPeer:

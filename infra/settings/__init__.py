@@ -19,6 +19,10 @@ from infra.settings.sources import merge_environment, parse_mapping, parse_numbe
 Size = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+TaskDriver = Literal["exec", "raw_exec"]
+DEFAULT_TASK_DRIVER: TaskDriver = "exec"
+MIN_DRAIN_DEADLINE_S = 360
+"""Longer than the migration of an allocation and its kill timeout together."""
 PublicKey = Annotated[
     str, Field(pattern=r"^(ssh-(ed25519|rsa)|ecdsa-sha2-nistp\d+) [A-Za-z0-9+/=]+( .*)?$")
 ]
@@ -94,12 +98,12 @@ class Settings(BaseModel):
         ),
     ] = True
     task_driver: Annotated[
-        Literal["exec", "raw_exec"],
+        TaskDriver,
         Field(
             description="Nomad's task driver: `exec` runs a service in a chroot, `raw_exec` "
             "without isolation."
         ),
-    ] = "exec"
+    ] = DEFAULT_TASK_DRIVER
     greeting: Annotated[
         str,
         Field(
@@ -132,7 +136,7 @@ class Settings(BaseModel):
     drain_deadline: Annotated[
         int,
         Field(
-            ge=60,
+            ge=MIN_DRAIN_DEADLINE_S,
             le=86400,
             description="Seconds for the allocations of a machine to move before it is deleted.",
         ),

@@ -127,12 +127,28 @@ def test_generation_is_updated_and_never_replaced(provider: GenerationProvider) 
     assert not provider.diff("worker01", numbered(3), props(image="2")).replaces
 
 
-def test_unchanged_keepers_change_nothing_and_need_no_account(
+def test_lost_machine_starts_the_next_generation(
     provider: GenerationProvider, account: AccountApi
 ) -> None:
+    droplets(account, "worker02nyc3")
+    assert provider.diff("worker01", numbered(3), props()).changes
+    updated = provider.update("worker01", numbered(3), props()).outs
+    assert updated is not None and updated["name"] == "worker01nyc3-4"
+
+
+def test_machine_without_its_tag_is_not_lost(
+    provider: GenerationProvider, account: AccountApi
+) -> None:
+    droplets(account, "worker01nyc3-3", tag="another")
+    assert not provider.diff("worker01", numbered(3), props()).changes
+
+
+def test_unchanged_keepers_of_an_existing_machine_change_nothing(
+    provider: GenerationProvider, account: AccountApi
+) -> None:
+    droplets(account, "worker01nyc3-3")
     moved = {**props(), "tag": "slipway-renamed-worker", "__provider": "new"}
     assert not provider.diff("worker01", {**numbered(3), "__provider": "old"}, moved).changes
-    assert account.requests == []
 
 
 def test_one_update_reads_the_droplets_of_a_role_once(

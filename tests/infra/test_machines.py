@@ -162,7 +162,7 @@ def test_later_servers_join_those_that_still_exist(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(
         ADDED_OUTPUTS,
         "pulumi-python:dynamic/slipway:Roster",
-        lambda *_: {"former": [former], "founders": ["prime01nyc3"]},
+        lambda *_: {"former": [former], "founders": ["prime01-id"]},
     )
     cloud = start()
     run(lambda: cluster(primes="3"))
@@ -282,7 +282,7 @@ def test_older_machines_leave_when_the_new_ones_are_enrolled(cloud: FakeCloud) -
 
 
 def test_membership_has_what_a_departure_needs(cloud: FakeCloud) -> None:
-    run(lambda: cluster(drain_deadline="90", max_unavailable="2"))
+    run(lambda: cluster(drain_deadline="900", max_unavailable="2"))
     membership, enrolment = (
         cloud.created["membership-worker01"],
         cloud.created["enrolment-worker01"],
@@ -292,7 +292,7 @@ def test_membership_has_what_a_departure_needs(cloud: FakeCloud) -> None:
         "worker",
         "slipway-test-prime",
     )
-    assert (membership["drain_deadline"], membership["max_unavailable"]) == (90, 2)
+    assert (membership["drain_deadline"], membership["max_unavailable"]) == (900, 2)
     assert membership["droplet"] == "worker01-id"
     assert membership["address"] == enrolment["address"]
     assert membership["private_address"].startswith("10.10.0.")

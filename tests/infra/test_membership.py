@@ -13,7 +13,7 @@ import pytest
 from pulumi.dynamic import Config, ConfigureRequest
 
 from infra import mtls, ssh
-from infra.cluster import departure
+from infra.cluster import departure, membership, server_departure
 from infra.cluster.departure import DepartureError
 from infra.cluster.membership import Membership, MembershipProvider
 from infra.cluster_api import client
@@ -47,6 +47,12 @@ Steps = list[tuple[str, str, str]]
 def agents() -> Agents:
     made = Agents()
     made.add_all([*OLD, *NEW], WORKERS)
+    made.declared_servers = [server["address"] for server in NEW]
+    made.node_names = {
+        LEAVING_ADDRESS: OLD[0]["name"],
+        "127.0.0.3": OLD[1]["name"],
+        "127.0.0.4": OLD[2]["name"],
+    }
     return made
 
 
@@ -55,12 +61,16 @@ def access(agents: Agents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     """Access to a server that is lost."""
     monkeypatch.setattr(client, "POLL_INTERVAL_S", 0.01)
     monkeypatch.setattr(departure, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(server_departure, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.setattr(server_departure, "FOLLOWERS_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(departure, "RETRY_S", 0.2)
+    monkeypatch.setattr(server_departure, "RETRY_S", 0.2)
     with serving(
         agents,
         tmp_path,
         consul_token=MANAGER,
         nomad_token=MANAGER,
-        addresses=[LEAVING_ADDRESS, OTHER],
+        addresses=[LEAVING_ADDRESS, OTHER, "127.0.0.3", "127.0.0.4"],
     ) as served:
         Consul(served).bootstrap_acl()
         Nomad(served).bootstrap_acl()
@@ -117,7 +127,9 @@ def _droplet(number: int, address: str, status: str = "active", tag: str = TAG) 
 
 
 @pytest.fixture
-def provider(account: AccountApi) -> MembershipProvider:
+def provider(account: AccountApi, monkeypatch: pytest.MonkeyPatch) -> MembershipProvider:
+    """The provider process of one update."""
+    monkeypatch.setattr(membership, "_joined", set())
     config = {"digitalocean:apiEndpoint": account.url, "digitalocean:token": TOKEN}
     made = MembershipProvider()
     made.configure(ConfigureRequest(Config(config, "slipway")))
@@ -282,7 +294,7 @@ def test_worker_stays_when_the_drain_deadline_is_exceeded(
     agents.moves_allocations, agents.allocations = False, {"21": ["running", "complete"]}
     with pytest.raises(
         DepartureError,
-        match=r"^worker01nyc3: 1 allocations still run .* of 0 s; .*slipway:drain_deadline",
+        match=r"^worker01nyc3: 1 allocations still run .* of 0 s; .*nomad alloc stop",
     ):
         provider.delete("worker01nyc3", {**worker, "drain_deadline": 0.0})
     assert [path.rpartition("/")[2] for _, _, path in steps(agents)] == ["eligibility", "drain"]
@@ -433,7 +445,7 @@ def test_prime_leaves_in_order(
     assert agents.requests[-1][:2] == ("consul", "DELETE")
 
 
-def test_only_the_leave_request_goes_to_the_server_that_leaves(
+def test_only_the_request_to_leave_goes_to_the_server_that_leaves(
     provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
 ) -> None:
     provider.delete("prime01nyc3", prime)
@@ -442,7 +454,7 @@ def test_only_the_leave_request_goes_to_the_server_that_leaves(
         request
         for request, address in zip(requests, agents.addresses, strict=True)
         if address == LEAVING_ADDRESS
-    ] == [("consul", "PUT", "/v1/agent/leave")]
+    ] == [("consul", "GET", "/v1/agent/self"), ("consul", "PUT", "/v1/agent/leave")]
 
 
 def test_server_that_does_not_lead_transfers_no_leadership(
@@ -521,7 +533,7 @@ def test_prime_stays_and_the_error_names_the_unhealthy_server(
     monkeypatch: pytest.MonkeyPatch,
     kind: str,
 ) -> None:
-    monkeypatch.setattr(departure, "QUORUM_TIMEOUT_S", 0)
+    monkeypatch.setattr(server_departure, "QUORUM_TIMEOUT_S", 0)
     agents.unhealthy = {(kind, OLD[1]["address"])}
     with pytest.raises(DepartureError) as error:
         provider.delete("prime01nyc3", prime)
@@ -547,24 +559,42 @@ def test_last_server_stays(
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(departure, "QUORUM_TIMEOUT_S", 0)
+    monkeypatch.setattr(server_departure, "QUORUM_TIMEOUT_S", 0)
     agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
     with pytest.raises(DepartureError, match="no other server"):
         provider.delete("prime01nyc3", prime)
     assert machine.met == 0
 
 
+@pytest.mark.parametrize("declared", [[], [OLD[0]["address"]]])
 def test_cluster_ends_with_its_last_server(
     provider: MembershipProvider,
     prime: dict[str, Any],
     agents: Agents,
     account: AccountApi,
     machine: Machine,
+    declared: list[str],
 ) -> None:
     """The network and all machines are replaced: no server can take over."""
+    agents.declared_servers = declared
     account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS), _droplet(3, UNREACHABLE)]
     agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
     provider.delete("prime01nyc3", prime)
+    assert machine.met == 0 and steps(agents) == []
+
+
+def test_server_with_the_only_data_stays_while_its_replacement_does_not_answer(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    account: AccountApi,
+    machine: Machine,
+) -> None:
+    """As after ``deploy recover``: the old server is the only peer, and a roll is pending."""
+    account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS), _droplet(3, UNREACHABLE)]
+    agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
+    with pytest.raises(DepartureError, match="prime01nyc3 stays: it alone has the cluster's data"):
+        provider.delete("prime01nyc3", prime)
     assert machine.met == 0 and steps(agents) == []
 
 
@@ -579,8 +609,16 @@ def test_allocations_stop_if_every_worker_leaves(
 
 
 def test_servers_leave_one_after_another(
-    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The followers leave first, so the leadership moves once."""
+    monkeypatch.setattr(server_departure, "FOLLOWERS_TIMEOUT_S", 30)
+    monkeypatch.setattr(departure, "LEAVE_TIMEOUT_S", 0)
+    public = {name: address for address, name in agents.node_names.items()}
     with ThreadPoolExecutor() as pool:
         departures = [
             pool.submit(
@@ -589,6 +627,8 @@ def test_servers_leave_one_after_another(
                 {
                     **prime,
                     "name": server["name"],
+                    "droplet": server["droplet"],
+                    "address": public[server["name"]],
                     "private_address": server["address"],
                     "max_unavailable": 3.0,
                 },
@@ -607,6 +647,90 @@ def test_servers_leave_one_after_another(
         assert {peer["name"] for peer in agents.peers[kind]} == {new["name"] for new in NEW}
         # A server of the older generation never gets the leadership.
         assert sum("/transfer" in path for agent, _, path in agents.requests if agent == kind) == 1
+    removed = [path for _, _, path in agents.requests if path.startswith("/v1/agent/force-leave/")]
+    assert removed[-1] == "/v1/agent/force-leave/prime01nyc3?prune=1"
+
+
+def test_leadership_goes_to_a_declared_server(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """After a change from three primes to one, the newest server is not the one that stays."""
+    agents.peers = {"consul": list(OLD), "nomad": list(OLD)}
+    agents.declared_servers = [OLD[1]["address"]]
+    removed = iter([OLD[2]])
+
+    def leave(kind: str, method: str, path: str) -> None:
+        if path.endswith("/configuration") and (follower := next(removed, None)):
+            for peers in agents.peers.values():
+                peers.remove(follower)
+
+    agents.fault = leave
+    provider.delete("prime01nyc3", prime)
+    assert [step[2] for step in steps(agents) if "transfer" in step[2]] == [
+        "/v1/operator/raft/transfer-leader?id=2",
+        "/v1/operator/raft/transfer-leadership?id=2",
+    ]
+
+
+def test_leader_does_not_wait_long_for_a_follower_that_cannot_leave(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+) -> None:
+    provider.delete("prime01nyc3", prime)
+    assert {peer["name"] for peer in agents.peers["consul"]} == {
+        server["name"] for server in (*OLD[1:], *NEW)
+    }
+
+
+def test_newer_server_at_the_address_stays(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """The old machine was lost, and another one got its private and public address."""
+    newer = member("prime01nyc3-2", 1)
+    agents.peers = {"consul": [newer, *OLD[1:]], "nomad": [newer, *OLD[1:]]}
+    agents.declared_servers = [server["address"] for server in (newer, *OLD[1:])]
+    agents.node_names[LEAVING_ADDRESS] = newer["name"]
+    provider.delete("prime01nyc3", {**prime, "host_key": key_pair()[0]})
+    assert newer in agents.peers["consul"] and newer in agents.peers["nomad"]
+    assert ("consul", "PUT", "/v1/agent/leave") not in agents.requests
+    assert not any(machine.given)
+
+
+@pytest.mark.parametrize("role", ["worker", "prime"])
+def test_replaced_membership_of_the_same_droplet_changes_nothing(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    role: str,
+) -> None:
+    """``pulumi up --replace`` of the membership itself."""
+    props = worker if role == "worker" else prime
+    provider.create(props)
+    provider.delete(props["name"], props)
+    assert steps(agents) == [] and machine.met == 0
+
+
+@pytest.mark.parametrize("role", ["worker", "prime"])
+def test_departure_outlasts_an_election(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    role: str,
+) -> None:
+    faults = [(500, "No cluster leader")] * 4
+
+    def elect(kind: str, method: str, path: str) -> Any:
+        return faults.pop() if faults and "force-leave" in path else None
+
+    agents.fault = elect
+    provider.delete("", worker if role == "worker" else prime)
+    assert faults == []
 
 
 def test_unreachable_prime_is_removed_by_the_others(

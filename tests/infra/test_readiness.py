@@ -170,6 +170,34 @@ def test_retired_tokens_are_revoked_when_all_members_joined(
     assert there.secrets("consul") == there.secrets("nomad") == {MANAGER}
 
 
+def test_retired_tokens_outlast_a_machine_that_leaves(
+    props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
+) -> None:
+    """Its membership has the old tokens. The next update sees that they are not revoked."""
+    there.consul.append((FORMER, 1))
+    news = {**props, "retired": retired}
+    outs = ReadinessProvider().update("2", props, news).outs
+    assert outs is not None and "old" in there.secrets("consul")
+    assert ReadinessProvider().diff("2", outs, news).changes
+    there.consul.remove((FORMER, 1))
+    assert ReadinessProvider().update("2", outs, news).outs["retired"] == retired  # type: ignore[index]
+    assert there.secrets("consul") == there.secrets("nomad") == {MANAGER}
+
+
+def test_tokens_revoked_before_are_not_left_for_another_update(
+    props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
+) -> None:
+    there.consul.append((FORMER, 1))
+    olds = {**props, "retired": retired}
+    outs = ReadinessProvider().update("2", olds, {**olds, "workers": WORKERS[:1]}).outs
+    assert outs is not None and outs["retired"] == retired
+
+
+def test_declared_servers_are_recorded(props: dict[str, Any], there: Agents) -> None:
+    ReadinessProvider().create(props)
+    assert Consul(props["access"]).declared_servers() == {PRIMES[0]["address"]}
+
+
 def test_nothing_is_revoked_while_someone_is_missing(
     props: dict[str, Any], there: Agents, retired: dict[str, list[str]]
 ) -> None:

@@ -159,7 +159,7 @@ def test_replacements_are_parsed_from_the_json_that_pulumi_passes() -> None:
     [
         ("replace", "worker01"),
         ("replace", '{"worker01": "often"}'),
-        ("drain_deadline", "59"),
+        ("drain_deadline", "359"),
         ("max_unavailable", "0"),
     ],
 )

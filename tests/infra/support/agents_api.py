@@ -4,6 +4,7 @@ Both may have several addresses, like a cluster with several servers. All have t
 """
 
 import json
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -55,6 +56,11 @@ class Agents:
         self.non_voters: set[tuple[str, str]] = set()
         self.unhealthy: set[tuple[str, str]] = set()
         """Agent and private address."""
+        self.declared_servers: list[str] = []
+        """Private addresses."""
+        self.node_names: dict[str, str] = {}
+        """By the address at which the agent answers."""
+        self.connection = threading.local()
         self.raft_entries: set[str] = set()
         """Agents whose Raft log has an entry after the last change of the servers."""
         self.tokens: dict[str, dict[str, dict[str, Any]]] = {"consul": {}, "nomad": {}}
@@ -131,6 +137,12 @@ class Agents:
         if path == "/v1/kv/slipway/snapshot":
             self.raft_entries.add("consul")
             return True
+        if path.partition("?")[0] == "/v1/kv/slipway/servers":
+            if method == "PUT":
+                self.declared_servers = body
+            return self.declared_servers or Refusal(404, "")
+        if path == "/v1/agent/self":
+            return {"Config": {"NodeName": self.node_names.get(self.connection.address, "")}}
         if path == "/v1/snapshot":
             if "consul" not in self.raft_entries:
                 return Refusal(500, RAFT_REFUSAL)
@@ -347,7 +359,8 @@ def _serve(
         def _answer(self) -> None:
             sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             token = self.headers.get(f"X-{kind.title()}-Token", "")
-            agents.addresses.append(self.connection.getsockname()[0])
+            agents.connection.address = self.connection.getsockname()[0]
+            agents.addresses.append(agents.connection.address)
             status, result = agents.answer(
                 kind, self.command, self.path, token, json.loads(sent) if sent else None
             )

@@ -75,7 +75,7 @@ def _generation(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, A
 
 
 def _roster(_name: str, _number: int, inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"former": [], "founders": [server["name"] for server in inputs["servers"]]}
+    return {"former": [], "founders": [server["droplet"] for server in inputs["servers"]]}
 
 
 ADDED_OUTPUTS: dict[str, Callable[[str, int, dict[str, Any]], dict[str, Any]]] = {
