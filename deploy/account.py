@@ -81,6 +81,11 @@ class Account:
         }
         return sorted(droplets.values(), key=lambda droplet: droplet.name)
 
+    def count_droplets(self) -> tuple[int, int]:
+        """Return how many droplets the account has, and how many it may have."""
+        limit = self._api.get("/v2/account")["account"]["droplet_limit"]
+        return len(self._api.list_all("/v2/droplets", "droplets")), int(limit)
+
     def delete_droplet(self, id: int) -> None:
         """Delete a droplet and wait until the account does not have it any more.
 
