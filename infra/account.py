@@ -21,7 +21,9 @@ class Account:
     prices: Mapping[str, float]
     """US dollars for a month of each droplet size."""
     servers: tuple[str, ...] = ()
-    """Public addresses of the stack's primes."""
+    """Public addresses of the stack's active primes."""
+    stopped_servers: tuple[str, ...] = ()
+    """Public addresses of the stack's primes that are powered off."""
 
     def monthly_usd(self, settings: Settings) -> float:
         """Return the price of the droplets and the load balancer; without Spaces, a flat fee."""
@@ -57,8 +59,11 @@ def survey(
     ]
     prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
     primes = api.list_all("/v2/droplets", "droplets", tag_name=names.role_tag(prefix, "prime"))
-    servers = tuple(public_address(droplet) for droplet in primes if droplet["status"] == "active")
-    return Account(account["uuid"], prices, servers), problems
+    servers, stopped = (
+        tuple(public_address(droplet) for droplet in primes if droplet["status"] == status)
+        for status in ("active", "off")
+    )
+    return Account(account["uuid"], prices, servers, stopped), problems
 
 
 def _check_region_and_sizes(

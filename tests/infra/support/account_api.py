@@ -46,6 +46,7 @@ class AccountApi:
             "droplets": [],
             "images": [{"id": 1, "tags": ["content-1"]}],
             "vpcs": [],
+            "firewalls": [],
         }
         self.account = {"uuid": "the-account", "droplet_limit": 25}
 
