@@ -41,7 +41,7 @@ ready = cluster.wait_until_ready("ready", workers.members, workers.enrolments)
 if settings.workload:
     certificate, servers = credentials.operator, context.account.servers
     providers = create_providers("cluster", cluster, ready, settings.region, certificate, servers)
-    operator = Operator(OPERATOR, OperatorArgs(certificate=certificate, providers=providers))
+    operator = Operator(OPERATOR, OperatorArgs.from_context(context, certificate, providers))
     args = DeployServicesArgs.from_settings(
         settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access
     )

@@ -1,14 +1,18 @@
 """What a stack has in the DigitalOcean account, by the API and not by Pulumi's state."""
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
 from deploy.errors import DeployError
 from infra import digitalocean_api, names
 
+DELETION_TIMEOUT_S = 300.0
+POLL_INTERVAL_S = 0.5
 SNAPSHOT_MONTHLY_USD_PER_GB = 0.06
 SPACES_MONTHLY_USD = 5.0
 
@@ -31,7 +35,7 @@ PATHS = {
 
 
 class AccountError(DeployError):
-    """Spaces did not say whether a bucket exists."""
+    """Spaces did not say whether a bucket exists, or a droplet was not deleted."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Droplet:
 class Account:
     """The account of ``DIGITALOCEAN_TOKEN``, and its Spaces by ``SPACES_ACCESS_KEY_ID``.
 
-    Only reads. Every method raises ``infra.digitalocean_api.ApiError`` when the API fails.
+    Every method raises ``infra.digitalocean_api.ApiError`` when the API fails.
     """
 
     def __init__(self) -> None:
@@ -76,6 +80,36 @@ class Account:
             for body in self._api.list_all("/v2/droplets", "droplets", tag_name=tag)
         }
         return sorted(droplets.values(), key=lambda droplet: droplet.name)
+
+    def count_droplets(self) -> tuple[int, int]:
+        """Return how many droplets the account has, and how many it may have."""
+        limit = self._api.get("/v2/account")["account"]["droplet_limit"]
+        return len(self._api.list_all("/v2/droplets", "droplets")), int(limit)
+
+    def delete_droplet(self, id: int) -> None:
+        """Delete a droplet and wait until the account does not have it any more.
+
+        A droplet that is still being created refuses the request with 422, so it is repeated.
+
+        Raises:
+            AccountError: the droplet is still there after ``DELETION_TIMEOUT_S``.
+        """
+        path, deadline = f"/v2/droplets/{id}", time.monotonic() + DELETION_TIMEOUT_S
+        is_accepted = False
+        while self._api.find(path) is not None:
+            if time.monotonic() > deadline:
+                raise AccountError(
+                    f"the droplet {id} was not deleted within {DELETION_TIMEOUT_S:.0f} s; "
+                    "delete it on DigitalOcean's site"
+                )
+            if not is_accepted:
+                try:
+                    self._api.delete(path)
+                    is_accepted = True
+                except digitalocean_api.ApiError as error:
+                    if error.status != HTTPStatus.UNPROCESSABLE_ENTITY:
+                        raise
+            time.sleep(POLL_INTERVAL_S)
 
     def tagged(self, tags: Iterable[str]) -> list[CloudResource]:
         """Return all droplets, load balancers, volumes and snapshots with any of ``tags``."""

@@ -53,6 +53,8 @@ def run(
     pulumi_cli: PulumiCli,
     terminal: Terminal,
     replace: Sequence[str] = (),
+    *,
+    clear_pending_creates: bool = True,
 ) -> Outcome:
     """Run ``operation`` to its end, with progress on ``terminal``.
 
@@ -61,9 +63,11 @@ def run(
     A rotation is an update that replaces the resources of the URNs in ``replace``; a preview with
     ``replace`` shows what the rotation would do. A destroy continues past what cannot be deleted,
     so that as little as possible is left and costs money.
+
+    A refresh removes pending creates from the state, unless ``clear_pending_creates`` is false.
     """
     assert isinstance(stack.workspace, Workspace)
-    types = {state["urn"]: state["type"] for state in stack.workspace.resources}
+    types = {state["urn"]: state["type"] for state in stack.workspace.state.resources}
     tracker = Tracker(
         {urn: type for urn, type in types.items() if _is_counted(type)},
         {Phase.MACHINES: expected_machines(stack.workspace.work_dir, stack.name)},
@@ -83,7 +87,9 @@ def run(
         "up": lambda: stack.up(on_event=on_event, show_secrets=False),
         "rotate": lambda: stack.up(on_event=on_event, show_secrets=False, replace=[*replace]),
         "refresh": lambda: stack.refresh(
-            on_event=on_event, show_secrets=False, clear_pending_creates=True
+            on_event=on_event,
+            show_secrets=False,
+            clear_pending_creates=clear_pending_creates,
         ),
         "drift": lambda: stack.preview_refresh(on_event=on_event),
         "destroy": lambda: stack.destroy(

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -27,18 +28,28 @@ SECRET_SIGNATURE, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138
 STACK_TYPE = "pulumi:pulumi:Stack"
 
 
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What the state of a stack has."""
+
+    resources: list[dict[str, Any]]
+    pending_creates: list[dict[str, Any]]
+    """Resources whose creation has started and has no result: the update still runs, or it was
+    killed."""
+
+
 class Workspace(automation.LocalWorkspace):
     """A workspace that leaves the selected stack of plain ``pulumi`` alone.
 
-    ``resources`` holds the state's resources as they were when the stack was found.
+    ``state`` is the state as it was when the stack was found.
     """
 
     def __init__(self, directory: Path, pulumi_cli: PulumiCli) -> None:
         super().__init__(work_dir=str(directory), pulumi_command=pulumi_cli)
-        self.resources: list[dict[str, Any]] = []
+        self.state = State(resources=[], pending_creates=[])
 
     def select_stack(self, stack_name: str) -> None:
-        self.resources = resources(stack_name, self.pulumi_command, self.work_dir)
+        self.state = read_state(stack_name, self.pulumi_command, self.work_dir)
 
     def create_stack(self, stack_name: str) -> None:
         self.pulumi_command.run(
@@ -124,7 +135,14 @@ def outputs(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> dic
 def resources(
     name: str, pulumi_cli: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False
 ) -> list[dict[str, Any]]:
-    """Return the resources of a stack's state.
+    """Return the resources of a stack's state; see ``read_state``."""
+    return read_state(name, pulumi_cli, directory, secrets=secrets).resources
+
+
+def read_state(
+    name: str, pulumi_cli: PulumiCommand, directory: Path | str = CHECKOUT, *, secrets: bool = False
+) -> State:
+    """Return the state of a stack.
 
     Args:
         secrets: with secrets in plain text, for use in memory only; otherwise they are encrypted.
@@ -141,14 +159,23 @@ def resources(
         *(["--show-secrets"] if secrets else []),
     ]
     try:
-        state = json.loads(pulumi_cli.run(command, str(directory), {}).stdout)
+        exported = json.loads(pulumi_cli.run(command, str(directory), {}).stdout)
     except StackNotFoundError:
         raise _no_such_stack(name) from None
-    found: list[dict[str, Any]] = (state["deployment"] or {}).get("resources", [])
+    deployment = exported["deployment"] or {}
+    found: list[dict[str, Any]] = deployment.get("resources", [])
     for resource in found:
         if resource["type"] == STACK_TYPE:
             check_format(name, resource.get("outputs") or {})
-    return reveal_secrets(found) if secrets else found
+    pending = [
+        operation["resource"]
+        for operation in deployment.get("pending_operations") or ()
+        if operation["type"] == "creating"
+    ]
+    return State(
+        resources=reveal_secrets(found) if secrets else found,
+        pending_creates=reveal_secrets(pending) if secrets else pending,
+    )
 
 
 def check_format(name: str, outputs: Mapping[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """The DigitalOcean account, and whether the settings fit its limits and offers. Reads only."""
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -20,7 +21,9 @@ class Account:
     prices: Mapping[str, float]
     """US dollars for a month of each droplet size."""
     servers: tuple[str, ...] = ()
-    """Public addresses of the stack's primes."""
+    """Public addresses of the stack's active primes."""
+    stopped_servers: tuple[str, ...] = ()
+    """Public addresses of the stack's primes that are powered off."""
 
     def monthly_usd(self, settings: Settings) -> float:
         """Return the price of the droplets and the load balancer; without Spaces, a flat fee."""
@@ -56,8 +59,11 @@ def survey(
     ]
     prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
     primes = api.list_all("/v2/droplets", "droplets", tag_name=names.role_tag(prefix, "prime"))
-    servers = tuple(public_address(droplet) for droplet in primes if droplet["status"] == "active")
-    return Account(account["uuid"], prices, servers), problems
+    servers, stopped = (
+        tuple(public_address(droplet) for droplet in primes if droplet["status"] == status)
+        for status in ("active", "off")
+    )
+    return Account(account["uuid"], prices, servers, stopped), problems
 
 
 def _check_region_and_sizes(
@@ -101,11 +107,12 @@ def _check_droplet_limit(
 ) -> Iterator[str]:
     """Yield a problem if the account may not have all droplets that the update needs.
 
-    A replaced machine needs two droplets for some time: the new one is created first.
+    The new droplet of a replaced machine is created before the old one is deleted. An interrupted
+    update has created some of the new droplets already.
     """
-    roles = {names.role_tag(prefix, role): role for role in names.ROLES}
+    tags = set(names.role_tags(prefix))
     droplets = api.list_all("/v2/droplets", "droplets")
-    own = [droplet for droplet in droplets if not roles.keys().isdisjoint(droplet["tags"])]
+    own = [droplet for droplet in droplets if tags & {*droplet["tags"]}]
     others, machines = len(droplets) - len(own), settings.primes + settings.workers
     besides = f" and already has {others} of other stacks" if others else ""
     if machines + others > limit:
@@ -117,23 +124,46 @@ def _check_droplet_limit(
     images = {
         image["id"] for image in api.list_all("/v2/images", "images", tag_name=image_tag) if own
     }
-    replaced = sum(
-        droplet["image"]["id"] not in images
-        or droplet["region"]["slug"] != settings.region
-        or any(
-            droplet["size_slug"] != settings.droplet_size(role)
-            for tag, role in roles.items()
-            if tag in droplet["tags"]
-        )
-        for droplet in own
-    )
-    peak = max(machines, len(own)) + replaced
-    if replaced and peak + others > limit:
+    new = _count_new_droplets(settings, own, images)
+    peak = len(own) + new
+    if new and peak + others > limit:
         yield (
-            f"workers: the update replaces {replaced} machines, the new ones first, and needs "
-            f"{peak} droplets at once, but the account may have {limit}{besides}; "
+            f"workers: the update creates {new} droplets before it deletes any, and needs {peak} "
+            f"at once, but the account may have {limit}{besides}; "
             "ask DigitalOcean for a higher limit, or set fewer workers for this update"
         )
+
+
+def _count_new_droplets(
+    settings: Settings, own: Sequence[Mapping[str, Any]], images: Collection[int]
+) -> int:
+    """Return how many slots have no droplet of the image, region and size that they need.
+
+    Only the newest generation of a slot counts: older ones are about to leave.
+
+    Args:
+        own: the droplets of the stack.
+        images: ids of the base images that the machines may have.
+    """
+    by_label: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for droplet in own:
+        by_label[names.label_of_droplet(droplet["name"])].append(droplet)
+    new = 0
+    for role in names.ROLES:
+        for number in range(1, settings.machine_count(role) + 1):
+            first_name = names.droplet_name(role, number, settings.region)
+            newest = max(
+                by_label[names.machine_label(role, number)],
+                key=lambda droplet: names.generation_number(first_name, droplet["name"]),
+                default=None,
+            )
+            new += (
+                newest is None
+                or names.generation_number(first_name, newest["name"]) == 0
+                or newest["image"]["id"] not in images
+                or newest["size_slug"] != settings.droplet_size(role)
+            )
+    return new
 
 
 def droplet_limit_problem(api: DigitalOceanApi) -> str | None:

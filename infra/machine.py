@@ -107,16 +107,19 @@ def _taken_name_check(label: str) -> pulumi.ResourceHook:
     """Return a hook that refuses to create a droplet whose name another droplet has.
 
     ``pulumi up --replace`` of a droplet starts no new generation, so the new droplet would have
-    the name of the old one. Two nodes of one name break Consul and Nomad.
+    the name of the old one. Two nodes of one name break Consul and Nomad. A killed update may
+    also have left a droplet of this name, which ``python -m deploy up`` deletes first.
     """
 
     def check(args: pulumi.ResourceHookArgs) -> None:
         name = str((args.new_inputs or {})["name"])
         api = connect(pulumi.Config("digitalocean").get)
         if api.list_all("/v2/droplets", "droplets", name=name):
+            stack = pulumi.get_stack()
             raise pulumi.RunError(
-                f"a droplet {name} exists: to replace it, run "
-                f"`python -m deploy replace {pulumi.get_stack()} {name}`"
+                f"a droplet {name} exists: to replace this machine of the stack, run "
+                f"`python -m deploy replace {stack} {name}`; if an interrupted update left the "
+                f"droplet, run `python -m deploy up {stack}`"
             )
 
     return pulumi.ResourceHook(f"{label}-name-check", check)

@@ -69,6 +69,20 @@ def access_for(
     )
 
 
+def is_listening(address: str, port: int, timeout_s: float) -> bool | None:
+    """Whether a port accepts connections; None if the machine does not answer.
+
+    A machine that refuses the connection answers.
+    """
+    try:
+        with socket.create_connection((address, port), timeout=timeout_s):
+            return True
+    except (ConnectionRefusedError, ConnectionResetError):
+        return False
+    except OSError:
+        return None
+
+
 def find_answering_server(urls: Sequence[str]) -> str:
     """Return the first URL whose server accepts connections, or the first URL if none does.
 
@@ -76,10 +90,7 @@ def find_answering_server(urls: Sequence[str]) -> str:
     """
     for url in urls:
         parts = urlsplit(url)
-        with (
-            contextlib.suppress(OSError),
-            socket.create_connection((parts.hostname, parts.port), timeout=PROBE_TIMEOUT_S),
-        ):
+        if is_listening(str(parts.hostname), int(parts.port or 443), PROBE_TIMEOUT_S):
             return url
     return urls[0] if urls else ""
 

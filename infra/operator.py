@@ -1,7 +1,7 @@
 """The operator's ACL policies and tokens: read access, and control of allocations."""
 
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import Self, TypedDict
 
 import pulumi
 import pulumi_consul as consul
@@ -9,6 +9,7 @@ import pulumi_nomad as nomad
 
 from infra.cluster.providers import ClusterProviders
 from infra.mtls import Credentials
+from infra.preflight import Context
 
 CONSUL_RULES = """
 agent_prefix "" { policy = "read" }
@@ -50,6 +51,17 @@ class OperatorArgs:
 
     certificate: pulumi.Output[Credentials]
     providers: ClusterProviders
+    can_read_consul: bool
+    """Otherwise, a preview leaves the secret of the Consul token empty."""
+
+    @classmethod
+    def from_context(
+        cls,
+        context: Context,
+        certificate: pulumi.Output[Credentials],
+        providers: ClusterProviders,
+    ) -> Self:
+        return cls(certificate=certificate, providers=providers, can_read_consul=context.has_consul)
 
 
 class Operator(pulumi.ComponentResource):
@@ -72,9 +84,11 @@ class Operator(pulumi.ComponentResource):
         consul_token = consul.AclToken(
             f"{name}-consul-token", description=name, policies=[consul_policy.name], opts=in_consul
         )
-        consul_secret = consul.get_acl_token_secret_id_output(
-            accessor_id=consul_token.accessor_id, opts=pulumi.InvokeOptions(parent=consul_token)
-        )
+        consul_secret = pulumi.Output.from_input("")
+        if args.can_read_consul or not pulumi.runtime.is_dry_run():
+            consul_secret = consul.get_acl_token_secret_id_output(
+                accessor_id=consul_token.accessor_id, opts=pulumi.InvokeOptions(parent=consul_token)
+            ).secret_id
 
         nomad_policy = nomad.AclPolicy(
             f"{name}-nomad-policy", name=name, rules_hcl=NOMAD_RULES, opts=in_nomad
@@ -90,7 +104,7 @@ class Operator(pulumi.ComponentResource):
         # recommends an ephemeral resource, which Pulumi does not have.
         nomad_secret: pulumi.Output[str] = pulumi.get(nomad_token, "secret_id")
         self.credentials = pulumi.Output.secret(
-            pulumi.Output.all(args.certificate, consul_secret.secret_id, nomad_secret).apply(
+            pulumi.Output.all(args.certificate, consul_secret, nomad_secret).apply(
                 lambda resolved: _credentials(*resolved)
             )
         )

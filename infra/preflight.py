@@ -11,7 +11,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from infra import names, settings
+from infra import names, reachability, settings
 from infra.account import Account, survey
 from infra.digitalocean_api import ApiError, connect, spaces_url
 from infra.image.base_image import image_tag
@@ -35,10 +35,12 @@ class Context:
     bucket: str
     spaces_endpoint: str
     """URL of Spaces in the stack's region."""
+    has_consul: bool
+    """Whether a Consul server accepts connections."""
 
 
 def preflight() -> Context:
-    """Validate the stack's settings and compare them with the account.
+    """Validate the stack's settings, compare them with the account and connect to the cluster.
 
     Raises:
         pulumi.RunError: with all problems and their remedies.
@@ -69,7 +71,34 @@ def preflight() -> Context:
         prefix=prefix,
         bucket=stack_settings.artifacts_bucket or names.bucket_name(prefix, region, account.id),
         spaces_endpoint=spaces_url(region, provider_config.get),
+        has_consul=_check_cluster(stack_settings, account, prefix, provider_config),
     )
+
+
+def _check_cluster(
+    stack_settings: Settings, account: Account, prefix: str, provider_config: Mapping[str, str]
+) -> bool:
+    """Return whether a Consul server accepts connections.
+
+    Raises:
+        pulumi.RunError: the update cannot end, because no server answers. A preview only says so.
+    """
+    if not (account.servers or account.stopped_servers):
+        return False
+    found = reachability.probe(account.servers)
+    if not found.is_silent:
+        return found.has_consul
+    try:
+        obstacle = reachability.find_obstacle(
+            account, prefix, stack_settings.admin_cidrs, connect(provider_config.get)
+        )
+    except ApiError as error:
+        raise pulumi.RunError(str(error)) from error
+    if obstacle and not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError(obstacle)
+    if obstacle:
+        pulumi.log.warn(f"an update would stop: {obstacle}")
+    return False
 
 
 def _read_config(namespace: str) -> dict[str, str]:

@@ -70,7 +70,6 @@ TESTED: dict[str, tuple[str, str]] = {
     "python -m rehearsal guest-services": ("tests/stack/rig.py", '"up"'),
     "python -m rehearsal provider-emulators": (HERE, '"provider-emulators"'),
     "pulumi up": ("tests/stack/test_deployed.py", 'pulumi("up"'),
-    "pulumi stack": ("tests/stack/test_deployed.py", '"stack"'),
     "pulumi config": (HERE, '"config"'),
     "packer build": ("tests/rehearsal/clients/test_packer.py", "packer"),
     "curl": ("tests/stack/test_deployed.py", "curl"),

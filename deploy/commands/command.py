@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy import operation, stack
+from deploy import operation, pending_creates, stack
 from deploy.operation import Outcome
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
@@ -19,6 +19,8 @@ from infra import names
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
 RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
+DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
+"""Operations that first delete the droplets that an interrupted update left."""
 
 
 @dataclass
@@ -57,6 +59,9 @@ class Command:
     ) -> Outcome:
         """Run an operation of the engine.
 
+        Droplets that an interrupted update left are deleted first, or shown if the operation is
+        not one of ``DELETING``.
+
         Args:
             create: create the stack if it does not exist.
             replace: URNs of resources to replace.
@@ -64,7 +69,18 @@ class Command:
         self.terminal.line(f"{name} {self.stack_name}: reading the state")
         get = stack.ensure if create else stack.select
         selected = get(self.stack_name, self.pulumi_cli, self.directory)
-        outcome = operation.run(name, selected, self.pulumi_cli, self.terminal, replace)
+        left = pending_creates.resolve(
+            selected, self.stack_tags(), self.terminal, deletes=name in DELETING
+        )
+        outcome = operation.run(
+            name,
+            selected,
+            self.pulumi_cli,
+            self.terminal,
+            replace,
+            # The next `up` finds a droplet only by its pending create.
+            clear_pending_creates=not left,
+        )
         if name in operation.PREVIEWS:
             show_plan(outcome.changes, outcome.risks, self.terminal)
         return outcome

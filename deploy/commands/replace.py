@@ -2,6 +2,7 @@
 
 import argparse
 
+from deploy.account import Account
 from deploy.commands.command import FAILED, Command, add_parser
 from deploy.errors import UsageError
 from deploy.machines import Machine, find_machine, list_machines
@@ -26,12 +27,28 @@ def run(command: Command) -> int:
     machine = find_machine(args.machine, list_machines(command.resources()))
     if not args.yes and not command.is_confirmed(f"Replace {machine.name}?"):
         raise UsageError("nothing was replaced; give --yes, or the stack's name when asked")
+    _require_room()
     _raise_counter(command, machine)
     outcome = command.operate("up")
     code = command.report(outcome)
     if code == FAILED:
         command.terminal.line("`up` completes the replacement")
     return code
+
+
+def _require_room() -> None:
+    """Refuse the replacement if the account may not have one more droplet.
+
+    Raises:
+        UsageError: it may not.
+        ApiError: the account cannot be read.
+    """
+    count, limit = Account().count_droplets()
+    if count >= limit:
+        raise UsageError(
+            f"nothing was replaced: the new machine is created first, but the account already has "
+            f"{count} of {limit} droplets; delete one, or ask DigitalOcean for a higher limit"
+        )
 
 
 def _raise_counter(command: Command, machine: Machine) -> None:

@@ -91,8 +91,8 @@ class EventFollower:
         elif pending := failure.pending_operations(plain(event.message)):
             for operation in pending:
                 self._terminal.line(
-                    f"{operation} by an earlier update: look for it in the account, then run "
-                    "`refresh`",
+                    f"{operation} by an earlier update: `up` deletes a droplet that it left; look "
+                    "for another resource in the account, then run `refresh`",
                     "yellow",
                 )
         elif event.severity in ("info", "warning", "info#err") and self._is_useful(event):

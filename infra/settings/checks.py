@@ -59,11 +59,12 @@ def _check_vpc(settings: "Settings") -> Iterator[Problem]:
             ("vpc_cidr",),
             f"{vpc} overlaps {reserved[0]}, which DigitalOcean reserves; set another range",
         )
-    elif machines > (capacity := max(addresses.capacity(vpc), 0)):
+    # A replaced machine keeps its address until the new one has joined.
+    elif 2 * machines > (capacity := max(addresses.capacity(vpc), 0)):
         yield Problem(
             ("vpc_cidr", "primes", "workers"),
-            f"{vpc} has addresses for {capacity} machines, and the stack has {machines}; "
-            "set a larger range",
+            f"{vpc} has addresses for {capacity} droplets, and the stack has up to {2 * machines} "
+            f"while its {machines} machines are replaced; set a larger range",
         )
 
 

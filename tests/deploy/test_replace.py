@@ -1,6 +1,7 @@
 """``replace``: the counter in the stack's file, and the update that follows."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from deploy.errors import UsageError
 from deploy.machines import Machine, find_machine, list_machines
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import Project
+from tests.infra.support.account_api import TOKEN, AccountApi, serving
 
 PROGRAM = f"""
 import pulumi
@@ -39,7 +41,15 @@ pulumi.export("format", {STATE_FORMAT})
 
 
 @pytest.fixture
-def machines(project: Project) -> Project:
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
+    with serving(AccountApi()) as api:
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
+        yield api
+
+
+@pytest.fixture
+def machines(project: Project, account: AccountApi) -> Project:
     (project.directory / "__main__.py").write_text(PROGRAM)
     assert project.deploy("up").returncode == 0
     return project
@@ -87,6 +97,21 @@ def test_unconfirmed_replacement_changes_nothing(
     monkeypatch.setattr("builtins.input", lambda _: "dev")
     assert machines.deploy("replace", "worker01").returncode == 0
     assert counters(machines) == {"worker01": 1}
+
+
+def test_replacement_without_room_for_the_new_droplet_changes_nothing(
+    machines: Project, account: AccountApi
+) -> None:
+    account.account["droplet_limit"] = 2
+    account.things["droplets"] = [{"id": 1, "tags": []}, {"id": 2, "tags": ["of another stack"]}]
+    refused = machines.deploy("replace", "worker01", "--yes", "--json")
+    assert refused.returncode == 2
+    [failure] = json.loads(refused.stdout)["failures"]
+    assert "already has 2 of 2 droplets" in failure["message"]
+    assert "ask DigitalOcean for a higher limit" in failure["message"]
+    assert counters(machines) is None
+    account.account["droplet_limit"] = 3
+    assert machines.deploy("replace", "worker01", "--yes").returncode == 0
 
 
 def test_failed_replacement_names_the_command_that_completes_it(machines: Project) -> None:

@@ -69,10 +69,10 @@ def test_missing_offers_and_limits_are_reported(
 def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi) -> None:
     cloud.account["droplet_limit"] = 7
     cloud.things["droplets"] = [
-        _droplet(tag)
-        for tag in ["slipway-test-prime", *["slipway-test-worker"] * 4, "slipway-test-2-worker"]
+        *_machines(),
+        _droplet("worker01nyc3", tags=["slipway-test-2-worker"]),
+        _droplet("unrelated", tags=[]),
     ]
-    cloud.things["droplets"].append({"tags": []})
     assert problems(cloud) == []
     assert problems(cloud, workers="5") == [
         "workers: the stack has 6 droplets, but the account may have 7 and already has 2 of other "
@@ -80,9 +80,10 @@ def test_only_droplets_of_other_stacks_count_towards_the_limit(cloud: AccountApi
     ]
 
 
-def _droplet(tag: str, **changes: Any) -> dict[str, Any]:
+def _droplet(name: str, **changes: Any) -> dict[str, Any]:
     return {
-        "tags": [tag],
+        "name": name,
+        "tags": [f"slipway-test-{'worker' if name.startswith('worker') else 'prime'}"],
         "image": {"id": 1},
         "region": {"slug": "nyc3"},
         "size_slug": "s-1vcpu-1gb",
@@ -92,22 +93,63 @@ def _droplet(tag: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def _machines(suffix: str = "nyc3", **changes: Any) -> list[dict[str, Any]]:
+    """Return a droplet for each slot of the stack."""
+    labels = ["prime01", *(f"worker{number:02d}" for number in range(1, 5))]
+    return [_droplet(f"{label}{suffix}", **changes) for label in labels]
+
+
+OTHER_IMAGE: dict[str, Any] = {"image": {"id": 2}}
+OTHER_SIZE: dict[str, Any] = {"size_slug": "s-8vcpu-16gb"}
+
+
 @pytest.mark.parametrize(
-    "change", [{"image": {"id": 2}}, {"region": {"slug": "ams3"}}, {"size_slug": "s-8vcpu-16gb"}]
+    "droplets", [_machines(**OTHER_IMAGE), _machines("ams3"), _machines(**OTHER_SIZE)]
 )
 def test_replaced_machines_need_two_droplets_each(
-    cloud: AccountApi, change: dict[str, Any]
+    cloud: AccountApi, droplets: list[dict[str, Any]]
 ) -> None:
-    tags = ["slipway-test-prime", *["slipway-test-worker"] * 4]
-    cloud.things["droplets"] = [_droplet(tag, **change) for tag in tags]
+    cloud.things["droplets"] = droplets
     cloud.account["droplet_limit"] = 10
     assert problems(cloud) == []
     cloud.account["droplet_limit"] = 9
     assert problems(cloud) == [
-        "workers: the update replaces 5 machines, the new ones first, and needs 10 droplets at "
-        "once, but the account may have 9; ask DigitalOcean for a higher limit, or set fewer "
-        "workers for this update"
+        "workers: the update creates 5 droplets before it deletes any, and needs 10 at once, but "
+        "the account may have 9; ask DigitalOcean for a higher limit, or set fewer workers for "
+        "this update"
     ]
+
+
+@pytest.mark.parametrize(
+    ("droplets", "values", "peak"),
+    [
+        # An update was interrupted after all new droplets, or two of them, were created.
+        ([*_machines(**OTHER_IMAGE), *_machines("nyc3-2")], {}, None),
+        ([*_machines(**OTHER_IMAGE), *_machines("nyc3-2")[3:]], {}, 10),
+        ([*_machines("ams3"), *_machines()], {}, None),
+        # The new droplets are of another image again.
+        ([*_machines(), *_machines("nyc3-2", **OTHER_IMAGE)], {}, 15),
+        # Generations are compared as numbers.
+        ([*_machines("nyc3-9", **OTHER_IMAGE), *_machines("nyc3-10")], {}, None),
+        # One machine was lost; one is added; one leaves.
+        (_machines()[1:], {}, 5),
+        (_machines(), {"workers": "5"}, 6),
+        (_machines(), {"workers": "3"}, None),
+        (_machines(**OTHER_IMAGE), {"workers": "3"}, 9),
+    ],
+)
+def test_only_droplets_that_an_update_still_creates_are_added(
+    cloud: AccountApi,
+    droplets: list[dict[str, Any]],
+    values: dict[str, str],
+    peak: int | None,
+) -> None:
+    """Without a peak, the update creates no droplet, and no limit refuses it."""
+    cloud.things["droplets"] = droplets
+    cloud.account["droplet_limit"] = peak or 5
+    assert problems(cloud, **values) == []
+    cloud.account["droplet_limit"] = peak - 1 if peak else 5
+    assert len(problems(cloud, **values)) == (1 if peak else 0)
 
 
 def test_only_vpcs_of_other_stacks_must_not_overlap(cloud: AccountApi) -> None:

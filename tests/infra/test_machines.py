@@ -430,5 +430,7 @@ def test_droplet_with_the_name_of_another_is_refused(cloud: FakeCloud, account: 
     account.things["droplets"] = [{"id": 1, "name": "worker01nyc3"}]
     cloud.hooks[hook].callback(args)
     account.things["droplets"].append({"id": 2, "name": "worker01nyc3-2"})
-    with pytest.raises(pulumi.RunError, match=r"deploy replace \w+ worker01nyc3-2"):
+    with pytest.raises(
+        pulumi.RunError, match=r"deploy replace \w+ worker01nyc3-2.*interrupted.*deploy up"
+    ):
         cloud.hooks[hook].callback(args)

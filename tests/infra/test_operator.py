@@ -21,7 +21,7 @@ def cloud() -> FakeCloud:
     return start()
 
 
-def operator() -> Operator:
+def operator(*, can_read_consul: bool = True) -> Operator:
     in_nomad, in_consul = (
         pulumi.ResourceOptions(
             providers=[provider], deleted_with=provider, replacement_trigger="the cluster"
@@ -32,7 +32,9 @@ def operator() -> Operator:
     return Operator(
         "operator",
         OperatorArgs(
-            certificate=shown, providers=ClusterProviders(nomad=in_nomad, consul=in_consul)
+            certificate=shown,
+            providers=ClusterProviders(nomad=in_nomad, consul=in_consul),
+            can_read_consul=can_read_consul,
         ),
     )
 
@@ -51,6 +53,16 @@ def test_credentials_are_whole_and_secret() -> None:
         "nomad_token": "operator-nomad-token-secret",
     }
     assert seen == [{**SHOWN, **tokens}, True]
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_only_a_preview_does_without_consul(preview: bool) -> None:
+    start(preview=preview)
+    seen: list[Any] = []
+    run(lambda: operator(can_read_consul=False).credentials.apply(seen.append))
+    assert [credentials["consul_token"] for credentials in seen] == [
+        "" if preview else "secret of operator-consul-token-accessor"
+    ]
 
 
 def test_tokens_are_good_for_their_policy_and_nothing_else(cloud: FakeCloud) -> None:

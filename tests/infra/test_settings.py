@@ -72,9 +72,9 @@ def test_values_are_parsed_from_text() -> None:
         ({"vpc_cidr": "198.51.100.0/24"}, "vpc_cidr", "not a private range"),
         ({"vpc_cidr": "10.244.16.0/20"}, "vpc_cidr", "overlaps 10.244.0.0/16"),
         (
-            {"vpc_cidr": "10.10.0.0/28", "workers": "9"},
+            {"vpc_cidr": "10.10.0.0/28", "workers": "4"},
             "vpc_cidr",
-            "addresses for 8 machines, and the stack has 10",
+            "addresses for 8 droplets, and the stack has up to 10 while its 5 machines are",
         ),
         ({"admin_cidrs": ""}, "admin_cidrs", "SLIPWAY_ADMIN_CIDRS"),
         ({"admin_cidrs": "0.0.0.0/0"}, "admin_cidrs", "everyone"),

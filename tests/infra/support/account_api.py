@@ -1,4 +1,4 @@
-"""A fake of the API requests that the preflight checks make."""
+"""A fake of the API requests about an account: the preflight checks and deletions."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,17 @@ TOKEN = "a-valid-token"
 
 
 class AccountApi:
-    """An account that tests change. ``failing`` holds the statuses of the next responses."""
+    """An account that tests change. ``failing`` holds the statuses of the next responses.
+
+    ``refusing`` holds the statuses of the next deletions, which delete nothing.
+    """
 
     def __init__(self) -> None:
         self.url = ""
         self.requests: list[str] = []
         self.failing: list[int] = []
+        self.refusing: list[int] = []
+        self.deleted: list[str] = []
         self.page = 200
         self.things: dict[str, list[dict[str, Any]]] = {
             "sizes": [
@@ -41,6 +46,7 @@ class AccountApi:
             "droplets": [],
             "images": [{"id": 1, "tags": ["content-1"]}],
             "vpcs": [],
+            "firewalls": [],
         }
         self.account = {"uuid": "the-account", "droplet_limit": 25}
 
@@ -73,10 +79,18 @@ class AccountApi:
             "links": {"pages": pages} if pages else {},
         }
 
+    def delete(self, target: str, _token: str) -> tuple[int, dict[str, Any]]:
+        if self.refusing:
+            return self.refusing.pop(0), {"message": "Droplet already has a pending event."}
+        key, _, identity = target.removeprefix("/v2/").partition("/")
+        self.things[key] = [one for one in self.things[key] if str(one["id"]) != identity]
+        self.deleted.append(identity)
+        return 204, {}
+
 
 @contextmanager
 def serving(api: AccountApi) -> Iterator[AccountApi]:
     """Serve ``api`` on a port of its own."""
-    with answering(api.answer) as address:
+    with answering(api.answer, api.delete) as address:
         api.url = f"http://{address}"
         yield api

@@ -12,12 +12,18 @@ Answer = Callable[[str, str], tuple[int, Any]]
 
 
 @contextmanager
-def answering(answer: Answer) -> Iterator[str]:
-    """Serve ``answer`` on a free port; yield host and port."""
+def answering(answer: Answer, delete: Answer | None = None) -> Iterator[str]:
+    """Serve ``answer``, and ``delete`` for DELETE, on a free port; yield host and port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, body = answer(self.path, self.headers.get("Authorization", ""))
+            self._respond(answer)
+
+        def do_DELETE(self) -> None:
+            self._respond(delete or answer)
+
+        def _respond(self, function: Answer) -> None:
+            status, body = function(self.path, self.headers.get("Authorization", ""))
             content = json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

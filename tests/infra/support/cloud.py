@@ -110,6 +110,8 @@ class FakeCloud(mocks.Mocks):
         self.secret: dict[str, set[str]] = {}
         """Names of the secret inputs by logical name."""
         self.hooks: dict[str, pulumi.ResourceHook] = {}
+        self.stack_outputs: dict[str, Any] = {}
+        """Of the last update, by stack."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         inputs = {key: _plain(value) for key, value in args.inputs.items()}
@@ -131,6 +133,8 @@ class FakeCloud(mocks.Mocks):
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         if args.token == "consul:index/getAclTokenSecretId:getAclTokenSecretId":
             return {"secretId": f"secret of {args.args['accessorId']}"}, []
+        if args.token == "pulumi:pulumi:readStackOutputs":
+            return {"outputs": self.stack_outputs.get(args.args["name"], {})}, []
         raise AssertionError(f"there is no mock of {args.token}")
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
@@ -211,7 +215,14 @@ def start(preview: bool = False) -> FakeCloud:
     asyncio.set_event_loop(asyncio.new_event_loop())
     fake = FakeCloud()
     pulumi.runtime.settings.ROOT.set(None)  # a stack of an earlier test belongs to that test's loop
-    mocks.set_mocks(fake, project="slipway", stack="test", preview=preview, monitor=Monitor(fake))
+    mocks.set_mocks(
+        fake,
+        project="slipway",
+        stack="test",
+        preview=preview,
+        monitor=Monitor(fake),
+        organization="organization",
+    )
     runtime_settings.SETTINGS.callbacks = cast(Any, Callbacks(fake))
     return fake
 
