@@ -19,7 +19,9 @@ class InstanceCache:
     """The last known instances.
 
     ``run`` refreshes them, whether there are requests or not. While ``find`` fails, the last known
-    instances stay in use: an outage of Consul does not stop services that are running.
+    instances stay in use: an outage of Consul does not stop services that are running. Consul's
+    agent has a cache for DNS too, which is off: after an outage it answers stale for a minute
+    (docs/adr/0020-dns-without-a-cache.md).
     """
 
     def __init__(self, find: Callable[[], Awaitable[list[Address]]]) -> None:
