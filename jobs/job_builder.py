@@ -58,19 +58,12 @@ def build_job(service: Service, artifact: jobspec.Artifact, defaults: JobDefault
     """Return the job that runs ``service`` from ``artifact``."""
     server = jobspec.Port(label="server", static=service.port)
     health = jobspec.Port(label="health", host_network=LOOPBACK)
-    check = jobspec.Check(
-        name=f"{service.name} health",
-        path=service.check.path,
-        port=health.label if service.connect else server.label,
-        interval=service.check.interval,
-        timeout=service.check.timeout,
-    )
     group = jobspec.TaskGroup(
         name=service.name,
         count=service.count,
         networks=[jobspec.Network(ports=[server, health] if service.connect else [server])],
-        services=[_connect_service(service, server, check)] if service.connect else [],
-        tasks=[_task(service, artifact, defaults.driver, check)],
+        services=[_connect_service(service, server, health)] if service.connect else [],
+        tasks=[_task(service, artifact, defaults.driver, health if service.connect else server)],
         spreads=[jobspec.Spread(attribute="${node.unique.name}", weight=100)],
         update=service.update,
         migrate=MIGRATE,
@@ -81,18 +74,42 @@ def build_job(service: Service, artifact: jobspec.Artifact, defaults: JobDefault
     return jobspec.Job(id=service.name, datacenters=[defaults.datacenter], task_groups=[group])
 
 
-def _connect_service(service: Service, port: jobspec.Port, check: jobspec.Check) -> jobspec.Service:
+def _check(service: Service, port: jobspec.Port) -> jobspec.Check:
+    """Return the check of whether an instance can serve."""
+    return jobspec.Check(
+        name=f"{service.name} health",
+        path=service.check.path,
+        port=port.label,
+        interval=service.check.interval,
+        timeout=service.check.timeout,
+    )
+
+
+def _restarting_check(service: Service, port: jobspec.Port) -> jobspec.Check:
+    """Return the check that restarts the task when it fails."""
+    return _check(service, port).model_copy(
+        update={
+            "name": f"{service.name} live",
+            "path": service.check.live_path,
+            "check_restart": jobspec.CheckRestart(limit=3, grace=START_GRACE),
+        }
+    )
+
+
+def _connect_service(
+    service: Service, port: jobspec.Port, health_port: jobspec.Port
+) -> jobspec.Service:
     return jobspec.Service(
         name=service.name,
         port=port.label,
         task=service.name,
         connect=jobspec.Connect(native=True),
-        checks=[check],
+        checks=[_check(service, health_port)],
     )
 
 
 def _task(
-    service: Service, artifact: jobspec.Artifact, driver: jobspec.Driver, check: jobspec.Check
+    service: Service, artifact: jobspec.Artifact, driver: jobspec.Driver, check_port: jobspec.Port
 ) -> jobspec.Task:
     environment = {
         "PORT": "${NOMAD_PORT_server}",
@@ -103,13 +120,14 @@ def _task(
     }
     if service.connect:
         environment["HEALTH_PORT"] = "${NOMAD_PORT_health}"
-    restarting_check = check.model_copy(
-        update={"check_restart": jobspec.CheckRestart(limit=3, grace=START_GRACE)}
-    )
     # The last name is a registration of the task: check_restart needs one that lives as long as
-    # the task, and a group's lives as long as its allocation.
+    # the task, and a group's lives as long as its allocation. With Connect, the group's has the
+    # check of the health.
+    checks = [] if service.connect else [_check(service, check_port)]
     task_service = jobspec.Service(
-        name=service.consul_names[-1], port=check.port, checks=[restarting_check]
+        name=service.consul_names[-1],
+        port=check_port.label,
+        checks=[*checks, _restarting_check(service, check_port)],
     )
     return jobspec.Task(
         name=service.name,

@@ -16,9 +16,12 @@ EDGE_NODE = "edge"
 
 @dataclass(frozen=True, kw_only=True)
 class HealthCheck:
-    """The HTTP check by which Consul judges an instance, and a deployment its progress."""
+    """The HTTP checks by which Consul judges an instance, and a deployment its progress."""
 
     path: str = "/health"
+    """Fails while the instance cannot serve."""
+    live_path: str = "/live"
+    """Fails while a restart or another node may help; Nomad then restarts the task."""
     interval: str = "2s"
     timeout: str = "1s"
 

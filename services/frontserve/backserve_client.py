@@ -1,5 +1,7 @@
 """An HTTP client of backserve that tries its instances in turn."""
 
+import asyncio
+import contextlib
 import itertools
 import ssl
 from collections.abc import Awaitable, Callable
@@ -20,6 +22,8 @@ LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepal
 
 They expire before backserve closes an idle one, after 60 s.
 """
+PROBE_INTERVAL_S = 1.0
+NONE_KNOWN = "Consul knows no healthy instance of backserve"
 
 
 class NoReplyError(Exception):
@@ -37,20 +41,41 @@ class BackserveClient:
     ) -> None:
         self._instances = InstanceCache(find)
         self._last_request_failed = False
+        """Whether the last request that has ended failed. Requests in flight do not count."""
         self._requests = itertools.count()
         self._client = httpx.AsyncClient(
             timeout=TIMEOUT_S, limits=LIMITS, verify=context, trust_env=False
         )
 
-    def health_problem(self) -> str | None:
-        """Return why only this node cannot reach backserve, or None.
+    def readiness_problem(self) -> str | None:
+        """Return why this instance cannot serve although others may, or None.
 
-        That is so if the node's agent does not answer and no instance that was known before
-        replies. A problem that all nodes have in common, such as a missing Consul leader or a
-        missing backserve, makes no node unhealthy.
+        That is so until it has found an instance of backserve. Later it is so if the agent of its
+        node does not answer and the last request failed. A problem that all nodes have in common,
+        such as a missing Consul leader, makes no instance unhealthy that has found backserve.
         """
-        is_agent_away = isinstance(self._instances.error, NoDnsServerError)
-        return str(self._instances.error) if is_agent_away and self._last_request_failed else None
+        error = self._instances.error
+        if not self._instances.has_found:
+            return f"no instance of backserve was found yet: {error or NONE_KNOWN}"
+        is_agent_away = isinstance(error, NoDnsServerError)
+        return str(error) if is_agent_away and self._last_request_failed else None
+
+    async def run(self) -> None:
+        """Follow the instances for ever, and test whether an unhealthy instance can serve again."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._instances.run())
+            tasks.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        """Send requests after one failed while the agent is away.
+
+        The load balancer then sends none, so only these can show that backserve replies again.
+        """
+        while True:
+            await asyncio.sleep(PROBE_INTERVAL_S)
+            if self._instances.has_found and self.readiness_problem():
+                with contextlib.suppress(NoReplyError):
+                    await self.request()
 
     async def request(self) -> dict[str, Any]:
         """Return the reply of the first instance that gives one.
@@ -58,8 +83,11 @@ class BackserveClient:
         Raises:
             NoReplyError: no instance is known, or each one failed; the message names each failure.
         """
-        self._last_request_failed = True
-        reply = await self._request()
+        try:
+            reply = await self._request()
+        except NoReplyError:
+            self._last_request_failed = True
+            raise
         self._last_request_failed = False
         return reply
 
@@ -71,7 +99,7 @@ class BackserveClient:
         first = next(self._requests) % len(instances) if instances else 0
         candidates = [*instances[first:], *instances[:first], *self._instances.fallbacks()]
         if not candidates:
-            raise NoReplyError("Consul knows no healthy instance of backserve")
+            raise NoReplyError(NONE_KNOWN)
         problems = []
         for address in itertools.islice(itertools.cycle(candidates), MAX_ATTEMPTS):
             try:

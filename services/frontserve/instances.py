@@ -13,37 +13,37 @@ FALLBACK_AGE_S = 60.0
 
 A Consul server that has just joined answers DNS before it has all data.
 """
-MAX_AGE_S = 10.0
-"""A request waits for a new result if the last attempt is older, as after an idle time."""
 
 
 class InstanceCache:
     """The last known instances.
 
-    A request uses them at once, and a task refreshes them. While ``find`` fails, the last known
-    instances stay in use: an outage of Consul does not stop services that are running.
+    ``run`` refreshes them, whether there are requests or not. While ``find`` fails, the last known
+    instances stay in use: an outage of Consul does not stop services that are running. Consul's
+    agent has a cache for DNS too, which is off: after an outage it answers stale for a minute
+    (docs/adr/0020-dns-without-a-cache.md).
     """
 
     def __init__(self, find: Callable[[], Awaitable[list[Address]]]) -> None:
         self._find = find
         self._instances: list[Address] | None = None
         self._seen_at: dict[Address, float] = {}
-        self._attempted_at = -MAX_AGE_S
-        self._refreshing: asyncio.Task[None] | None = None
+        self._first_attempt_ended = asyncio.Event()
         self.error: DiscoveryError | None = None
         """Why the last attempt failed; None if it succeeded."""
 
+    @property
+    def has_found(self) -> bool:
+        """Whether an instance was ever found."""
+        return bool(self._seen_at)
+
     async def get(self) -> list[Address]:
-        """Return the instances.
+        """Return the instances. Only the first attempt is waited for.
 
         Raises:
             DiscoveryError: no attempt has succeeded yet.
         """
-        age_s = time.monotonic() - self._attempted_at
-        if age_s > REFRESH_INTERVAL_S and self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh())
-        if self._refreshing and (self._instances is None or age_s > MAX_AGE_S):
-            await asyncio.shield(self._refreshing)
+        await self._first_attempt_ended.wait()
         if self._instances is None:
             raise self.error or DiscoveryError("no instance is known yet")
         return self._instances
@@ -58,15 +58,23 @@ class InstanceCache:
             if address not in current and seen_at > oldest
         ]
 
+    async def run(self) -> None:
+        """Refresh the instances for ever."""
+        while True:
+            await self._refresh()
+            self._first_attempt_ended.set()
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+
     async def _refresh(self) -> None:
         try:
             self._instances = await self._find()
             self._seen_at.update(dict.fromkeys(self._instances, time.monotonic()))
             self.error = None
         except DiscoveryError as error:
-            if self._instances is not None and self.error is None:
-                log("warning", "discovery failed", error=str(error), used=len(self._instances))
+            if self.error is None:
+                used = len(self._instances or [])
+                log("warning", "discovery failed", error=str(error), used=used)
             self.error = error
-        finally:
-            self._attempted_at = time.monotonic()
-            self._refreshing = None
+        except Exception as error:  # the known instances stay in use, whatever the reply was
+            log("error", "discovery failed", error=repr(error))
+            self.error = DiscoveryError(repr(error))

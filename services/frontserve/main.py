@@ -3,6 +3,7 @@
 ``CONSUL_DNS`` is the address and port of Consul's DNS; by default the node's own resolver.
 """
 
+import asyncio
 import os
 import sys
 
@@ -34,10 +35,14 @@ def build() -> HttpService:
         except NoReplyError as error:
             return Reply(503, {**instance.as_dict(), "backserve": None, "reason": str(error)})
 
-    def health_problem() -> str | None:
-        return mesh.health_problem() or backserve.health_problem()
+    async def background() -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(mesh.run())
+            tasks.create_task(backserve.run())
 
-    return HttpService(reply, health_problem, mesh.run)
+    return HttpService(
+        reply, mesh.health_problem, background, readiness_problem=backserve.readiness_problem
+    )
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""A small HTTP service: ``/``, ``/health``, and a shutdown that loses no request.
+"""A small HTTP service: ``/``, ``/health``, ``/live``, and a shutdown that loses no request.
+
+``/health`` says whether the service can serve: the load balancer, Consul's DNS and deployments
+follow it. ``/live`` fails only if a restart or another node may help: Nomad restarts the task then.
 
 At SIGTERM ``/health`` fails while ``/`` still replies, so that the load balancer and Consul stop
 sending requests. ``DRAIN_SECONDS`` later the service stops listening, finishes the requests in
@@ -28,21 +31,24 @@ class HttpService:
 
     Args:
         reply: replies to ``/``.
-        health_problem: returns why the service is unhealthy, or None if it is healthy.
+        liveness_problem: returns why the service cannot serve and should be restarted, or None.
         background: runs beside the server. If it ends, the service exits with status 1.
-        authorizer: decides who may request ``/``. ``/health`` then has a port of its own, on
-            loopback.
+        authorizer: decides who may request ``/``. ``/health`` and ``/live`` then have a port of
+            their own, on loopback.
+        readiness_problem: returns why the service cannot serve although no restart helps, or None.
     """
 
     def __init__(
         self,
         reply: Handler,
-        health_problem: Callable[[], str | None] = lambda: None,
+        liveness_problem: Callable[[], str | None] = lambda: None,
         background: Callable[[], Awaitable[None]] | None = None,
         authorizer: Authorizer | None = None,
+        readiness_problem: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._reply = reply
-        self._health_problem = health_problem
+        self._liveness_problem = liveness_problem
+        self._readiness_problem = readiness_problem
         self._background = background
         self._authorizer = authorizer
         self._is_draining = False
@@ -80,10 +86,9 @@ class HttpService:
         def router(handlers: dict[str, Handler]) -> Router:
             return Router(handlers, lambda: self._is_draining)
 
+        checks: dict[str, Handler] = {"/health": self._health, "/live": self._live}
         if self._authorizer is None:
-            return Server(
-                uvicorn_config(router({"/": self._reply, "/health": self._health})), self._drain
-            )
+            return Server(uvicorn_config(router({"/": self._reply, **checks})), self._drain)
         context = self._authorizer.context
         config = uvicorn_config(
             router({"/": self._reply}),
@@ -91,7 +96,7 @@ class HttpService:
             ssl_context_factory=lambda *_: context,
         )
         health = await listen(LOOPBACK, int(os.environ["HEALTH_PORT"]))
-        return Server(config, self._drain, [(router({"/health": self._health}), health)])
+        return Server(config, self._drain, [(router(checks), health)])
 
     def _drain(self, server: uvicorn.Server) -> None:
         """Report the service as unhealthy, and stop ``server`` after the drain."""
@@ -111,7 +116,11 @@ class HttpService:
 
     async def _health(self) -> Reply:
         """Reply with the health; log only changes, because checks arrive every few seconds."""
-        reason = "draining" if self._is_draining else self._health_problem()
+        reason = (
+            "draining"
+            if self._is_draining
+            else self._liveness_problem() or self._readiness_problem()
+        )
         was_unhealthy = self._unhealthy_since is not None
         if reason is None:
             self._unhealthy_since = None
@@ -119,3 +128,9 @@ class HttpService:
         if not was_unhealthy:
             self._unhealthy_since = time.monotonic()
         return Reply(503, {"status": "unhealthy", "reason": reason}, should_log=not was_unhealthy)
+
+    async def _live(self) -> Reply:
+        """Reply whether the service should go on; nothing is logged, ``/health`` does that."""
+        if reason := self._liveness_problem():
+            return Reply(503, {"status": "not live", "reason": reason}, should_log=False)
+        return Reply(200, {"status": "live"}, should_log=False)

@@ -1,6 +1,7 @@
 """The agents' configuration: its content, how a change is applied, and whether agents accept it."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from ipaddress import IPv4Address
@@ -189,6 +190,14 @@ def _write_config_directory(
     (config_directory / "base.hcl").write_text(base)
     (config_directory / "cluster.json").write_text(json.dumps(config))
     return config_directory
+
+
+def test_dns_answers_without_a_leader_but_not_from_a_cache() -> None:
+    """After an outage the agent's cache answers stale for a minute (ADR 20)."""
+    base = (ETC / "consul.d/base.hcl").read_text()
+    [dns] = re.findall(r"^dns_config \{\n(.*?)^\}", base, re.DOTALL | re.MULTILINE)
+    settings = dict(re.findall(r"(\w+) += (\S+)", dns))
+    assert settings.get("allow_stale") == "true" and "use_cache" not in settings
 
 
 @pytest.mark.parametrize("role", ["prime", "worker"])

@@ -41,6 +41,12 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
         "PortLabel": "health",
         "Interval": 2 * SECOND,
         "Timeout": SECOND,
+        "CheckRestart": None,
+    }
+    restarting = {
+        **check,
+        "Name": "backserve live",
+        "Path": "/live",
         "CheckRestart": {"Limit": 3, "Grace": 15 * SECOND, "IgnoreWarnings": False},
     }
     watched = {
@@ -50,7 +56,7 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
         "TaskName": "",
         "Connect": None,
         "Tags": [],
-        "Checks": [check],
+        "Checks": [restarting],
     }
     native = {
         "Name": "backserve",
@@ -59,7 +65,7 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
         "TaskName": "backserve",
         "Connect": {"Native": True},
         "Tags": [],
-        "Checks": [{**check, "CheckRestart": None}],
+        "Checks": [check],
     }
     task = {
         "Name": "backserve",
@@ -268,8 +274,9 @@ def test_without_connect_the_task_registers_one_service(name: str) -> None:
     [registered] = rendered["Tasks"][0]["Services"]
     assert (rendered["Services"], registered["Name"], registered["Connect"]) == ([], name, None)
     assert [
-        (check["PortLabel"], check["CheckRestart"]["Limit"]) for check in registered["Checks"]
-    ] == [("server", 3)]
+        (check["Path"], check["PortLabel"], bool(check["CheckRestart"]))
+        for check in registered["Checks"]
+    ] == [("/health", "server", False), ("/live", "server", True)]
     assert "HEALTH_PORT" not in rendered["Tasks"][0]["Env"]
 
 

@@ -11,14 +11,8 @@ import httpx
 import pytest
 
 from tests.services.support.certificates import Authority, Credentials, service_uri, tls
-from tests.services.support.fake_agent import FakeAgent, fake_agent, workload_environment
+from tests.services.support.fake_agent import FakeAgent, workload_environment
 from tests.services.support.program import Program, eventually, serving, start
-
-
-@pytest.fixture
-def agent() -> Iterator[FakeAgent]:
-    with fake_agent() as agent:
-        yield agent
 
 
 @pytest.fixture
@@ -64,7 +58,8 @@ def test_it_replies_with_its_greeting_and_its_instance(
 def test_replies_need_tls_and_health_is_on_loopback_only(
     agent: FakeAgent, backserve: Program
 ) -> None:
-    assert get(backserve, as_service(agent), "/health").status_code == 404
+    for path in ("/health", "/live"):
+        assert get(backserve, as_service(agent), path).status_code == 404
     assert (
         httpx.get(f"http://127.0.0.1:{backserve.health_port}/", trust_env=False).status_code == 404
     )

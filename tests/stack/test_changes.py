@@ -71,7 +71,7 @@ def test_unhealthy_release_is_reverted(rig: Rig) -> None:
     with Traffic(rig.outputs["url"]) as traffic:
         result = rig.deploy("up")
     assert result.code == 1
-    assert "backserve health" in result.output, result.output[-3000:]
+    assert "backserve live" in result.output, result.output[-3000:]
     traffic.assert_no_failures()
     assert traffic.messages == {"hello"}
     job = rig.nomad("/v1/job/backserve")

@@ -1,6 +1,7 @@
 """A fake of the Consul agent API that the mesh uses."""
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.services.support.certificates import TRUST_DOMAIN, Authority, Credentials, service_uri
+from tests.services.support.certificates import (
+    TRUST_DOMAIN,
+    Authority,
+    Credentials,
+    service_uri,
+    tls,
+)
 
 PREFIX = "/v1/agent/connect"
 TOKEN = "c3b0a1f2-0000-4000-8000-000000000001"
@@ -167,3 +174,8 @@ def fake_agent() -> Iterator[FakeAgent]:
         yield agent
     finally:
         agent.stop()
+
+
+def backserve_context(agent: FakeAgent, credentials: Credentials | None = None) -> ssl.SSLContext:
+    """Return the context of a server that is backserve, or has other ``credentials``."""
+    return tls(ssl.PROTOCOL_TLS_SERVER, credentials or agent.leaf("backserve"), *agent.roots)

@@ -8,8 +8,8 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ class Program:
     def get(self, path: str = "/") -> httpx.Response:
         return _get(f"http://127.0.0.1:{self.port}{path}")
 
+    def is_healthy(self) -> bool:
+        """Whether ``/health`` says so, of a service without an authorizer."""
+        return self.get("/health").status_code == 200
+
     def health(self) -> httpx.Response:
         return _get(f"http://127.0.0.1:{self.health_port}/health")
 
@@ -85,6 +89,10 @@ class Program:
             return event in self.events()
 
         eventually(is_logged)
+
+
+Start = Callable[..., AbstractContextManager[Program]]
+"""Starts a service with environment variables."""
 
 
 def _get(url: str) -> httpx.Response:
