@@ -374,7 +374,16 @@ def test_only_what_a_machine_is_made_of_starts_a_new_generation() -> None:
     ):
         assert keepers(**changes) != plain
     assert keepers(replace='{"worker02": 1}') == plain
+    # A prime runs no jobs.
+    assert keepers("prime01", task_driver="raw_exec") == keepers("prime01")
     assert plain["enrol_key"].startswith("ssh-ed25519 ") and plain["vpc_id"] == "network-vpc-id"
+
+
+def test_other_user_data_starts_a_new_generation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Apart from the keys, which are new in each generation."""
+    plain = keepers()
+    monkeypatch.setattr("infra.machine.cloud_config", lambda *keys: f"another {keys}")
+    assert keepers() != plain
 
 
 def test_new_generation_replaces_the_droplet_and_all_secrets_of_the_machine(
