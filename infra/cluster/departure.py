@@ -53,15 +53,17 @@ def access_to(props: Mapping[str, Any], servers: Sequence[str]) -> Access:
     return {**access, **server_urls(servers)}
 
 
-def leave_worker(props: Mapping[str, Any], servers: Sequence[str]) -> None:
+def leave_worker(props: Mapping[str, Any], servers: Sequence[str], *, is_first: bool) -> None:
     """Move a worker's allocations to other machines and remove it from the cluster.
 
-    An unreachable worker is removed as it is. An unreachable cluster is an error. If every worker
-    leaves, because the network is replaced, allocations are not moved.
+    An unreachable worker is removed as it is. An unreachable cluster is an error. If the network
+    and all machines in it are replaced, the cluster ends, and allocations are not moved.
 
     Args:
         props: the properties of the ``Membership``.
         servers: public addresses of the primes in the account.
+        is_first: whether no machine has joined in this update. Machines leave first only if the
+            network is replaced, or if an earlier update did not complete.
 
     Raises:
         AgentError: no server answers.
@@ -70,6 +72,9 @@ def leave_worker(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     name, access = props["name"], access_to(props, servers)
     nomad = Nomad(access, REQUEST_TIMEOUT_S, RETRY_S)
     consul = Consul(access, REQUEST_TIMEOUT_S, RETRY_S)
+    if is_first and props["private_address"] in consul.declared_members():
+        print(f"{name}: leaves with the cluster, so its allocations stop", flush=True)
+        return
     # Before its turn, so that no allocation moves from one leaving machine to another.
     nomad.set_ineligible(name)
     with wait_for_turn(int(props["max_unavailable"])):
@@ -88,9 +93,6 @@ def _drain(nomad: Nomad, node_id: str, name: str, deadline_s: int) -> None:
     nomad.start_drain(node_id, deadline_s)
     end = time.monotonic() + deadline_s + DRAIN_MARGIN_S
     while count := nomad.count_allocations(node_id):
-        if not nomad.has_eligible_client():
-            print(f"{name}: every worker leaves, so its {count} allocations stop", flush=True)
-            return
         if time.monotonic() > end:
             raise DepartureError(
                 f"{name}: {count} allocations still run {DRAIN_MARGIN_S} s after the drain "

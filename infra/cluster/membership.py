@@ -59,7 +59,7 @@ class MembershipProvider(dynamic.ResourceProvider):
         if props["role"] == "prime":
             leave_prime(props, servers)
         else:
-            leave_worker(props, servers)
+            leave_worker(props, servers, is_first=not _joined)
 
 
 class Membership(dynamic.Resource, module="slipway", name="Membership"):

@@ -42,8 +42,9 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
     retrier, consul, nomad = Retrier(props["timeout"]), Consul(access), Nomad(access)
     workers = {worker["name"] for worker in props["workers"]}
     retrier.run("eligibility", partial(nomad.set_others_ineligible, workers))
-    servers = [prime["address"] for prime in props["primes"]]
-    retrier.run("declared servers", partial(consul.declare_servers, servers))
+    members = [*props["primes"], *props["workers"]]
+    addresses = [member["address"] for member in members]
+    retrier.run("declared members", partial(consul.declare_members, addresses))
     former, current = (olds or props)["primes"], {p["droplet"] for p in props["primes"]}
     if any(prime["droplet"] not in current for prime in former):
         save_snapshots(access, props["snapshot_key"], props["cluster"])
@@ -54,7 +55,7 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
         for kind, tokens in props["retired"].items()
     }
     leaving = retrier.run("members", consul.alive_members) - {
-        (member["name"], member["address"]) for member in (*props["primes"], *props["workers"])
+        (member["name"], member["address"]) for member in members
     }
     if leaving and any(retired.values()):
         names = ", ".join(sorted(name for name, _ in leaving))

@@ -57,7 +57,7 @@ def leave_prime(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     consul = Consul(others, REQUEST_TIMEOUT_S, RETRY_S)
     nomad = Nomad(others, REQUEST_TIMEOUT_S, RETRY_S)
     groups = [RaftGroup(consul), RaftGroup(nomad)]
-    declared = consul.declared_servers()
+    declared = consul.declared_members()
     _let_followers_leave(groups, address, declared)
     with wait_for_turn(1):
         for group in groups:
@@ -99,7 +99,7 @@ def _require_declared(own: Access, name: str, address: str) -> None:
     """Raises:
     DepartureError: the stack declares other servers, which do not have the data.
     """
-    declared = Consul(own).declared_servers()
+    declared = Consul(own).declared_members()
     if declared and address not in declared:
         raise DepartureError(
             f"{name} stays: it alone has the cluster's data, because its replacement does not "

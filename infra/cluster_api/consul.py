@@ -11,7 +11,7 @@ from infra.mtls import Access
 ACCESSOR_NAMESPACE = uuid.UUID("3a1f0f5e-6a5c-4b0e-9d51-7c9a54d2f0b7")
 MANAGEMENT_POLICY = "global-management"
 """A built-in policy of Consul."""
-DECLARED_SERVERS_PATH = "/v1/kv/slipway/servers"
+DECLARED_MEMBERS_PATH = "/v1/kv/slipway/members"
 ACL_RESET_FILE = "/var/lib/consul/acl-bootstrap-reset"
 SERF_ALIVE = 1
 
@@ -48,16 +48,16 @@ class Consul(AgentApi):
             if member["Status"] == SERF_ALIVE
         }
 
-    def declare_servers(self, addresses: Sequence[str]) -> None:
-        """Record the private addresses of the servers that the stack declares.
+    def declare_members(self, addresses: Sequence[str]) -> None:
+        """Record the private addresses of the members that the stack declares.
 
-        All other servers leave.
+        All other members leave.
         """
-        self.request("PUT", DECLARED_SERVERS_PATH, list(addresses))
+        self.request("PUT", DECLARED_MEMBERS_PATH, list(addresses))
 
-    def declared_servers(self) -> set[str]:
-        """Return what ``declare_servers`` recorded; empty if it recorded nothing."""
-        return set(self.find(f"{DECLARED_SERVERS_PATH}?raw=true") or [])
+    def declared_members(self) -> set[str]:
+        """Return what ``declare_members`` recorded; empty if it recorded nothing."""
+        return set(self.find(f"{DECLARED_MEMBERS_PATH}?raw=true") or [])
 
     def node_name(self) -> str:
         """Return the name of the agent that answers."""

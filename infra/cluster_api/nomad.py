@@ -56,12 +56,6 @@ class Nomad(AgentApi):
         self.request("PUT", "/v1/system/reconcile/summaries")
         return self.download("/v1/operator/snapshot")
 
-    def has_eligible_client(self) -> bool:
-        """Whether a client, ready or down, is eligible for allocations."""
-        return any(
-            node["SchedulingEligibility"] == "eligible" for node in self.request("GET", "/v1/nodes")
-        )
-
     def bootstrap_acl(self) -> None:
         """Bootstrap the ACLs; the client's token becomes the first management token."""
         self.request("POST", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})

@@ -47,7 +47,7 @@ Steps = list[tuple[str, str, str]]
 def agents() -> Agents:
     made = Agents()
     made.add_all([*OLD, *NEW], WORKERS)
-    made.declared_servers = [server["address"] for server in NEW]
+    made.declared_members = [server["address"] for server in NEW]
     made.node_names = {
         LEAVING_ADDRESS: OLD[0]["name"],
         "127.0.0.3": OLD[1]["name"],
@@ -576,7 +576,7 @@ def test_cluster_ends_with_its_last_server(
     declared: list[str],
 ) -> None:
     """The network and all machines are replaced: no server can take over."""
-    agents.declared_servers = declared
+    agents.declared_members = declared
     account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS), _droplet(3, UNREACHABLE)]
     agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
     provider.delete("prime01nyc3", prime)
@@ -601,11 +601,23 @@ def test_server_with_the_only_data_stays_while_its_replacement_does_not_answer(
 def test_allocations_stop_if_every_worker_leaves(
     provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
 ) -> None:
+    """The network is replaced: a declared worker leaves before any machine has joined."""
     agents.moves_allocations = False
-    agents.ineligible = [other["droplet"] for other in WORKERS]
+    agents.declared_members = [member["address"] for member in (*OLD, *WORKERS)]
     agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
     provider.delete("worker01nyc3", worker)
-    assert machine.met == 1
+    assert machine.met == 0 and steps(agents) == []
+
+
+def test_declared_worker_is_drained_after_another_machine_joined(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """``pulumi up --target`` may leave out what records the declared members."""
+    agents.declared_members = [member["address"] for member in (*OLD, *WORKERS)]
+    agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
+    provider.create({**worker, "name": "worker01nyc3-2", "droplet": "31"})
+    provider.delete("worker01nyc3", worker)
+    assert len(agents.draining) == 1 and machine.met == 1
 
 
 def test_servers_leave_one_after_another(
@@ -656,7 +668,7 @@ def test_leadership_goes_to_a_declared_server(
 ) -> None:
     """After a change from three primes to one, the newest server is not the one that stays."""
     agents.peers = {"consul": list(OLD), "nomad": list(OLD)}
-    agents.declared_servers = [OLD[1]["address"]]
+    agents.declared_members = [OLD[1]["address"]]
     removed = iter([OLD[2]])
 
     def leave(kind: str, method: str, path: str) -> None:
@@ -690,7 +702,7 @@ def test_newer_server_at_the_address_stays(
     """The old machine was lost, and another one got its private and public address."""
     newer = member("prime01nyc3-2", 1)
     agents.peers = {"consul": [newer, *OLD[1:]], "nomad": [newer, *OLD[1:]]}
-    agents.declared_servers = [server["address"] for server in (newer, *OLD[1:])]
+    agents.declared_members = [server["address"] for server in (newer, *OLD[1:])]
     agents.node_names[LEAVING_ADDRESS] = newer["name"]
     provider.delete("prime01nyc3", {**prime, "host_key": key_pair()[0]})
     assert newer in agents.peers["consul"] and newer in agents.peers["nomad"]

@@ -193,9 +193,11 @@ def test_tokens_revoked_before_are_not_left_for_another_update(
     assert outs is not None and outs["retired"] == retired
 
 
-def test_declared_servers_are_recorded(props: dict[str, Any], there: Agents) -> None:
+def test_declared_members_are_recorded(props: dict[str, Any], there: Agents) -> None:
     ReadinessProvider().create(props)
-    assert Consul(props["access"]).declared_servers() == {PRIMES[0]["address"]}
+    assert Consul(props["access"]).declared_members() == {
+        member["address"] for member in (*PRIMES, *WORKERS)
+    }
 
 
 def test_nothing_is_revoked_while_someone_is_missing(

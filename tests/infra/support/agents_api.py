@@ -56,7 +56,7 @@ class Agents:
         self.non_voters: set[tuple[str, str]] = set()
         self.unhealthy: set[tuple[str, str]] = set()
         """Agent and private address."""
-        self.declared_servers: list[str] = []
+        self.declared_members: list[str] = []
         """Private addresses."""
         self.node_names: dict[str, str] = {}
         """By the address at which the agent answers."""
@@ -137,10 +137,10 @@ class Agents:
         if path == "/v1/kv/slipway/snapshot":
             self.raft_entries.add("consul")
             return True
-        if path.partition("?")[0] == "/v1/kv/slipway/servers":
+        if path.partition("?")[0] == "/v1/kv/slipway/members":
             if method == "PUT":
-                self.declared_servers = body
-            return self.declared_servers or Refusal(404, "")
+                self.declared_members = body
+            return self.declared_members or Refusal(404, "")
         if path == "/v1/agent/self":
             return {"Config": {"NodeName": self.node_names.get(self.connection.address, "")}}
         if path == "/v1/snapshot":
