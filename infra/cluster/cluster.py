@@ -62,11 +62,11 @@ class Cluster:
             workers=workers,
             access=self.bootstrap.access,
             cluster=self.roster.id,
-            retired=pulumi.Output.all(self.management.retired, self.bootstrap.retired).apply(
-                lambda resolved: {
-                    **resolved[0],
-                    "consul": [*resolved[0]["consul"], *resolved[1]],
-                }
+            retired=self.bootstrap.retired.apply(
+                lambda others: apply_if_created(
+                    self.management.retired,
+                    lambda retired: {**retired, "consul": [*retired["consul"], *others]},
+                )
             ),
             snapshot_key=self.snapshot_key,
             timeout=self.timeout_s,
