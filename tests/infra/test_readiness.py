@@ -180,7 +180,8 @@ def test_retired_tokens_outlast_a_machine_that_leaves(
     assert outs is not None and "old" in there.secrets("consul")
     assert ReadinessProvider().diff("2", outs, news).changes
     there.consul.remove((FORMER, 1))
-    assert ReadinessProvider().update("2", outs, news).outs["retired"] == retired  # type: ignore[index]
+    completed = ReadinessProvider().update("2", outs, news).outs
+    assert completed is not None and completed["retired"] == retired
     assert there.secrets("consul") == there.secrets("nomad") == {MANAGER}
 
 
