@@ -14,8 +14,8 @@ from rehearsal.polling import wait_until
 ROOT = Path("/sys/fs/cgroup")
 CPU_PERIOD_US = 100_000
 CPU_SHARE_FACTOR = 8
-"""Processor shares of all machines of a cloud together, in shares of one process of the host. With
-the default of 1, machines would boot last on a busy host."""
+"""Processor shares of all machines together, in shares of one process of the host. With the default
+of 1, machines would be served last on a busy host, and their requests would time out."""
 KILL_TIMEOUT_S = 20
 
 
@@ -24,10 +24,10 @@ class Group:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._unified = (ROOT / "cgroup.controllers").exists()
+        self.is_unified = (ROOT / "cgroup.controllers").exists()
 
     def _hierarchies(self) -> list[Path]:
-        if self._unified:
+        if self.is_unified:
             return [ROOT]
         return [
             entry
@@ -44,11 +44,11 @@ class Group:
         """
         for hierarchy in self._hierarchies():
             (hierarchy / self.path).mkdir(parents=True, exist_ok=True)
-        if self._unified:
+        if self.is_unified:
             self._delegate()
             self._write(ROOT, "memory.max", str(memory_mb << 20))
             self._write(ROOT, "cpu.max", f"{vcpus * CPU_PERIOD_US} {CPU_PERIOD_US}")
-            (ROOT / self.path).parent.joinpath("cpu.weight").write_text(str(CPU_SHARE_FACTOR * 100))
+            self._write_to_parents(ROOT, "cpu.weight", CPU_SHARE_FACTOR * 100)
             return
         # A new cpuset is empty, and accepts no process before each parent has processors and nodes.
         cpuset = ROOT / "cpuset"
@@ -58,9 +58,7 @@ class Group:
         self._write(ROOT / "memory", "memory.limit_in_bytes", str(memory_mb << 20))
         self._write(ROOT / "cpu", "cpu.cfs_period_us", str(CPU_PERIOD_US))
         self._write(ROOT / "cpu", "cpu.cfs_quota_us", str(vcpus * CPU_PERIOD_US))
-        (ROOT / "cpu" / self.path).parent.joinpath("cpu.shares").write_text(
-            str(CPU_SHARE_FACTOR * 1024)
-        )
+        self._write_to_parents(ROOT / "cpu", "cpu.shares", CPU_SHARE_FACTOR * 1024)
 
     def _delegate(self) -> None:
         for parent in reversed(Path(self.path).parents):
@@ -68,6 +66,11 @@ class Group:
 
     def _write(self, hierarchy: Path, file: str, value: str) -> None:
         (hierarchy / self.path / file).write_text(value)
+
+    def _write_to_parents(self, hierarchy: Path, file: str, value: int) -> None:
+        """Write to the group of the cloud and to that of all clouds, a sibling of the host's."""
+        for parent in Path(self.path).parents[:-1]:
+            (hierarchy / parent / file).write_text(str(value))
 
     def pids(self) -> list[int]:
         """Return every process in the group and in the groups below it, in any hierarchy."""

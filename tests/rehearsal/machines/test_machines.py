@@ -14,6 +14,7 @@ import requests
 from rehearsal.config import CloudConfig
 from rehearsal.lifecycle import clouds, leak_check, process
 from rehearsal.lifecycle.environment import ssh_key_path
+from rehearsal.machines import cgroups
 from rehearsal.polling import wait_until
 
 CLOUD = "machinetest"
@@ -195,6 +196,19 @@ def test_a_droplet_from_a_snapshot_has_its_files(user: User) -> None:
     user.act(copy, "rebuild", image="debian-12-x64")
     user.wait_for_status(copy, "active")
     assert user.ssh(copy, "ls /etc/motd; ls -d /srv/file 2>/dev/null || true") == "/etc/motd"
+
+
+def test_machines_get_more_processor_time_than_one_process_of_the_host(user: User) -> None:
+    """At every level: the group of all clouds competes with the processes of the host."""
+    droplet = user.create_active("busy")
+    if cgroups.Group("").is_unified:
+        path, file, default = cgroups.ROOT, "cpu.weight", 100
+    else:
+        path, file, default = cgroups.ROOT / "cpu", "cpu.shares", 1024
+    cloud = next(path.rglob(str(droplet))).parent
+    levels = [cloud, *cloud.relative_to(path).parents[:-1]]
+    shares = [int((path / level / file).read_text()) for level in levels]
+    assert len(shares) > 1 and set(shares) == {cgroups.CPU_SHARE_FACTOR * default}
 
 
 def test_a_larger_size_has_more_memory_and_processors(user: User) -> None:
