@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
@@ -62,16 +63,20 @@ class Cluster:
             workers=workers,
             access=self.bootstrap.access,
             cluster=self.roster.id,
-            retired=self.bootstrap.retired.apply(
-                lambda others: apply_if_created(
-                    self.management.retired,
-                    lambda retired: {**retired, "consul": [*retired["consul"], *others]},
-                )
+            retired=pulumi.Output.all(self.management.retired, self.bootstrap.retired).apply(
+                _merge_retired
             ),
             snapshot_key=self.snapshot_key,
             timeout=self.timeout_s,
             opts=pulumi.ResourceOptions(depends_on=list(enrolments)),
         )
+
+
+def _merge_retired(resolved: Sequence[Any]) -> dict[str, list[str]]:
+    """Merge what ``ManagementTokens`` and ``Bootstrap`` retired; an update may leave them out."""
+    management, bootstrap = resolved
+    retired = management or {"consul": [], "nomad": []}
+    return {**retired, "consul": [*retired["consul"], *(bootstrap or ())]}
 
 
 def enrol_prime(

@@ -72,7 +72,7 @@ def leave_worker(props: Mapping[str, Any], servers: Sequence[str], *, is_first: 
     name, access = props["name"], access_to(props, servers)
     nomad = Nomad(access, REQUEST_TIMEOUT_S, RETRY_S)
     consul = Consul(access, REQUEST_TIMEOUT_S, RETRY_S)
-    if is_first and props["private_address"] in consul.declared_members():
+    if is_first and name in consul.declared_members():
         print(f"{name}: leaves with the cluster, so its allocations stop", flush=True)
         return
     # Before its turn, so that no allocation moves from one leaving machine to another.

@@ -20,6 +20,10 @@ from infra.mtls import Access
 
 _joined: set[str] = set()
 """Droplets whose memberships this update created."""
+_declared: set[str] = set()
+"""Droplets of the memberships that this update declares."""
+_access: list[Access] = []
+"""The last one is the current access, which an old membership does not have after a rotation."""
 
 
 class MembershipProvider(dynamic.ResourceProvider):
@@ -32,10 +36,12 @@ class MembershipProvider(dynamic.ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         _joined.add(props["droplet"])
+        _record(props)
         return dynamic.CreateResult(props["name"], props)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         is_new_machine = olds["droplet"] != news["droplet"]
+        _record(news)
         return dynamic.DiffResult(
             changes=any(olds.get(name) != value for name, value in news.items()),
             replaces=["droplet"] if is_new_machine else [],
@@ -50,16 +56,26 @@ class MembershipProvider(dynamic.ResourceProvider):
 
         The account lists the servers: a membership of an older generation does not know newer ones.
         """
-        if props["droplet"] in _joined:
+        if props["droplet"] in _declared:
             print(f"{props['name']}: stays, because its droplet does", flush=True)
             return
         api = connect(lambda key: self._config.get(f"digitalocean:{key}"))
         primes = api.list_all("/v2/droplets", "droplets", tag_name=props["prime_tag"])
         servers = [public_address(prime) for prime in primes if prime["status"] == "active"]
+        if _access:
+            props = {**props, "access": _access[-1]}
         if props["role"] == "prime":
             leave_prime(props, servers)
         else:
             leave_worker(props, servers, is_first=not _joined)
+
+
+def _record(props: Mapping[str, Any]) -> None:
+    """Record what a declared membership has, unless a preview does not know it."""
+    if props["droplet"] != pulumi.runtime.rpc.UNKNOWN:
+        _declared.add(props["droplet"])
+    if props["access"] != pulumi.runtime.rpc.UNKNOWN:
+        _access.append(props["access"])
 
 
 class Membership(dynamic.Resource, module="slipway", name="Membership"):

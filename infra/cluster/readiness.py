@@ -38,15 +38,18 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
         OSError: the snapshots cannot be written.
     """
     access = props["access"]
-    wait_for_members(access, props["primes"], props["workers"], props["timeout"])
     retrier, consul, nomad = Retrier(props["timeout"]), Consul(access), Nomad(access)
     workers = {worker["name"] for worker in props["workers"]}
+    if olds:
+        # A worker that an interrupted update drained may be declared again.
+        retrier.run("eligibility", partial(nomad.set_members_eligible, workers))
+    wait_for_members(access, props["primes"], props["workers"], props["timeout"])
     retrier.run("eligibility", partial(nomad.set_others_ineligible, workers))
     members = [*props["primes"], *props["workers"]]
-    addresses = [member["address"] for member in members]
-    retrier.run("declared members", partial(consul.declare_members, addresses))
-    former, current = (olds or props)["primes"], {p["droplet"] for p in props["primes"]}
-    if any(prime["droplet"] not in current for prime in former):
+    names = [member["name"] for member in members]
+    retrier.run("declared members", partial(consul.declare_members, names))
+    current = {prime["droplet"] for prime in props["primes"]}
+    if olds and any(prime["droplet"] not in current for prime in olds["primes"]):
         save_snapshots(access, props["snapshot_key"], props["cluster"])
     outputs = {name: props[name] for name in COMPARED_INPUTS}
     revoked = (olds or {}).get("retired") or {}
@@ -58,8 +61,8 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
         (member["name"], member["address"]) for member in members
     }
     if leaving and any(retired.values()):
-        names = ", ".join(sorted(name for name, _ in leaving))
-        print(f"the next up revokes the retired tokens: {names} still uses them", flush=True)
+        former = ", ".join(sorted(name for name, _ in leaving))
+        print(f"the next up revokes the retired tokens: {former} still uses them", flush=True)
         return {**outputs, "retired": revoked}
     for api in (consul, nomad):
         for accessor in retired.get(api.kind.lower(), ()):

@@ -51,7 +51,7 @@ def leave_prime(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     own = access_to(props, [props["address"]])
     others = access_to(props, [server for server in servers if server != props["address"]])
     if _is_last_server(own, others, address):
-        _require_declared(own, name, address)
+        _require_declared(own, name)
         print(f"{name}: the last server leaves, and the cluster ends", flush=True)
         return
     consul = Consul(others, REQUEST_TIMEOUT_S, RETRY_S)
@@ -95,12 +95,12 @@ def _answers(api: Consul | Nomad) -> bool:
     return True
 
 
-def _require_declared(own: Access, name: str, address: str) -> None:
+def _require_declared(own: Access, name: str) -> None:
     """Raises:
     DepartureError: the stack declares other servers, which do not have the data.
     """
     declared = Consul(own).declared_members()
-    if declared and address not in declared:
+    if declared and name not in declared:
         raise DepartureError(
             f"{name} stays: it alone has the cluster's data, because its replacement does not "
             "answer. Repair the replacement or delete its droplet, and run up again"
@@ -119,7 +119,8 @@ def _let_followers_leave(
     while declared and time.monotonic() < end:
         peers = [peer for group in groups for peer in group.peers()]
         leaders = {peer.address for peer in peers if peer.is_leader}
-        followers = {peer.address for peer in peers} - leaders - set(declared)
+        leaving = {peer.address for peer in peers if peer.name not in declared}
+        followers = leaving - leaders
         if address not in leaders or not followers:
             return
         time.sleep(POLL_INTERVAL_S)
@@ -162,7 +163,7 @@ def _hand_over_leadership(group: RaftGroup, address: str, declared: Collection[s
     if not any(peer.is_leader and peer.address == address for peer in peers):
         return
     voters = [peer for peer in peers if peer.is_voter and peer.address != address]
-    lasting = [peer for peer in voters if peer.address in declared]
+    lasting = [peer for peer in voters if peer.name in declared]
     group.transfer_leadership(_newest(lasting or voters))
     Retrier(QUORUM_TIMEOUT_S).run(
         f"{group.kind}'s new leader", lambda: _require_leader_change(group, address)

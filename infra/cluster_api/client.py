@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, TypeVar
 
 import requests
-from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from infra.mtls import Access, session
 
@@ -183,7 +183,7 @@ def _cause(error: BaseException) -> str:
 def _may_have_arrived(error: requests.RequestException) -> bool:
     """Whether the request failed after the connection was established."""
     return isinstance(error, requests.ReadTimeout) or any(
-        isinstance(link, ProtocolError) for link in _chain(error)
+        isinstance(link, ProtocolError | ReadTimeoutError) for link in _chain(error)
     )
 
 

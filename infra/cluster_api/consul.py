@@ -48,12 +48,12 @@ class Consul(AgentApi):
             if member["Status"] == SERF_ALIVE
         }
 
-    def declare_members(self, addresses: Sequence[str]) -> None:
-        """Record the private addresses of the members that the stack declares.
+    def declare_members(self, names: Sequence[str]) -> None:
+        """Record the names of the members that the stack declares.
 
         All other members leave.
         """
-        self.request("PUT", DECLARED_MEMBERS_PATH, list(addresses))
+        self.request("PUT", DECLARED_MEMBERS_PATH, list(names))
 
     def declared_members(self) -> set[str]:
         """Return what ``declare_members`` recorded; empty if it recorded nothing."""

@@ -115,6 +115,17 @@ class Nomad(AgentApi):
         for node in self.find_clients(name):
             self._set_eligibility(node, "ineligible")
 
+    def set_members_eligible(self, names: Collection[str]) -> None:
+        """End the drain of the clients of these names, and make them eligible."""
+        for node in self.request("GET", "/v1/nodes"):
+            if node["Name"] not in names or node["Status"] == "down":
+                continue
+            if node["Drain"]:
+                path = f"/v1/node/{node['ID']}/drain"
+                self.request("POST", path, {"DrainSpec": None, "MarkEligible": True})
+            else:
+                self._set_eligibility(node, "eligible")
+
     def set_others_ineligible(self, names: Collection[str]) -> None:
         """Make every client accept no new allocation, except those of these names."""
         for node in self.request("GET", "/v1/nodes"):

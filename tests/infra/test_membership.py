@@ -47,7 +47,7 @@ Steps = list[tuple[str, str, str]]
 def agents() -> Agents:
     made = Agents()
     made.add_all([*OLD, *NEW], WORKERS)
-    made.declared_members = [server["address"] for server in NEW]
+    made.declared_members = [server["name"] for server in NEW]
     made.node_names = {
         LEAVING_ADDRESS: OLD[0]["name"],
         "127.0.0.3": OLD[1]["name"],
@@ -130,6 +130,8 @@ def _droplet(number: int, address: str, status: str = "active", tag: str = TAG) 
 def provider(account: AccountApi, monkeypatch: pytest.MonkeyPatch) -> MembershipProvider:
     """The provider process of one update."""
     monkeypatch.setattr(membership, "_joined", set())
+    monkeypatch.setattr(membership, "_declared", set())
+    monkeypatch.setattr(membership, "_access", [])
     config = {"digitalocean:apiEndpoint": account.url, "digitalocean:token": TOKEN}
     made = MembershipProvider()
     made.configure(ConfigureRequest(Config(config, "slipway")))
@@ -566,7 +568,7 @@ def test_last_server_stays(
     assert machine.met == 0
 
 
-@pytest.mark.parametrize("declared", [[], [OLD[0]["address"]]])
+@pytest.mark.parametrize("declared", [[], [OLD[0]["name"]]])
 def test_cluster_ends_with_its_last_server(
     provider: MembershipProvider,
     prime: dict[str, Any],
@@ -603,7 +605,7 @@ def test_allocations_stop_if_every_worker_leaves(
 ) -> None:
     """The network is replaced: a declared worker leaves before any machine has joined."""
     agents.moves_allocations = False
-    agents.declared_members = [member["address"] for member in (*OLD, *WORKERS)]
+    agents.declared_members = [member["name"] for member in (*OLD, *WORKERS)]
     agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
     provider.delete("worker01nyc3", worker)
     assert machine.met == 0 and steps(agents) == []
@@ -613,7 +615,7 @@ def test_declared_worker_is_drained_after_another_machine_joined(
     provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
 ) -> None:
     """``pulumi up --target`` may leave out what records the declared members."""
-    agents.declared_members = [member["address"] for member in (*OLD, *WORKERS)]
+    agents.declared_members = [member["name"] for member in (*OLD, *WORKERS)]
     agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
     provider.create({**worker, "name": "worker01nyc3-2", "droplet": "31"})
     provider.delete("worker01nyc3", worker)
@@ -668,7 +670,7 @@ def test_leadership_goes_to_a_declared_server(
 ) -> None:
     """After a change from three primes to one, the newest server is not the one that stays."""
     agents.peers = {"consul": list(OLD), "nomad": list(OLD)}
-    agents.declared_members = [OLD[1]["address"]]
+    agents.declared_members = [OLD[1]["name"]]
     removed = iter([OLD[2]])
 
     def leave(kind: str, method: str, path: str) -> None:
@@ -702,7 +704,7 @@ def test_newer_server_at_the_address_stays(
     """The old machine was lost, and another one got its private and public address."""
     newer = member("prime01nyc3-2", 1)
     agents.peers = {"consul": [newer, *OLD[1:]], "nomad": [newer, *OLD[1:]]}
-    agents.declared_members = [server["address"] for server in (newer, *OLD[1:])]
+    agents.declared_members = [server["name"] for server in (newer, *OLD[1:])]
     agents.node_names[LEAVING_ADDRESS] = newer["name"]
     provider.delete("prime01nyc3", {**prime, "host_key": key_pair()[0]})
     assert newer in agents.peers["consul"] and newer in agents.peers["nomad"]
@@ -724,6 +726,26 @@ def test_replaced_membership_of_the_same_droplet_changes_nothing(
     provider.create(props)
     provider.delete(props["name"], props)
     assert steps(agents) == [] and machine.met == 0
+
+
+def test_replaced_membership_is_deleted_by_a_later_update(
+    provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """The update that replaced it failed; this one declares the same droplet."""
+    provider.diff("prime01nyc3", prime, prime)
+    provider.delete("prime01nyc3", prime)
+    assert steps(agents) == [] and machine.met == 0
+
+
+def test_departure_uses_the_current_tokens(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """A rotation revoked those of the old membership."""
+    successor = {**worker, "name": "worker01nyc3-2", "droplet": "31"}
+    provider.diff("worker01nyc3-2", successor, successor)
+    revoked = dict.fromkeys(("consul_token", "nomad_token"), "revoked")
+    provider.delete("worker01nyc3", {**worker, "access": worker["access"] | revoked})
+    assert [node["name"] for node, _ in agents.nodes] == ["worker02nyc3", "worker03nyc3"]
 
 
 @pytest.mark.parametrize("role", ["worker", "prime"])

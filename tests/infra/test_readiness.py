@@ -194,10 +194,20 @@ def test_tokens_revoked_before_are_not_left_for_another_update(
     assert outs is not None and outs["retired"] == retired
 
 
+def test_worker_that_is_declared_again_becomes_eligible(
+    props: dict[str, Any], there: Agents
+) -> None:
+    """An update that removed it was interrupted."""
+    there.ineligible = [WORKERS[1]["droplet"]]
+    there.draining = [(WORKERS[0]["droplet"], 1)]
+    ReadinessProvider().update("2", {**props, "workers": []}, props)
+    assert there.ineligible == [] and there.draining == []
+
+
 def test_declared_members_are_recorded(props: dict[str, Any], there: Agents) -> None:
     ReadinessProvider().create(props)
     assert Consul(props["access"]).declared_members() == {
-        member["address"] for member in (*PRIMES, *WORKERS)
+        member["name"] for member in (*PRIMES, *WORKERS)
     }
 
 

@@ -198,6 +198,7 @@ class Agents:
                     "Name": m["name"],
                     "Address": m["address"],
                     "Status": status,
+                    "Drain": m["droplet"] in dict(self.draining),
                     "SchedulingEligibility": "ineligible"
                     if m["droplet"] in self.ineligible
                     else "eligible",
@@ -230,7 +231,9 @@ class Agents:
         if verb == "allocations":
             statuses = self.allocations.get(node, ())
             return [{"ClientStatus": status} for status in statuses]
-        if verb == "drain":
+        if verb == "drain" and body["DrainSpec"] is None:
+            self.draining = [drain for drain in self.draining if drain[0] != node]
+        elif verb == "drain":
             self.draining.append((node, body["DrainSpec"]["Deadline"]))
             if self.moves_allocations:
                 self.allocations[node] = ["complete" for _ in self.allocations.get(node, ())]
