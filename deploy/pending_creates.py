@@ -10,10 +10,8 @@ from typing import Any
 from pulumi import automation
 
 from deploy.account import Account, Droplet
-from deploy.stack import STACK_TYPE, State, Workspace, read_state
+from deploy.stack import DROPLET_TYPE, STACK_TYPE, State, Workspace, read_state
 from deploy.terminal import Terminal
-
-DROPLET_TYPE = "digitalocean:index/droplet:Droplet"
 
 
 def resolve(

@@ -26,6 +26,7 @@ SECRET = "[secret]"
 SECRET_SIGNATURE, IS_SECRET = "4dabf18193072939515e22adb298388d", "1b47061264138c4ac30d75fd1eb44270"
 """The key and value by which the engine marks an object as a secret."""
 STACK_TYPE = "pulumi:pulumi:Stack"
+DROPLET_TYPE = "digitalocean:index/droplet:Droplet"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy import operation, pending_creates, stack
+from deploy import lost_droplets, operation, pending_creates, stack
 from deploy.operation import Outcome
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
@@ -20,7 +20,8 @@ OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
 RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
 DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
-"""Operations that first delete the droplets that an interrupted update left."""
+"""Operations that first delete the droplets that an interrupted update left, and remove droplets
+from the state that were destroyed."""
 
 
 @dataclass
@@ -60,7 +61,7 @@ class Command:
         """Run an operation of the engine.
 
         Droplets that an interrupted update left are deleted first, or shown if the operation is
-        not one of ``DELETING``.
+        not one of ``DELETING``. Destroyed droplets leave the state.
 
         Args:
             create: create the stack if it does not exist.
@@ -72,6 +73,8 @@ class Command:
         left = pending_creates.resolve(
             selected, self.stack_tags(), self.terminal, deletes=name in DELETING
         )
+        if name in DELETING:
+            lost_droplets.forget(selected, self.stack_tags(), self.terminal)
         outcome = operation.run(
             name,
             selected,

@@ -9,7 +9,7 @@ from cryptography.exceptions import InvalidTag
 from deploy import stack
 from deploy.commands.command import FAILED, OK, Command, add_parser
 from deploy.errors import UsageError
-from infra.cluster.snapshots import decrypt
+from infra.snapshot_encryption import decrypt
 
 READINESS_TYPE = "pulumi-python:dynamic/slipway:Readiness"
 DESCRIPTION = """\
@@ -44,11 +44,11 @@ def run(command: Command) -> int:
     except (InvalidTag, ValueError):
         return command.fail(f"{file} is damaged, or belongs to another stack", FAILED)
     try:
-        new = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise UsageError(f"{output} cannot be created: {error.strerror}") from None
-    with os.fdopen(new, "wb") as opened:
-        opened.write(content)
+    with os.fdopen(descriptor, "wb") as new_file:
+        new_file.write(content)
     command.terminal.line(f"{output} has {len(content)} bytes", "green")
     command.print_json({"operation": "snapshot", "stack": command.stack_name, "file": str(output)})
     return OK

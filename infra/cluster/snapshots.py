@@ -1,20 +1,16 @@
 """Encrypted snapshots of Consul and Nomad, saved on the machine that runs the update."""
 
-import base64
 import os
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from infra.cluster_api.client import Retrier
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
+from infra.snapshot_encryption import encrypt
 
-NONCE_BYTES = 12
-"""Of AES-GCM. A file starts with the nonce."""
 SNAPSHOT_TIMEOUT_S = 60
 """Raft refuses a snapshot until it has applied the last change of the servers."""
 
@@ -50,19 +46,3 @@ def save_snapshots(access: Access, key: str, cluster: str) -> list[Path]:
         print(f"{file} saved in {time.monotonic() - start:.1f} s", flush=True)
         files.append(file)
     return files
-
-
-def encrypt(content: bytes, key: str) -> bytes:
-    """Return the nonce and the AES-GCM ciphertext of ``content``."""
-    nonce = os.urandom(NONCE_BYTES)
-    return nonce + AESGCM(base64.b64decode(key)).encrypt(nonce, content, None)
-
-
-def decrypt(content: bytes, key: str) -> bytes:
-    """Return the content of an encrypted snapshot.
-
-    Raises:
-        cryptography.exceptions.InvalidTag: the key is another one, or the file was changed.
-    """
-    nonce, ciphertext = content[:NONCE_BYTES], content[NONCE_BYTES:]
-    return AESGCM(base64.b64decode(key)).decrypt(nonce, ciphertext, None)

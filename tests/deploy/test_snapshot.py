@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.cluster.snapshots import encrypt
+from infra.snapshot_encryption import encrypt
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import Project
 

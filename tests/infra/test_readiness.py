@@ -16,6 +16,7 @@ from infra.cluster_api.consul import Consul, accessor_id
 from infra.cluster_api.members import NotReadyError
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
+from infra.snapshot_encryption import decrypt
 from tests.infra.support.agents_api import Agents, member, serving
 from tests.infra.support.cloud import run, start
 
@@ -238,9 +239,7 @@ def test_snapshots_are_saved_before_servers_leave(
     ReadinessProvider().update("2", {**props, "primes": []}, props)
     assert not saved.exists()
     ReadinessProvider().update("2", {**props, "primes": [*PRIMES, FORMER]}, props)
-    assert sorted(
-        snapshots.decrypt(file.read_bytes(), SNAPSHOT_KEY) for file in saved.iterdir()
-    ) == [
+    assert sorted(decrypt(file.read_bytes(), SNAPSHOT_KEY) for file in saved.iterdir()) == [
         b"snapshot of consul",
         b"snapshot of nomad",
     ]

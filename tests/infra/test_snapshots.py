@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from cryptography.exceptions import InvalidTag
 
-from infra.cluster.snapshots import decrypt, encrypt, save_snapshots, snapshot_directory
+from infra.cluster.snapshots import save_snapshots, snapshot_directory
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
+from infra.snapshot_encryption import decrypt, encrypt
 from tests.infra.support.agents_api import RAFT_REFUSAL, Agents, serving
 
 MANAGER = "00000000-0000-0000-0000-000000000001"

@@ -53,6 +53,15 @@ def test_replacing_the_only_prime_keeps_the_data(replaceable: Rig) -> None:
     assert_complete(replaceable)
 
 
+def test_one_up_replaces_a_destroyed_worker(replaceable: Rig) -> None:
+    before = ids_by_slot(replaceable)
+    replaceable.api(f"/v2/droplets/{before['worker02']}", "DELETE")
+    replaceable.up()
+    after = ids_by_slot(replaceable)
+    assert {slot for slot in SLOTS if before[slot] != after[slot]} == {"worker02"}
+    assert_complete(replaceable)
+
+
 def test_moving_to_another_region_transfers_the_image(replaceable: Rig) -> None:
     before = replaceable.outputs["image"]
     replaceable.set(region="ams3")
