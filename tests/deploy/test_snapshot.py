@@ -51,7 +51,11 @@ def test_snapshot_is_decrypted_into_a_private_file(ready: Project, tmp_path: Pat
     assert f"{output} cannot be created: File exists" in repeated.stderr
 
 
-@pytest.mark.parametrize("content", [b"", b"too short", encrypt(b"the content", OTHER_KEY)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"too short", encrypt(b"the content", OTHER_KEY)],
+    ids=["empty", "short", "another stack's"],
+)
 def test_snapshot_that_cannot_be_decrypted_is_refused(
     ready: Project, tmp_path: Path, content: bytes
 ) -> None:
