@@ -166,8 +166,8 @@ def test_plain_pulumi_has_nothing_to_do(deployed: Rig) -> None:
     pulumi = "pulumi preview --stack dev --expect-no-changes --non-interactive"
     result = deployed.shell(f'eval "$(make -s env CLOUD={deployed.name})" && {pulumi}')
     assert result.code == 0, result.output[-3000:]
-    result = deployed.pulumi("up", "--yes", "--refresh", "--expect-no-changes")
-    assert result.code == 0, result.output[-3000:]
+    result = deployed.pulumi("up", "--yes", "--refresh", "--expect-no-changes", "--diff")
+    assert result.code == 0, result.output
     assert (deployed.directory / "Pulumi.dev.yaml").read_bytes() == settings
 
 
