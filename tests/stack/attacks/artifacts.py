@@ -25,14 +25,25 @@ ZIP, SUMS = f"consul_{VERSION}_linux_amd64.zip", f"consul_{VERSION}_SHA256SUMS"
 
 @contextmanager
 def replaced_object(target: Target, url: str) -> Iterator[None]:
-    """Replace an object's content until the block ends; its permissions stay."""
+    """Replace an object's content until the block ends; its type and permissions stay."""
     _, bucket, key = urlsplit(url).path.split("/", 2)
-    genuine = target.spaces.get_object(Bucket=bucket, Key=key)["Body"].read()
-    target.spaces.put_object(Bucket=bucket, Key=key, Body=PROGRAM, ACL="public-read")
+    genuine = target.spaces.get_object(Bucket=bucket, Key=key)
+    content = genuine["Body"].read()
+
+    def store(body: bytes) -> None:
+        target.spaces.put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=body,
+            ACL="public-read",
+            ContentType=genuine["ContentType"],
+        )
+
+    store(PROGRAM)
     try:
         yield
     finally:
-        target.spaces.put_object(Bucket=bucket, Key=key, Body=genuine, ACL="public-read")
+        store(content)
 
 
 def _run_replaced_service(target: Target) -> Outcome:
