@@ -3,8 +3,8 @@
 A machine that is replaced keeps its membership until the new machine is a member. Then the old
 membership is deleted, and after it the old droplet.
 
-A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
-but its declared inputs.
+A dynamic provider runs in its own process, and the state contains its module path. All memberships
+of an update share this process, so a deletion knows which machines the update declares.
 """
 
 from collections.abc import Mapping

@@ -9,7 +9,7 @@ AGENTS = ("nomad.service", "consul.service")
 def leave_cluster() -> str:
     """Stop both agents until the droplet is deleted, and return the outcome.
 
-    A client agent of Consul leaves the cluster when it stops. The other members are told that a
+    A client agent of Consul leaves the cluster when it stops. The other members learn that a
     server leaves before this runs.
     """
     for agent in AGENTS:
