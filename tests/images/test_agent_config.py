@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from tests.images.support.credentials import Authority, make_bundle, make_gossip_key
-from tests.images.support.programs import ETC, LoadModule
-from toolchain import tools
-from toolchain.versions import pinned_tools
+from tests.images.support.programs import ETC, LoadModule, find_binary
 
 ADDRESS = IPv4Address("10.10.0.7")
 TOKEN = "3f1c1e0c-6a43-4d64-9d4e-0d0e0a7a1b11"
@@ -168,13 +166,6 @@ def test_a_change_causes_the_least_disruptive_action(
     assert agent_config.nomad_action(old_nomad, new_nomad).name == nomad
 
 
-def _find_binary(name: str) -> Path:
-    installed = tools.find(next(tool for tool in pinned_tools() if tool.name == name))
-    if installed is None:
-        pytest.skip(f"{name} is missing: run `make setup`")
-    return installed.path
-
-
 def _write_config_directory(
     directory: Path, agent: str, config: dict[str, Any], authority: Authority
 ) -> Path:
@@ -209,7 +200,7 @@ def test_the_agents_accept_their_configuration(
     config = consul if agent == "consul" else nomad
     directory = _write_config_directory(tmp_path, agent, config, authority)
     arguments = ["validate"] if agent == "consul" else ["config", "validate"]
-    command: list[str | Path] = [_find_binary(agent), *arguments, directory]
+    command: list[str | Path] = [find_binary(agent), *arguments, directory]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "is valid" in done.stdout, done.stdout + done.stderr
     config["shoe_size"] = 42

@@ -19,6 +19,7 @@ from tests.images.support.programs import LoadModule
 
 START_AGENTS = ["start --no-block consul.service", "start --no-block nomad.service"]
 EVERY_ENROLMENT = ["reload ssh.service", "start node-firewall.service"]
+CONSUL_DROP_IN = "run/systemd/system/consul.service.d/recovery.conf"
 TOKEN = "3f1c1e0c-6a43-4d64-9d4e-0d0e0a7a1b11"
 
 
@@ -420,20 +421,59 @@ def test_a_prime_recovers_as_the_only_server_and_keeps_its_state(
     machine.write("var/lib/consul/raft/raft.db", "state")
     machine.write("var/lib/nomad/server/node-id", "nomad-id\n")
     machine.write("var/lib/nomad/server/raft/raft.db", "state")
+    seen: dict[str, Any] = {}
+
+    def read_peers(state: str) -> Any:
+        peers = machine.root / state / "raft/peers.json"
+        content = json.loads(peers.read_text())
+        peers.unlink()
+        return content
+
+    def start_consul() -> None:
+        seen["consul"] = read_peers("var/lib/consul")
+        seen["drop-in"] = machine.read(CONSUL_DROP_IN)
+
+    def start_nomad() -> None:
+        seen["nomad"] = read_peers("var/lib/nomad/server")
+
+    machine.before_start = {"consul.service": start_consul, "nomad.service": start_nomad}
     assert enrol({"action": "recover"}) == "recovered"
-    assert json.loads(machine.read("var/lib/consul/raft/peers.json")) == [
-        {"id": "consul-id", "address": "10.10.0.7:8300", "non_voter": False}
-    ]
-    assert json.loads(machine.read("var/lib/nomad/server/raft/peers.json")) == [
-        {"id": "nomad-id", "address": "10.10.0.7:4647", "non_voter": False}
-    ]
+    assert seen == {
+        "consul": [{"id": "consul-id", "address": "10.10.0.7:8300", "non_voter": False}],
+        "nomad": [{"id": "nomad-id", "address": "10.10.0.7:4647", "non_voter": False}],
+        "drop-in": (
+            "[Service]\n"
+            f"Environment=CONSUL_HTTP_ADDR=unix://{machine.root}/run/consul-recovery.sock\n"
+        ),
+    }
     assert machine.read("var/lib/consul/raft/raft.db") == "state"
+    assert not (machine.root / CONSUL_DROP_IN).exists()
+    assert not (machine.root / "run/consul-recovery.sock").exists()
     assert machine.systemctl_calls == [
         "stop consul.service",
+        "daemon-reload",
         "start consul.service",
+        "daemon-reload",
         "stop nomad.service",
         "start nomad.service",
     ]
+
+
+def test_a_server_that_does_not_read_its_new_peers_is_named(
+    machine: Machine,
+    enrol: Enrol,
+    authority: Authority,
+    load: LoadModule,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    enrol(make_bundle("prime", authority))
+    machine.write("var/lib/consul/node-id", "consul-id\n")
+    machine.write("var/lib/consul/raft/raft.db", "state")
+    monkeypatch.setattr(load("recover_server"), "RECOVERY_TIMEOUT_S", 0.0)
+    assert machine.enrol({"action": "recover"}) == 1
+    assert "consul has not read" in capsys.readouterr().err
+    assert not (machine.root / CONSUL_DROP_IN).exists()
 
 
 def test_a_worker_does_not_recover_as_a_server(

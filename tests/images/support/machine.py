@@ -4,6 +4,7 @@ import io
 import json
 import stat
 import subprocess
+from collections.abc import Callable
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ class Machine:
     def __init__(self, root: Path, load: LoadModule, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.systemctl_calls: list[str] = []
+        self.before_start: dict[str, Callable[[], None]] = {}
+        """What happens when systemctl starts a unit, by the unit's name."""
         self._monkeypatch = monkeypatch
         for name in MODULES:
             for constant, path in list(vars(load(name)).items()):
@@ -47,6 +50,8 @@ class Machine:
 
     def _run(self, command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         self.systemctl_calls.append(" ".join(command[1:]))
+        if command[1] == "start" and command[2] in self.before_start:
+            self.before_start[command[2]]()
         return subprocess.CompletedProcess(command, 0)
 
     def write(self, path: str, text: str = "") -> None:

@@ -30,7 +30,7 @@ from enrolment_bundle import Bundle
 from erase_cloud_init import erase_cloud_init
 from harden_sshd import harden_sshd
 from leave_cluster import leave_cluster
-from recover_server import recover_server
+from recover_server import RecoveryError, recover_server
 
 ROOT = Path("/")
 CONSUL_CONFIG = Path("/etc/consul.d/cluster.json")
@@ -243,6 +243,7 @@ def main() -> int:
         enrolment_bundle.BundleError,
         node.NodeError,
         OSError,
+        RecoveryError,
         subprocess.CalledProcessError,
     ) as error:
         print(f"tool-enrol: {error}", file=sys.stderr)
