@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 AGENT_PORTS = frozenset({22, 53, *range(4646, 4649), *range(8300, 8303), *range(8500, 8504), 8600})
 """Ports of sshd, Consul and Nomad."""
 
+UNUSABLE_NOMAD_VERSIONS = frozenset({"1.11.2"})
+"""Nomad 1.11.2 fails to download an artifact to a file: "readdirent ...: not a directory"."""
+
 
 class Problem(NamedTuple):
     """A wrong combination of settings; ``fields`` starts with the one to change."""
@@ -41,6 +44,12 @@ def cross_field_checks(settings: "Settings") -> Iterator[Problem]:
             ("frontserve_port",),
             f"{settings.frontserve_port} is a port of sshd, Consul or Nomad; "
             "set another, for example 8085",
+        )
+    if settings.nomad_version in UNUSABLE_NOMAD_VERSIONS:
+        yield Problem(
+            ("nomad_version",),
+            f"Nomad {settings.nomad_version} cannot download the services' artifacts; "
+            "set a later version",
         )
     yield from _check_vpc(settings)
     yield from _check_admin_networks(settings)

@@ -1,4 +1,4 @@
-module toolchain/nomad-1.11.2
+module toolchain/nomad-1.11.1
 
 go 1.26.0
 
@@ -194,7 +194,7 @@ require (
 	github.com/hashicorp/mdns v1.0.6 // indirect
 	github.com/hashicorp/memberlist v0.5.4 // indirect
 	github.com/hashicorp/net-rpc-msgpackrpc/v2 v2.0.1 // indirect
-	github.com/hashicorp/nomad v1.11.2 // indirect
+	github.com/hashicorp/nomad v1.11.1 // indirect
 	github.com/hashicorp/nomad/api v0.0.0-20230103221135-ce00d683f9be // indirect
 	github.com/hashicorp/raft v1.7.3 // indirect
 	github.com/hashicorp/raft-autopilot v0.1.6 // indirect
