@@ -18,6 +18,12 @@ class Machine:
     name: str
     replacements: int
     """How often ``replace`` has replaced the machine of this slot."""
+    region: str
+    task_driver: str
+
+    @property
+    def slot(self) -> str:
+        return names.label_of_droplet(self.name)
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,12 @@ def list_machines(resources: Iterable[Mapping[str, Any]]) -> list[Machine]:
     ]
     return sorted(
         (
-            Machine(outputs["name"], int(outputs["keepers"]["replacements"]))
+            Machine(
+                outputs["name"],
+                int((keepers := outputs["keepers"])["replacements"]),
+                keepers["region"],
+                keepers["task_driver"],
+            )
             for outputs in generations
         ),
         key=lambda machine: machine.name,
@@ -55,7 +66,7 @@ def find_machine(name: str, machines: Sequence[Machine]) -> Machine:
         UsageError: the stack has no such machine.
     """
     for machine in machines:
-        if name in (machine.name, names.label_of_droplet(machine.name)):
+        if name in (machine.name, machine.slot):
             return machine
     listed = ", ".join(machine.name for machine in machines) or "none; run `python -m deploy up`"
     raise UsageError(f"the stack has no machine {name}; its machines: {listed}")

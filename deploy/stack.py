@@ -211,14 +211,16 @@ def project(directory: Path | str = CHECKOUT) -> str:
 
 def expected_machines(directory: Path | str, name: str) -> int:
     """Return how many droplets the settings ask for; 0 if they do not say it in numbers."""
+    counts = [setting(directory, name, role) for role in ("primes", "workers")]
+    return sum(map(int, counts)) if all(count.isdecimal() for count in counts) else 0
+
+
+def setting(directory: Path | str, name: str, field: str) -> str:
+    """Return a setting as the stack's file has it, or else its default."""
     settings_file = Path(directory, f"Pulumi.{name}.yaml")
     content = yaml.safe_load(settings_file.read_text()) if settings_file.exists() else None
     config = (content or {}).get("config") or {}
-    counts = [
-        str(config.get(f"{project(directory)}:{role}", Settings.model_fields[role].default))
-        for role in ("primes", "workers")
-    ]
-    return sum(map(int, counts)) if all(count.isdecimal() for count in counts) else 0
+    return str(config.get(f"{project(directory)}:{field}", Settings.model_fields[field].default))
 
 
 def _valid(name: str) -> str:

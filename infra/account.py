@@ -127,10 +127,16 @@ def _check_droplet_limit(
     new = _count_new_droplets(settings, own, images)
     peak = len(own) + new
     if new and peak + others > limit:
+        free = limit - others - len(own)
+        remedy = (
+            f"replace at most {free} at a time with `python -m deploy up STACK --batch {free}`"
+            if free > 0
+            else "set fewer workers for this update"
+        )
         yield (
             f"workers: the update creates {new} droplets before it deletes any, and needs {peak} "
             f"at once, but the account may have {limit}{besides}; "
-            "ask DigitalOcean for a higher limit, or set fewer workers for this update"
+            f"ask DigitalOcean for a higher limit, or {remedy}"
         )
 
 
@@ -148,20 +154,25 @@ def _count_new_droplets(
     by_label: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for droplet in own:
         by_label[names.label_of_droplet(droplet["name"])].append(droplet)
+
+    def is_current(droplet: Mapping[str, Any], role: names.Role) -> bool:
+        has_image = droplet["image"]["id"] in images
+        return has_image and droplet["size_slug"] == settings.droplet_size(role)
+
     new = 0
     for role in names.ROLES:
         for number in range(1, settings.machine_count(role) + 1):
             first_name = names.droplet_name(role, number, settings.region)
+            label = names.machine_label(role, number)
             newest = max(
-                by_label[names.machine_label(role, number)],
+                by_label[label],
                 key=lambda droplet: names.generation_number(first_name, droplet["name"]),
                 default=None,
             )
             new += (
                 newest is None
                 or names.generation_number(first_name, newest["name"]) == 0
-                or newest["image"]["id"] not in images
-                or newest["size_slug"] != settings.droplet_size(role)
+                or (settings.may_replace(label) and not is_current(newest, role))
             )
     return new
 

@@ -1,6 +1,6 @@
 """The templates of the droplets, one for each role."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 
@@ -29,6 +29,8 @@ class DropletTemplate:
     """Fingerprints."""
     replacements: Mapping[str, int]
     """By slot, how often ``deploy replace`` has replaced its machine."""
+    may_replace: Callable[[str], bool]
+    """Whether this update may replace the machine in a slot."""
     depends_on: Sequence[pulumi.Resource]
     """The firewalls: they apply before a droplet can receive its first packet."""
 
@@ -49,6 +51,7 @@ def create_templates(
             image=image,
             ssh_keys=[network.ssh_key],
             replacements=settings.replace,
+            may_replace=settings.may_replace,
             depends_on=firewalls.firewalls,
         )
         for role in ROLES

@@ -40,10 +40,12 @@ def create_machine(
 
     A keeper that changes starts a new generation: the new droplet is created first, and the old
     one is deleted when its node has left the cluster. The keys in ``user_data`` and the account's
-    SSH keys only matter at the first boot, so changes of them are ignored.
+    SSH keys only matter at the first boot, so changes of them are ignored. A machine outside the
+    batch keeps what it has.
     """
     label = machine_label(template.role, number)
     first_name = droplet_name(template.role, number, template.region)
+    may_replace = template.may_replace(label)
     generation = Generation(
         f"generation-{label}",
         slot=label,
@@ -59,7 +61,9 @@ def create_machine(
             "enrol_key": secrets.enrol.public,
             "replacements": str(template.replacements.get(label, 0)),
         },
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(
+            parent=parent, ignore_changes=[] if may_replace else ["keepers"]
+        ),
     )
     node_secrets = secrets.create_node_secrets(label, generation.number)
     keys = pulumi.Output.all(
@@ -84,7 +88,7 @@ def create_machine(
         opts=pulumi.ResourceOptions(
             parent=parent,
             depends_on=list(template.depends_on),
-            ignore_changes=["user_data", "ssh_keys"],
+            ignore_changes=["user_data", "ssh_keys", *([] if may_replace else ["image", "size"])],
             replacement_trigger=generation.number,
             # Set explicitly: the provider would delete first, because the name is set.
             delete_before_replace=False,

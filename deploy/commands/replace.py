@@ -6,7 +6,6 @@ from deploy.account import Account
 from deploy.commands.command import FAILED, Command, add_parser
 from deploy.errors import UsageError
 from deploy.machines import Machine, find_machine, list_machines
-from infra import names
 
 DESCRIPTION = """\
 Replace one machine: the new one joins the cluster, then the old one is drained, leaves and is
@@ -52,13 +51,12 @@ def _require_room() -> None:
 
 
 def _raise_counter(command: Command, machine: Machine) -> None:
-    slot = names.label_of_droplet(machine.name)
     command.pulumi_cli.run(
         [
             "config",
             "set",
             "--path",
-            f"slipway:replace.{slot}",
+            f"slipway:replace.{machine.slot}",
             str(machine.replacements + 1),
             "--stack",
             command.stack_name,

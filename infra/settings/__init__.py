@@ -19,6 +19,7 @@ from infra.settings.sources import merge_environment, parse_mapping, parse_numbe
 Size = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)+$")]
 Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
+Slot = Annotated[str, Field(pattern=r"^(prime|worker)\d{2,}$")]
 TaskDriver = Literal["exec", "raw_exec"]
 DEFAULT_TASK_DRIVER: TaskDriver = "exec"
 MIN_DRAIN_DEADLINE_S = 360
@@ -149,6 +150,18 @@ class Settings(BaseModel):
         BeforeValidator(parse_mapping),
         Field(description="By machine, how often `deploy replace` has replaced it."),
     ] = {}
+    batch: Annotated[
+        tuple[Slot, ...] | None,
+        BeforeValidator(split_list),
+        Field(
+            description="Machines that an update may replace, such as `worker01`; all by default. "
+            "`deploy up --batch` sets it."
+        ),
+    ] = None
+
+    def may_replace(self, label: str) -> bool:
+        """Whether an update may replace the machine in a slot."""
+        return self.batch is None or label in self.batch
 
     def machine_count(self, role: names.Role) -> int:
         """Return how many machines of a role the stack has."""

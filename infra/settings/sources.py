@@ -4,8 +4,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-ENVIRONMENT = {"admin_cidrs": "SLIPWAY_ADMIN_CIDRS", "ssh_public_key": "SLIPWAY_SSH_PUBLIC_KEY"}
-"""Environment variables of the settings that describe the person who deploys, not the stack."""
+ENVIRONMENT = {
+    "admin_cidrs": "SLIPWAY_ADMIN_CIDRS",
+    "ssh_public_key": "SLIPWAY_SSH_PUBLIC_KEY",
+    "batch": "SLIPWAY_BATCH",
+}
+"""Environment variables of the settings that describe who deploys, or one update, not the stack."""
 
 
 def split_list(value: object) -> object:

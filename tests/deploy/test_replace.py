@@ -29,7 +29,12 @@ class Provider(ResourceProvider):
 
 class Generation(Resource, module="slipway", name="Generation"):
     def __init__(self, slot, replacements):
-        keepers = {{"image": "1", "replacements": str(replacements)}}
+        keepers = {{
+            "image": "1",
+            "replacements": str(replacements),
+            "region": "nyc3",
+            "task_driver": "exec",
+        }}
         super().__init__(Provider(), slot, {{"name": f"{{slot}}nyc3-2", "keepers": keepers}})
 
 counters = pulumi.Config("slipway").get_object("replace") or {{}}
@@ -126,7 +131,10 @@ def test_failed_replacement_names_the_command_that_completes_it(machines: Projec
 def generation(name: str, replacements: str, **more: object) -> dict[str, Any]:
     return {
         "type": "pulumi-python:dynamic/slipway:Generation",
-        "outputs": {"name": name, "keepers": {"replacements": replacements}},
+        "outputs": {
+            "name": name,
+            "keepers": {"replacements": replacements, "region": "nyc3", "task_driver": "exec"},
+        },
         **more,
     }
 
@@ -138,11 +146,17 @@ def test_machines_are_the_current_generations_of_the_state() -> None:
         generation("worker01nyc3", "1", delete=True),
         {"type": "digitalocean:index/droplet:Droplet", "outputs": {"name": "worker09nyc3"}},
     ]
-    assert list_machines(state) == [Machine("worker01nyc3-3", 2), Machine("worker02nyc3", 0)]
+    assert list_machines(state) == [
+        Machine("worker01nyc3-3", 2, "nyc3", "exec"),
+        Machine("worker02nyc3", 0, "nyc3", "exec"),
+    ]
 
 
 def test_a_machine_is_found_by_its_slot_or_its_droplet() -> None:
-    machines = [Machine("worker01nyc3-3", 2), Machine("worker010nyc3", 0)]
+    machines = [
+        Machine("worker01nyc3-3", 2, "nyc3", "exec"),
+        Machine("worker010nyc3", 0, "nyc3", "exec"),
+    ]
     assert find_machine("worker01", machines) == find_machine("worker01nyc3-3", machines)
     assert find_machine("worker010", machines) == machines[1]
     with pytest.raises(UsageError, match="its machines: none; run"):

@@ -115,9 +115,31 @@ def test_replaced_machines_need_two_droplets_each(
     cloud.account["droplet_limit"] = 9
     assert problems(cloud) == [
         "workers: the update creates 5 droplets before it deletes any, and needs 10 at once, but "
-        "the account may have 9; ask DigitalOcean for a higher limit, or set fewer workers for "
-        "this update"
+        "the account may have 9; ask DigitalOcean for a higher limit, or replace at most 4 at a "
+        "time with `python -m deploy up STACK --batch 4`"
     ]
+    cloud.account["droplet_limit"] = 5
+    [problem] = problems(cloud)
+    assert problem.endswith("or set fewer workers for this update")
+
+
+@pytest.mark.parametrize(
+    ("droplets", "batch", "peak"),
+    [
+        (_machines(**OTHER_IMAGE), "worker01, worker02", 7),
+        (_machines(**OTHER_SIZE), "prime01", 6),
+        # A lost machine is created again, whatever the batch.
+        (_machines(**OTHER_IMAGE)[1:], "worker01", 6),
+    ],
+)
+def test_only_the_machines_of_a_batch_are_replaced(
+    cloud: AccountApi, droplets: list[dict[str, Any]], batch: str, peak: int
+) -> None:
+    cloud.things["droplets"] = droplets
+    cloud.account["droplet_limit"] = peak
+    assert problems(cloud, batch=batch) == []
+    cloud.account["droplet_limit"] = peak - 1
+    assert len(problems(cloud, batch=batch)) == 1
 
 
 @pytest.mark.parametrize(

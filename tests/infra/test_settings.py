@@ -85,6 +85,7 @@ def test_values_are_parsed_from_text() -> None:
         ({"frontserve_port": "8500"}, "frontserve_port", "is a port of sshd, Consul or Nomad"),
         ({"frontserve_port": "80"}, "frontserve_port", "greater than or equal to 1024"),
         ({"task_driver": "docker"}, "task_driver", "'exec' or 'raw_exec'"),
+        ({"batch": "worker1"}, "batch", "is not allowed"),
         ({"nomad_version": "1.11.2"}, "nomad_version", "set a later version"),
         ({"consul_version": "latest"}, "consul_version", "'latest' is not allowed"),
         ({"artifacts_bucket": "My.Bucket"}, "artifacts_bucket", "is not allowed"),
