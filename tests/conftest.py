@@ -16,6 +16,7 @@ GROUPS = {
     "stack/test_destroy.py": "image",
     "stack/test_replacements.py": "image",
     "stack/test_large_plan.py": "large plan",
+    "stack/test_machine_replacement.py": "large plan",
     "stack/test_bench.py": "large plan",
     "stack": SHARED_STACK,
     "rehearsal/machines": MACHINES,
