@@ -20,6 +20,12 @@ def change_worker_size(stage: Stage) -> None:
         stage.up()
 
 
+def change_worker_size_in_batches(stage: Stage) -> None:
+    with stage.expect_replaced("worker"):
+        stage.toggle("worker_size", SIZES)
+        stage.up("--batch", "2")
+
+
 def change_prime_size(stage: Stage) -> None:
     with stage.expect_replaced("prime"):
         stage.toggle("prime_size", SIZES)
@@ -102,6 +108,12 @@ DRILLS = (
         topology=ONE_PRIME,
         summary="`worker_size` changes",
         act=change_worker_size,
+    ),
+    Drill(
+        name="batches",
+        topology=ONE_PRIME,
+        summary="`worker_size` changes, by `up --batch 2`",
+        act=change_worker_size_in_batches,
     ),
     Drill(
         name="prime-size",

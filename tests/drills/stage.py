@@ -127,13 +127,13 @@ class Stage:
 
     # The stack
 
-    def up(self) -> None:
+    def up(self, *options: str) -> None:
         """Run ``deploy up``.
 
         Raises:
             DrillError: it failed.
         """
-        self.require(self.rig.deploy("up"), "deploy up")
+        self.require(self.rig.deploy("up", *options), "deploy up")
 
     def replace(self, name: str) -> None:
         """Run ``deploy replace`` for a droplet."""
