@@ -25,7 +25,8 @@ NAME ?= $(word 2,$(MAKECMDGOALS))
 $(eval $(word 2,$(MAKECMDGOALS)):;@:)
 endif
 
-.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check drill bench bench-api conformance reset down
+.PHONY: help setup doctor cloud rehearse env status ssh logs shell image-local test check drill \
+	bench bench-api conformance reset down
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,16 +37,17 @@ setup: ## install or build missing tools, Python packages and plugins; needs no 
 doctor: ## show version and origin of each tool and provider plugin
 	@python3 -m toolchain doctor
 
-cloud: setup ## start only the rehearsal cloud and print the variables for clients: make cloud [MACHINES=memory] [PORT=8080] [TIMES=real]
-	@$(REHEARSAL) up --cloud $(CLOUD) $(if $(MACHINES),--machines $(MACHINES)) $(if $(PORT),--port $(PORT)) $(if $(TIMES),--times $(TIMES))
+cloud: setup ## start only the cloud: make cloud [MACHINES=memory] [PORT=8080] [TIMES=real]
+	@$(REHEARSAL) up --cloud $(CLOUD) $(if $(MACHINES),--machines $(MACHINES)) \
+		$(if $(PORT),--port $(PORT)) $(if $(TIMES),--times $(TIMES))
 
-rehearse: setup ## start the rehearsal cloud, deploy STACK (dev) to it, verify it and request its URL
+rehearse: setup ## start the rehearsal cloud, deploy STACK (dev), verify it and request its URL
 	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK); \
 	url=$$(pulumi stack output url --stack $(STACK)); echo "GET $$url"; \
 	curl --silent --show-error --fail --write-out '\n' "$$url"
 
-env: ## print variables for `eval "$(make -s env)"`, so that pulumi, packer and curl use the rehearsal
+env: ## print variables of the rehearsal for other clients: eval "$(make -s env)"
 	@$(REHEARSAL) env --cloud $(CLOUD)
 
 status: ## show droplets, members, services, checks, deployments and the URL; JSON=1 for scripts
@@ -54,17 +56,19 @@ status: ## show droplets, members, services, checks, deployments and the URL; JS
 ssh: ## open a shell on a droplet as user ops, with sudo: make ssh worker01nyc3
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy ssh $(STACK) $(NAME)
 
-logs: ## show the logs of a droplet's agents or a service: make logs worker01nyc3, make logs frontserve
+logs: ## show logs of a droplet's agents or a service: make logs worker01nyc3 or frontserve
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy logs $(STACK) $(NAME)
 
 shell: ## open a shell with access to the cluster for consul, nomad and curl
 	@$(IN_REHEARSAL); $(PYTHON) -m deploy shell $(STACK)
 
-image-local: setup ## run the image's provisioners on a Debian machine over SSH: make image-local HOST=address [KEY=file]
-	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
+image-local: setup ## build the image on a Debian machine: make image-local HOST=address [KEY=file]
+	@PATH="$(CURDIR)/.venv/bin:$$(python3 -m toolchain bin):$$PATH" \
+		PACKER_PLUGIN_PATH="$$(python3 -m toolchain packer-plugins)" images/local "$(HOST)" "$(KEY)"
 
-test: setup ## run all tests, including a real `pulumi up` on real machines: make test [ARGS=tests/infra]
-	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(ARGS)
+test: setup ## run all tests, with `pulumi up` on real machines: make test [ARGS=tests/infra]
+	@$(PYTHON) -m pytest --numprocesses $(TEST_PROCESSES) \
+		--dist loadscope --no-loadscope-reorder $(ARGS)
 
 check: setup ## check formatting, lint, types and shell scripts
 	@$(PYTHON) -m ruff format --check .
@@ -72,16 +76,16 @@ check: setup ## check formatting, lint, types and shell scripts
 	@$(PYTHON) -m mypy
 	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
 
-drill: setup ## change and break a running stack under load, on real machines: make drill [NAME="image worker-off"] [REQUESTS=1000]
+drill: setup ## change and break a stack under load: make drill [NAME="image batches"] [REQUESTS=9]
 	@$(PYTHON) -m tests.drills $(if $(REQUESTS),--requests $(REQUESTS)) $(NAME)
 
-bench: setup ## measure a cold up, a no-op up and a down against a baseline: make bench [ARGS="--rounds 1"]
+bench: setup ## measure up and down against a baseline: make bench [ARGS="--rounds 1"]
 	@$(PYTHON) -m tests.bench $(ARGS)
 
-bench-api: setup ## measure response times of the rehearsal's API: 1,000 droplets, 200 requests a second
+bench-api: setup ## measure the rehearsal's API: 1,000 droplets, 200 requests a second
 	@$(PYTHON) -m tests.rehearsal.load $(ARGS)
 
-conformance: setup ## send 20,000 requests generated from DigitalOcean's API description and check the responses
+conformance: setup ## send 20,000 requests generated from the API's description, check the responses
 	@$(PYTHON) -m tests.rehearsal.conformance $(ARGS)
 
 reset: ## delete all resources in the cloud; name, port, accounts and keys stay; also after a crash
