@@ -74,9 +74,14 @@ def replace_leader(stage: Stage) -> None:
         stage.replace(leader)
 
 
+START_DRIVERS = {"nomad": {"task_driver": "raw_exec"}}
+"""Nomad 1.11.1 cannot download an artifact into a chroot on a kernel without Landlock."""
+
+
 def _upgrade(tool: Tool, older: Tool) -> Drill:
     """Return the drill of an upgrade from an older version to the pinned one."""
     setting = f"{tool.name}_version"
+    start_settings = {setting: older.version, **START_DRIVERS.get(tool.name, {})}
 
     def upgrade(stage: Stage) -> None:
         with stage.expect_replaced("prime", "worker"):
@@ -86,9 +91,14 @@ def _upgrade(tool: Tool, older: Tool) -> Drill:
     return Drill(
         name=f"{tool.name}-version",
         topology=ONE_PRIME,
-        summary=f"{tool.name.capitalize()} {older.version} to {tool.version}",
+        summary=", ".join(
+            (
+                f"{tool.name.capitalize()} {older.version} to {tool.version}",
+                *(f"`{value}`" for value in START_DRIVERS.get(tool.name, {}).values()),
+            )
+        ),
         act=upgrade,
-        start_settings={setting: older.version},
+        start_settings=start_settings,
         older_tool=older,
     )
 
