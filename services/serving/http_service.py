@@ -109,10 +109,7 @@ class HttpService:
         # The load balancer already sends no requests to an instance that was unhealthy for so long.
         remaining_s = max(0.0, self._drain_s - unhealthy_s)
         log("info", "draining", seconds=round(remaining_s, 1))
-        loop = asyncio.get_running_loop()
-        loop.call_soon_threadsafe(
-            loop.call_later, remaining_s, setattr, server, "should_exit", True
-        )
+        asyncio.get_running_loop().call_later(remaining_s, setattr, server, "should_exit", True)
 
     async def _health(self) -> Reply:
         """Reply with the health; log only changes, because checks arrive every few seconds."""

@@ -62,7 +62,9 @@ class Server(uvicorn.Server):
         if sig == signal.SIGINT:
             super().handle_exit(sig, frame)
         else:
-            self._on_signal(self)
+            # Python calls this in the middle of any code, such as the writing of a log line, which
+            # cannot be entered a second time.
+            asyncio.get_running_loop().call_soon_threadsafe(self._on_signal, self)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,14 +1,16 @@
 """Details of the HTTP server that the tests of whole services do not cover."""
 
 import asyncio
+import signal
 import socket
 import time
 from typing import Any
 
 import pytest
+import uvicorn
 
 from services.serving.authorizer import AuthorizedConnection
-from services.serving.server import listen
+from services.serving.server import Server, listen
 
 
 def test_an_old_connection_closes_after_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,3 +59,17 @@ def test_accepted_connections_have_tcp_nodelay() -> None:
                 return int(await nodelay)
 
     assert asyncio.run(tcp_nodelay()) != 0
+
+
+def test_a_signal_does_not_interrupt_what_runs() -> None:
+    """A signal may arrive while a log line is written, and the drain writes one too."""
+    events: list[str] = []
+
+    async def run() -> None:
+        server = Server(uvicorn.Config("no:app"), lambda _: events.append("drain"))
+        server.handle_exit(signal.SIGTERM, None)
+        events.append("the interrupted code goes on")
+        await asyncio.sleep(0)
+
+    asyncio.run(run())
+    assert events == ["the interrupted code goes on", "drain"]
