@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,6 +24,8 @@ STOP_TIMEOUT_S = 20
 PORT_TIMEOUT_S = 2
 HEALTH_TIMEOUT_S = 2
 MAX_LOG_CHARS = 1500
+UNASSIGNED_PORTS = range(20000, 32768)
+"""Linux gives ports from 32768 to clients, which could take a chosen port before its server."""
 
 
 class StartError(Exception):
@@ -79,10 +82,15 @@ def wait_until_port_free(port: int) -> bool:
 
 
 def find_free_port() -> int:
-    """Return a loopback port that no process listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a loopback port that no process listens on.
+
+    Raises:
+        OSError: all ports are in use.
+    """
+    for port in random.sample(UNASSIGNED_PORTS, len(UNASSIGNED_PORTS)):
+        if is_port_free(port):
+            return port
+    raise OSError(f"no port from {UNASSIGNED_PORTS.start} to {UNASSIGNED_PORTS.stop - 1} is free")
 
 
 @contextlib.contextmanager

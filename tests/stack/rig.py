@@ -124,14 +124,15 @@ class Rig:
 
     def rehearsal(self, verb: str, *options: str) -> None:
         command = [sys.executable, "-m", "rehearsal", verb, "--cloud", self.name, *options]
-        subprocess.run(
+        done = subprocess.run(
             command,
             cwd=CHECKOUT,
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
             timeout=COMMAND_TIMEOUT_S,
         )
+        assert done.returncode == 0, f"rehearsal {verb}: {done.stderr[-4000:]}"
 
     @property
     def secrets(self) -> list[str]:
