@@ -53,7 +53,10 @@ JOB = {
 """A job of the attacker's."""
 READ_KV = Request("read a KV value", "GET", f"/v1/kv/{SECRET_PATH}?raw", "{secret}")
 WRITE_KV = Request("write a KV value", "PUT", "/v1/kv/attacks/written", "true", "changed")
-READ_SNAPSHOT = Request("read a snapshot", "GET", "/v1/snapshot")
+READ_SNAPSHOT = Request(
+    "read a snapshot", "GET", "/v1/snapshot", refusal=r"^(403 |500 .*connection reset by peer)"
+)
+"""The server closes the connection after its refusal, and the agent may see only that."""
 READ_VARIABLE = Request("read a variable", "GET", f"/v1/var/{SECRET_PATH}", "{secret}")
 READ_JOB = Request("read a job's definition", "GET", "/v1/job/backserve", "BACKSERVE_GREETING")
 RUN_JOB = Request("run a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB})
