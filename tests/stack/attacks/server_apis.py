@@ -13,6 +13,10 @@ FILTERED = r"^200 \[\]|^403 "
 """Consul leaves out of a list what the token may not read."""
 
 
+MAX_ATTEMPTS = 5
+CUT_CONNECTION = "connection reset by peer"
+
+
 @dataclass(frozen=True)
 class Request:
     """A request, and the text in the response that proves its success.
@@ -29,10 +33,17 @@ class Request:
 
 
 def send(target: Target, api: ApiClient, request: Request, token: str = "") -> Outcome:
-    """Send the request; it succeeds with a status 2xx and the proof in the body."""
-    response = api.request(
-        request.method, target.fill(request.path), token, target.fill(request.body)
-    )
+    """Send the request; it succeeds with a status 2xx and the proof in the body.
+
+    A server may close the connection of a snapshot before the agent has read the refusal. Such a
+    response says nothing, so the request is repeated.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        response = api.request(
+            request.method, target.fill(request.path), token, target.fill(request.body)
+        )
+        if CUT_CONNECTION not in response.detail:
+            break
     succeeded = 200 <= response.status < 300 and target.fill(request.proof) in response.text
     return Outcome(succeeded, response.detail)
 
@@ -53,10 +64,7 @@ JOB = {
 """A job of the attacker's."""
 READ_KV = Request("read a KV value", "GET", f"/v1/kv/{SECRET_PATH}?raw", "{secret}")
 WRITE_KV = Request("write a KV value", "PUT", "/v1/kv/attacks/written", "true", "changed")
-READ_SNAPSHOT = Request(
-    "read a snapshot", "GET", "/v1/snapshot", refusal=r"^(403 |500 .*connection reset by peer)"
-)
-"""The server closes the connection after its refusal, and the agent may see only that."""
+READ_SNAPSHOT = Request("read a snapshot", "GET", "/v1/snapshot")
 READ_VARIABLE = Request("read a variable", "GET", f"/v1/var/{SECRET_PATH}", "{secret}")
 READ_JOB = Request("read a job's definition", "GET", "/v1/job/backserve", "BACKSERVE_GREETING")
 RUN_JOB = Request("run a job", "POST", "/v1/jobs", "EvalID", {"Job": JOB})
