@@ -76,7 +76,7 @@ check: setup ## check formatting, lint, types and shell scripts
 	@$(PYTHON) -m mypy
 	@git ls-files -z | xargs -0 grep -lE '^#!(/bin/(ba)?sh|/usr/bin/env (ba)?sh)' | xargs shellcheck
 
-drill: setup ## change and break a stack under load: make drill [NAME="image batches"] [REQUESTS=9]
+drill: setup ## change or break a stack under load: make drill [NAME=image] [REQUESTS=1000]
 	@$(PYTHON) -m tests.drills $(if $(REQUESTS),--requests $(REQUESTS)) $(NAME)
 
 bench: setup ## measure up and down against a baseline: make bench [ARGS="--rounds 1"]
