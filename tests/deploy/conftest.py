@@ -18,6 +18,8 @@ from rehearsal.lifecycle import environment
 from tests.deploy.support.certificates import CertificateAuthority
 from tests.deploy.support.http_server import HttpServer
 from tests.deploy.support.throwaway import Project
+from tests.infra.support import account_api
+from tests.infra.support.account_api import AccountApi, serving
 from toolchain import python, tools
 
 TOKEN = "token-of-the-secrets-service"
@@ -119,3 +121,12 @@ def outputs(access: Access) -> dict[str, Any]:
         "nomad_addresses": access["nomad"],
         "operator": operator,
     }
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
+    """An account without resources, which the environment names."""
+    with serving(AccountApi()) as api:
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", account_api.TOKEN)
+        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
+        yield api

@@ -1,7 +1,6 @@
 """``up --batch``: one update after another, each of which replaces a few machines."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from deploy.errors import UsageError
 from deploy.machines import Machine
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import Project
-from tests.infra.support.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.account_api import AccountApi
 
 PROGRAM = f"""
 import os, pathlib
@@ -47,14 +46,6 @@ for slot in ("prime01", "worker01", "worker02"):
 pulumi.export("format", {STATE_FORMAT})
 """
 """Three machines without droplets. The image may be the name of a machine that it breaks."""
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
-    with serving(AccountApi()) as api:
-        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
-        yield api
 
 
 @pytest.fixture

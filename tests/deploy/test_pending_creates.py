@@ -3,7 +3,6 @@
 import json
 import subprocess
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from deploy.account import Account, AccountError, Droplet
 from deploy.stack import State
 from infra.digitalocean_api import ApiError
 from tests.deploy.support.throwaway import Project
-from tests.infra.support.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.account_api import AccountApi
 
 TYPE = "digitalocean:index/droplet:Droplet"
 PROVIDER = "urn:pulumi:dev::throwaway::pulumi:providers:digitalocean::default"
@@ -22,12 +21,9 @@ LEFT = "an interrupted update left the droplet worker02nyc3 (id 7)"
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
+def account(account: AccountApi, monkeypatch: pytest.MonkeyPatch) -> AccountApi:
     monkeypatch.setattr(deploy_account, "POLL_INTERVAL_S", 0.01)
-    with serving(AccountApi()) as api:
-        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
-        yield api
+    return account
 
 
 @pytest.fixture

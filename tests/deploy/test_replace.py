@@ -1,7 +1,6 @@
 """``replace``: the counter in the stack's file, and the update that follows."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from deploy.errors import UsageError
 from deploy.machines import Machine, find_machine, list_machines
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import Project
-from tests.infra.support.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.account_api import AccountApi
 
 PROGRAM = f"""
 import pulumi
@@ -43,14 +42,6 @@ for slot in ("worker01", "worker02"):
 pulumi.export("format", {STATE_FORMAT})
 """
 """Two machines without droplets."""
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
-    with serving(AccountApi()) as api:
-        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
-        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
-        yield api
 
 
 @pytest.fixture
