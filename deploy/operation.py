@@ -37,6 +37,8 @@ class Outcome:
     failures: tuple[Failure, ...] = ()
     outputs: dict[str, Any] = field(default_factory=dict)
     risks: tuple[str, ...] = ()
+    orphans: tuple[dict[str, Any], ...] = ()
+    """Found before the operation; ``up``, ``rotate`` and ``destroy`` have deleted them."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

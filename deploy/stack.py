@@ -5,7 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
@@ -37,6 +37,8 @@ class State:
     pending_creates: list[dict[str, Any]]
     """Resources whose creation has started and has no result: the update still runs, or it was
     killed."""
+    pending_changes: list[str] = field(default_factory=list)
+    """URNs of the resources whose update or deletion has started and has no result."""
 
 
 class Workspace(automation.LocalWorkspace):
@@ -168,14 +170,16 @@ def read_state(
     for resource in found:
         if resource["type"] == STACK_TYPE:
             check_format(name, resource.get("outputs") or {})
-    pending = [
-        operation["resource"]
-        for operation in deployment.get("pending_operations") or ()
-        if operation["type"] == "creating"
-    ]
+    operations = deployment.get("pending_operations") or ()
+    pending = [operation["resource"] for operation in operations if operation["type"] == "creating"]
     return State(
         resources=reveal_secrets(found) if secrets else found,
         pending_creates=reveal_secrets(pending) if secrets else pending,
+        pending_changes=[
+            operation["resource"]["urn"]
+            for operation in operations
+            if operation["type"] != "creating"
+        ],
     )
 
 

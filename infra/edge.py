@@ -7,7 +7,8 @@ from typing import Self
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.names import Role
+from infra.digitalocean_api import connect
+from infra.names import Role, firewall_name
 from infra.settings import Settings
 from infra.targeting import apply_if_created
 
@@ -86,11 +87,14 @@ class Edge(pulumi.ComponentResource):
                 healthy_threshold=CHECKS_TO_CHANGE,
                 unhealthy_threshold=CHECKS_TO_CHANGE,
             ),
-            opts=child,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                hooks=pulumi.ResourceHookBinding(before_create=[_taken_name_check()]),
+            ),
         )
         digitalocean.Firewall(
             f"{name}-firewall",
-            name=f"{args.prefix}-edge",
+            name=firewall_name(args.prefix, "edge"),
             tags=[args.worker_tag],
             inbound_rules=[
                 digitalocean.FirewallInboundRuleArgs(
@@ -103,3 +107,23 @@ class Edge(pulumi.ComponentResource):
         )
         self.url = apply_if_created(self.load_balancer.ip, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})
+
+
+def _taken_name_check() -> pulumi.ResourceHook:
+    """Return a hook that refuses to create a load balancer whose name another one has.
+
+    The API would accept it. A killed update may have left one that the state does not have.
+    """
+
+    def check(args: pulumi.ResourceHookArgs) -> None:
+        name = str((args.new_inputs or {})["name"])
+        balancers = connect(pulumi.Config("digitalocean").get).list_all(
+            "/v2/load_balancers", "load_balancers"
+        )
+        if any(balancer["name"] == name for balancer in balancers):
+            raise pulumi.RunError(
+                f"a load balancer {name} exists: if an interrupted update left it, run "
+                f"`python -m deploy up {pulumi.get_stack()}`, which deletes it"
+            )
+
+    return pulumi.ResourceHook("load-balancer-name-check", check)

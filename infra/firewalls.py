@@ -12,7 +12,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.addresses import Network as Cidr
-from infra.names import ROLES, Role
+from infra.names import ROLES, Role, firewall_name
 from infra.settings import Settings
 
 Group = Literal["nodes", "primes", "workers"]
@@ -91,7 +91,7 @@ class Firewalls(pulumi.ComponentResource):
         self.firewalls = [
             digitalocean.Firewall(
                 f"{name}-{group}",
-                name=f"{args.prefix}-{group}",
+                name=firewall_name(args.prefix, group),
                 tags=[args.tags[role] for role in GROUPS[group]],
                 inbound_rules=[_inbound(rule, args) for rule in rules],
                 outbound_rules=_outbound() if group == "nodes" else None,

@@ -108,17 +108,21 @@ def create_machine(
 
 
 def _taken_name_check(label: str) -> pulumi.ResourceHook:
-    """Return a hook that refuses to create a droplet whose name another droplet has.
+    """Return a hook that refuses to create a droplet whose name another droplet of the stack has.
 
     ``pulumi up --replace`` of a droplet starts no new generation, so the new droplet would have
     the name of the old one. Two nodes of one name break Consul and Nomad. A killed update may
-    also have left a droplet of this name, which ``python -m deploy up`` deletes first.
+    also have left a droplet of this name, which ``python -m deploy up`` deletes first. Droplets
+    of another stack, which have other tags, may have the same names.
     """
 
     def check(args: pulumi.ResourceHookArgs) -> None:
-        name = str((args.new_inputs or {})["name"])
-        api = connect(pulumi.Config("digitalocean").get)
-        if api.list_all("/v2/droplets", "droplets", name=name):
+        inputs = args.new_inputs or {}
+        name, tags = str(inputs["name"]), set(inputs.get("tags") or ())
+        droplets = connect(pulumi.Config("digitalocean").get).list_all(
+            "/v2/droplets", "droplets", name=name
+        )
+        if any(tags <= set(droplet.get("tags") or ()) for droplet in droplets):
             stack = pulumi.get_stack()
             raise pulumi.RunError(
                 f"a droplet {name} exists: to replace this machine of the stack, run "

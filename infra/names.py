@@ -11,6 +11,9 @@ from typing import Literal
 Role = Literal["prime", "worker"]
 ROLES: tuple[Role, ...] = ("prime", "worker")
 
+FirewallGroup = Literal["nodes", "primes", "workers", "edge"]
+FIREWALL_GROUPS: tuple[FirewallGroup, ...] = ("nodes", "primes", "workers", "edge")
+
 AUTHORITY = "authority"
 OPERATOR = "operator"
 SECRETS = "secrets"
@@ -19,6 +22,8 @@ SECRETS = "secrets"
 IMAGE_FAMILY = "base"
 BASE_IMAGE_NAME = re.compile(rf"{IMAGE_FAMILY}\.\d{{4}}\.\d{{2}}\.\d{{2}}\.\d+")
 """Names of the base images of all stacks; see ``image_name``."""
+BUILD_PREFIX = "image-build"
+CLAIM_PREFIX = "used-by-"
 
 HOST_KEY_TYPE = "tls:index/privateKey:PrivateKey"
 """Type token of the resource whose logical name is ``host_key_name``."""
@@ -105,6 +110,11 @@ def label_of_droplet(name: str) -> str:
     return match[0] if match else name
 
 
+def is_droplet_name(name: str) -> bool:
+    """Whether a name is one that ``droplet_name`` or ``generation_name`` returns."""
+    return re.fullmatch(rf"({'|'.join(ROLES)})\d{{2,}}[a-z]{{3}}\d(-\d+)?", name) is not None
+
+
 def is_worker(droplet_name: str) -> bool:
     """Whether a droplet name belongs to a worker."""
     return droplet_name.startswith("worker")
@@ -131,6 +141,49 @@ def image_name(family: str, day: str, number: int) -> str:
         number: counts the images of that day from 1.
     """
     return f"{family}.{day}.{number}"
+
+
+def build_name(owner: str, token: str) -> str:
+    """Return the name for the droplet, the key and the unfinished image of an image build.
+
+    Args:
+        owner: prefix of the stack.
+        token: eight hexadecimal digits.
+    """
+    return f"{BUILD_PREFIX}-{owner}-{token}"
+
+
+def is_build_of(owner: str, name: str) -> bool:
+    """Whether a name is a ``build_name`` of this owner."""
+    return re.fullmatch(build_name(re.escape(owner), "[0-9a-f]{8}"), name) is not None
+
+
+def claim_tag(owner: str, token: str = "") -> str:
+    """Return the tag of an image that says that a stack uses it; its start without a token."""
+    return f"{CLAIM_PREFIX}{owner}:{token}"
+
+
+def is_claim_tag(tag: str) -> bool:
+    """Whether a tag says that a stack uses the image."""
+    return tag.startswith(CLAIM_PREFIX)
+
+
+def firewall_name(prefix: str, group: FirewallGroup) -> str:
+    """Return the name of a firewall: ``slipway-dev-nodes``."""
+    return f"{prefix}-{group}"
+
+
+def own_names(prefix: str) -> Mapping[str, re.Pattern[str]]:
+    """Return the names that a stack gives to resources of the account, by kind.
+
+    Names of droplets and images do not contain the prefix, but their tags do.
+    """
+    exact = re.compile(re.escape(prefix))
+    return {
+        "firewall": re.compile(f"{re.escape(prefix)}-({'|'.join(FIREWALL_GROUPS)})"),
+        **dict.fromkeys(("load balancer", "project", "SSH key", "VPC"), exact),
+        "tag": re.compile(f"{re.escape(prefix)}-({'|'.join(ROLES)})"),
+    }
 
 
 def is_slug(name: str) -> bool:

@@ -5,23 +5,26 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from deploy import lost_droplets, operation, pending_creates, stack
+from deploy import lost_droplets, operation, stack
 from deploy.operation import Outcome
+from deploy.orphans.kinds import CloudResource
+from deploy.orphans.resolve import FOUND_AGAIN, Orphans
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
+from deploy.stack import State, Workspace
 from deploy.terminal import Terminal
-from infra import names
+from infra import digitalocean_api, names
 
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
 RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
 DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
-"""Operations that first delete the droplets that an interrupted update left, and remove droplets
-from the state that were destroyed."""
+"""Operations that first delete orphans, and remove droplets from the state that were destroyed."""
 
 
 @dataclass
@@ -44,10 +47,23 @@ class Command:
     def stack_name(self) -> str:
         return str(self.args.stack)
 
+    @property
+    def prefix(self) -> str:
+        """The start of the stack's names and tags."""
+        return names.stack_prefix(stack.project(self.directory), self.stack_name)
+
     def stack_tags(self) -> list[str]:
         """Return the tags of the stack's droplets."""
-        prefix = names.stack_prefix(stack.project(self.directory), self.stack_name)
-        return names.role_tags(prefix)
+        return names.role_tags(self.prefix)
+
+    @cached_property
+    def orphans(self) -> Orphans:
+        """The search for what the account has of the stack and its state does not have."""
+        region = stack.setting(self.directory, self.stack_name, "region")
+        return Orphans(digitalocean_api.connect(), self.prefix, region, self.terminal)
+
+    def state(self) -> State:
+        return stack.read_state(self.stack_name, self.pulumi_cli, self.directory)
 
     def outputs(self) -> dict[str, Any]:
         return stack.outputs(self.stack_name, self.pulumi_cli, self.directory)
@@ -60,8 +76,8 @@ class Command:
     ) -> Outcome:
         """Run an operation of the engine.
 
-        Droplets that an interrupted update left are deleted first, or shown if the operation is
-        not one of ``DELETING``. Destroyed droplets leave the state.
+        Orphans are deleted first, or shown if the operation is not one of ``DELETING``. Destroyed
+        droplets leave the state.
 
         Args:
             create: create the stack if it does not exist.
@@ -70,23 +86,42 @@ class Command:
         self.terminal.line(f"{name} {self.stack_name}: reading the state")
         get = stack.ensure if create else stack.select
         selected = get(self.stack_name, self.pulumi_cli, self.directory)
-        left = pending_creates.resolve(
-            selected, self.stack_tags(), self.terminal, deletes=name in DELETING
-        )
+        assert isinstance(selected.workspace, Workspace)
         if name in DELETING:
+            is_destroy = name == "destroy"
+            orphans = self.orphans.resolve(
+                selected,
+                "keep" if is_destroy else "refuse",
+                lambda orphan: is_destroy or orphan.kind not in FOUND_AGAIN,
+            )
             lost_droplets.forget(selected, self.stack_tags(), self.terminal)
+        else:
+            orphans = self.orphans.search(selected.workspace.state)
+            self.show_orphans(orphans)
         outcome = operation.run(
             name,
             selected,
             self.pulumi_cli,
             self.terminal,
             replace,
-            # The next `up` finds a droplet only by its pending create.
-            clear_pending_creates=not left,
+            # A pending create shows that this stack made an orphan.
+            clear_pending_creates=not orphans,
         )
+        outcome = replace_fields(outcome, orphans=tuple(orphan.as_json() for orphan in orphans))
         if name in operation.PREVIEWS:
             show_plan(outcome.changes, outcome.risks, self.terminal)
         return outcome
+
+    def show_orphans(self, orphans: Sequence[CloudResource]) -> None:
+        """Name the orphans, and the commands that delete them."""
+        for orphan in orphans:
+            self.terminal.line(f"{orphan} is in the account but not in the state", "yellow")
+        if orphans:
+            self.terminal.line(
+                f"`python -m deploy up {self.stack_name}` uses or deletes them; "
+                f"`python -m deploy prune {self.stack_name}` only deletes them",
+                "yellow",
+            )
 
     def report(self, outcome: Outcome, **additions: Any) -> int:
         """Show the end of an operation; return its exit code."""

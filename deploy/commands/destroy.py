@@ -2,12 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from deploy import orphans
-from deploy.account import Account, CloudResource
 from deploy.commands.command import FAILED, OK, Command, add_parser
 from deploy.errors import NoSuchStackError, UsageError
+from deploy.orphans.kinds import CloudResource
+from deploy.orphans.proof import base_images, find_left
 from deploy.terminal import Terminal
 
 
@@ -32,7 +31,7 @@ def run(command: Command) -> int:
     ):
         raise UsageError("nothing was destroyed; give --yes, or the stack's name when asked")
     try:
-        resources = command.resources()
+        former = command.state()
     except NoSuchStackError as error:
         if not args.if_exists:
             raise
@@ -41,17 +40,16 @@ def run(command: Command) -> int:
     outcome = command.operate("destroy")
     if outcome.result == "cancelled":
         return command.report(outcome)
-    account = Account()
-    left = orphans.search(resources, command.stack_tags(), account)
-    base_images = sorted(account.base_images(), key=lambda image: image.name)
+    left = find_left(command.orphans.api, command.prefix, former)
+    images = base_images(command.orphans.api)
     monthly_usd = sum(resource.monthly_usd for resource in left)
     code = command.report(
         outcome,
-        left=[asdict(resource) for resource in left],
-        base_images=[asdict(image) for image in base_images],
+        left=[resource.as_json() for resource in left],
+        base_images=[image.as_json() for image in images],
         monthly_usd=monthly_usd,
     )
-    _show_left(left, base_images, monthly_usd, terminal)
+    _show_left(left, images, monthly_usd, terminal)
     return FAILED if left else code
 
 

@@ -1,4 +1,4 @@
-"""``drift``: show what was changed outside Pulumi."""
+"""``drift``: show what was changed outside Pulumi, and what only the account has."""
 
 import argparse
 
@@ -10,7 +10,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         subparsers,
         "drift",
         run,
-        "show what was changed outside Pulumi; exit with 3 if anything was",
+        "show what was changed outside Pulumi and what only the account has; exit with 3 if "
+        "there is anything",
         has_details=True,
     )
 
@@ -18,4 +19,4 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(command: Command) -> int:
     outcome = command.operate("drift")
     code = command.report(outcome)
-    return CHANGES if code == OK and outcome.changes else code
+    return CHANGES if code == OK and (outcome.changes or outcome.orphans) else code

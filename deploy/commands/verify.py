@@ -3,7 +3,8 @@
 import argparse
 
 from deploy.commands.command import FAILED, OK, Command, add_parser
-from deploy.verify import verify
+from deploy.verify import CheckResult, verify
+from infra.digitalocean_api import ApiError
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -13,7 +14,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(command: Command) -> int:
-    results = verify(command.outputs())
+    results = [*verify(command.outputs()), _check_orphans(command)]
     is_verified = all(result.ok for result in results)
     command.terminal.table(
         ("", "check", "detail"),
@@ -33,3 +34,19 @@ def run(command: Command) -> int:
         }
     )
     return OK if is_verified else FAILED
+
+
+def _check_orphans(command: Command) -> CheckResult:
+    """Check that the account has nothing of the stack that its state does not have."""
+    try:
+        orphans = command.orphans.search(command.state())
+    except ApiError as error:
+        return CheckResult("account", False, str(error))
+    if not orphans:
+        return CheckResult("account", True, "everything of the stack is in its state")
+    listed = ", ".join(str(orphan) for orphan in orphans)
+    return CheckResult(
+        "account",
+        False,
+        f"not in the state: {listed}; run `python -m deploy prune {command.stack_name}`",
+    )

@@ -12,7 +12,8 @@ from pulumi import dynamic
 
 from infra.digitalocean_api import ApiError, connect
 from infra.image.api import ImageApi
-from infra.image.provider import IMAGES, ImageProvider, content_tag
+from infra.image.claims import content_tag
+from infra.image.provider import IMAGES, ImageProvider
 from infra.names import IMAGE_FAMILY
 from infra.settings import Settings
 

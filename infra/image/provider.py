@@ -28,14 +28,11 @@ from infra.account import droplet_limit_problem
 from infra.digitalocean_api import ApiError, connect
 from infra.image.api import Image, ImageApi
 from infra.image.build import Build, BuildError, build
-from infra.names import image_name
+from infra.image.claims import FAMILY_TAG, content_tag, release, renew_claim
+from infra.names import BUILD_PREFIX, build_name, image_name, is_build_of, is_claim_tag
 
 IMAGES = Path(__file__).parents[2] / "images"
 """Contains a folder with a Packer template for each image family."""
-FAMILY_TAG = "base-image"
-CONTENT_PREFIX = "content-"
-BUILD_PREFIX = "image-build"
-CLAIM_PREFIX = "used-by-"
 ENGINE_CHECK_INTERVAL_S = 2.0
 
 
@@ -63,30 +60,6 @@ def exit_with_engine() -> None:
     ).start()
 
 
-def content_tag(content: str) -> str:
-    return f"{CONTENT_PREFIX}{content}"
-
-
-def is_content_tag(tag: str) -> bool:
-    """Whether a tag marks a complete image."""
-    return tag.startswith(CONTENT_PREFIX)
-
-
-def is_claim_tag(tag: str) -> bool:
-    """Whether a tag says that a stack uses the image."""
-    return tag.startswith(CLAIM_PREFIX)
-
-
-def build_name(owner: str) -> str:
-    """Return a unique name for the droplet, the key and the unfinished image of a build."""
-    return f"{BUILD_PREFIX}-{owner}-{secrets.token_hex(4)}"
-
-
-def is_build_of(owner: str, name: str) -> bool:
-    """Whether a name is a ``build_name`` of this owner."""
-    return re.fullmatch(rf"{BUILD_PREFIX}-{re.escape(owner)}-[0-9a-f]{{8}}", name) is not None
-
-
 def next_name(family: str, day: str, existing: list[str]) -> str:
     """Return the image name with the next free number of the day: ``base.2026.01.31.2``."""
     numbers = [
@@ -110,42 +83,11 @@ def ensure_unique_name(api: ImageApi, image: Image, family: str) -> Image:
         image = api.rename(image, next_name(family, datetime.now(UTC).strftime("%Y.%m.%d"), others))
 
 
-def renew_claim(api: ImageApi, image: Image, owner: str) -> str:
-    """Tag the image as used by this stack, and return the tag.
-
-    Each resource has its own claim. If a replacement finds the same image, its claim replaces the
-    old one. So the deletion of the old resource, which follows, does not delete the image.
-    """
-    claim = f"{CLAIM_PREFIX}{owner}:{secrets.token_hex(4)}"
-    api.tag(image.id, claim)
-    for tag in image.tags:
-        if tag.startswith(f"{CLAIM_PREFIX}{owner}:"):
-            api.delete_tag(tag)
-    return claim
-
-
 def ensure_region(api: ImageApi, image: Image, region: str) -> None:
     """Transfer the image to ``region``, unless it is available there."""
     if region not in image.regions:
         report(f"image {image.name} is being transferred to {region}")
         api.transfer(image, region)
-
-
-def release(api: ImageApi, image: Image, claim: str) -> None:
-    """Delete the claim, and the image if it was the last claim."""
-    api.delete_tag(claim)
-    users = [
-        tag.removeprefix(CLAIM_PREFIX) for tag in image.tags if is_claim_tag(tag) and tag != claim
-    ]
-    if users:
-        stacks = ", ".join(user.partition(":")[0] for user in users)
-        report(f"image {image.name} is kept, because these stacks use it: {stacks}")
-        return
-    api.delete(image.id)
-    left = {tag for other in api.images() for tag in other.tags if other.id != image.id}
-    for tag in image.tags:
-        if tag not in left and (tag == FAMILY_TAG or is_content_tag(tag)):
-            api.delete_tag(tag)
 
 
 class VersionError(Exception):
@@ -220,7 +162,7 @@ class ImageProvider(ResourceProvider):
         if problem := droplet_limit_problem(api.api):
             raise BuildError(problem)
         inputs = Build(
-            name=build_name(owner),
+            name=build_name(owner, secrets.token_hex(4)),
             template=str(IMAGES / props["name"]),
             region=props["region"],
             variables=props["variables"],
@@ -253,5 +195,5 @@ class ImageProvider(ResourceProvider):
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         api = self._api()
         image = api.get(int(_id))
-        if image is not None:
-            release(api, image, _props["claim"])
+        if image is not None and (users := release(api, image, _props["claim"])):
+            report(f"image {image.name} is kept, because these stacks use it: {users}")

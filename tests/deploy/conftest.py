@@ -12,13 +12,14 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from deploy.orphans import removal
 from infra.mtls import Access
 from rehearsal.api import secrets_service
 from rehearsal.lifecycle import environment
 from tests.deploy.support.certificates import CertificateAuthority
 from tests.deploy.support.http_server import HttpServer
 from tests.deploy.support.throwaway import Project
-from tests.infra.support import account_api
+from tests.infra.support.account_api import TOKEN as ACCOUNT_TOKEN
 from tests.infra.support.account_api import AccountApi, serving
 from toolchain import python, tools
 
@@ -52,8 +53,23 @@ def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
+    """The account of the environment, without resources."""
+    monkeypatch.setattr(removal, "POLL_INTERVAL_S", 0.01)
+    monkeypatch.delenv("SPACES_ACCESS_KEY_ID", raising=False)
+    with serving(AccountApi()) as api:
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", ACCOUNT_TOKEN)
+        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
+        yield api
+
+
+@pytest.fixture
 def project(
-    tmp_path: Path, secrets_url: str, tools_on_path: None, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    secrets_url: str,
+    tools_on_path: None,
+    account: AccountApi,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Project:
     """A project without a stack, in the environment that a rehearsal gives."""
     for name in ("home", "state", "credentials", "project", "modules"):
@@ -121,12 +137,3 @@ def outputs(access: Access) -> dict[str, Any]:
         "nomad_addresses": access["nomad"],
         "operator": operator,
     }
-
-
-@pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
-    """An account without resources, which the environment names."""
-    with serving(AccountApi()) as api:
-        monkeypatch.setenv("DIGITALOCEAN_TOKEN", account_api.TOKEN)
-        monkeypatch.setenv("DIGITALOCEAN_API_URL", api.url)
-        yield api

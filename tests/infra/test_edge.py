@@ -1,9 +1,29 @@
 """The load balancer and its way in."""
 
 import pulumi
+import pytest
 
 from infra.edge import Edge, EdgeArgs
+from tests.infra.support.account_api import TOKEN, AccountApi, serving
 from tests.infra.support.cloud import run, start
+
+
+def test_second_load_balancer_of_one_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    cloud = start()
+    args = EdgeArgs(prefix="slipway-test", region="nyc3", vpc_id="net", worker_tag="tag", port=8085)
+    run(lambda: Edge("edge", args))
+    [hook] = cloud.requests["edge-balancer"].hooks.before_create
+    new = pulumi.ResourceHookArgs(
+        urn="", id="", name="edge-balancer", type="", new_inputs={"name": "slipway-test"}
+    )
+    with serving(AccountApi()) as account:
+        monkeypatch.setenv("DIGITALOCEAN_TOKEN", TOKEN)
+        monkeypatch.setenv("DIGITALOCEAN_API_URL", account.url)
+        account.things["load_balancers"] = [{"id": "1", "name": "slipway-test-2"}]
+        cloud.hooks[hook].callback(new)
+        account.things["load_balancers"].append({"id": "2", "name": "slipway-test"})
+        with pytest.raises(pulumi.RunError, match=r"slipway-test exists: .*`python -m deploy up"):
+            cloud.hooks[hook].callback(new)
 
 
 def test_the_balancer_forwards_to_the_workers_and_alone_may_reach_them() -> None:

@@ -25,14 +25,9 @@ from infra.image import provider as image_provider
 from infra.image.api import ImageApi
 from infra.image.base_image import BaseImageArgs, content_hash, forecast, owner_label
 from infra.image.build import BuildError
-from infra.image.provider import (
-    IMAGES,
-    ImageProvider,
-    VersionError,
-    content_tag,
-    is_build_of,
-    next_name,
-)
+from infra.image.claims import content_tag
+from infra.image.provider import IMAGES, ImageProvider, VersionError, next_name
+from infra.names import is_build_of
 from tests.infra.support.image_account import TOKEN, FakeAccount, install_packer, serve
 
 ROOT = Path(__file__).parents[2]

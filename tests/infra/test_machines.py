@@ -434,11 +434,19 @@ def test_droplet_with_the_name_of_another_is_refused(cloud: FakeCloud, account: 
     run(lambda: cluster())
     [hook] = cloud.requests["worker01"].hooks.before_create
     args = pulumi.ResourceHookArgs(
-        urn="", id="", name="worker01", type="", new_inputs={"name": "worker01nyc3-2"}
+        urn="",
+        id="",
+        name="worker01",
+        type="",
+        new_inputs={"name": "worker01nyc3-2", "tags": ["slipway-dev-worker"]},
     )
-    account.things["droplets"] = [{"id": 1, "name": "worker01nyc3"}]
+    account.things["droplets"] = [
+        {"id": 1, "name": "worker01nyc3", "tags": ["slipway-dev-worker"]},
+        # Stacks in one region have machines of the same names.
+        {"id": 2, "name": "worker01nyc3-2", "tags": ["slipway-other-worker"]},
+    ]
     cloud.hooks[hook].callback(args)
-    account.things["droplets"].append({"id": 2, "name": "worker01nyc3-2"})
+    account.things["droplets"][1]["tags"] = ["slipway-dev-worker"]
     with pytest.raises(
         pulumi.RunError, match=r"deploy replace \w+ worker01nyc3-2.*interrupted.*deploy up"
     ):

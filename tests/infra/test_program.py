@@ -8,6 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from deploy.orphans.kinds import BUCKET, CloudResource
+from deploy.orphans.search import KIND_OF_TYPE, find_own
+from deploy.stack import State
 from infra.state_format import STATE_FORMAT
 from jobs import service_job
 from tests.infra.support.account_api import TOKEN, AccountApi, serving
@@ -59,8 +62,27 @@ def test_program_declares_a_complete_stack(monkeypatch: pytest.MonkeyPatch) -> N
         *(f"worker{number:02d}" for number in range(1, 5)),
     }
     assert set(cloud.of("Job")) == {"backserve", "frontserve", "prober"}
+    assert _orphans_that_nobody_finds(cloud) == []
     assert cloud.of("Project")["project"]["resources"] == [
         "do:loadbalancer:edge-balancer",
         "do:droplet:prime01",
         *(f"do:droplet:worker{number:02d}" for number in range(1, 5)),
     ]
+
+
+def _orphans_that_nobody_finds(cloud: FakeCloud) -> list[str]:
+    """Return the resources that ``deploy`` would not find if the state lost them."""
+    prefix = str(cloud.of("Tag")["network-worker"]["name"]).removesuffix("-worker")
+    made = [
+        CloudResource(
+            KIND_OF_TYPE[type],
+            name,
+            str(cloud.created[name]["name"]),
+            tags=frozenset(cloud.created[name].get("tags", ())),
+        )
+        for name, type in cloud.kinds.items()
+        if type.startswith("digitalocean:") and KIND_OF_TYPE.get(type, BUCKET) != BUCKET
+    ]
+    assert {one.kind for one in made} >= {"droplet", "firewall", "load balancer", "VPC", "tag"}
+    own = find_own(made, prefix, State(resources=[], pending_creates=[]))
+    return [one.id for one in made if one not in own]

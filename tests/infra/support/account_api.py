@@ -11,7 +11,9 @@ TOKEN = "a-valid-token"
 
 
 class AccountApi:
-    """An account that tests change. ``failing`` holds the statuses of the next responses.
+    """An account that tests change. Kinds that ``things`` lacks are not offered.
+
+    ``failing`` holds the statuses of the next responses.
 
     ``refusing`` holds the statuses of the next deletions, which delete nothing.
     """
@@ -59,11 +61,13 @@ class AccountApi:
         url = urlsplit(target)
         if url.path == "/v2/account":
             return 200, {"account": self.account}
-        key, _, identity = url.path.removeprefix("/v2/").partition("/")
+        key, identity = self._split(url.path)
         query = parse_qs(url.query)
+        not_found = {"id": "not_found", "message": "The resource could not be found."}
+        if key not in self.things:
+            return 404, not_found
         if identity:
-            found = [one for one in self.things[key] if str(one["id"]) == identity]
-            not_found = {"id": "not_found", "message": "The resource could not be found."}
+            found = [one for one in self.things[key] if _id(one) == identity]
             return (200, {key.removesuffix("s"): found[0]}) if found else (404, not_found)
         page = int(query["page"][0])
         everything = [
@@ -75,17 +79,27 @@ class AccountApi:
         start = (page - 1) * self.page
         pages = {"next": "http://elsewhere"} if start + self.page < len(everything) else {}
         return 200, {
-            key: everything[start : start + self.page],
+            {"keys": "ssh_keys"}.get(key, key): everything[start : start + self.page],
             "links": {"pages": pages} if pages else {},
         }
 
     def delete(self, target: str, _token: str) -> tuple[int, dict[str, Any]]:
         if self.refusing:
             return self.refusing.pop(0), {"message": "Droplet already has a pending event."}
-        key, _, identity = target.removeprefix("/v2/").partition("/")
-        self.things[key] = [one for one in self.things[key] if str(one["id"]) != identity]
+        key, identity = self._split(target)
+        self.things[key] = [one for one in self.things[key] if _id(one) != identity]
         self.deleted.append(identity)
         return 204, {}
+
+    @staticmethod
+    def _split(path: str) -> tuple[str, str]:
+        """Return the kind of a path, and the id if it has one."""
+        key, _, identity = path.removeprefix("/v2/").removeprefix("account/").partition("/")
+        return key, identity
+
+
+def _id(thing: dict[str, Any]) -> str:
+    return str(thing.get("id", thing.get("name")))
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Resources in the account that belong to a stack and are not in its state."""

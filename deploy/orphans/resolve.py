@@ -1,0 +1,162 @@
+"""Orphans of a stack and operations that a killed update did not end, before an operation."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pulumi import automation
+
+from deploy.errors import UsageError
+from deploy.orphans import removal
+from deploy.orphans.kinds import CloudResource
+from deploy.orphans.search import (
+    find_bucket,
+    find_own,
+    identities,
+    is_certain,
+    list_account,
+)
+from deploy.orphans.spaces import SpacesError
+from deploy.stack import DROPLET_TYPE, STACK_TYPE, State, Workspace, read_state
+from deploy.terminal import Terminal
+from infra.digitalocean_api import DigitalOceanApi
+
+FOUND_AGAIN = ("image", "tag")
+"""Kinds that an update finds by tag or name, and uses instead of creating them again."""
+
+Policy = Literal["refuse", "keep", "delete"]
+"""What is done with orphans of which it is not certain that this stack made them."""
+
+
+class UncertainOrphansError(UsageError):
+    """The account has resources of this stack's name that another backend may manage."""
+
+
+@dataclass
+class Orphans:
+    """What the account has of a stack, compared with the stack's state."""
+
+    api: DigitalOceanApi
+    prefix: str
+    region: str
+    terminal: Terminal
+    account: list[CloudResource] = field(default_factory=list)
+    own: list[CloudResource] = field(default_factory=list)
+    """What bears the stack's tags or names, in the state or not."""
+
+    def search(self, state: State) -> list[CloudResource]:
+        """Read the account; return the orphans.
+
+        Raises:
+            ApiError: the account cannot be read.
+        """
+        self.account = list_account(self.api)
+        self.own = find_own(self.account, self.prefix, state)
+        try:
+            if bucket := find_bucket(self.api, self.prefix, self.region, state):
+                self.own.append(bucket)
+        except SpacesError as error:
+            self.terminal.detail(str(error), "yellow")
+        return self.compare(state)
+
+    def compare(self, state: State) -> list[CloudResource]:
+        """Return what the last search found and the state does not have.
+
+        A tag is no orphan while the state has droplets, which would lose it.
+        """
+        in_state = identities(state.resources)
+        has_droplets = any(resource["type"] == DROPLET_TYPE for resource in state.resources)
+        return [
+            resource
+            for resource in self.own
+            if (resource.kind, resource.id) not in in_state
+            and not (resource.kind == "tag" and has_droplets)
+        ]
+
+    def resolve(
+        self,
+        stack: automation.Stack,
+        uncertain: Policy,
+        is_deleted: Callable[[CloudResource], bool],
+    ) -> list[CloudResource]:
+        """Delete the orphans, and end the operations that a killed update left in the state.
+
+        Args:
+            uncertain: see ``Policy``. An orphan that is kept is named.
+            is_deleted: whether an orphan may be deleted.
+
+        Returns:
+            The orphans that were deleted.
+
+        Raises:
+            UncertainOrphansError: nothing was deleted.
+            RemovalError, SpacesError, ApiError: an orphan cannot be deleted.
+            pulumi.automation.CommandError: another update runs.
+        """
+        workspace = stack.workspace
+        assert isinstance(workspace, Workspace)
+        state = workspace.state
+        found = list(filter(is_deleted, self.search(state)))
+        if not (found or state.pending_creates or state.pending_changes):
+            return []
+        # An update that runs has resources that its state lacks. If none runs after the account
+        # was read, what the state lacks afterwards belongs to no update.
+        _refresh(stack, state.pending_changes)
+        workspace.state = read_state(stack.name, workspace.pulumi_command, workspace.work_dir)
+        deleted = self._choose(workspace.state, stack.name, uncertain, is_deleted)
+        removal.remove(deleted, self.api, self.prefix, self._report)
+        if state.pending_creates:
+            _refresh(stack, clears_pending_creates=True)
+        return deleted
+
+    def _choose(
+        self,
+        state: State,
+        stack_name: str,
+        policy: Policy,
+        is_deleted: Callable[[CloudResource], bool],
+    ) -> list[CloudResource]:
+        orphans = list(filter(is_deleted, self.compare(state)))
+        if policy == "delete":
+            return orphans
+        certain = [orphan for orphan in orphans if is_certain(orphan, state, self.account)]
+        uncertain = [orphan for orphan in orphans if orphan not in certain]
+        if uncertain and policy == "refuse":
+            raise UncertainOrphansError(self._explain(uncertain, stack_name))
+        for orphan in uncertain:
+            self.terminal.line(f"{orphan} is not in the state; it is kept", "yellow")
+        return certain
+
+    def _report(self, orphan: CloudResource) -> None:
+        self.terminal.line(f"{orphan} was not in the state; it is deleted", "yellow")
+
+    def _explain(self, uncertain: Collection[CloudResource], stack: str) -> str:
+        listed = ", ".join(str(orphan) for orphan in uncertain)
+        return (
+            f"the account has {listed}, and the state of this backend has no VPC of the stack: if "
+            "the stack's state is in another backend, set PULUMI_BACKEND_URL to that one; "
+            f"otherwise run `python -m deploy prune {stack}`"
+        )
+
+
+def _refresh(
+    stack: automation.Stack,
+    urns: Collection[str] = (),
+    *,
+    clears_pending_creates: bool = False,
+) -> None:
+    """Refresh the stack's root and ``urns``, which needs the stack's lock.
+
+    Raises:
+        pulumi.automation.CommandError: another update holds the lock.
+    """
+    workspace = stack.workspace
+    assert isinstance(workspace, Workspace)
+    roots = [
+        resource["urn"] for resource in workspace.state.resources if resource["type"] == STACK_TYPE
+    ]
+    stack.refresh(
+        target=[*roots, *urns],
+        show_secrets=False,
+        clear_pending_creates=clears_pending_creates,
+    )
