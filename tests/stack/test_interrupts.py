@@ -1,0 +1,89 @@
+"""Seeded interrupts of up, roll and destroy on memory machines, each repaired by one command."""
+
+import os
+import random
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from deploy.orphans.search import KIND_OF_TYPE
+from infra.names import label_of_droplet
+from tests.stack import interrupts
+from tests.stack.large_plan import seed_image
+from tests.stack.rig import Rig
+
+INTERRUPTS = int(os.environ.get("INTERRUPTS", "6"))
+SEED = int(os.environ.get("SEED", "1"))
+WORKERS = 2
+MACHINES = {"prime01", "worker01", "worker02"}
+KINDS = {
+    "droplet": "droplets",
+    "firewall": "firewalls",
+    "load balancer": "load_balancers",
+    "project": "projects",
+    "SSH key": "account/keys",
+    "tag": "tags",
+    "VPC": "vpcs",
+}
+"""The path of each kind of which the program makes resources."""
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """A cloud of memory machines with a base image that another stack uses too."""
+    rig = Rig("interrupts", tmp_path_factory.mktemp("checkout"))
+    try:
+        limits = ("--requests-an-hour", "100000", "--requests-a-minute", "100000")
+        rig.start("--machines", "memory", *limits)
+        seed_image(rig)
+        [image] = rig.api("/v2/images?private=true")["images"]
+        claim = "used-by-slipway-other:00000000"
+        rig.api("/v2/tags", "POST", name=claim)
+        resources = [{"resource_id": str(image["id"]), "resource_type": "image"}]
+        rig.api(f"/v2/tags/{claim}/resources", "POST", resources=resources)
+        rig.write_permanently("__main__.py", interrupts.PROGRAM)
+        rig.set(workers=WORKERS, service_count=1, workload=False)
+        yield rig
+    finally:
+        rig.stop()
+
+
+def account_ids(rig: Rig) -> list[tuple[str, str]]:
+    """Return kind and id of everything in the account, without what accounts have by default."""
+    found = []
+    for kind, path in KINDS.items():
+        body = rig.api(f"/v2/{path}?per_page=200")
+        [key] = set(body) - {"links", "meta"}
+        found += [
+            (kind, str(resource["name"] if kind == "tag" else resource["id"]))
+            for resource in body[key]
+            if not (resource.get("is_default") or resource.get("default"))
+            and (kind != "tag" or resource["name"].startswith("slipway-dev-"))
+        ]
+    return sorted(found)
+
+
+def test_one_command_repairs_each_interrupted_operation(cloud: Rig) -> None:
+    generator = random.Random(SEED)
+    types = {type: kind for type, kind in KIND_OF_TYPE.items() if kind in KINDS}
+    exists = False
+    for number in range(INTERRUPTS):
+        interrupt = interrupts.choose(generator, number, exists=exists)
+        start = time.monotonic()
+        code = interrupts.run_interrupted(cloud, interrupt)
+        middle = time.monotonic()
+        repaired = interrupts.recover(cloud, interrupt)
+        end = time.monotonic()
+        print(
+            f"{number}: {interrupt}: {code}, {middle - start:.1f} s, {end - middle:.1f} s",
+            flush=True,
+        )
+        assert repaired.code == 0, f"{interrupt}\n{repaired.output[-6000:]}"
+        assert account_ids(cloud) == interrupts.state_ids(cloud, types), interrupt
+        exists = interrupt.recovery == "up"
+        if exists:
+            assert sorted(map(label_of_droplet, cloud.droplets())) == sorted(MACHINES), interrupt
+        else:
+            assert account_ids(cloud) == [], interrupt
+            assert (repaired.json["left"], repaired.json["monthly_usd"]) == ([], 0), interrupt
