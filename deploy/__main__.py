@@ -1,11 +1,12 @@
 """``python -m deploy COMMAND STACK``: see ``--help``."""
 
 import os
+import signal
 import sys
 
 from pulumi import automation
 
-from deploy import commands, failure
+from deploy import commands, failure, signals
 from deploy.commands.command import FAILED, INTERRUPTED, OK, USAGE, Command
 from deploy.errors import DeployError, UsageError
 from deploy.terminal import Terminal
@@ -39,4 +40,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with signals.handled(signal.default_int_handler):
+        sys.exit(main())

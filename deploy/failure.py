@@ -23,6 +23,8 @@ _HEADLINE = re.compile(
 """Lines that only say that something failed."""
 _LOCKED = "the stack is currently locked by"
 _NO_BACKEND = "PULUMI_ACCESS_TOKEN must be set"
+_DAMAGED_ATTRIBUTES = re.compile(r"failed to load checkpoint: (unexpected )?EOF")
+"""A backend in a directory writes the file ``.attrs`` beside the state, but not atomically."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,13 @@ def of_command(error: CommandError, stack: str) -> Failure:
             "",
             "there is no backend for the state: set PULUMI_ACCESS_TOKEN or PULUMI_BACKEND_URL "
             '(for a rehearsal: eval "$(make -s env)")',
+        )
+    if _DAMAGED_ATTRIBUTES.search(text):
+        return Failure(
+            "",
+            "",
+            f"a killed update damaged {stack}.json.attrs in the directory of PULUMI_BACKEND_URL: "
+            "delete that file, and append `?metadata=skip` to the URL so that none is written",
         )
     stderr = text.partition("stderr:")[2].strip()
     errors = [line.strip() for line in stderr.splitlines() if line.strip().startswith("error:")]

@@ -12,7 +12,12 @@ from typing import IO
 from pulumi.automation import CommandResult, OnOutput, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
-GRACEFUL_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from deploy import signals
+
+CANCELLING = (
+    "cancelling: no step starts any more; steps in progress end, except those that only wait, as "
+    "for a Nomad deployment, which goes on without this update; Ctrl-C again kills all"
+)
 
 
 class PulumiCli(PulumiCommand):
@@ -63,10 +68,17 @@ class PulumiCli(PulumiCommand):
         ]
         for reader in readers:
             reader.start()
-        for reader in readers:
-            reader.join()
-        code = child.wait()
-        self._child = None
+        try:
+            for reader in readers:
+                reader.join()
+            code = child.wait()
+        except KeyboardInterrupt:
+            # Its process group does not receive the signal from the terminal.
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+        finally:
+            self._child = None
         result = CommandResult(stdout="\n".join(stdout), stderr="\n".join(stderr), code=code)
         if code:
             raise create_command_error(result)
@@ -82,7 +94,7 @@ class PulumiCli(PulumiCommand):
         if child is None:
             return
         if self.interrupts == 1:
-            self._notify("cancelling: the steps in progress end first; Ctrl-C again kills them")
+            self._notify(CANCELLING)
             child.send_signal(signal.SIGINT)
         elif may_kill and not self.is_killed:
             self._notify("killing: the state may miss the steps in progress")
@@ -91,17 +103,13 @@ class PulumiCli(PulumiCommand):
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Pass Ctrl-C and SIGTERM on to the CLI while the context lasts."""
+        """Pass Ctrl-C, SIGTERM and SIGHUP on to the CLI while the context lasts."""
 
         def on_signal(number: int, frame: FrameType | None) -> None:
             self.interrupt(may_kill=number == signal.SIGINT)
 
-        previous = {number: signal.signal(number, on_signal) for number in GRACEFUL_SIGNALS}
-        try:
+        with signals.handled(on_signal):
             yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
 
 def _read(stream: IO[str], lines: list[str], on_line: OnOutput | None) -> None:

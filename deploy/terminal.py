@@ -3,11 +3,13 @@
 Results for programs go to standard output instead.
 """
 
+import errno
 import os
 import sys
 import time
-from collections.abc import Sequence
-from typing import Literal, TextIO
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, TextIO, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -24,6 +26,34 @@ _SECRET_VARIABLES = (
 _MIN_SECRET_LENGTH = 8
 
 
+class _HangupTolerantStream:
+    """A stream that drops what it cannot write because its terminal was closed."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with self._tolerant():
+            return self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._tolerant():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    @staticmethod
+    @contextmanager
+    def _tolerant() -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+
+
 class Terminal:
     """Writes to ``stream``.
 
@@ -31,7 +61,7 @@ class Terminal:
     """
 
     def __init__(self, stream: TextIO | None = None, *, is_verbose: bool = False) -> None:
-        self._stream = stream or sys.stderr
+        self._stream = cast("TextIO", _HangupTolerantStream(stream or sys.stderr))
         is_terminal = self._stream.isatty()
         self._has_colours = is_terminal and not os.environ.get("NO_COLOR")
         self.is_verbose = is_verbose

@@ -43,7 +43,7 @@ exit codes:
   1    failed
   2    wrong arguments or settings; nothing was changed
   3    changes were found (drift; preview --expect-no-changes)
-  130  interrupted; the steps in progress ended first
+  130  interrupted; the steps in progress have ended
 """
 
 

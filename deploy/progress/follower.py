@@ -55,7 +55,10 @@ class EventFollower:
             elif event.res_op_failed_event:
                 step = event.res_op_failed_event.metadata
                 self._tracker.fail(step.urn, step.type)
-                self._terminal.line(f"failed       {label(step)}", "red")
+                if self._is_interrupted():
+                    self._terminal.line(f"interrupted  {label(step)}", "yellow")
+                else:
+                    self._terminal.line(f"failed       {label(step)}", "red")
 
     def _on_start(self, step: StepEventMetadata) -> None:
         action = ACTIONS.get(step.op)
@@ -91,8 +94,8 @@ class EventFollower:
         elif pending := failure.pending_operations(plain(event.message)):
             for operation in pending:
                 self._terminal.line(
-                    f"{operation} by an earlier update: `up` deletes a droplet that it left; look "
-                    "for another resource in the account, then run `refresh`",
+                    f"{operation} by an earlier update: the next `up` deletes what it left in the "
+                    "account",
                     "yellow",
                 )
         elif event.severity in ("info", "warning", "info#err") and self._is_useful(event):

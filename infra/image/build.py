@@ -226,7 +226,7 @@ def main() -> int:
 
     inputs = Build(**json.loads(sys.stdin.readline()))
     packer = Packer(lambda line: send("progress", line), os.environ)
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, lambda *_: packer.interrupt())
 
     def interrupt_at_end_of_input() -> None:

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         with socket.create_server(("127.0.0.1", args.port or 0), backlog=128) as listener:
             server = create_server(config, listener, any_host=True)
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
                 signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
             print(
                 f"export SPACES_ENDPOINT_URL=http://127.0.0.1:{listener.getsockname()[1]}",

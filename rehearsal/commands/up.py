@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from rehearsal.commands.arguments import Subparsers, add_cloud, add_command
-from rehearsal.lifecycle import clouds
+from rehearsal.lifecycle import clouds, process
 from rehearsal.lifecycle.errors import UsageError
 from rehearsal.limits import parse_request_limit
 from rehearsal.times import TimesError, load_times
@@ -64,7 +64,8 @@ def add(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     start = time.monotonic()
     try:
-        config = clouds.up(args.cloud, args.machines, args.port, _settings(args), _report)
+        with process.handle_interrupts():
+            config = clouds.up(args.cloud, args.machines, args.port, _settings(args), _report)
     except KeyboardInterrupt:
         _report(
             f"interrupted: cloud {args.cloud} does not run; a new cloud is removed, "

@@ -48,7 +48,9 @@ def program_variables(config: CloudConfig) -> dict[str, str]:
         "SLIPWAY_SSH_KEY": str(ssh_key_path(config)),
         "SLIPWAY_SSH_PUBLIC_KEY": ssh_key_path(config).with_suffix(".pub").read_text().strip(),
         "PULUMI_HOME": str(config.directory / "pulumi-home"),
-        "PULUMI_BACKEND_URL": f"file://{config.directory / 'pulumi'}",
+        # Without `skip`, a file of attributes beside the state is not written atomically. After a
+        # SIGKILL it may be empty, and then the state cannot be read.
+        "PULUMI_BACKEND_URL": f"file://{config.directory / 'pulumi'}?metadata=skip",
         "SLIPWAY_SECRETS_URL": secrets_url(config),
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",

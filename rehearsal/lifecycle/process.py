@@ -9,8 +9,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from rehearsal.config import CloudConfig
@@ -26,6 +27,8 @@ HEALTH_TIMEOUT_S = 2
 MAX_LOG_CHARS = 1500
 UNASSIGNED_PORTS = range(20000, 32768)
 """Linux gives ports from 32768 to clients, which could take a chosen port before its server."""
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a request to end, and a closed terminal."""
 
 
 class StartError(Exception):
@@ -94,14 +97,31 @@ def find_free_port() -> int:
 
 
 @contextlib.contextmanager
-def defer_interrupt() -> Iterator[None]:
-    """Delay Ctrl-C to the end of the block, so that each started process can be recorded."""
-    received: list[int] = []
-    former = signal.signal(signal.SIGINT, lambda number, _: received.append(number))
+def handle_interrupts(
+    handler: Callable[[int, FrameType | None], object] = signal.default_int_handler,
+) -> Iterator[None]:
+    """Call ``handler``, or raise ``KeyboardInterrupt``, at each of ``INTERRUPTS`` in the block.
+
+    A signal stays ignored if it is, as SIGHUP by ``nohup``.
+    """
+    former = {
+        number: signal.signal(number, handler)
+        for number in INTERRUPTS
+        if signal.getsignal(number) != signal.SIG_IGN
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        for number, previous in former.items():
+            signal.signal(number, previous)
+
+
+@contextlib.contextmanager
+def defer_interrupt() -> Iterator[None]:
+    """Delay an interrupt to the end of the block, so that each started process can be recorded."""
+    received: list[int] = []
+    with handle_interrupts(lambda number, _: received.append(number)):
+        yield
     if received:
         raise KeyboardInterrupt
 

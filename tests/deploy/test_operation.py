@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import time
@@ -125,6 +127,47 @@ def test_an_interrupted_update_ends_its_steps_and_blocks_others_meanwhile(
     again = project.deploy("up", "--json")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["changes"] == []
+
+
+def test_a_closed_terminal_ends_the_steps_as_an_interrupt_does(project: Project) -> None:
+    """The kernel sends SIGHUP, and every further write to the terminal fails."""
+    project.mode("slow")
+    terminal, side = pty.openpty()
+    running = project.start("up", output=side)
+    os.close(side)
+    wait_for(project.file.with_name("resource-file.started"), running)
+    os.close(terminal)
+    time.sleep(0.5)
+    assert running.poll() is None
+    project.file.with_name("resource-file.may-end").touch()
+    assert running.wait(timeout=60) == 130
+    again = project.deploy("up", "--json")
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["changes"] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_between_operations_ends_the_command(
+    project: Project, number: signal.Signals, tmp_path: Path
+) -> None:
+    """The engine's command that reads the state ends too, before this command does."""
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    pulumi = slow / "pulumi"
+    pulumi.write_text(
+        "#!/bin/bash\n"
+        '[[ " $* " == *" export "* ]] || exec ' + f'{shutil.which("pulumi")} "$@"\n'
+        f"trap 'touch {slow}/ended; exit 1' INT; touch {slow}/begun\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    pulumi.chmod(0o755)
+    running = project.start("destroy", "--yes", path=slow)
+    wait_for(slow / "begun", running)
+    running.send_signal(number)
+    _, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    assert "interrupted" in err and "succeeded" not in err
+    assert (slow / "ended").exists()
 
 
 def test_an_interrupted_destroy_says_so(project: Project) -> None:

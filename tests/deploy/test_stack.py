@@ -1,5 +1,6 @@
 """A stack is created without changing its settings file, and plain pulumi works with it."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,20 @@ def test_a_missing_stack_cannot_be_destroyed(project: Project) -> None:
     refused = project.deploy("destroy", "--yes")
     assert refused.returncode == 2
     assert "there is no stack dev" in refused.stderr
+
+
+def test_damaged_attributes_of_the_state_are_named_with_the_remedy(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A kill while the engine writes the state leaves the file of attributes empty."""
+    assert project.deploy("up").returncode == 0
+    attributes = project.directory.parent / "state/.pulumi/stacks/throwaway/dev.json.attrs"
+    attributes.write_text("")
+    failed = project.deploy("up")
+    assert failed.returncode == 1
+    assert "damaged dev.json.attrs" in failed.stderr and "?metadata=skip" in failed.stderr
+    attributes.unlink()
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"{os.environ['PULUMI_BACKEND_URL']}?metadata=skip")
+    project.mode("better")
+    assert project.deploy("up").returncode == 0
+    assert not attributes.exists()

@@ -18,6 +18,7 @@ PROGRAM = '''
 
 import pulumi
 
+from infra import reachability
 from infra.cluster.credentials import ClusterCredentials
 from infra.droplet_template import create_templates
 from infra.edge import Edge, EdgeArgs
@@ -30,6 +31,8 @@ from infra.preflight import preflight
 from infra.project import create_project
 from infra.state_format import STATE_FORMAT
 
+# No memory machine answers.
+reachability.PROBE_TIMEOUT_S = reachability.CONNECT_TIMEOUT_S = 0.1
 context = preflight()
 prefix, settings = context.prefix, context.settings
 credentials = ClusterCredentials.create(prefix, settings, services=[])

@@ -15,6 +15,7 @@ from tests.stack.rig import Rig
 
 INTERRUPTS = int(os.environ.get("INTERRUPTS", "6"))
 SEED = int(os.environ.get("SEED", "1"))
+TIMEOUT_S = 120 + 60 * INTERRUPTS
 WORKERS = 2
 MACHINES = {"prime01", "worker01", "worker02"}
 KINDS = {
@@ -64,6 +65,7 @@ def account_ids(rig: Rig) -> list[tuple[str, str]]:
     return sorted(found)
 
 
+@pytest.mark.timeout(TIMEOUT_S)
 def test_one_command_repairs_each_interrupted_operation(cloud: Rig) -> None:
     generator = random.Random(SEED)
     types = {type: kind for type, kind in KIND_OF_TYPE.items() if kind in KINDS}

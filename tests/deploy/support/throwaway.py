@@ -1,8 +1,11 @@
 """A throwaway project with one resource, for the real Pulumi CLI."""
 
+import fcntl
 import io
+import os
 import subprocess
 import sys
+import termios
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
@@ -75,6 +78,11 @@ config:
 """
 
 
+def _take_terminal() -> None:
+    """Make the terminal on standard input the controlling one of this new session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Project:
     """A project with its own backend. Commands run as users run them."""
 
@@ -91,8 +99,15 @@ class Project:
         text = SETTINGS.replace("mode: good", f"mode: {mode}")
         self.settings.write_text(f"{text}  throwaway:size: {size}\n")
 
-    def start(self, command: str, *options: str) -> subprocess.Popen[str]:
-        """Start ``python -m deploy COMMAND dev``."""
+    def start(
+        self, command: str, *options: str, output: int | None = None, path: Path | None = None
+    ) -> subprocess.Popen[str]:
+        """Start ``python -m deploy COMMAND dev``.
+
+        Args:
+            output: file descriptor of a terminal, which becomes the process's controlling one.
+            path: directory whose programs come first.
+        """
         return subprocess.Popen(
             [
                 sys.executable,
@@ -105,10 +120,13 @@ class Project:
                 *options,
             ],
             cwd=CHECKOUT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}"} if path else None,
+            stdin=output or subprocess.DEVNULL,
+            stdout=output or subprocess.PIPE,
+            stderr=output or subprocess.PIPE,
             text=True,
+            start_new_session=output is not None,
+            preexec_fn=_take_terminal if output else None,
         )
 
     def deploy(self, command: str, *options: str) -> "subprocess.CompletedProcess[str]":

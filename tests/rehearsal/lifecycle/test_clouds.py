@@ -373,10 +373,11 @@ def _start_up(arguments: list[str], log: Path) -> "subprocess.Popen[str]":
     return up
 
 
-def test_an_interrupted_up_removes_a_new_cloud(rehearsal: Commands) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_up_removes_a_new_cloud(rehearsal: Commands, number: signal.Signals) -> None:
     log = paths.cloud_dir(ONE) / "server.log"
     with _start_up(["--machines", "memory"], log) as up:
-        up.send_signal(signal.SIGINT)
+        up.send_signal(number)
         _, message = up.communicate(timeout=60)
     assert (up.returncode, "interrupted" in message) == (130, True), message
     assert leak_check.find_leaks(ONE) == []
