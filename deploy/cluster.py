@@ -108,8 +108,8 @@ def operator_access(outputs: Mapping[str, Any]) -> Access:
     ]
     if missing:
         raise ClusterError(
-            f"the stack has no output {' and no '.join(missing)}: it is not up; "
-            "run `python -m deploy up`"
+            f"the stack has no output {' and no '.join(missing)}: run `up` first, because its "
+            "last one did not end"
         )
     operator = outputs["operator"]
     return Access(

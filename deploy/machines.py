@@ -59,7 +59,7 @@ def list_machines(resources: Iterable[Mapping[str, Any]]) -> list[Machine]:
     )
 
 
-def find_machine(name: str, machines: Sequence[Machine]) -> Machine:
+def find_machine(name: str, machines: Sequence[Machine], stack: str) -> Machine:
     """Return the machine of a droplet name or of a slot.
 
     Raises:
@@ -68,7 +68,8 @@ def find_machine(name: str, machines: Sequence[Machine]) -> Machine:
     for machine in machines:
         if name in (machine.name, machine.slot):
             return machine
-    listed = ", ".join(machine.name for machine in machines) or "none; run `python -m deploy up`"
+    listed = ", ".join(machine.name for machine in machines)
+    listed = listed or f"none; run `python -m deploy up {stack}`"
     raise UsageError(f"the stack has no machine {name}; its machines: {listed}")
 
 

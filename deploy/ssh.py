@@ -19,7 +19,7 @@ class UnknownHostError(DeployError):
     """The stack's state has no host key of the droplet."""
 
 
-def known_hosts_line(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -> str:
+def known_hosts_line(droplet: Droplet, resources: Iterable[Mapping[str, Any]], stack: str) -> str:
     """Return the droplet's line of a known hosts file, from the host key in the state.
 
     The line names the droplet and not its address: a later droplet may get the same address, and
@@ -34,7 +34,8 @@ def known_hosts_line(droplet: Droplet, resources: Iterable[Mapping[str, Any]]) -
             key_type_and_key = resource["outputs"]["publicKeyOpenssh"].split()[:2]
             return " ".join([droplet.name, *key_type_and_key]) + "\n"
     raise UnknownHostError(
-        f"the stack's state has no host key of {droplet.name}; run `python -m deploy up` first"
+        f"the stack's state has no host key of {droplet.name}; run "
+        f"`python -m deploy up {stack}` first"
     )
 
 

@@ -183,6 +183,20 @@ def read_state(
     )
 
 
+def config(name: str, pulumi_cli: PulumiCommand, directory: Path | str) -> dict[str, str]:
+    """Return the configuration of a stack, with secrets in plain text, for use in memory only.
+
+    Raises:
+        NoSuchStackError: the stack does not exist.
+    """
+    command = ["config", "--json", "--show-secrets", "--stack", _valid(name)]
+    try:
+        values = json.loads(pulumi_cli.run(command, str(directory), {}).stdout)
+    except StackNotFoundError:
+        raise _no_such_stack(name) from None
+    return {key: str(entry.get("value", "")) for key, entry in values.items()}
+
+
 def check_format(name: str, outputs: Mapping[str, Any]) -> None:
     """Refuse the outputs of a stack that another version of the program created.
 

@@ -40,6 +40,10 @@ class ApiError(Exception):
         return self.status == 404
 
 
+class MissingTokenError(ApiError):
+    """There is no token, neither in the environment nor in the configuration."""
+
+
 class DigitalOceanApi:
     """A session with one token. Every request raises ``ApiError`` when it fails."""
 
@@ -156,11 +160,11 @@ def connect(configured: Callable[[str], str | None] = lambda _: None) -> Digital
             ``digitalocean``. Without a value, the environment counts.
 
     Raises:
-        ApiError: there is no token.
+        MissingTokenError: there is no token.
     """
     token = configured("token") or _from_environment(*TOKEN_VARIABLES)
     if not token:
-        raise ApiError(
+        raise MissingTokenError(
             f"no API token: set {TOKEN_VARIABLES[0]}, "
             "or `pulumi config set --secret digitalocean:token`"
         )

@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pulumi import automation
+
 from deploy import lost_droplets, operation, stack
 from deploy.operation import Outcome
 from deploy.orphans.kinds import CloudResource
@@ -19,10 +21,12 @@ from deploy.pulumi_cli import PulumiCli
 from deploy.stack import State, Workspace
 from deploy.terminal import Terminal
 from infra import digitalocean_api, names
+from infra.digitalocean_api import DigitalOceanApi, MissingTokenError
 
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
 RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
+RUNNING_PROGRAM: tuple[operation.Operation, ...] = ("preview", "up", "rotate")
 DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
 """Operations that first delete orphans, and remove droplets from the state that were destroyed."""
 
@@ -60,7 +64,19 @@ class Command:
     def orphans(self) -> Orphans:
         """The search for what the account has of the stack and its state does not have."""
         region = stack.setting(self.directory, self.stack_name, "region")
-        return Orphans(digitalocean_api.connect(), self.prefix, region, self.terminal)
+        return Orphans(self._connect(), self.prefix, region, self.terminal)
+
+    def _connect(self) -> DigitalOceanApi:
+        """Return a client with the token of the environment, or else of the stack's configuration.
+
+        Raises:
+            MissingTokenError: neither has one.
+        """
+        try:
+            return digitalocean_api.connect()
+        except MissingTokenError:
+            values = stack.config(self.stack_name, self.pulumi_cli, self.directory)
+            return digitalocean_api.connect(lambda key: values.get(f"digitalocean:{key}"))
 
     def state(self) -> State:
         return stack.read_state(self.stack_name, self.pulumi_cli, self.directory)
@@ -87,17 +103,12 @@ class Command:
         get = stack.ensure if create else stack.select
         selected = get(self.stack_name, self.pulumi_cli, self.directory)
         assert isinstance(selected.workspace, Workspace)
-        if name in DELETING:
-            is_destroy = name == "destroy"
-            orphans = self.orphans.resolve(
-                selected,
-                "keep" if is_destroy else "refuse",
-                lambda orphan: is_destroy or orphan.kind not in FOUND_AGAIN,
-            )
-            lost_droplets.forget(selected, self.stack_tags(), self.terminal)
-        else:
-            orphans = self.orphans.search(selected.workspace.state)
-            self.show_orphans(orphans)
+        try:
+            orphans = self._resolve_orphans(name, selected)
+        except MissingTokenError:
+            if name not in RUNNING_PROGRAM:
+                raise
+            orphans = []  # The program names all problems of the settings.
         outcome = operation.run(
             name,
             selected,
@@ -111,6 +122,24 @@ class Command:
         if name in operation.PREVIEWS:
             show_plan(outcome.changes, outcome.risks, self.terminal)
         return outcome
+
+    def _resolve_orphans(
+        self, name: operation.Operation, selected: automation.Stack
+    ) -> list[CloudResource]:
+        """Return the orphans, which are deleted if the operation is one of ``DELETING``."""
+        assert isinstance(selected.workspace, Workspace)
+        if name not in DELETING:
+            orphans = self.orphans.search(selected.workspace.state)
+            self.show_orphans(orphans)
+            return orphans
+        is_destroy = name == "destroy"
+        orphans = self.orphans.resolve(
+            selected,
+            "keep" if is_destroy else "refuse",
+            lambda orphan: is_destroy or orphan.kind not in FOUND_AGAIN,
+        )
+        lost_droplets.forget(selected, self.stack_tags(), self.terminal)
+        return orphans
 
     def show_orphans(self, orphans: Sequence[CloudResource]) -> None:
         """Name the orphans, and the commands that delete them."""
@@ -127,7 +156,7 @@ class Command:
         """Show the end of an operation; return its exit code."""
         terminal = self.terminal
         for failure in outcome.failures:
-            terminal.text(failure.as_text(), "red")
+            terminal.text(failure.as_text(), "yellow" if outcome.result == "cancelled" else "red")
         result = RESULT_WORDS.get(outcome.result, outcome.result)
         terminal.line(
             f"{outcome.operation} {outcome.stack} {result}: {outcome.summary()}",

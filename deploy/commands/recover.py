@@ -45,7 +45,9 @@ def run(command: Command) -> int:
         )
     except ssh.DeliveryError as error:
         return command.fail(f"{server.name} was not recovered: {error}", FAILED)
-    terminal.line(f"{server.name} is the only server; run `python -m deploy up`", "green")
+    terminal.line(
+        f"{server.name} is the only server; run `python -m deploy up {command.stack_name}`", "green"
+    )
     command.print_json({"operation": "recover", "stack": command.stack_name, "result": "succeeded"})
     return OK
 

@@ -23,7 +23,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(command: Command) -> int:
     args = command.args
-    machine = find_machine(args.machine, list_machines(command.resources()))
+    machine = find_machine(args.machine, list_machines(command.resources()), command.stack_name)
     if not args.yes and not command.is_confirmed(f"Replace {machine.name}?"):
         raise UsageError("nothing was replaced; give --yes, or the stack's name when asked")
     _require_room()
@@ -31,7 +31,9 @@ def run(command: Command) -> int:
     outcome = command.operate("up")
     code = command.report(outcome)
     if code == FAILED:
-        command.terminal.line("`up` completes the replacement")
+        command.terminal.line(
+            f"`python -m deploy up {command.stack_name}` completes the replacement"
+        )
     return code
 
 

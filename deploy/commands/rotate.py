@@ -52,7 +52,8 @@ def run(command: Command) -> int:
     urns = [urn for urns in urns_by_kind.values() for urn in urns]
     if not urns:
         raise UsageError(
-            f"the stack {command.stack_name} has nothing to rotate; run `python -m deploy up` first"
+            f"the stack {command.stack_name} has nothing to rotate; run "
+            f"`python -m deploy up {command.stack_name}` first"
         )
     if not args.yes:
         preview = command.operate("preview", replace=urns)
@@ -70,5 +71,8 @@ def run(command: Command) -> int:
             "yellow" if len(names) < total else "green",
         )
     if code != OK:
-        terminal.line("`up` delivers the new secrets; `rotate` replaces all of them again")
+        terminal.line(
+            f"`python -m deploy up {command.stack_name}` delivers the new secrets; "
+            f"`python -m deploy rotate {command.stack_name}` replaces all of them again"
+        )
     return code

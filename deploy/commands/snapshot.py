@@ -38,7 +38,9 @@ def run(command: Command) -> int:
         if resource["type"] == READINESS_TYPE and not resource.get("delete")
     ]
     if not keys:
-        raise UsageError("the state has no key for snapshots; run `python -m deploy up`")
+        raise UsageError(
+            f"the state has no key for snapshots; run `python -m deploy up {command.stack_name}`"
+        )
     try:
         content = decrypt(encrypted, keys[0])
     except (InvalidTag, ValueError):

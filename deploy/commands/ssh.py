@@ -36,7 +36,7 @@ def run(command: Command) -> int:
 
 
 def run_on_droplet(command: Command, droplet: Droplet, words: Sequence[str]) -> int:
-    known_hosts_line = ssh.known_hosts_line(droplet, command.resources())
+    known_hosts_line = ssh.known_hosts_line(droplet, command.resources(), command.stack_name)
     with (
         foreground.runner() as run_command,
         tempfile.NamedTemporaryFile("w", prefix="known-hosts-") as file,

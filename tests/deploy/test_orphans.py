@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from deploy.commands import verify
 from tests.deploy.support.throwaway import Project
-from tests.infra.support.account_api import AccountApi
+from tests.infra.support.account_api import TOKEN, AccountApi
 
 TYPE = "digitalocean:index/droplet:Droplet"
 PROVIDER = "urn:pulumi:dev::throwaway::pulumi:providers:digitalocean::default"
@@ -137,6 +138,20 @@ def test_orphans_of_which_the_state_shows_nothing_may_belong_to_another_backend(
     assert account.deleted == []
 
 
+def test_verify_fails_with_an_orphan(
+    project: Project, account: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "verify", lambda _outputs: [])
+    assert project.deploy("up").returncode == 0
+    assert project.deploy("verify").returncode == 0
+    account.things["droplets"] = [body(7, "worker02nyc3", "throwaway-dev-worker")]
+    failed = project.deploy("verify", "--json")
+    assert failed.returncode == 1
+    [check] = json.loads(failed.stdout)["checks"]
+    assert check["check"] == "account" and not check["ok"]
+    assert ORPHAN in check["detail"] and "`python -m deploy prune dev`" in check["detail"]
+
+
 def test_prune_asks_before_it_deletes(project: Project, account: AccountApi) -> None:
     assert project.deploy("up").returncode == 0
     assert project.deploy("prune").returncode == 0
@@ -181,3 +196,19 @@ def test_account_that_cannot_be_read_fails_before_the_update(
     monkeypatch.setenv("DIGITALOCEAN_TOKEN", "wrong")
     failed = killed.deploy("up")
     assert failed.returncode == 1 and "rejects the token" in failed.stderr
+
+
+def test_token_in_the_configuration_of_the_stack_is_used(
+    project: Project, account: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DIGITALOCEAN_TOKEN")
+    monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN", raising=False)
+    assert project.deploy("up").returncode == 0, "the program itself says that it has no token"
+    assert account.requests == []
+    refused = project.deploy("drift")
+    assert refused.returncode == 1 and "no API token" in refused.stderr
+    project.pulumi("config", "set", "--secret", "digitalocean:token", TOKEN, "--stack", "dev")
+    account.things["droplets"] = [body(7, "worker02nyc3", "throwaway-dev-worker")]
+    drifted = project.deploy("drift")
+    assert drifted.returncode == 3, drifted.stderr
+    assert NAMED in drifted.stderr and TOKEN not in drifted.stderr

@@ -187,8 +187,13 @@ class Run:
         self._output = io.StringIO()
         terminal = Terminal(self._output, is_verbose=is_verbose)
         self.display = PhaseDisplay(tracker, terminal)
+        self.is_interrupted = False
         self.follower = EventFollower(
-            terminal, tracker, self.display, plans_only=False, is_interrupted=lambda: False
+            terminal,
+            tracker,
+            self.display,
+            plans_only=False,
+            is_interrupted=lambda: self.is_interrupted,
         )
 
     def start(self, op: OpType, type_token: str, name: str) -> None:
@@ -235,6 +240,15 @@ def test_phases_show_start_slow_step_and_end(clock: Clock) -> None:
     assert run.lines() == ["machines   2/2 done in 26.0 s: 2 created"]
     run.tick(100)
     assert run.lines() == ["2 resources compared"]
+
+
+def test_a_step_that_an_interrupt_cut_off_has_not_failed(clock: Clock) -> None:
+    run = Run(Tracker(clock=clock), clock)
+    run.start(OpType.UPDATE, "nomad:index/job:Job", "backserve")
+    run.lines()
+    run.is_interrupted = True
+    run.fail(OpType.UPDATE, "nomad:index/job:Job", "backserve")
+    assert run.lines() == ["interrupted  Job backserve"]
 
 
 def test_a_phase_of_unknown_size_ends_when_it_is_idle(clock: Clock) -> None:

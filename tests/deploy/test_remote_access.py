@@ -84,9 +84,9 @@ STATE = [
 
 
 def test_a_droplets_host_key_is_its_final_one() -> None:
-    assert ssh.known_hosts_line(DROPLET, STATE) == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
+    assert ssh.known_hosts_line(DROPLET, STATE, "dev") == "worker01nyc3 ssh-ed25519 AAAAlasting\n"
     with pytest.raises(UnknownHostError, match="no host key of worker01nyc3"):
-        ssh.known_hosts_line(DROPLET, STATE[:2])
+        ssh.known_hosts_line(DROPLET, STATE[:2], "dev")
 
 
 @pytest.fixture

@@ -115,7 +115,7 @@ def test_failed_replacement_names_the_command_that_completes_it(machines: Projec
     assert machines.deploy("up").returncode == 0
     failed = machines.deploy("replace", "worker01", "--yes")
     assert failed.returncode == 1
-    assert "no capacity" in failed.stderr and "`up` completes the replacement" in failed.stderr
+    assert "no capacity" in failed.stderr and "up dev` completes the replacement" in failed.stderr
     assert counters(machines) == {"worker01": 13}
 
 
@@ -148,7 +148,9 @@ def test_a_machine_is_found_by_its_slot_or_its_droplet() -> None:
         Machine("worker01nyc3-3", 2, "nyc3", "exec"),
         Machine("worker010nyc3", 0, "nyc3", "exec"),
     ]
-    assert find_machine("worker01", machines) == find_machine("worker01nyc3-3", machines)
-    assert find_machine("worker010", machines) == machines[1]
+    assert find_machine("worker01", machines, "dev") == find_machine(
+        "worker01nyc3-3", machines, "dev"
+    )
+    assert find_machine("worker010", machines, "dev") == machines[1]
     with pytest.raises(UsageError, match="its machines: none; run"):
-        find_machine("worker01", [])
+        find_machine("worker01", [], "dev")

@@ -119,7 +119,7 @@ def test_a_failed_rotation_reports_what_is_missing_and_the_remedy(rotating: Proj
     assert json.loads(done.stdout)["rotated"] == {"gossip": [], "tokens": [], "certificates": []}
     assert (
         "rotated gossip: 0 of 1 replaced" in done.stderr
-        and "`up` delivers the new secrets" in done.stderr
+        and "up dev` delivers the new secrets" in done.stderr
     )
     rotating.mode("good")
     assert rotating.deploy("rotate", "--yes").returncode == 0

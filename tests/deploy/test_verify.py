@@ -169,5 +169,5 @@ def test_checks_are_repeated_until_they_succeed(cluster: HttpServer, outputs: Ou
 
 
 def test_outputs_without_addresses_are_an_error() -> None:
-    with pytest.raises(ClusterError, match="not up"):
+    with pytest.raises(ClusterError, match="run `up` first"):
         verify({"url": "http://198.51.100.7/"}, timeout_s=0)

@@ -89,3 +89,71 @@ def test_one_command_repairs_each_interrupted_operation(cloud: Rig) -> None:
         else:
             assert account_ids(cloud) == [], interrupt
             assert (repaired.json["left"], repaired.json["monthly_usd"]) == ([], 0), interrupt
+
+
+def test_prune_deletes_orphans_of_every_kind(cloud: Rig) -> None:
+    """All that a killed update may leave, of a stack whose state has nothing of it."""
+    assert cloud.deploy("destroy", "--yes").code == 0
+    settings = {"region": "nyc3", "size": "s-1vcpu-1gb", "image": "debian-12-x64"}
+    [image] = cloud.api("/v2/images?private=true")["images"]
+    cloud.api("/v2/tags", "POST", name="used-by-slipway-dev:0123abcd")
+    cloud.api(
+        "/v2/tags/used-by-slipway-dev:0123abcd/resources",
+        "POST",
+        resources=[{"resource_id": str(image["id"]), "resource_type": "image"}],
+    )
+    vpc = cloud.api("/v2/vpcs", "POST", name="slipway-dev", region="nyc3")["vpc"]["id"]
+    for name, tags in (("worker01nyc3", ["slipway-dev-worker"]), ("worker01nyc3-2", [])):
+        cloud.api("/v2/droplets", "POST", name=name, tags=tags, vpc_uuid=vpc, **settings)
+    cloud.api("/v2/droplets", "POST", name="image-build-slipway-dev-0123abcd", **settings)
+    bastion = cloud.api("/v2/droplets", "POST", name="bastion", **settings)["droplet"]["id"]
+    balancer = cloud.api(
+        "/v2/load_balancers",
+        "POST",
+        name="slipway-dev",
+        region="nyc3",
+        vpc_uuid=vpc,
+        forwarding_rules=[
+            {
+                "entry_protocol": "http",
+                "entry_port": 80,
+                "target_protocol": "http",
+                "target_port": 8080,
+            }
+        ],
+    )["load_balancer"]["id"]
+    cloud.api(
+        "/v2/firewalls",
+        "POST",
+        name="slipway-dev-edge",
+        outbound_rules=[
+            {"protocol": "tcp", "ports": "80", "destinations": {"addresses": ["0.0.0.0/0"]}}
+        ],
+    )
+    key = cloud.environment["SLIPWAY_SSH_PUBLIC_KEY"]
+    cloud.api("/v2/account/keys", "POST", name="slipway-dev", public_key=key)
+    project = cloud.api("/v2/projects", "POST", name="slipway-dev", purpose="x")["project"]["id"]
+    assigned = [f"do:loadbalancer:{balancer}", f"do:droplet:{bastion}"]
+    cloud.api(f"/v2/projects/{project}/resources", "POST", resources=assigned)
+
+    refused = cloud.deploy("up")
+    assert refused.code == 2 and "`python -m deploy prune dev`" in refused.stderr, refused.output
+    pruned = cloud.deploy("prune", "--yes", "--json")
+    assert pruned.code == 0, pruned.output[-4000:]
+    assert sorted((one["kind"], one["name"]) for one in pruned.json["deleted"]) == [
+        ("SSH key", "slipway-dev"),
+        ("VPC", "slipway-dev"),
+        ("droplet", "image-build-slipway-dev-0123abcd"),
+        ("droplet", "worker01nyc3"),
+        ("droplet", "worker01nyc3-2"),
+        ("firewall", "slipway-dev-edge"),
+        ("image", image["name"]),
+        ("load balancer", "slipway-dev"),
+        ("project", "slipway-dev"),
+        ("tag", "slipway-dev-worker"),
+    ]
+    assert pruned.json["monthly_usd"] >= 3 * 6 + 12
+    assert account_ids(cloud) == [("droplet", str(bastion))]
+    [kept] = cloud.api("/v2/images?private=true")["images"]
+    assert not [tag for tag in kept["tags"] if tag.startswith("used-by-slipway-dev:")]
+    cloud.api(f"/v2/droplets/{bastion}", "DELETE")

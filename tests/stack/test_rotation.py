@@ -279,7 +279,7 @@ def test_next_up_completes_an_interrupted_rotation(rig: Rig, busy: Traffic, tmp_
         assert process.wait(timeout=300) == 130, log.read_text()[-3000:]
     finally:
         process.kill()
-    assert "`up` delivers the new secrets" in log.read_text()
+    assert "up dev` delivers the new secrets" in log.read_text()
     rig.up()
     after = outputs_of_type(rig, RANDOM, "result")
     assert any(before[name] != after[name] for name in before)
