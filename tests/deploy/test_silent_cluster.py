@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.orphans.resolve import Orphans
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import CHECKOUT, Project
 from tests.infra.support.account_api import TOKEN, AccountApi, serving
@@ -42,6 +43,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("SLIPWAY_RELEASES_KEY", raising=False)
+        # The program of this test declares nothing, so the state has nothing of the account.
+        monkeypatch.setattr(Orphans, "search", lambda _self, _state: [])
         yield api
 
 
