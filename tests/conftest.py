@@ -15,6 +15,7 @@ GROUPS = {
     "stack/test_image.py": "image",
     "stack/test_destroy.py": "image",
     "stack/test_replacements.py": "image",
+    "stack/test_interrupts.py": "interrupts",
     "stack/test_large_plan.py": "large plan",
     "stack/test_machine_replacement.py": "large plan",
     "stack/test_bench.py": "large plan",
