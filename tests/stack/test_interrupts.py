@@ -2,16 +2,21 @@
 
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import pytest
 
 from deploy.orphans.search import KIND_OF_TYPE
+from infra import names
 from infra.names import label_of_droplet
 from tests.stack import interrupts
 from tests.stack.large_plan import seed_image
-from tests.stack.rig import Rig
+from tests.stack.rig import CHECKOUT, Rig
 
 INTERRUPTS = int(os.environ.get("INTERRUPTS", "6"))
 SEED = int(os.environ.get("SEED", "1"))
@@ -157,3 +162,41 @@ def test_prune_deletes_orphans_of_every_kind(cloud: Rig) -> None:
     [kept] = cloud.api("/v2/images?private=true")["images"]
     assert not [tag for tag in kept["tags"] if tag.startswith("used-by-slipway-dev:")]
     cloud.api(f"/v2/droplets/{bastion}", "DELETE")
+
+
+@pytest.fixture
+def spaces(cloud: Rig) -> Iterator[Any]:
+    """A client of the cloud's Spaces, which are served on a loopback port."""
+    command = (sys.executable, "-m", "rehearsal", "spaces", "--cloud", cloud.name)
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        variable = process.stdout.readline().strip().removeprefix("export ")
+        name, _, url = variable.partition("=")
+        former, cloud.environment[name] = cloud.environment[name], url
+        yield boto3.client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url=url,
+            aws_access_key_id=cloud.environment["SPACES_ACCESS_KEY_ID"],
+            aws_secret_access_key=cloud.environment["SPACES_SECRET_ACCESS_KEY"],
+        )
+        cloud.environment[name] = former
+        process.terminate()
+
+
+def test_prune_deletes_a_bucket_that_holds_artifacts_only(cloud: Rig, spaces: Any) -> None:
+    account = cloud.api("/v2/account")["account"]["uuid"]
+    bucket = names.bucket_name("slipway-dev", "nyc3", account)
+    spaces.create_bucket(Bucket=bucket)
+    artifact = f"frontserve/{'0' * 64}.pyz"
+    for key in (artifact, "photos/cat.jpg"):
+        spaces.put_object(Bucket=bucket, Key=key, Body=b"content")
+    assert cloud.deploy("drift").code == 3
+    kept = cloud.deploy("prune", "--yes")
+    assert kept.code == 1 and "photos/cat.jpg" in kept.stderr, kept.output
+    assert spaces.list_objects_v2(Bucket=bucket)["KeyCount"] == 2
+    spaces.delete_object(Bucket=bucket, Key="photos/cat.jpg")
+    pruned = cloud.deploy("prune", "--yes", "--json")
+    assert pruned.code == 0, pruned.output
+    assert ("bucket", bucket) in {(one["kind"], one["id"]) for one in pruned.json["deleted"]}
+    assert spaces.list_buckets()["Buckets"] == []
