@@ -40,7 +40,13 @@ def run(command: Command) -> int:
     outcome = command.operate("destroy")
     if outcome.result == "cancelled":
         return command.report(outcome)
-    left = find_left(command.orphans.api, command.prefix, former)
+    left = find_left(
+        command.orphans.api,
+        command.orphans.prefix,
+        command.orphans.region,
+        former,
+        lambda problem: terminal.line(problem, "yellow"),
+    )
     images = base_images(command.orphans.api)
     monthly_usd = sum(resource.monthly_usd for resource in left)
     code = command.report(

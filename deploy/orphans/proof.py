@@ -1,24 +1,33 @@
 """The proof of ``destroy``: what the account still has of a stack."""
 
+from collections.abc import Callable
+
 from deploy.orphans.kinds import CloudResource
 from deploy.orphans.search import (
+    find_bucket,
     find_existing_buckets,
     find_own,
     find_vpcs,
     identities,
     list_account,
 )
+from deploy.orphans.spaces import SpacesError
 from deploy.stack import State
 from infra.digitalocean_api import DigitalOceanApi
 from infra.names import BASE_IMAGE_NAME
 
 
-def find_left(api: DigitalOceanApi, prefix: str, former: State) -> list[CloudResource]:
+def find_left(
+    api: DigitalOceanApi, prefix: str, region: str, former: State, report: Callable[[str], None]
+) -> list[CloudResource]:
     """Return what the account has of a stack: by id, by tag, by name and by VPC.
 
     Args:
+        region: where the stack has its bucket.
         former: the state before the destroy. An image is left only if the stack still claims it,
             because other stacks may use it.
+        report: is called with the reason if Spaces cannot be asked for a bucket that the state
+            does not have.
 
     Raises:
         SpacesError, ApiError: the account cannot be searched.
@@ -38,6 +47,12 @@ def find_left(api: DigitalOceanApi, prefix: str, former: State) -> list[CloudRes
         if resource in own or resource.vpc in vpcs or (resource.kind, resource.id) in by_id
     ]
     left += find_existing_buckets(former)
+    try:
+        bucket = find_bucket(api, prefix, region, former)
+    except SpacesError as error:
+        report(str(error))
+    else:
+        left += [bucket] if bucket else []
     return sorted(left, key=lambda resource: (resource.kind, resource.name))
 
 

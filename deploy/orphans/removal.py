@@ -43,25 +43,31 @@ def remove(
         report: is called with each one that is deleted.
 
     Raises:
-        RemovalError, SpacesError: a resource cannot be deleted.
-        ApiError: a request fails.
+        RemovalError: some were not deleted; all others were.
     """
+    failures: list[str] = []
 
     def remove_one(orphan: CloudResource) -> None:
-        if orphan.kind == BUCKET:
-            Buckets(orphan.region).delete(orphan.name)
-        elif orphan.kind == "image":
-            _release_image(api, orphan, prefix)
+        try:
+            if orphan.kind == BUCKET:
+                Buckets(orphan.region).delete(orphan.name)
+            elif orphan.kind == "image":
+                _release_image(api, orphan, prefix)
+            else:
+                if orphan.kind == "project":
+                    _empty_project(api, orphan)
+                _delete(api, orphan)
+        except (DeployError, ApiError) as error:
+            failures.append(str(error))
         else:
-            if orphan.kind == "project":
-                _empty_project(api, orphan)
-            _delete(api, orphan)
-        report(orphan)
+            report(orphan)
 
     by_kind = groupby(sorted(orphans, key=_position), key=_position)
     with ThreadPoolExecutor(MAX_CONCURRENT_DELETIONS) as pool:
         for _, group in by_kind:
             list(pool.map(remove_one, group))
+    if failures:
+        raise RemovalError("; ".join(failures))
 
 
 def _position(orphan: CloudResource) -> int:

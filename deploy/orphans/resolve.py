@@ -86,11 +86,12 @@ class Orphans:
             is_deleted: whether an orphan may be deleted.
 
         Returns:
-            The orphans that were deleted.
+            The orphans that were deleted, or should have been.
 
         Raises:
             UncertainOrphansError: nothing was deleted.
-            RemovalError, SpacesError, ApiError: an orphan cannot be deleted.
+            RemovalError: some orphans were not deleted. With the policy ``keep``, they are named.
+            ApiError: the account cannot be read.
             pulumi.automation.CommandError: another update runs.
         """
         workspace = stack.workspace
@@ -104,7 +105,12 @@ class Orphans:
         _refresh(stack, state.pending_changes)
         workspace.state = read_state(stack.name, workspace.pulumi_command, workspace.work_dir)
         deleted = self._choose(workspace.state, stack.name, uncertain, is_deleted)
-        removal.remove(deleted, self.api, self.prefix, self._report)
+        try:
+            removal.remove(deleted, self.api, self.prefix, self._report)
+        except removal.RemovalError as error:
+            if uncertain != "keep":
+                raise
+            self.terminal.line(str(error), "red")
         if state.pending_creates:
             _refresh(stack, clears_pending_creates=True)
         return deleted

@@ -164,7 +164,7 @@ def test_the_proof_counts_by_id_by_tag_by_name_and_by_vpc(
         ],
         pending_creates=[],
     )
-    left = find_left(api, PREFIX, former)
+    left = find_left(api, PREFIX, "nyc3", former, pytest.fail)
     assert [(one.kind, one.id) for one in left] == [
         ("VPC", "vpc-1"),
         ("certificate", "c"),
@@ -175,7 +175,7 @@ def test_the_proof_counts_by_id_by_tag_by_name_and_by_vpc(
     ]
     assert sum(one.monthly_usd for one in left) == 18.0
     account.things |= {key: [] for key in ("droplets", "vpcs", "firewalls", "certificates")}
-    assert find_left(api, PREFIX, former) == []
+    assert find_left(api, PREFIX, "nyc3", former, pytest.fail) == []
 
 
 def test_an_account_that_cannot_be_searched_is_an_error(
@@ -220,5 +220,13 @@ def test_orphan_that_stays_is_an_error(
 def test_refused_deletion_is_an_error(account: AccountApi, api: DigitalOceanApi) -> None:
     account.things["vpcs"] = [{"id": "vpc-1"}]
     account.refusing = [401]
-    with pytest.raises(ApiError, match="401"):
+    with pytest.raises(RemovalError, match="401"):
         removal.remove([VPC], api, PREFIX, lambda _: None)
+
+
+def test_orphan_that_stays_keeps_no_other(account: AccountApi, api: DigitalOceanApi) -> None:
+    account.things |= {"firewalls": [{"id": "f"}], "vpcs": [{"id": "vpc-1"}]}
+    account.refusing = [401]
+    with pytest.raises(RemovalError, match="401"):
+        removal.remove([CloudResource("firewall", "f", ""), VPC], api, PREFIX, lambda _: None)
+    assert account.deleted == ["vpc-1"]

@@ -195,6 +195,9 @@ def test_prune_deletes_a_bucket_that_holds_artifacts_only(cloud: Rig, spaces: An
     kept = cloud.deploy("prune", "--yes")
     assert kept.code == 1 and "photos/cat.jpg" in kept.stderr, kept.output
     assert spaces.list_objects_v2(Bucket=bucket)["KeyCount"] == 2
+    proved = cloud.deploy("destroy", "--yes", "--json")
+    assert proved.code == 1, proved.output
+    assert [(one["kind"], one["id"]) for one in proved.json["left"]] == [("bucket", bucket)]
     spaces.delete_object(Bucket=bucket, Key="photos/cat.jpg")
     pruned = cloud.deploy("prune", "--yes", "--json")
     assert pruned.code == 0, pruned.output
