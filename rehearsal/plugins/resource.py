@@ -59,7 +59,11 @@ class Resource(ABC, Generic[C]):
         return []
 
     def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
-        """Adjust the differences to the official plugin's. ``old`` is empty for a create."""
+        """Adjust the differences to the official plugin's, and make its checks of a plan.
+
+        ``old`` is empty for a create. For a check, an unknown value is not set
+        (``values.resolved_or_none``).
+        """
         return differences
 
     @abstractmethod

@@ -8,7 +8,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from rehearsal.plugins.properties import Properties, State
 
-__all__ = ["UNKNOWN", "from_engine", "has_unknown", "to_engine"]
+__all__ = ["UNKNOWN", "from_engine", "has_unknown", "resolved_or_none", "to_engine"]
 
 
 def from_engine(values: Mapping[str, PropertyValue]) -> State:
@@ -28,6 +28,15 @@ def to_engine(
         key: _to_property_value(value).with_secret(key in secret_keys and value is not None)
         for key, value in values.items()
     }
+
+
+def resolved_or_none(value: Any) -> Any:
+    """Return ``value``, or None if it is unknown.
+
+    The checks that the official plugins make in a plan take an unknown value for one that is not
+    set, unlike those of the inputs.
+    """
+    return None if value == UNKNOWN else value
 
 
 def has_unknown(value: Any) -> bool:

@@ -8,14 +8,15 @@ from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.errors import PluginError, error_context
 from rehearsal.plugins.properties import INTEGER, STRING, Properties, Property, State, name, output
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.values import UNKNOWN
+from rehearsal.plugins.values import UNKNOWN, resolved_or_none
 
 TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "TXT", "SRV", "SOA")
 TAGS = ("issue", "issuewild", "iodef")
 HOST_NAME_TYPES = ("CNAME", "MX", "NS", "SRV", "CAA")
 """Types whose data the API requires with a trailing dot but returns without it."""
 MAX_NUMBERS = {"priority": 65535, "port": 65535, "weight": 65535, "flags": 255}
-REQUIRED = {"MX": ("priority",), "SRV": ("priority", "weight", "port"), "CAA": ("flags", "tag")}
+REQUIRED = {"MX": ("priority",), "SRV": ("priority", "weight"), "CAA": ("flags", "tag")}
+"""What a plan requires for a type. A create also requires the port of a SRV record."""
 
 
 class DnsRecord(Resource[DigitalOcean]):
@@ -38,11 +39,7 @@ class DnsRecord(Resource[DigitalOcean]):
 
     def check(self, inputs: State) -> list[Failure]:
         kind, tag = inputs.get("type"), inputs.get("tag")
-        failures = [
-            Failure(key, f"`{key}` is required for when type is `{kind}`")
-            for key in REQUIRED.get(str(kind), ())
-            if key not in inputs
-        ]
+        failures = []
         if isinstance(kind, str) and kind not in (*TYPES, UNKNOWN):
             failures.append(
                 Failure("type", f"expected type to be one of {', '.join(TYPES)}, got {kind}")
@@ -61,7 +58,8 @@ class DnsRecord(Resource[DigitalOcean]):
         return failures
 
     def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
-        """Treat absolute names and values like those relative to the domain."""
+        """Require what the type needs; treat absolute names and values like relative ones."""
+        _require(new, *REQUIRED.get(new["type"], ()))
         domain = f"{new.get('domain')}."
 
         def is_equivalent(key: str) -> bool:
@@ -75,6 +73,8 @@ class DnsRecord(Resource[DigitalOcean]):
         return [item for item in differences if not (old and is_equivalent(item.key))]
 
     def create(self, change: Change) -> None:
+        if change.new["type"] == "SRV":
+            _require(change.new, "port")
         body = {"type": change.new["type"], **_request_body(change.new)}
         with error_context("Failed to create record"):
             response = self.client.call("POST", f"/v2/domains/{change.new['domain']}/records", body)
@@ -120,6 +120,12 @@ class DnsRecord(Resource[DigitalOcean]):
 
     def _path(self, change: Change) -> str:
         return f"/v2/domains/{change.old['domain']}/records/{change.id}"
+
+
+def _require(new: State, *keys: str) -> None:
+    for key in keys:
+        if resolved_or_none(new.get(key)) is None:
+            raise PluginError(f"`{key}` is required for when type is `{new['type']}`")
 
 
 def _request_body(new: State) -> dict[str, Any]:

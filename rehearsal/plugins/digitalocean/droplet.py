@@ -25,6 +25,7 @@ from rehearsal.plugins.properties import (
 )
 from rehearsal.plugins.resource import Change, Resource, Timeouts
 from rehearsal.plugins.rest import RestError
+from rehearsal.plugins.values import resolved_or_none
 
 
 def _sha1(user_data: str) -> str:
@@ -85,7 +86,7 @@ class Droplet(Resource[DigitalOcean]):
 
     def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
         """Replace the droplet to remove IPv6: the API can only add it."""
-        removes_ipv6 = bool(old.get("ipv6")) and not new.get("ipv6")
+        removes_ipv6 = bool(old.get("ipv6")) and not resolved_or_none(new.get("ipv6"))
         return [
             replace(item, replaces=True) if removes_ipv6 and item.key == "ipv6" else item
             for item in differences

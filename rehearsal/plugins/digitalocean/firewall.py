@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
-from rehearsal.plugins.errors import error_context
+from rehearsal.plugins.errors import PluginError, error_context
 from rehearsal.plugins.properties import (
     BOOLEAN,
     INTEGER,
@@ -20,6 +21,7 @@ from rehearsal.plugins.properties import (
     set_of,
 )
 from rehearsal.plugins.resource import Change, Resource
+from rehearsal.plugins.values import resolved_or_none
 
 PEER_FIELDS = {
     "Addresses": ("addresses", STRING),
@@ -58,6 +60,24 @@ class Firewall(Resource[DigitalOcean]):
         "pendingChanges": output(list_of(object_of(PENDING_CHANGE))),
         "status": output(STRING),
     }
+
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        """Require a rule, and the ports of each rule."""
+        rules = {
+            side: resolved_or_none(new.get(f"{side}Rules")) or []
+            for side in ("inbound", "outbound")
+        }
+        if not any(rules.values()):
+            raise PluginError("At least one rule must be specified")
+        for side, declared in rules.items():
+            for rule in declared:
+                if resolved_or_none(rule["protocol"]) != "icmp" and not resolved_or_none(
+                    rule.get("portRange")
+                ):
+                    raise PluginError(
+                        f"`port_range` of {side} rules is required if protocol is `tcp` or `udp`"
+                    )
+        return differences
 
     def create(self, change: Change) -> None:
         with error_context("Error creating firewall"):

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from rehearsal.plugins.check import Failure
+from rehearsal.plugins.diff import Difference
 from rehearsal.plugins.digitalocean.api import DigitalOcean
 from rehearsal.plugins.digitalocean.certificate import find_certificate
+from rehearsal.plugins.digitalocean.load_balancer_plan import check_plan
 from rehearsal.plugins.errors import PluginError, error_context
 from rehearsal.plugins.naming import snake_case_fields
 from rehearsal.plugins.properties import (
@@ -23,7 +25,6 @@ from rehearsal.plugins.properties import (
     set_of,
 )
 from rehearsal.plugins.resource import Change, Resource
-from rehearsal.plugins.values import UNKNOWN
 
 ACTIVE_TIMEOUT_S = 600.0
 """Time until a new load balancer is active. The timeout cannot extend it."""
@@ -144,32 +145,17 @@ class LoadBalancer(Resource[DigitalOcean]):
 
     def check(self, inputs: State) -> list[Failure]:
         failures = []
-        health_check = inputs.get("healthcheck")
-        if isinstance(health_check, dict) and UNKNOWN not in (
-            health_check.get("protocol"),
-            health_check.get("path"),
-        ):
-            is_http = health_check.get("protocol") in ("http", "https")
-            if is_http and not health_check.get("path"):
-                failures.append(
-                    Failure(
-                        "healthcheck",
-                        "health check `path` is required for when protocol is "
-                        f"`{health_check['protocol']}`",
-                    )
-                )
-            if not is_http and health_check.get("path"):
-                failures.append(
-                    Failure(
-                        "healthcheck",
-                        "health check `path` is not allowed for when protocol is `tcp`",
-                    )
-                )
         if inputs.get("dropletTag") and inputs.get("dropletIds"):
             failures.append(Failure("dropletTag", '"droplet_tag": conflicts with droplet_ids'))
-        if not inputs.get("region"):
-            failures.append(Failure("region", "missing 'region' value"))
+        if inputs.get("forwardingRules") == []:
+            failures.append(
+                Failure("forwardingRules", "Attribute requires 1 item minimum, but config has 0")
+            )
         return failures
+
+    def plan(self, old: State, new: State, differences: list[Difference]) -> list[Difference]:
+        check_plan(new)
+        return differences
 
     def create(self, change: Change) -> None:
         with error_context("Error creating Load Balancer"):

@@ -513,10 +513,8 @@ def test_create_waits_for_an_active_load_balancer() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"healthcheck": {"port": 1, "protocol": "http"}}, "`path` is required"),
-        ({"healthcheck": {"port": 1, "protocol": "tcp", "path": "/"}}, "`path` is not allowed"),
         ({"dropletIds": [1]}, "conflicts with droplet_ids"),
-        ({"region": None}, "missing 'region'"),
+        ({"forwardingRules": []}, "requires 1 item minimum"),
     ],
 )
 def test_an_invalid_load_balancer_is_refused(change: State, message: str) -> None:

@@ -95,7 +95,8 @@ def test_a_partial_failure_contains_the_resource_state(tmp_path: Path) -> None:
     install(tmp_path, Path(sys.executable))
     token = "digitalocean:index/firewall:Firewall"
     request = provider_pb2.CreateRequest(
-        urn=urn(token), properties=struct({"name": "fw", "tags": ["web"]})
+        urn=urn(token),
+        properties=struct({"name": "fw", "tags": ["web"], "inboundRules": [{"protocol": "icmp"}]}),
     )
     with (
         Service(answer) as service,
