@@ -7,6 +7,7 @@ from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.providers import create_providers
 from infra.droplet_template import create_templates
 from infra.edge import Edge, EdgeArgs
+from infra.edge_readiness import EdgeReadiness
 from infra.firewalls import Firewalls, FirewallsArgs
 from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.machine import merge_outputs
@@ -46,9 +47,9 @@ if settings.workload:
         settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access
     )
     jobs = deploy_services(args, in_nomad=providers.nomad, in_consul=providers.consul)
+    EdgeReadiness("edge-answers", url=edge.url, services=jobs, timeout=settings.ready_timeout)
     pulumi.export("services", jobs)
     pulumi.export("operator", operator.credentials)
-
 pulumi.export("format", STATE_FORMAT)
 pulumi.export("url", edge.url)
 pulumi.export("image", image.name)

@@ -21,9 +21,11 @@ class Account:
     prices: Mapping[str, float]
     """US dollars for a month of each droplet size."""
     servers: tuple[str, ...] = ()
-    """Public addresses of the stack's active primes."""
+    """Public addresses of the stack's active primes; after an interrupted move, of the new ones."""
     stopped_servers: tuple[str, ...] = ()
     """Public addresses of the stack's primes that are powered off."""
+    former_network: Mapping[str, Any] | None = None
+    """The VPC that an update moves the stack out of; None if it does not move."""
 
     def monthly_usd(self, settings: Settings) -> float:
         """Return the price of the droplets and the load balancer; without Spaces, a flat fee."""
@@ -50,20 +52,45 @@ def survey(
         ApiError: a request fails.
     """
     account = api.get("/v2/account")["account"]
+    vpcs = api.list_all("/v2/vpcs", "vpcs")
+    network = _find_network(settings, prefix, vpcs)
+    primes = api.list_all("/v2/droplets", "droplets", tag_name=names.role_tag(prefix, "prime"))
+    here = [prime for prime in primes if network and prime["vpc_uuid"] == network["id"]]
+    former = None if here else _find_former_network(primes, vpcs)
     sizes = {size["slug"]: size for size in api.list_all("/v2/sizes", "sizes")}
     regions = {region["slug"]: region for region in api.list_all("/v2/regions", "regions")}
     problems = [
         *_check_region_and_sizes(settings, regions, sizes),
-        *_check_droplet_limit(settings, prefix, image_tag, account["droplet_limit"], api),
-        *_check_vpc(settings, prefix, api),
+        *_check_droplet_limit(settings, prefix, image_tag, account["droplet_limit"], network, api),
+        *_check_vpc(settings, prefix, vpcs, network),
+        *_check_bucket(settings, former),
     ]
     prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
-    primes = api.list_all("/v2/droplets", "droplets", tag_name=names.role_tag(prefix, "prime"))
     servers, stopped = (
-        tuple(public_address(droplet) for droplet in primes if droplet["status"] == status)
+        tuple(public_address(prime) for prime in here or primes if prime["status"] == status)
         for status in ("active", "off")
     )
-    return Account(account["uuid"], prices, servers, stopped), problems
+    return Account(account["uuid"], prices, servers, stopped, former), problems
+
+
+def _find_network(
+    settings: Settings, prefix: str, vpcs: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the stack's VPC with the declared region and range, or None."""
+    for vpc in vpcs:
+        is_own = names.is_network_name(prefix, vpc["name"])
+        declared = (settings.region, str(settings.vpc_cidr))
+        if is_own and (vpc["region"], vpc["ip_range"]) == declared:
+            return vpc
+    return None
+
+
+def _find_former_network(
+    primes: Sequence[Mapping[str, Any]], vpcs: Sequence[Mapping[str, Any]]
+) -> Mapping[str, Any] | None:
+    """Return the VPC of the primes, or None if there are none."""
+    used = {prime["vpc_uuid"] for prime in primes}
+    return next((vpc for vpc in vpcs if vpc["id"] in used), None)
 
 
 def _check_region_and_sizes(
@@ -103,7 +130,12 @@ def _suggest_sizes(region: str, sizes: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _check_droplet_limit(
-    settings: Settings, prefix: str, image_tag: str, limit: int, api: DigitalOceanApi
+    settings: Settings,
+    prefix: str,
+    image_tag: str,
+    limit: int,
+    network: Mapping[str, Any] | None,
+    api: DigitalOceanApi,
 ) -> Iterator[str]:
     """Yield a problem if the account may not have all droplets that the update needs.
 
@@ -124,7 +156,8 @@ def _check_droplet_limit(
     images = {
         image["id"] for image in api.list_all("/v2/images", "images", tag_name=image_tag) if own
     }
-    new = _count_new_droplets(settings, own, images)
+    here = [droplet for droplet in own if network and droplet["vpc_uuid"] == network["id"]]
+    new = _count_new_droplets(settings, here, images)
     peak = len(own) + new
     if new and peak + others > limit:
         free = limit - others - len(own)
@@ -148,7 +181,7 @@ def _count_new_droplets(
     Only the newest generation of a slot counts: older ones are about to leave.
 
     Args:
-        own: the droplets of the stack.
+        own: the droplets of the stack in its declared network.
         images: ids of the base images that the machines may have.
     """
     by_label: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
@@ -193,14 +226,35 @@ def droplet_limit_problem(api: DigitalOceanApi) -> str | None:
     )
 
 
-def _check_vpc(settings: Settings, prefix: str, api: DigitalOceanApi) -> Iterator[str]:
-    vpcs = [vpc for vpc in api.list_all("/v2/vpcs", "vpcs") if vpc["name"] != prefix]
-    taken = [IPv4Network(vpc["ip_range"]) for vpc in vpcs]
-    for vpc, network in zip(vpcs, taken, strict=True):
-        if settings.vpc_cidr.overlaps(network):
+def _check_vpc(
+    settings: Settings,
+    prefix: str,
+    vpcs: Sequence[Mapping[str, Any]],
+    network: Mapping[str, Any] | None,
+) -> Iterator[str]:
+    """Yield a problem for each other VPC that overlaps the declared range.
+
+    A stack that moves to another network has the former one until the end of the update.
+    """
+    others = [vpc for vpc in vpcs if vpc is not network]
+    taken = [IPv4Network(vpc["ip_range"]) for vpc in others]
+    for vpc, other in zip(others, taken, strict=True):
+        if settings.vpc_cidr.overlaps(other):
             free = addresses.find_free(settings.vpc_cidr, taken)
             remedy = f"set {free}, which is free" if free else "set another range"
+            is_own = names.is_network_name(prefix, vpc["name"])
+            owner = "the stack's network" if is_own else f"the VPC {vpc['name']}"
+            reason = ", which exists until the stack has moved" if is_own else ""
             yield (
-                f"vpc_cidr: {settings.vpc_cidr} overlaps {network} of the VPC "
-                f"{vpc['name']} in {vpc['region']}; {remedy}"
+                f"vpc_cidr: {settings.vpc_cidr} overlaps {other} of {owner} in {vpc['region']}"
+                f"{reason}; {remedy}"
             )
+
+
+def _check_bucket(settings: Settings, former: Mapping[str, Any] | None) -> Iterator[str]:
+    bucket, region = settings.artifacts_bucket, settings.region
+    if bucket and former and former["region"] != region and region not in bucket:
+        yield (
+            f"artifacts_bucket: {bucket} cannot move from {former['region']} to {region}, and "
+            f"another bucket needs another name; set {bucket}-{region}, or remove the setting"
+        )

@@ -17,20 +17,23 @@ RESERVED_ADDRESSES = 8
 """Addresses of a VPC that no droplet gets, such as those of the network, the broadcast and the
 gateway."""
 
-SPACES_REGIONS = (
-    "ams3",
-    "atl1",
-    "blr1",
-    "fra1",
-    "lon1",
-    "nyc3",
-    "sfo2",
-    "sfo3",
-    "sgp1",
-    "syd1",
-    "tor1",
-)
-"""Regions with Spaces. The API does not return them."""
+VPC_RANGES = {
+    "ams3": IPv4Network("10.10.16.0/20"),
+    "atl1": IPv4Network("10.10.32.0/20"),
+    "blr1": IPv4Network("10.10.48.0/20"),
+    "fra1": IPv4Network("10.10.64.0/20"),
+    "lon1": IPv4Network("10.10.80.0/20"),
+    "nyc3": IPv4Network("10.10.0.0/20"),
+    "sfo2": IPv4Network("10.10.96.0/20"),
+    "sfo3": IPv4Network("10.10.112.0/20"),
+    "sgp1": IPv4Network("10.10.128.0/20"),
+    "syd1": IPv4Network("10.10.144.0/20"),
+    "tor1": IPv4Network("10.10.160.0/20"),
+}
+"""The default range of a VPC in each region with Spaces, which the API does not return.
+
+The ranges of an account must not overlap, so a stack that moves has another range in each region.
+"""
 
 
 def capacity(network: IPv4Network) -> int:

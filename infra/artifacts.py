@@ -52,7 +52,10 @@ class Artifacts(pulumi.ComponentResource):
             acl="private",
             force_destroy=True,
             opts=pulumi.ResourceOptions(
-                parent=self, replace_on_changes=["name"], delete_before_replace=True
+                parent=self,
+                replace_on_changes=["name"],
+                # Set explicitly: the provider would delete first, because the name is set.
+                delete_before_replace=False,
             ),
         )
         self.urls = {}

@@ -8,7 +8,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.digitalocean_api import connect
-from infra.names import Role, firewall_name
+from infra.names import Role, firewall_name, network_name
 from infra.settings import Settings
 from infra.targeting import apply_if_created
 
@@ -24,8 +24,8 @@ CHECKS_TO_CHANGE = 2
 class EdgeArgs:
     """Arguments of ``Edge``."""
 
-    prefix: str
-    """Start of all names of the stack."""
+    name: str
+    """Name of the network, which no other network of the account has."""
     region: str
     vpc_id: pulumi.Input[str]
     worker_tag: pulumi.Input[str]
@@ -41,7 +41,7 @@ class EdgeArgs:
         tags: Mapping[Role, pulumi.Input[str]],
     ) -> Self:
         return cls(
-            prefix=prefix,
+            name=network_name(prefix, settings.region, settings.vpc_cidr),
             region=settings.region,
             vpc_id=vpc_id,
             worker_tag=tags["worker"],
@@ -62,10 +62,11 @@ class Edge(pulumi.ComponentResource):
         self, name: str, args: EdgeArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:infra:Edge", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        # The provider would delete first, because the names are set.
+        child = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
         self.load_balancer = digitalocean.LoadBalancer(
             f"{name}-balancer",
-            name=args.prefix,
+            name=args.name,
             region=args.region,
             vpc_uuid=args.vpc_id,
             algorithm="round_robin",
@@ -87,14 +88,16 @@ class Edge(pulumi.ComponentResource):
                 healthy_threshold=CHECKS_TO_CHANGE,
                 unhealthy_threshold=CHECKS_TO_CHANGE,
             ),
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                hooks=pulumi.ResourceHookBinding(before_create=[_taken_name_check()]),
+            opts=pulumi.ResourceOptions.merge(
+                child,
+                pulumi.ResourceOptions(
+                    hooks=pulumi.ResourceHookBinding(before_create=[_taken_name_check()])
+                ),
             ),
         )
         digitalocean.Firewall(
             f"{name}-firewall",
-            name=firewall_name(args.prefix, "edge"),
+            name=firewall_name(args.name, "edge"),
             tags=[args.worker_tag],
             inbound_rules=[
                 digitalocean.FirewallInboundRuleArgs(
@@ -103,7 +106,17 @@ class Edge(pulumi.ComponentResource):
                     source_load_balancer_uids=[self.load_balancer.id],
                 )
             ],
-            opts=child,
+            # The provider refuses a firewall without rules, and a preview may not know the inbound
+            # rule. The firewall of all nodes allows this as well.
+            outbound_rules=[
+                digitalocean.FirewallOutboundRuleArgs(
+                    protocol="icmp", destination_addresses=["0.0.0.0/0", "::/0"]
+                )
+            ],
+            # A firewall for each load balancer: the old one is open until its network is deleted.
+            opts=pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(replace_on_changes=["name"])
+            ),
         )
         self.url = apply_if_created(self.load_balancer.ip, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})

@@ -6,6 +6,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from ipaddress import IPv4Network
 from typing import Literal
 
 Role = Literal["prime", "worker"]
@@ -66,6 +67,24 @@ def role_tag(prefix: str, role: Role) -> str:
 def role_tags(prefix: str) -> list[str]:
     """Return the tags of all droplets of a stack."""
     return [role_tag(prefix, role) for role in ROLES]
+
+
+def network_name(prefix: str, region: str, vpc_cidr: IPv4Network) -> str:
+    """Return the name of a stack's VPC and load balancer: ``slipway-dev-nyc3-10-10-0-0``.
+
+    A stack that moves has two networks for a while, and DigitalOcean refuses a name twice.
+    """
+    return f"{prefix}-{region}-{str(vpc_cidr.network_address).replace('.', '-')}"
+
+
+def is_network_name(prefix: str, name: str) -> bool:
+    """Whether a VPC of this name belongs to the stack."""
+    return re.fullmatch(_network_names(prefix), name) is not None
+
+
+def _network_names(prefix: str) -> str:
+    """Return the pattern of ``network_name``; earlier versions used the prefix alone."""
+    return rf"{re.escape(prefix)}(-[a-z]+\d+(-\d+){{4}})?"
 
 
 def machine_label(role: Role, number: int) -> str:
@@ -169,7 +188,11 @@ def is_claim_tag(tag: str) -> bool:
 
 
 def firewall_name(prefix: str, group: FirewallGroup) -> str:
-    """Return the name of a firewall: ``slipway-dev-nodes``."""
+    """Return the name of a firewall: ``slipway-dev-nodes``.
+
+    Args:
+        prefix: of the stack; for the load balancer's firewall, the name of the network.
+    """
     return f"{prefix}-{group}"
 
 
@@ -178,10 +201,11 @@ def own_names(prefix: str) -> Mapping[str, re.Pattern[str]]:
 
     Names of droplets and images do not contain the prefix, but their tags do.
     """
-    exact = re.compile(re.escape(prefix))
+    exact, network = re.compile(re.escape(prefix)), _network_names(prefix)
     return {
-        "firewall": re.compile(f"{re.escape(prefix)}-({'|'.join(FIREWALL_GROUPS)})"),
-        **dict.fromkeys(("load balancer", "project", "SSH key", "VPC"), exact),
+        "firewall": re.compile(f"{network}-({'|'.join(FIREWALL_GROUPS)})"),
+        **dict.fromkeys(("load balancer", "VPC"), re.compile(network)),
+        **dict.fromkeys(("project", "SSH key"), exact),
         "tag": re.compile(f"{re.escape(prefix)}-({'|'.join(ROLES)})"),
     }
 

@@ -7,7 +7,7 @@ from typing import Self
 import pulumi
 import pulumi_digitalocean as digitalocean
 
-from infra.names import ROLES, Role, role_tag
+from infra.names import ROLES, Role, network_name, role_tag
 from infra.settings import Settings
 
 
@@ -47,11 +47,11 @@ class Network(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         vpc = digitalocean.Vpc(
             f"{name}-vpc",
-            name=args.prefix,
+            name=network_name(args.prefix, args.region, args.vpc_cidr),
             region=args.region,
             ip_range=str(args.vpc_cidr),
-            # VPC names are unique in an account, so a replacement deletes the old VPC first.
-            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
+            # Set explicitly: the provider would delete first, because the name is set.
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=False),
         )
         self.vpc_id = vpc.id
         self.tags = {

@@ -64,6 +64,7 @@ def preflight() -> Context:
         problems.append(str(error))
     if account is None or problems:
         raise pulumi.RunError(settings.format_report(stack, problems))
+    _announce_move(stack_settings, account)
     region = stack_settings.region
     return Context(
         settings=stack_settings,
@@ -73,6 +74,17 @@ def preflight() -> Context:
         spaces_endpoint=spaces_url(region, provider_config.get),
         has_consul=_check_cluster(stack_settings, account, prefix, provider_config),
     )
+
+
+def _announce_move(stack_settings: Settings, account: Account) -> None:
+    """Say what a move to another network loses."""
+    if former := account.former_network:
+        pulumi.log.warn(
+            f"the stack moves from {former['region']} ({former['ip_range']}) to "
+            f"{stack_settings.region} ({stack_settings.vpc_cidr}): a new cluster starts there "
+            "without the keys of Consul and the variables of Nomad, and gets another URL; the "
+            "former cluster serves until the new URL answers, and is deleted then"
+        )
 
 
 def _check_cluster(

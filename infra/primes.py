@@ -73,7 +73,10 @@ class Primes(pulumi.ComponentResource):
         self.host_keys = collect_host_keys(machines)
         self.addresses = collect_addresses(self.members)
         roster = Roster(
-            f"{name}-roster", servers=self.members, opts=pulumi.ResourceOptions(parent=self)
+            f"{name}-roster",
+            servers=self.members,
+            network=args.droplet_template.vpc_id,
+            opts=pulumi.ResourceOptions(parent=self),
         )
         # One prime at a time: new tokens restart Nomad, and a quorum of servers has to stay up.
         enrolments: list[Enrolment] = []

@@ -78,6 +78,9 @@ KINDS: Mapping[str, ResourceKind] = {
     "consul:index/node:Node": ResourceKind(Phase.SERVICES),
     "consul:index/service:Service": ResourceKind(Phase.SERVICES),
     "nomad:index/job:Job": ResourceKind(Phase.SERVICES, "waiting for healthy allocations"),
+    "pulumi-python:dynamic/slipway:EdgeReadiness": ResourceKind(
+        Phase.SERVICES, "waiting until the URL answers"
+    ),
 }
 """By Pulumi type token. Every type of which the program makes a resource is here."""
 

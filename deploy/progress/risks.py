@@ -5,11 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from deploy.progress.changes import Change
 from infra import names
 
-LOSES_MACHINE = ("to replace", "to delete")
 DATA_TYPES = ("SpacesBucket", "Volume", "DatabaseCluster")
 """Types whose replacement or deletion loses what they store."""
 ENTRY_TYPES = ("LoadBalancer", "Domain", "Certificate", "Vpc")
-"""Types without which no request reaches a service."""
+"""Types without which no request reaches a service. A replacement is created first."""
 
 
 def risks(changes: Sequence[Change], machines: Iterable[str] = ()) -> list[str]:
@@ -19,36 +18,54 @@ def risks(changes: Sequence[Change], machines: Iterable[str] = ()) -> list[str]:
         changes: those of a preview.
         machines: names of the droplets that the stack has now.
     """
-    lost = [change for change in changes if change.action in LOSES_MACHINE]
-    return [*_machines(lost), *_data(lost, set(machines)), *_outages(lost, set(machines))]
+    replaced = [change for change in changes if change.action == "to replace"]
+    deleted = [change for change in changes if change.action == "to delete"]
+    return [
+        *_machines("replaces", replaced),
+        *_machines("deletes", deleted),
+        *_data(replaced, deleted, set(machines)),
+        *_outages(deleted, set(machines)),
+        *_new_addresses(replaced),
+    ]
 
 
-def _machines(lost: Sequence[Change]) -> Iterator[str]:
-    for action, verb in (("to replace", "replaces"), ("to delete", "deletes")):
-        droplets = _droplets(change for change in lost if change.action == action)
-        if droplets:
-            noun = "machine" if len(droplets) == 1 else "machines"
-            yield f"{verb} {len(droplets)} {noun}: {', '.join(droplets)}"
+def _machines(verb: str, changes: Sequence[Change]) -> Iterator[str]:
+    if droplets := _droplets(changes):
+        noun = "machine" if len(droplets) == 1 else "machines"
+        yield f"{verb} {len(droplets)} {noun}: {', '.join(droplets)}"
 
 
-def _data(lost: Sequence[Change], machines: set[str]) -> Iterator[str]:
-    primes = {name for name in _droplets(lost) if not names.is_worker(name)}
-    if primes and primes >= {name for name in machines if not names.is_worker(name)}:
+def _data(
+    replaced: Sequence[Change], deleted: Sequence[Change], machines: set[str]
+) -> Iterator[str]:
+    """Yield what is lost. New primes get the data of the old ones, unless the roster is new."""
+    primes = {name for name in machines if not names.is_worker(name)}
+    has_new_cluster = any(change.type == "Roster" for change in replaced)
+    if has_new_cluster or (primes and primes <= {*_droplets(deleted)}):
         yield "loses data: every prime's, so all Consul and Nomad state (jobs, tokens, keys)"
-    for change in lost:
+    for change in (*replaced, *deleted):
         if change.type in DATA_TYPES:
             yield f"loses data: all that {change.type} {change.name} stores"
 
 
-def _outages(lost: Sequence[Change], machines: set[str]) -> Iterator[str]:
-    workers = {name for name in _droplets(lost) if names.is_worker(name)}
-    if workers and workers >= {name for name in machines if names.is_worker(name)}:
-        yield "outage: no service runs until new workers have joined"
-    for change in lost:
+def _outages(deleted: Sequence[Change], machines: set[str]) -> Iterator[str]:
+    workers = {name for name in machines if names.is_worker(name)}
+    if workers and workers <= {*_droplets(deleted)}:
+        yield "outage: no worker is left, so no service runs"
+    for change in deleted:
         if change.type in ENTRY_TYPES:
             yield f"outage: no request reaches the services without {change.type} {change.name}"
         elif change.type == "Job":
             yield f"outage: the job {change.name} stops"
+
+
+def _new_addresses(replaced: Sequence[Change]) -> Iterator[str]:
+    for change in replaced:
+        if change.type == "LoadBalancer":
+            yield (
+                f"new URL: {change.type} {change.name} is replaced; "
+                "the former URL answers until the new one does"
+            )
 
 
 def _droplets(changes: Iterable[Change]) -> list[str]:

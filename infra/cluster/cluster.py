@@ -130,7 +130,8 @@ def join_cluster(
 ) -> Membership:
     """Create the membership of an enrolled machine.
 
-    With the cluster itself, memberships are deleted without any departure.
+    With the cluster itself, memberships are deleted without any departure: when the stack is
+    destroyed, or when a new cluster replaces it, as in another network.
 
     Args:
         after: what the machine leaves before, when it leaves.
@@ -141,6 +142,7 @@ def join_cluster(
         droplet=machine.droplet.id,
         address=machine.droplet.ipv4_address,
         private_address=machine.droplet.ipv4_address_private,
+        network=machine.droplet.vpc_uuid,
         prime_tag=credentials.prime_tag,
         tokens=machine.secrets.tokens,
         host_key=machine.secrets.host_key.public,

@@ -53,17 +53,14 @@ def access_to(props: Mapping[str, Any], servers: Sequence[str]) -> Access:
     return {**access, **server_urls(servers)}
 
 
-def leave_worker(props: Mapping[str, Any], servers: Sequence[str], *, is_first: bool) -> None:
+def leave_worker(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     """Move a worker's allocations to other machines and remove it from the cluster.
 
-    An unreachable worker is removed as it is. An unreachable cluster is an error. If the network
-    and all machines in it are replaced, the cluster ends, and allocations are not moved.
+    An unreachable worker is removed as it is. An unreachable cluster is an error.
 
     Args:
         props: the properties of the ``Membership``.
-        servers: public addresses of the primes in the account.
-        is_first: whether no machine has joined in this update. Machines leave first only if the
-            network is replaced, or if an earlier update did not complete.
+        servers: public addresses of the primes in the worker's network.
 
     Raises:
         AgentError: no server answers.
@@ -72,9 +69,6 @@ def leave_worker(props: Mapping[str, Any], servers: Sequence[str], *, is_first: 
     name, access = props["name"], access_to(props, servers)
     nomad = Nomad(access, REQUEST_TIMEOUT_S, RETRY_S)
     consul = Consul(access, REQUEST_TIMEOUT_S, RETRY_S)
-    if is_first and name in consul.declared_members():
-        print(f"{name}: leaves with the cluster, so its allocations stop", flush=True)
-        return
     # Before its turn, so that no allocation moves from one leaving machine to another.
     nomad.set_ineligible(name)
     with wait_for_turn(int(props["max_unavailable"])):

@@ -18,8 +18,6 @@ from infra.cluster.server_departure import leave_prime
 from infra.digitalocean_api import connect, public_address
 from infra.mtls import Access
 
-_joined: set[str] = set()
-"""Droplets whose memberships this update created."""
 _declared: set[str] = set()
 """Droplets of the memberships that this update declares."""
 _access: list[Access] = []
@@ -35,7 +33,6 @@ class MembershipProvider(dynamic.ResourceProvider):
         self._config = req.config
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        _joined.add(props["droplet"])
         _record(props)
         return dynamic.CreateResult(props["name"], props)
 
@@ -55,19 +52,26 @@ class MembershipProvider(dynamic.ResourceProvider):
         """Make the machine leave, unless the update only replaced the membership.
 
         The account lists the servers: a membership of an older generation does not know newer ones.
+        Servers in another network belong to another cluster: an interrupted move left them.
         """
         if props["droplet"] in _declared:
             print(f"{props['name']}: stays, because its droplet does", flush=True)
             return
         api = connect(lambda key: self._config.get(f"digitalocean:{key}"))
         primes = api.list_all("/v2/droplets", "droplets", tag_name=props["prime_tag"])
-        servers = [public_address(prime) for prime in primes if prime["status"] == "active"]
+        servers = [
+            public_address(prime)
+            for prime in primes
+            if prime["status"] == "active"
+            # A membership of an earlier version has no network.
+            and prime["vpc_uuid"] == props.get("network", prime["vpc_uuid"])
+        ]
         if _access:
             props = {**props, "access": _access[-1]}
         if props["role"] == "prime":
             leave_prime(props, servers)
         else:
-            leave_worker(props, servers, is_first=not _joined)
+            leave_worker(props, servers)
 
 
 def _record(props: Mapping[str, Any]) -> None:
@@ -89,6 +93,7 @@ class Membership(dynamic.Resource, module="slipway", name="Membership"):
         droplet: pulumi.Input[str],
         address: pulumi.Input[str],
         private_address: pulumi.Input[str],
+        network: pulumi.Input[str],
         prime_tag: pulumi.Input[str],
         tokens: pulumi.Input[Mapping[str, str]],
         host_key: pulumi.Input[str],
@@ -105,6 +110,7 @@ class Membership(dynamic.Resource, module="slipway", name="Membership"):
             droplet: id of the droplet.
             address: public address.
             private_address: address on which the agents listen.
+            network: id of the VPC.
             prime_tag: tag of the stack's primes.
             tokens: ``agent`` and ``nomad``, UUIDs, which are revoked at last; secret.
             host_key: public SSH host key.
@@ -119,6 +125,7 @@ class Membership(dynamic.Resource, module="slipway", name="Membership"):
             "droplet": droplet,
             "address": address,
             "private_address": private_address,
+            "network": network,
             "prime_tag": prime_tag,
             "tokens": pulumi.Output.secret(tokens),
             "host_key": host_key,

@@ -16,7 +16,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra.cluster.snapshots import save_snapshots
-from infra.cluster_api.client import Retrier
+from infra.cluster_api.client import AgentError, Retrier
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.members import Member, wait_for_members
 from infra.cluster_api.nomad import Nomad
@@ -50,7 +50,7 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
     retrier.run("declared members", partial(consul.declare_members, names))
     current = {prime["droplet"] for prime in props["primes"]}
     if olds and any(prime["droplet"] not in current for prime in olds["primes"]):
-        save_snapshots(access, props["snapshot_key"], props["cluster"])
+        _save(props, olds)
     outputs = {name: props[name] for name in COMPARED_INPUTS}
     revoked = (olds or {}).get("retired") or {}
     retired = {
@@ -68,6 +68,23 @@ def wait_and_revoke(props: dict[str, Any], olds: Mapping[str, Any] | None = None
         for accessor in retired.get(api.kind.lower(), ()):
             retrier.run(f"revoke {accessor}", partial(api.revoke_token, accessor))
     return outputs
+
+
+def _save(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
+    """Save the data of the servers that leave; a cluster that is lost has none.
+
+    Raises:
+        AgentError: a server of the current cluster returns no snapshot.
+        OSError: the snapshots cannot be written.
+    """
+    if olds["cluster"] == props["cluster"]:
+        save_snapshots(props["access"], props["snapshot_key"], props["cluster"])
+        return
+    try:
+        Consul(olds["access"]).has_leader()
+        save_snapshots(olds["access"], props["snapshot_key"], olds["cluster"])
+    except AgentError as error:
+        print(f"no snapshot of the former cluster: {error}", flush=True)
 
 
 class ReadinessProvider(dynamic.ResourceProvider):

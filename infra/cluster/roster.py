@@ -31,22 +31,33 @@ class RosterProvider(dynamic.ResourceProvider):
         )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        """Replace the roster, and with it the cluster, only if every server's droplet is gone."""
+        """Replace the roster, and with it the cluster, if no server is left in the network.
+
+        Either every server's droplet is gone, or the stack moves to another network. A preview does
+        not know the id of a new network.
+        """
         changes = olds["servers"] != news["servers"]
-        is_lost = changes and not self._existing(_all_servers(olds))
-        return dynamic.DiffResult(changes=changes, replaces=["servers"] if is_lost else [])
+        is_new_cluster = changes and not self._existing(_all_servers(olds), news["network"])
+        return dynamic.DiffResult(changes=changes, replaces=["servers"] if is_new_cluster else [])
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         droplets = {server["droplet"] for server in news["servers"]}
         former = [server for server in _all_servers(olds) if server["droplet"] not in droplets]
         return dynamic.UpdateResult(
-            {**news, "former": self._existing(former), "founders": olds["founders"]}
+            {
+                **news,
+                "former": self._existing(former, news["network"]),
+                "founders": olds["founders"],
+            }
         )
 
-    def _existing(self, servers: Sequence[Member]) -> list[Member]:
-        """Return the servers whose droplets exist in the account."""
+    def _existing(self, servers: Sequence[Member], network: str) -> list[Member]:
+        """Return the servers whose droplets exist in a VPC."""
         api = self._api()
-        return [server for server in servers if api.find(f"/v2/droplets/{server['droplet']}")]
+        found = [(server, api.find(f"/v2/droplets/{server['droplet']}")) for server in servers]
+        return [
+            server for server, reply in found if reply and reply["droplet"]["vpc_uuid"] == network
+        ]
 
     def _api(self) -> DigitalOceanApi:
         return connect(lambda key: self._config.get(f"digitalocean:{key}"))
@@ -71,12 +82,14 @@ class Roster(dynamic.Resource, module="slipway", name="Roster"):
         name: str,
         *,
         servers: pulumi.Input[Sequence[Member]],
+        network: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Args:
         servers: the declared servers.
+        network: id of their VPC.
         """
-        props = {"servers": servers, "former": None, "founders": None}
+        props = {"servers": servers, "network": network, "former": None, "founders": None}
         super().__init__(RosterProvider(), name, props, opts)
         self._servers = pulumi.Output.from_input(servers)
 

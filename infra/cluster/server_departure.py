@@ -36,12 +36,12 @@ FOLLOWERS_TIMEOUT_S = 120
 def leave_prime(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     """Remove a server from Consul and Nomad without the loss of a quorum.
 
-    An interrupted departure can be repeated. The cluster ends with its last server, if this server
-    is a declared one: then the network and all machines in it are replaced.
+    An interrupted departure can be repeated. The last server never leaves: a cluster ends only with
+    its roster.
 
     Args:
         props: the properties of the ``Membership``.
-        servers: public addresses of the primes in the account.
+        servers: public addresses of the primes in the server's network.
 
     Raises:
         AgentError: no other server answers.
@@ -51,9 +51,10 @@ def leave_prime(props: Mapping[str, Any], servers: Sequence[str]) -> None:
     own = access_to(props, [props["address"]])
     others = access_to(props, [server for server in servers if server != props["address"]])
     if _is_last_server(own, others, address):
-        _require_declared(own, name)
-        print(f"{name}: the last server leaves, and the cluster ends", flush=True)
-        return
+        raise DepartureError(
+            f"{name} stays: it alone has the cluster's data, because its replacement does not "
+            "answer. Repair the replacement or delete its droplet, and run up again"
+        )
     consul = Consul(others, REQUEST_TIMEOUT_S, RETRY_S)
     nomad = Nomad(others, REQUEST_TIMEOUT_S, RETRY_S)
     groups = [RaftGroup(consul), RaftGroup(nomad)]
@@ -93,18 +94,6 @@ def _answers(api: Consul | Nomad) -> bool:
     except AgentError as error:
         return error.status != 0
     return True
-
-
-def _require_declared(own: Access, name: str) -> None:
-    """Raises:
-    DepartureError: the stack declares other servers, which do not have the data.
-    """
-    declared = Consul(own).declared_members()
-    if declared and name not in declared:
-        raise DepartureError(
-            f"{name} stays: it alone has the cluster's data, because its replacement does not "
-            "answer. Repair the replacement or delete its droplet, and run up again"
-        )
 
 
 def _let_followers_leave(

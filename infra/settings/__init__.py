@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from ipaddress import IPv4Network
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from infra import addresses, names
 from infra.settings.checks import cross_field_checks
@@ -22,6 +29,7 @@ Bucket = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$")]
 Slot = Annotated[str, Field(pattern=r"^(prime|worker)\d{2,}$")]
 TaskDriver = Literal["exec", "raw_exec"]
 DEFAULT_TASK_DRIVER: TaskDriver = "exec"
+DEFAULT_REGION = "nyc3"
 MIN_DRAIN_DEADLINE_S = 360
 """Longer than the migration of an allocation and its kill timeout together."""
 PublicKey = Annotated[
@@ -40,7 +48,7 @@ class Settings(BaseModel):
             pattern=r"^[a-z]{3}\d$",
             description="The DigitalOcean region of all resources. It must have Spaces.",
         ),
-    ] = "nyc3"
+    ] = DEFAULT_REGION
     primes: Annotated[
         Literal[1, 3, 5],
         BeforeValidator(parse_number),
@@ -60,9 +68,9 @@ class Settings(BaseModel):
         IPv4Network,
         Field(
             description="IP range of the VPC: RFC 1918, /16 to /28. "
-            "It must not overlap another VPC of the account."
+            "It must not overlap another VPC of the account. Each region has another default."
         ),
-    ] = IPv4Network("10.10.0.0/20")
+    ] = addresses.VPC_RANGES[DEFAULT_REGION]
     admin_cidrs: Annotated[
         tuple[addresses.Network, ...],
         BeforeValidator(split_list),
@@ -162,6 +170,12 @@ class Settings(BaseModel):
     def may_replace(self, label: str) -> bool:
         """Whether an update may replace the machine in a slot."""
         return self.batch is None or label in self.batch
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_vpc_range(cls, values: dict[str, Any]) -> dict[str, Any]:
+        default = addresses.VPC_RANGES.get(values.get("region", DEFAULT_REGION))
+        return {"vpc_cidr": default, **values} if default else values
 
     def machine_count(self, role: names.Role) -> int:
         """Return how many machines of a role the stack has."""

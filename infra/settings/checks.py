@@ -26,11 +26,11 @@ class Problem(NamedTuple):
 
 def cross_field_checks(settings: "Settings") -> Iterator[Problem]:
     """Yield the problems that no field's own validation finds."""
-    if settings.region not in addresses.SPACES_REGIONS:
+    if settings.region not in addresses.VPC_RANGES:
         yield Problem(
             ("region",),
             f"{settings.region} has no Spaces, which store the services; "
-            f"choose one of {', '.join(addresses.SPACES_REGIONS)}",
+            f"choose one of {', '.join(addresses.VPC_RANGES)}",
         )
     if settings.workers < settings.service_count + 1:
         yield Problem(

@@ -130,10 +130,18 @@ MACHINES = ["prime01", "worker01", "worker02"]
         ([change("to replace", "Droplet", "worker01")], ["replaces 1 machine: worker01"]),
         (
             [change("to replace", "Droplet", name) for name in MACHINES],
+            ["replaces 3 machines: prime01, worker01, worker02"],
+        ),
+        (
+            [change("to replace", "Roster", "primes-roster")],
+            ["loses data: every prime's, so all Consul and Nomad state (jobs, tokens, keys)"],
+        ),
+        (
+            [change("to delete", "Droplet", name) for name in MACHINES],
             [
-                "replaces 3 machines: prime01, worker01, worker02",
+                "deletes 3 machines: prime01, worker01, worker02",
                 "loses data: every prime's, so all Consul and Nomad state (jobs, tokens, keys)",
-                "outage: no service runs until new workers have joined",
+                "outage: no worker is left, so no service runs",
             ],
         ),
         (
@@ -145,6 +153,13 @@ MACHINES = ["prime01", "worker01", "worker02"]
         ),
         (
             [change("to replace", "LoadBalancer", "edge-balancer")],
+            [
+                "new URL: LoadBalancer edge-balancer is replaced; "
+                "the former URL answers until the new one does"
+            ],
+        ),
+        (
+            [change("to delete", "LoadBalancer", "edge-balancer")],
             ["outage: no request reaches the services without LoadBalancer edge-balancer"],
         ),
         ([change("to create", "Droplet", "worker03")], []),

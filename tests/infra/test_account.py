@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.account import survey
+from infra.account import Account, survey
 from infra.digitalocean_api import ApiError, DigitalOceanApi
 from infra.settings import Settings, load
 from tests.infra.support.account_api import TOKEN, AccountApi, serving
@@ -14,7 +14,19 @@ from tests.infra.support.account_api import TOKEN, AccountApi, serving
 @pytest.fixture
 def cloud() -> Iterator[AccountApi]:
     with serving(AccountApi()) as api:
+        api.things["vpcs"] = [HERE]
         yield api
+
+
+HERE = {
+    "id": "here",
+    "name": "slipway-test-nyc3-10-10-0-0",
+    "ip_range": "10.10.0.0/20",
+    "region": "nyc3",
+}
+THERE = {**HERE, "id": "there", "name": "slipway-test-ams3-10-10-16-0", "region": "ams3"} | {
+    "ip_range": "10.10.16.0/20"
+}
 
 
 def settings(**values: str) -> Settings:
@@ -86,6 +98,7 @@ def _droplet(name: str, **changes: Any) -> dict[str, Any]:
         "tags": [f"slipway-test-{'worker' if name.startswith('worker') else 'prime'}"],
         "image": {"id": 1},
         "region": {"slug": "nyc3"},
+        "vpc_uuid": "here",
         "size_slug": "s-1vcpu-1gb",
         "status": "active",
         "networks": {"v4": [{"type": "public", "ip_address": "203.0.113.7"}]},
@@ -100,11 +113,19 @@ def _machines(suffix: str = "nyc3", **changes: Any) -> list[dict[str, Any]]:
 
 
 OTHER_IMAGE: dict[str, Any] = {"image": {"id": 2}}
+THERE_TOO: dict[str, Any] = {"vpc_uuid": "there"}
+"""In another network of the stack."""
 OTHER_SIZE: dict[str, Any] = {"size_slug": "s-8vcpu-16gb"}
 
 
 @pytest.mark.parametrize(
-    "droplets", [_machines(**OTHER_IMAGE), _machines("ams3"), _machines(**OTHER_SIZE)]
+    "droplets",
+    [
+        _machines(**OTHER_IMAGE),
+        _machines("ams3", **THERE_TOO),
+        _machines(**THERE_TOO),
+        _machines(**OTHER_SIZE),
+    ],
 )
 def test_replaced_machines_need_two_droplets_each(
     cloud: AccountApi, droplets: list[dict[str, Any]]
@@ -148,7 +169,7 @@ def test_only_the_machines_of_a_batch_are_replaced(
         # An update was interrupted after all new droplets, or two of them, were created.
         ([*_machines(**OTHER_IMAGE), *_machines("nyc3-2")], {}, None),
         ([*_machines(**OTHER_IMAGE), *_machines("nyc3-2")[3:]], {}, 10),
-        ([*_machines("ams3"), *_machines()], {}, None),
+        ([*_machines("ams3", **THERE_TOO), *_machines()], {}, None),
         # The new droplets are of another image again.
         ([*_machines(), *_machines("nyc3-2", **OTHER_IMAGE)], {}, 15),
         # Generations are compared as numbers.
@@ -174,15 +195,62 @@ def test_only_droplets_that_an_update_still_creates_are_added(
     assert len(problems(cloud, **values)) == (1 if peak else 0)
 
 
-def test_only_vpcs_of_other_stacks_must_not_overlap(cloud: AccountApi) -> None:
+@pytest.mark.parametrize("own", ["slipway-test", "slipway-test-nyc3-10-10-0-0"])
+def test_only_vpcs_of_other_stacks_must_not_overlap(cloud: AccountApi, own: str) -> None:
     cloud.things["vpcs"] = [
-        {"name": "slipway-test", "ip_range": "10.10.0.0/20", "region": "nyc3"},
-        {"name": "old", "ip_range": "10.10.8.0/24", "region": "ams3"},
-        {"name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
+        {**HERE, "name": own},
+        {"id": "1", "name": "old", "ip_range": "10.10.8.0/24", "region": "ams3"},
+        {"id": "2", "name": "far", "ip_range": "10.99.0.0/16", "region": "ams3"},
     ]
     assert problems(cloud) == [
         "vpc_cidr: 10.10.0.0/20 overlaps 10.10.8.0/24 of the VPC old in ams3; "
         "set 10.10.16.0/20, which is free"
+    ]
+
+
+def test_range_of_the_former_network_is_taken_until_the_stack_has_moved(cloud: AccountApi) -> None:
+    assert problems(cloud, region="ams3", vpc_cidr="10.10.0.0/20") == [
+        "vpc_cidr: 10.10.0.0/20 overlaps 10.10.0.0/20 of the stack's network in nyc3, which exists "
+        "until the stack has moved; set 10.10.16.0/20, which is free"
+    ]
+    assert problems(cloud, region="ams3") == []
+
+
+def moved(cloud: AccountApi, **values: str) -> Account:
+    return survey(
+        DigitalOceanApi(cloud.url, TOKEN), settings(**values), "slipway-test", "content-1"
+    )[0]
+
+
+@pytest.mark.parametrize("values", [{"region": "ams3"}, {"vpc_cidr": "10.20.0.0/20"}])
+def test_move_is_recognised_by_the_network_of_the_primes(
+    cloud: AccountApi, values: dict[str, str]
+) -> None:
+    assert moved(cloud, **values).former_network is None
+    cloud.things["droplets"] = _machines()
+    assert moved(cloud).former_network is None
+    assert moved(cloud, **values).former_network == HERE
+    assert moved(cloud, **values).servers == ("203.0.113.7",)
+
+
+def test_servers_of_the_former_network_are_not_used_after_an_interrupted_move(
+    cloud: AccountApi,
+) -> None:
+    address = {"networks": {"v4": [{"type": "public", "ip_address": "203.0.113.8"}]}}
+    cloud.things["vpcs"] = [HERE, THERE]
+    cloud.things["droplets"] = [*_machines(), *_machines("ams3", **THERE_TOO, **address)]
+    account = moved(cloud, region="ams3")
+    assert (account.servers, account.former_network) == (("203.0.113.8",), None)
+
+
+def test_bucket_with_a_given_name_cannot_move(cloud: AccountApi) -> None:
+    cloud.things["droplets"] = _machines()
+    for values in ({"artifacts_bucket": "ours"}, {"region": "ams3"}):
+        assert problems(cloud, **values) == []
+    assert problems(cloud, artifacts_bucket="ours-ams3", region="ams3") == []
+    assert problems(cloud, artifacts_bucket="ours", region="ams3") == [
+        "artifacts_bucket: ours cannot move from nyc3 to ams3, and another bucket needs another "
+        "name; set ours-ams3, or remove the setting"
     ]
 
 

@@ -10,7 +10,7 @@ from tests.infra.support.cloud import run, start
 
 def test_second_load_balancer_of_one_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     cloud = start()
-    args = EdgeArgs(prefix="slipway-test", region="nyc3", vpc_id="net", worker_tag="tag", port=8085)
+    args = EdgeArgs(name="slipway-test", region="nyc3", vpc_id="net", worker_tag="tag", port=8085)
     run(lambda: Edge("edge", args))
     [hook] = cloud.requests["edge-balancer"].hooks.before_create
     new = pulumi.ResourceHookArgs(
@@ -32,7 +32,7 @@ def test_the_balancer_forwards_to_the_workers_and_alone_may_reach_them() -> None
 
     def program() -> pulumi.Output[None]:
         args = EdgeArgs(
-            prefix="slipway-test",
+            name="slipway-test-nyc3-10-10-0-0",
             region="nyc3",
             vpc_id="net",
             worker_tag="slipway-test-worker",
@@ -57,4 +57,13 @@ def test_the_balancer_forwards_to_the_workers_and_alone_may_reach_them() -> None
         {"portRange": "8085", "protocol": "tcp", "sourceLoadBalancerUids": ["edge-balancer-id"]}
     ]
     assert wall["tags"] == ["slipway-test-worker"]
+    assert [rule["protocol"] for rule in wall["outboundRules"]] == ["icmp"]
+    assert (balancer["name"], wall["name"]) == (
+        "slipway-test-nyc3-10-10-0-0",
+        "slipway-test-nyc3-10-10-0-0-edge",
+    )
+    assert [*cloud.requests["edge-firewall"].replaceOnChanges] == ["name"]
+    for name in ("edge-balancer", "edge-firewall"):
+        request = cloud.requests[name]
+        assert (request.deleteBeforeReplaceDefined, request.deleteBeforeReplace) == (True, False)
     assert len(urls) == 1 and urls[0].startswith("http://198.18.1.")

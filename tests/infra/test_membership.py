@@ -33,6 +33,7 @@ TOKENS = {"agent": "agent-1", "nomad": "nomad-1"}
 HOST, HOST_PRIVATE = key_pair()
 USER, USER_PRIVATE = key_pair()
 TAG = "slipway-test-prime"
+NETWORK = "the-network"
 LEAVING_ADDRESS, OTHER, UNREACHABLE = "127.0.0.1", "127.0.0.2", "127.0.0.9"
 """Public addresses: of the machine that leaves, of the other servers, and of nothing."""
 
@@ -121,6 +122,7 @@ def _droplet(number: int, address: str, status: str = "active", tag: str = TAG) 
         "id": number,
         "name": f"prime{number:02d}nyc3",
         "status": status,
+        "vpc_uuid": NETWORK,
         "tags": [tag],
         "networks": {"v4": networks},
     }
@@ -129,7 +131,6 @@ def _droplet(number: int, address: str, status: str = "active", tag: str = TAG) 
 @pytest.fixture
 def provider(account: AccountApi, monkeypatch: pytest.MonkeyPatch) -> MembershipProvider:
     """The provider process of one update."""
-    monkeypatch.setattr(membership, "_joined", set())
     monkeypatch.setattr(membership, "_declared", set())
     monkeypatch.setattr(membership, "_access", [])
     config = {"digitalocean:apiEndpoint": account.url, "digitalocean:token": TOKEN}
@@ -147,6 +148,7 @@ def worker(access: Access) -> dict[str, Any]:
         "droplet": "21",
         "address": LEAVING_ADDRESS,
         "private_address": "10.10.0.21",
+        "network": NETWORK,
         "prime_tag": TAG,
         "tokens": TOKENS,
         "host_key": HOST,
@@ -568,23 +570,6 @@ def test_last_server_stays(
     assert machine.met == 0
 
 
-@pytest.mark.parametrize("declared", [[], [OLD[0]["name"]]])
-def test_cluster_ends_with_its_last_server(
-    provider: MembershipProvider,
-    prime: dict[str, Any],
-    agents: Agents,
-    account: AccountApi,
-    machine: Machine,
-    declared: list[str],
-) -> None:
-    """The network and all machines are replaced: no server can take over."""
-    agents.declared_members = declared
-    account.things["droplets"] = [_droplet(2, LEAVING_ADDRESS), _droplet(3, UNREACHABLE)]
-    agents.peers = {"consul": [OLD[0]], "nomad": [OLD[0]]}
-    provider.delete("prime01nyc3", prime)
-    assert machine.met == 0 and steps(agents) == []
-
-
 def test_server_with_the_only_data_stays_while_its_replacement_does_not_answer(
     provider: MembershipProvider,
     prime: dict[str, Any],
@@ -600,26 +585,25 @@ def test_server_with_the_only_data_stays_while_its_replacement_does_not_answer(
     assert machine.met == 0 and steps(agents) == []
 
 
-def test_allocations_stop_if_every_worker_leaves(
-    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+def test_only_servers_of_the_same_network_are_asked(
+    provider: MembershipProvider,
+    worker: dict[str, Any],
+    account: AccountApi,
+    agents: Agents,
+    machine: Machine,
 ) -> None:
-    """The network is replaced: a declared worker leaves before any machine has joined."""
-    agents.moves_allocations = False
-    agents.declared_members = [member["name"] for member in (*OLD, *WORKERS)]
-    agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
+    """An interrupted move has left another cluster, whose servers have the same tag."""
+    elsewhere = {**_droplet(5, LEAVING_ADDRESS), "vpc_uuid": "another"}
+    account.things["droplets"] = [elsewhere, _droplet(3, OTHER)]
     provider.delete("worker01nyc3", worker)
-    assert machine.met == 0 and steps(agents) == []
+    assert set(agents.addresses) == {OTHER} and machine.met == 1
 
 
-def test_declared_worker_is_drained_after_another_machine_joined(
-    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+def test_membership_of_an_earlier_version_has_no_network(
+    provider: MembershipProvider, worker: dict[str, Any], machine: Machine
 ) -> None:
-    """``pulumi up --target`` may leave out what records the declared members."""
-    agents.declared_members = [member["name"] for member in (*OLD, *WORKERS)]
-    agents.allocations = {WORKERS[0]["droplet"]: ["running"]}
-    provider.create({**worker, "name": "worker01nyc3-2", "droplet": "31"})
-    provider.delete("worker01nyc3", worker)
-    assert len(agents.draining) == 1 and machine.met == 1
+    provider.delete("worker01nyc3", {k: v for k, v in worker.items() if k != "network"})
+    assert machine.met == 1
 
 
 def test_servers_leave_one_after_another(

@@ -1,5 +1,7 @@
 """Names, tags and logical names of a stack."""
 
+from ipaddress import IPv4Network
+
 import pytest
 
 from infra import names
@@ -11,6 +13,19 @@ def test_droplet_name_has_role_number_and_region() -> None:
         "worker12nyc3",
         "worker100nyc3",
     ]
+
+
+def test_networks_of_one_stack_have_different_names_that_belong_to_it() -> None:
+    networks = [
+        names.network_name("slipway-dev", region, IPv4Network(vpc_cidr))
+        for region in ("nyc3", "ams3")
+        for vpc_cidr in ("10.10.0.0/20", "10.10.16.0/20")
+    ]
+    assert networks[0] == "slipway-dev-nyc3-10-10-0-0" and len(set(networks)) == 4
+    for name in (*networks, "slipway-dev"):
+        assert names.is_network_name("slipway-dev", name)
+    for name in ("slipway-dev-2", "slipway-dev-2-nyc3-10-10-0-0", "slipway", "other"):
+        assert not names.is_network_name("slipway-dev", name)
 
 
 def test_a_bucket_is_named_after_its_account_and_fits_a_dns_label() -> None:

@@ -105,6 +105,9 @@ def test_every_machine_is_made_with_the_stacks_key(cloud: FakeCloud) -> None:
     assert seen == ["aa:bb", "aa:bb"]
 
 
-def test_replaced_vpc_is_deleted_first(cloud: FakeCloud) -> None:
+def test_new_vpc_is_created_before_the_old_one_is_deleted(cloud: FakeCloud) -> None:
+    """Their names differ, because DigitalOcean refuses a name twice."""
     run(create_network)
-    assert cloud.requests["network-vpc"].deleteBeforeReplace is True
+    request = cloud.requests["network-vpc"]
+    assert (request.deleteBeforeReplaceDefined, request.deleteBeforeReplace) == (True, False)
+    assert cloud.created["network-vpc"]["name"] == "slipway-test-nyc3-10-10-0-0"

@@ -37,7 +37,7 @@ def cloud() -> FakeCloud:
 
 
 def program(primes: Sequence[Member] = (PRIME,)) -> pulumi.Output[Any]:
-    roster = Roster("roster", servers=list(primes))
+    roster = Roster("roster", servers=list(primes), network="the-network")
     management = ManagementTokens(
         "management",
         cluster=roster.id,

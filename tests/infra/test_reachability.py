@@ -124,6 +124,7 @@ def _prime(address: str, status: str = "active") -> dict[str, Any]:
         "image": {"id": 1},
         "region": {"slug": "nyc3"},
         "size_slug": "s-1vcpu-1gb",
+        "vpc_uuid": "the-network",
         "status": status,
         "networks": {"v4": [{"type": "public", "ip_address": address}]},
     }

@@ -245,6 +245,20 @@ def test_snapshots_are_saved_before_servers_leave(
     ]
 
 
+def test_data_of_the_former_cluster_is_saved_when_a_new_one_replaces_it(
+    props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The new servers have no data. The former cluster may be lost."""
+    saved = tmp_path / "saved"
+    monkeypatch.setenv("SLIPWAY_SNAPSHOTS", str(saved))
+    former = {**props, "primes": [FORMER], "cluster": "former"}
+    nobody = {**props["access"], "consul": ["https://lost.invalid"]}
+    ReadinessProvider().update("2", {**former, "access": nobody}, props)
+    assert not saved.exists()
+    ReadinessProvider().update("2", former, props)
+    assert {file.name.split("-")[0] for file in saved.iterdir()} == {"former"}
+
+
 def test_no_server_leaves_without_a_snapshot(
     props: dict[str, Any], there: Agents, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

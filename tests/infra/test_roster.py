@@ -17,6 +17,8 @@ from tests.infra.support.cloud import ADDED_OUTPUTS, run, start
 FOUNDERS = [member(f"prime{number:02d}nyc3", number) for number in (1, 2, 3)]
 SUCCESSORS = [member(f"prime{number:02d}nyc3-2", number + 10) for number in (1, 2, 3)]
 
+NETWORK = "the-network"
+
 
 @pytest.fixture
 def account() -> Iterator[AccountApi]:
@@ -40,12 +42,13 @@ def configured(url: str, token: str = TOKEN) -> RosterProvider:
 def exist(account: AccountApi, *servers: Member) -> None:
     """Let the account have these droplets."""
     account.things["droplets"] = [
-        {"id": int(server["droplet"]), "name": server["name"]} for server in servers
+        {"id": int(server["droplet"]), "name": server["name"], "vpc_uuid": NETWORK}
+        for server in servers
     ]
 
 
-def props(servers: Any) -> dict[str, Any]:
-    return {"servers": servers, "former": None, "founders": None}
+def props(servers: Any, network: str = NETWORK) -> dict[str, Any]:
+    return {"servers": servers, "network": network, "former": None, "founders": None}
 
 
 @pytest.fixture
@@ -64,6 +67,7 @@ def update(provider: RosterProvider, olds: dict[str, Any], servers: list[Member]
 def test_first_servers_found_the_cluster(founded: dict[str, Any]) -> None:
     assert founded == {
         "servers": FOUNDERS,
+        "network": NETWORK,
         "former": [],
         "founders": ["1", "2", "3"],
     }
@@ -136,6 +140,23 @@ def test_cluster_without_any_server_is_founded_again(
     assert provider.diff("the-cluster", founded, props(servers)).replaces == ["servers"]
 
 
+@pytest.mark.parametrize("network", ["another", UNKNOWN])
+@pytest.mark.parametrize("servers", [SUCCESSORS, UNKNOWN])
+def test_another_network_has_another_cluster_while_the_former_servers_exist(
+    provider: RosterProvider, founded: dict[str, Any], servers: Any, network: str
+) -> None:
+    earlier = {name: value for name, value in founded.items() if name != "network"}
+    for olds in (founded, earlier):
+        assert provider.diff("the-cluster", olds, props(servers, network)).replaces == ["servers"]
+
+
+def test_roster_of_an_earlier_version_does_not_change(
+    provider: RosterProvider, founded: dict[str, Any]
+) -> None:
+    earlier = {name: value for name, value in founded.items() if name != "network"}
+    assert not provider.diff("the-cluster", earlier, props(FOUNDERS)).changes
+
+
 def test_unreadable_account_never_means_a_lost_cluster(
     account: AccountApi, founded: dict[str, Any]
 ) -> None:
@@ -157,7 +178,7 @@ def test_agents_join_declared_and_former_servers(monkeypatch: pytest.MonkeyPatch
     seen: list[Any] = []
 
     def program() -> pulumi.Output[Any]:
-        roster = Roster("roster", servers=SUCCESSORS)
+        roster = Roster("roster", servers=SUCCESSORS, network=NETWORK)
         expected = [
             roster.bootstrap_expect(pulumi.Output.from_input(droplet)) for droplet in ("2", "12")
         ]

@@ -1,5 +1,6 @@
 """Settings: what is right, what is wrong, and how it is reported."""
 
+import itertools
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from infra.addresses import VPC_RANGES
 from infra.settings import Settings, SettingsError, check, load
 from infra.settings.sources import ENVIRONMENT
 
@@ -123,6 +125,14 @@ def test_wrong_value_is_reported_once() -> None:
     assert [problem.split(":")[0] for problem in problems(workers="x", service_count="50")] == [
         "workers"
     ]
+
+
+def test_every_region_has_a_default_range_of_its_own() -> None:
+    """So a stack can move to another region: ranges of an account must not overlap."""
+    ranges = [load("test", {**RIGHT, "region": region}, {}).vpc_cidr for region in VPC_RANGES]
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(ranges, 2))
+    own = {**RIGHT, "region": "ams3", "vpc_cidr": "10.99.0.0/20"}
+    assert str(load("test", own, {}).vpc_cidr) == "10.99.0.0/20"
 
 
 def test_the_environment_adds_administrators_and_gives_what_the_file_lacks() -> None:

@@ -1,9 +1,14 @@
 """Changes that replace machines: no request fails, and the cluster keeps its data."""
 
 import base64
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
 
 from infra.names import label_of_droplet
-from tests.stack.rig import Rig
+from tests.stack.rig import COMMAND_TIMEOUT_S, Rig, wait_for
 from tests.stack.traffic import Traffic
 
 SLOTS = {"prime01", "worker01", "worker02", "worker03", "worker04"}
@@ -62,14 +67,58 @@ def test_one_up_replaces_a_destroyed_worker(replaceable: Rig) -> None:
     assert_complete(replaceable)
 
 
-def test_moving_to_another_region_transfers_the_image(replaceable: Rig) -> None:
-    before = replaceable.outputs["image"]
-    replaceable.set(region="ams3")
-    replaceable.up()
-    assert replaceable.outputs["image"] == before
-    [image] = replaceable.api("/v2/images?private=true")["images"]
-    assert image["name"] == before and {"nyc3", "ams3"} <= set(image["regions"])
+@pytest.mark.parametrize(
+    "change", [{"region": "ams3"}, {"region": "nyc3"}, {"vpc_cidr": "10.20.0.0/20"}], ids=str
+)
+def test_former_url_answers_until_the_new_network_does(
+    replaceable: Rig, change: dict[str, str]
+) -> None:
+    """The image is transferred, and nothing of the former network is left."""
+    image = replaceable.outputs["image"]
+    move(replaceable, change)
+    assert replaceable.outputs["image"] == image
     ids_by_slot(replaceable)
-    assert all("ams3" in name for name in replaceable.droplets())
-    assert replaceable.deploy("verify").code == 0
-    assert "ams3" in replaceable.answer()["node"]
+    assert_complete(replaceable)
+
+
+def move(rig: Rig, change: dict[str, str]) -> None:
+    """Change settings of the network while a client uses the former URL.
+
+    Raises:
+        AssertionError: a request failed before the new URL answered, or something is left.
+    """
+    url = rig.outputs["url"]
+    rig.set(**change)
+    with ThreadPoolExecutor(1) as executor, Traffic(url, requests_per_s=50) as traffic:
+        answered = executor.submit(wait_for_other_url, rig, url)
+        rig.up()
+    early = [sent for sent in traffic.failure_times if sent < answered.result()]
+    assert not early, f"{len(early)} of {traffic.request_count}: {traffic.failures[:3]}"
+    [network] = [vpc for vpc in rig.api("/v2/vpcs")["vpcs"] if "slipway" in vpc["name"]]
+    assert change.items() <= {**network, "vpc_cidr": network["ip_range"]}.items()
+    assert all(network["region"] in name for name in rig.droplets())
+    assert network["region"] in rig.answer()["node"]
+    assert len(rig.api("/v2/load_balancers")["load_balancers"]) == 1
+    assert len(rig.api("/v2/firewalls")["firewalls"]) == 4
+
+
+def wait_for_other_url(rig: Rig, url: str) -> float:
+    """Return when a load balancer with another address has answered: ``time.monotonic()``."""
+
+    def answers() -> bool:
+        addresses = [balancer["ip"] for balancer in rig.api("/v2/load_balancers")["load_balancers"]]
+        return any(
+            _answers(f"http://{address}/")
+            for address in addresses
+            if address and address not in url
+        )
+
+    assert wait_for(answers, COMMAND_TIMEOUT_S), "no other URL answers"
+    return time.monotonic()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -8,7 +8,7 @@ from typing import Self
 
 import requests
 
-INTERVAL_S = 0.1
+REQUESTS_PER_S = 10
 REQUEST_TIMEOUT_S = 5
 MIN_REQUEST_SHARE = 0.8
 """Of the requests that are due at the constant rate, apart from the time that slow answers took."""
@@ -18,13 +18,14 @@ summaries: list[str] = []
 
 
 class Traffic:
-    """Sends one request per 100 ms in a ``with`` block, then checks that it never paused.
+    """Sends requests at a constant rate in a ``with`` block, then checks that it never paused.
 
     A failure is any response but status 200 with the JSON of frontserve and backserve.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, requests_per_s: int = REQUESTS_PER_S) -> None:
         self._url = url
+        self._interval_s = 1 / requests_per_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._send_requests)
         self._start = 0.0
@@ -32,6 +33,8 @@ class Traffic:
         """By how much the answers exceeded the interval, in all."""
         self.request_count = 0
         self.failures: list[str] = []
+        self.failure_times: list[float] = []
+        """When the failed requests were sent: ``time.monotonic()``."""
         self.messages: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -54,7 +57,7 @@ class Traffic:
         summaries.append(f"{test}: {sent}, {len(self.failures)} failed")
         if error is None:
             assert was_running, "the client stopped early"
-            due = (duration_s - self._delay_s) / INTERVAL_S
+            due = (duration_s - self._delay_s) / self._interval_s
             assert self.request_count >= MIN_REQUEST_SHARE * due - 1, f"only {sent}"
 
     def assert_no_failures(self) -> None:
@@ -65,7 +68,7 @@ class Traffic:
 
     def _send_requests(self) -> None:
         while not self._stopped.wait(
-            max(0.0, self._start + self.request_count * INTERVAL_S - time.monotonic())
+            max(0.0, self._start + self.request_count * self._interval_s - time.monotonic())
         ):
             self.request_count += 1
             sent_at = time.monotonic()
@@ -73,8 +76,9 @@ class Traffic:
                 self.messages.add(self._get_message())
             except Exception as error:  # any error is a failed request
                 time_s = sent_at - self._start
+                self.failure_times.append(sent_at)
                 self.failures.append(f"{time_s:.1f} s: {type(error).__name__}: {error}")
-            self._delay_s += max(0.0, time.monotonic() - sent_at - INTERVAL_S)
+            self._delay_s += max(0.0, time.monotonic() - sent_at - self._interval_s)
 
     def _get_message(self) -> str:
         """Return the message of backserve that frontserve forwards."""
