@@ -81,7 +81,7 @@ def _plugins() -> list[Item]:
             name=provider.name,
             version=provider.version,
             origin=provider.origin,
-            where=SETUP if provider.origin == "missing" else str(plugins.pulumi_home()),
+            where=SETUP if provider.path is None else str(provider.path),
         )
         for provider in plugins.find_providers()
     ]

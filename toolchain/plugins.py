@@ -1,6 +1,7 @@
 """Plugins of Pulumi and Packer: the official ones, or emulators where no download is possible."""
 
 import os
+import shutil
 import subprocess
 import time
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class Provider:
     name: str
     version: str
     origin: str
+    path: Path | None
+    """The program that the engine starts; None if it finds none."""
 
 
 def pulumi_home() -> Path:
@@ -49,10 +52,7 @@ def has_packer_plugin() -> bool:
 
 def find_providers() -> list[Provider]:
     """Return the pinned provider plugins as they are on this machine; install nothing."""
-    return [
-        Provider(name=name, version=version, origin=_origin(name, version))
-        for name, version in pinned_plugins().items()
-    ]
+    return [_find_provider(name, version) for name, version in pinned_plugins().items()]
 
 
 def install_missing() -> None:
@@ -70,7 +70,7 @@ def install_missing() -> None:
     with step("install Pulumi provider plugins", lambda: current):
         for provider in missing:
             current = f"{provider.name} {provider.version}"
-            if not _link_official(provider) and not _download(provider):
+            if not _copy_official(provider) and not _download(provider):
                 needs_emulator = True
         if needs_emulator:
             current = "emulators"
@@ -78,12 +78,38 @@ def install_missing() -> None:
             run([*command, str(pulumi_home())], cwd=ROOT)
 
 
-def _origin(name: str, version: str) -> str:
-    launcher = _plugin_dir(pulumi_home(), name, version) / f"pulumi-resource-{name}"
-    if not launcher.exists():
-        return "missing"
-    with launcher.open("rb") as file:
-        return "emulator" if EMULATOR_MODULE in file.read(4096) else "official"
+def _find_provider(name: str, version: str) -> Provider:
+    path = _find_program(name, version)
+    origin = "missing"
+    if path is not None:
+        origin = "emulator" if EMULATOR_MODULE in _head(path) else "official"
+    return Provider(name=name, version=version, origin=origin, path=path)
+
+
+def _head(program: Path) -> bytes:
+    """Return the start of a program, where a launcher names the module that it runs."""
+    with program.open("rb") as file:
+        return file.read(4096)
+
+
+def _find_program(name: str, version: str) -> Path | None:
+    """Return the program that the engine starts: one on PATH, else that of the Pulumi home."""
+    ignores_path = os.environ.get("PULUMI_IGNORE_AMBIENT_PLUGINS")
+    on_path = None if ignores_path else shutil.which(f"pulumi-resource-{name}")
+    return Path(on_path) if on_path else _find_installed(pulumi_home(), name, version)
+
+
+def _find_installed(home: Path, name: str, version: str) -> Path | None:
+    """Return a plugin's program in a Pulumi home.
+
+    The engine skips a symbolic link to a directory, and a directory whose installation did not end.
+    """
+    directory = _plugin_dir(home, name, version)
+    program = directory / f"pulumi-resource-{name}"
+    is_partial = directory.with_name(f"{directory.name}.partial").exists()
+    if directory.is_symlink() or is_partial or not os.access(program, os.X_OK):
+        return None
+    return program
 
 
 def _plugin_dir(home: Path, name: str, version: str) -> Path:
@@ -103,16 +129,33 @@ def _install_packer_plugin() -> None:
         )
 
 
-def _link_official(provider: Provider) -> bool:
-    """Link the official plugin of the user's Pulumi home; return whether it is there."""
+def _copy_official(provider: Provider) -> bool:
+    """Copy the official plugin of the user's Pulumi home, by hard links if possible.
+
+    Returns:
+        Whether it is there.
+    """
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    official = _plugin_dir(home, provider.name, provider.version)
+    program = _find_installed(home, provider.name, provider.version)
     target = _plugin_dir(pulumi_home(), provider.name, provider.version)
-    if official == target or not (official / f"pulumi-resource-{provider.name}").exists():
+    if home == pulumi_home() or program is None or EMULATOR_MODULE in _head(program):
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(official)
+    if target.is_symlink():
+        target.unlink()
+    new = target.with_name(f".{target.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(program.parent, new, copy_function=_link_or_copy)
+    shutil.rmtree(target, ignore_errors=True)
+    new.rename(target)
     return True
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system
+        shutil.copy2(source, target)
 
 
 def _download(provider: Provider) -> bool:
