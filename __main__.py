@@ -4,10 +4,10 @@ import pulumi
 
 from infra.artifacts import Artifacts, ArtifactsArgs
 from infra.cluster.credentials import ClusterCredentials
+from infra.cluster.edge_readiness import EdgeReadiness
 from infra.cluster.providers import create_providers
 from infra.droplet_template import create_templates
 from infra.edge import Edge, EdgeArgs
-from infra.edge_readiness import EdgeReadiness
 from infra.firewalls import Firewalls, FirewallsArgs
 from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.machine import merge_outputs

@@ -4,6 +4,7 @@ It also states the prices and addresses that the API does not return.
 """
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from urllib3.util.retry import Retry
 API_URL = "https://api.digitalocean.com"
 SPACES_URL_TEMPLATE = "https://{{.Region}}.digitaloceanspaces.com"
 """A Go template, as the DigitalOcean provider takes it."""
+SPACES_SIGNING_REGION = "us-east-1"
+SPACES_TIMEOUT_S = (3.0, 10.0)
+"""For the connection, and then for the response."""
 TOKEN_VARIABLES = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
 
 LOAD_BALANCER_NODE_MONTHLY_USD = 12.0
@@ -189,6 +193,30 @@ def spaces_url(region: str, configured: Callable[[str], str | None] = lambda _: 
         or SPACES_URL_TEMPLATE
     )
     return template.replace("{{.Region}}", region).rstrip("/")
+
+
+def spaces_key_refusal(bucket_url: str, access_key: str, secret_key: str) -> str:
+    """Return the error code with which Spaces refuses a key; empty if it accepts the key.
+
+    The request names the bucket in the path. A Spaces that does not answer refuses no key.
+    """
+    # Imported here, because they are slow to load and only an update needs them.
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    url = f"{bucket_url}?location"
+    request = AWSRequest("GET", url)
+    credentials = Credentials(access_key, secret_key)
+    S3SigV4Auth(credentials, "s3", SPACES_SIGNING_REGION).add_auth(request)
+    try:
+        response = requests.get(
+            url, headers=dict(request.headers.items()), timeout=SPACES_TIMEOUT_S
+        )
+    except requests.RequestException:
+        return ""
+    found = re.search(r"<Code>(InvalidAccessKeyId|SignatureDoesNotMatch)</Code>", response.text)
+    return found[1] if found else ""
 
 
 def _from_environment(*variables: str) -> str | None:

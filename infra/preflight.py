@@ -13,7 +13,7 @@ from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra import names, reachability, settings
 from infra.account import Account, survey
-from infra.digitalocean_api import ApiError, connect, spaces_url
+from infra.digitalocean_api import ApiError, connect, spaces_key_refusal, spaces_url
 from infra.image.base_image import image_tag
 from infra.settings import Settings
 
@@ -62,16 +62,20 @@ def preflight() -> Context:
         problems += account_problems
     except ApiError as error:
         problems.append(str(error))
+    region = stack_settings.region
+    endpoint = spaces_url(region, provider_config.get)
+    if account is not None and not problems:
+        bucket = stack_settings.artifacts_bucket or names.bucket_name(prefix, region, account.id)
+        problems += _check_bucket_access(f"{endpoint}/{bucket}", provider_config)
     if account is None or problems:
         raise pulumi.RunError(settings.format_report(stack, problems))
     _announce_move(stack_settings, account)
-    region = stack_settings.region
     return Context(
         settings=stack_settings,
         account=account,
         prefix=prefix,
-        bucket=stack_settings.artifacts_bucket or names.bucket_name(prefix, region, account.id),
-        spaces_endpoint=spaces_url(region, provider_config.get),
+        bucket=bucket,
+        spaces_endpoint=endpoint,
         has_consul=_check_cluster(stack_settings, account, prefix, provider_config),
     )
 
@@ -131,6 +135,17 @@ def _check_spaces_key(provider_config: Mapping[str, str]) -> list[str]:
         for name, variable in SPACES_KEY_VARIABLES.items()
         if not (provider_config.get(name) or os.environ.get(variable))
     ]
+
+
+def _check_bucket_access(url: str, provider_config: Mapping[str, str]) -> list[str]:
+    key, secret = (
+        provider_config.get(name) or os.environ[variable]
+        for name, variable in SPACES_KEY_VARIABLES.items()
+    )
+    if reason := spaces_key_refusal(url, key, secret):
+        variables = " and ".join(SPACES_KEY_VARIABLES.values())
+        return [f"Spaces refuses the key ({reason}); set {variables} to a valid key"]
+    return []
 
 
 def _check_releases_key() -> list[str]:

@@ -73,7 +73,7 @@ def add_service_names(config: CloudConfig) -> None:
 
 
 def add_bucket_names(config: CloudConfig, buckets: list[str]) -> None:
-    """Make the host names of ``buckets`` resolve on this machine: /etc/hosts has no wildcards.
+    """Make the host names of ``buckets`` resolve on this machine.
 
     Raises:
         LifecycleError: the cloud has memory machines and so no network.
@@ -84,9 +84,4 @@ def add_bucket_names(config: CloudConfig, buckets: list[str]) -> None:
             f"serve its Spaces with `python -m rehearsal spaces --cloud {config.name}`, "
             "and use path-style requests"
         )
-    names = {
-        f"{bucket}.{region}.spaces.{config.domain}": config.spaces_address
-        for region in SPACES_REGIONS
-        for bucket in buckets
-    }
-    hosts_file.add_names(config.name, names)
+    hosts_file.add_bucket_names(config, buckets)

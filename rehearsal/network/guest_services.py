@@ -1,17 +1,21 @@
 """The servers in the cloud's network namespace: metadata, DNS, Spaces and releases."""
 
+import logging
 import signal
 import socket
 import socketserver
 import threading
 from collections.abc import Callable
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any
 
 from rehearsal.config import CloudConfig
-from rehearsal.network import dns, metadata, releases
+from rehearsal.network import dns, hosts_file, metadata, releases
 from rehearsal.network.bridges import METADATA_ADDRESS
 from rehearsal.topology.network_state_file import NetworkStateFile
+
+log = logging.getLogger("rehearsal")
 
 HTTP_PORT = 80
 
@@ -52,7 +56,8 @@ def serve(config: CloudConfig) -> None:
             try:
                 from rehearsal.spaces.server import create_server
 
-                create_server(config, listener).serve_forever()
+                add_names = partial(_add_bucket_names, config)
+                create_server(config, listener, on_bucket=add_names).serve_forever()
             except Exception as error:
                 errors.append(error)
                 stopped.set()
@@ -66,3 +71,11 @@ def serve(config: CloudConfig) -> None:
             server.shutdown()
     if errors:
         raise errors[0]
+
+
+def _add_bucket_names(config: CloudConfig, bucket: str) -> None:
+    """Make the host names of a bucket resolve on this machine, until the cloud goes down."""
+    try:
+        hosts_file.add_bucket_names(config, [bucket])
+    except OSError as error:
+        log.warning("bucket %s gets no host name on this machine: %s", bucket, error)

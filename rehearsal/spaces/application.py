@@ -6,7 +6,7 @@ With ``any_host``, Spaces accepts every host name and serves all regions, by pat
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from rehearsal.catalog.regions import SPACES_REGIONS
@@ -63,10 +63,19 @@ ARCHIVE_STORAGE_CLASSES = {"GLACIER", "DEEP_ARCHIVE"}
 
 
 class SpacesApplication:
-    def __init__(self, config: CloudConfig, buckets: BucketStore, any_host: bool = False) -> None:
+    def __init__(
+        self,
+        config: CloudConfig,
+        buckets: BucketStore,
+        any_host: bool = False,
+        on_bucket: Callable[[str], None] | None = None,
+    ) -> None:
         self._keys = SpacesKeys(config)
         self._buckets = buckets
         self._any_host = any_host
+        self._on_bucket = on_bucket
+        self._addressed: set[str] = set()
+        """Buckets for which ``on_bucket`` was called."""
         regions, domain = "|".join(SPACES_REGIONS), re.escape(config.domain)
         self._host = re.compile(
             rf"(?:(?P<bucket>.+)\.)?(?P<region>{regions})\.spaces\.{domain}(?::\d+)?"
@@ -93,6 +102,8 @@ class SpacesApplication:
         region = host and host["region"]
         operation = parse_operation(request, host and host["bucket"])
         key, body, extra_headers = self._authenticate(request, region)
+        if key and not (host and host["bucket"]):
+            self._report_bucket(operation.bucket)
         with self._buckets.exclusive():
             if operation.creates_bucket:
                 self._authorize_bucket_creation(operation, key)
@@ -115,6 +126,11 @@ class SpacesApplication:
                 operation.bucket,
                 operation.key,
             )
+
+    def _report_bucket(self, bucket: str) -> None:
+        if self._on_bucket and bucket and bucket not in self._addressed:
+            self._addressed.add(bucket)
+            self._on_bucket(bucket)
 
     def _authenticate(
         self, request: Request, region: str | None

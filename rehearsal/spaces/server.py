@@ -1,6 +1,7 @@
 """The HTTP server of Spaces."""
 
 import socket
+from collections.abc import Callable
 from wsgiref.types import WSGIEnvironment
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
@@ -43,15 +44,20 @@ class SpacesServer(ThreadedWSGIServer):
 
 
 def create_server(
-    config: CloudConfig, listener: socket.socket, *, any_host: bool = False
+    config: CloudConfig,
+    listener: socket.socket,
+    *,
+    any_host: bool = False,
+    on_bucket: Callable[[str], None] | None = None,
 ) -> SpacesServer:
     """Return the Spaces server of a cloud on a listening socket.
 
     Objects are stored in the directory ``spaces`` of the cloud. ``any_host`` serves requests
-    under every host name instead of the region endpoints only.
+    under every host name instead of the region endpoints only. ``on_bucket`` gets the name of each
+    bucket that a client with a key addresses by path, once.
 
     Raises:
         BlockingIOError: another process serves the Spaces of this cloud.
     """
     buckets = BucketStore(config.directory / "spaces")
-    return SpacesServer(listener, SpacesApplication(config, buckets, any_host))
+    return SpacesServer(listener, SpacesApplication(config, buckets, any_host, on_bucket))

@@ -39,6 +39,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[AccountApi]:
             "DIGITALOCEAN_API_URL": api.url,
             "SPACES_ACCESS_KEY_ID": "key",
             "SPACES_SECRET_ACCESS_KEY": "secret",
+            "SPACES_ENDPOINT_URL": "http://127.0.0.1:9",
             "SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32",
         }.items():
             monkeypatch.setenv(name, value)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra import edge_readiness
-from infra.edge_readiness import EdgeReadiness, EdgeReadinessProvider, NoAnswerError
+from infra.cluster import edge_readiness
+from infra.cluster.edge_readiness import EdgeReadiness, EdgeReadinessProvider, NoAnswerError
 from tests.infra.support.answering import answering
 from tests.infra.support.cloud import run, start
 

@@ -9,6 +9,7 @@ from pulumi.runtime import set_all_config
 
 from infra.preflight import Context, preflight
 from tests.infra.support.account_api import TOKEN, AccountApi, serving
+from tests.infra.support.answering import answering
 from tests.infra.support.cloud import start
 
 VARIABLES = (
@@ -61,6 +62,16 @@ def printed_lines() -> list[str]:
     with pytest.raises(pulumi.RunError) as bad:
         preflight()
     return str(bad.value).splitlines()
+
+
+def test_key_that_spaces_refuses_is_reported_before_any_change(prepare: Prepare) -> None:
+    error = "<Error><Code>InvalidAccessKeyId</Code></Error>"
+    with answering(lambda _path, _token: (403, error)) as address:
+        prepare(SPACES_ENDPOINT_URL=f"http://{address}")
+        assert printed_lines()[1:] == [
+            "  - Spaces refuses the key (InvalidAccessKeyId); "
+            "set SPACES_ACCESS_KEY_ID and SPACES_SECRET_ACCESS_KEY to a valid key"
+        ]
 
 
 def test_valid_stack_passes(prepare: Prepare) -> None:

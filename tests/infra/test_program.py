@@ -40,6 +40,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             "DIGITALOCEAN_API_URL": api.url,
             "SPACES_ACCESS_KEY_ID": "key",
             "SPACES_SECRET_ACCESS_KEY": "secret",
+            "SPACES_ENDPOINT_URL": "http://127.0.0.1:9",
             "SLIPWAY_ADMIN_CIDRS": "203.0.113.0/24",
         }.items():
             monkeypatch.setenv(name, value)

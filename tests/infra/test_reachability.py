@@ -98,6 +98,7 @@ def prepare(
         "DIGITALOCEAN_API_URL": account.url,
         "SPACES_ACCESS_KEY_ID": "key",
         "SPACES_SECRET_ACCESS_KEY": "secret",
+        "SPACES_ENDPOINT_URL": "http://127.0.0.1:9",
         "SLIPWAY_ADMIN_CIDRS": "198.18.0.2/32, 2001:db8::/48",
     }.items():
         monkeypatch.setenv(name, value)

@@ -17,7 +17,7 @@ PROVIDERS = {
         "infra.cluster.membership.MembershipProvider",
         "infra.cluster.readiness.ReadinessProvider",
         "infra.cluster.roster.RosterProvider",
-        "infra.edge_readiness.EdgeReadinessProvider",
+        "infra.cluster.edge_readiness.EdgeReadinessProvider",
         "infra.generation.GenerationProvider",
         "infra.image.provider.ImageProvider",
     }

@@ -1,10 +1,9 @@
 """An S3 client for Spaces that signs and addresses requests like the official plugin."""
 
 import re
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -74,8 +73,8 @@ class Spaces:
         target = quote(f"/{bucket}" if path_style else path) + (
             f"?{urlencode(query)}" if query else ""
         )
-        signed = self._sign(method, f"{endpoint.scheme}://{host}{target}", headers or {}, body)
-        url = f"{endpoint.scheme}://{_connect_host(host, endpoint.netloc)}{target}"
+        url = f"{endpoint.scheme}://{host}{target}"
+        signed = self._sign(method, url, headers or {}, body)
         return self._send(method, url, {**signed, "Host": host}, body)
 
     def _send(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Response:
@@ -90,8 +89,7 @@ class Spaces:
             raise SpacesError(
                 response.status,
                 code,
-                f"{method} {url} (host {headers['Host']}): "
-                f"{response.status} {code} {text}".rstrip(),
+                f"{method} {url}: {response.status} {code} {text}".rstrip(),
             )
         return Response(response.status, response.headers, response.data)
 
@@ -108,19 +106,6 @@ class Spaces:
             request
         )
         return dict(request.headers.items())
-
-
-@cache
-def _connect_host(host: str, endpoint: str) -> str:
-    """Return the host to connect to: ``host``, or ``endpoint`` if ``host`` does not resolve.
-
-    A hosts file has no wildcard entries, so it may lack the names of buckets.
-    """
-    try:
-        socket.getaddrinfo(host.partition(":")[0], None)
-    except OSError:
-        return endpoint
-    return host
 
 
 def _parse_error(body: bytes) -> tuple[str, str]:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rehearsal.config import CloudConfig
-from rehearsal.plugins.digitalocean import spaces as client
 from rehearsal.plugins.digitalocean.package import PACKAGE
 from rehearsal.plugins.errors import PluginError
 from rehearsal.spaces.server import create_server
@@ -21,7 +20,7 @@ KEYS = {"spacesAccessId": "KEY", "spacesSecretKey": "not/a+secret"}
 
 @pytest.fixture
 def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Run Spaces under a host name that resolves, while names of buckets do not."""
+    """Run Spaces under host names that resolve, also those of buckets."""
     monkeypatch.setenv("SLIPWAY_STATE", str(tmp_path))
     config = CloudConfig(
         name="buckets",
@@ -34,15 +33,14 @@ def endpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     )
     resolve = socket.getaddrinfo
 
-    def resolve_endpoint_only(host: str, *rest: object, **more: object) -> object:
+    def resolve_locally(host: str, *rest: object, **more: object) -> object:
         return resolve(
-            "127.0.0.1" if host == f"nyc3.spaces.{config.domain}" else host,
+            "127.0.0.1" if host.endswith(f"nyc3.spaces.{config.domain}") else host,
             *rest,  # type: ignore[arg-type]
             **more,  # type: ignore[arg-type]
         )
 
-    monkeypatch.setattr(socket, "getaddrinfo", resolve_endpoint_only)
-    client._connect_host.cache_clear()
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_locally)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = create_server(config, listener)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))

@@ -85,10 +85,12 @@ def publish_keys(config: CloudConfig, **granted: tuple[str, list[tuple[str, str]
 
 
 @contextlib.contextmanager
-def serve_spaces(config: CloudConfig) -> Iterator[int]:
+def serve_spaces(
+    config: CloudConfig, on_bucket: Callable[[str], None] | None = None
+) -> Iterator[int]:
     """Serve Spaces in this process, loaded from disk on every entry, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = create_server(config, listener)
+        server = create_server(config, listener, on_bucket=on_bucket)
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()
         try:
