@@ -74,6 +74,33 @@ def test_key_that_spaces_refuses_is_reported_before_any_change(prepare: Prepare)
         ]
 
 
+def test_what_a_move_loses_is_said_before_any_change(
+    prepare: Prepare, cloud: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    vpc = {"id": "1", "name": "slipway-test", "region": "nyc3", "ip_range": "10.10.0.0/20"}
+    prime = {
+        "id": 1,
+        "name": "prime01nyc3",
+        "tags": ["slipway-test-prime"],
+        "status": "off",
+        "vpc_uuid": "1",
+        "image": {"id": 1},
+        "size_slug": "s-1vcpu-1gb",
+        "networks": {"v4": [{"type": "public", "ip_address": "127.0.0.1"}]},
+    }
+    cloud.things |= {"vpcs": [vpc], "droplets": [prime]}
+    prepare()
+    preflight()
+    assert warnings == []
+    prepare(slipway__region="ams3")
+    preflight()
+    [warning] = warnings
+    assert "moves from nyc3 (10.10.0.0/20) to ams3 (10.10.16.0/20)" in warning
+    assert "without the keys of Consul and the variables of Nomad" in warning
+
+
 def test_valid_stack_passes(prepare: Prepare) -> None:
     prepare(slipway__workers="5", slipway__region="ams3")
     context: Context = preflight()

@@ -68,3 +68,18 @@ def test_new_image_replaces_every_machine_and_nothing_else_of_the_cluster(planne
     }
     updated = {kind for kind, _ in plan["update"]}
     assert {"Generation", "Enrolment", "Roster", "Bootstrap", "Readiness"} <= updated
+
+
+@pytest.mark.parametrize("change", [{"region": "ams3"}, {"vpc_cidr": "10.20.0.0/20"}], ids=str)
+def test_move_replaces_the_network_and_the_cluster(planned: Rig, change: dict[str, str]) -> None:
+    """Nothing is only deleted, and what belongs to no network stays."""
+    planned.set(**change)
+    plan = preview(planned)
+    assert not plan["create"] | plan["delete"]
+    replaced = {kind for kind, _ in plan["replace"]}
+    assert {"Vpc", "LoadBalancer", "Roster", "Bootstrap", "ManagementTokens", "Job"} <= replaced
+    assert {name for kind, name in plan["replace"] if kind == "Droplet"} == MACHINES
+    assert {name for kind, name in plan["replace"] if kind == "Firewall"} == {"edge-firewall"}
+    assert ("SpacesBucket" in replaced) == ("region" in change)
+    assert not {"Tag", "SshKey", "Project", "Snapshot"} & replaced
+    assert {"Readiness", "EdgeReadiness", "Project"} <= {kind for kind, _ in plan["update"]}
