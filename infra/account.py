@@ -63,7 +63,7 @@ def survey(
         *_check_region_and_sizes(settings, regions, sizes),
         *_check_droplet_limit(settings, prefix, image_tag, account["droplet_limit"], network, api),
         *_check_vpc(settings, prefix, vpcs, network),
-        *_check_bucket(settings, former),
+        *_check_move(settings, former),
     ]
     prices = {slug: float(size["price_monthly"]) for slug, size in sizes.items()}
     servers, stopped = (
@@ -163,7 +163,7 @@ def _check_droplet_limit(
         free = limit - others - len(own)
         remedy = (
             f"replace at most {free} at a time with `python -m deploy up STACK --batch {free}`"
-            if free > 0
+            if free > 0 and here  # A move creates all machines at once.
             else "set fewer workers for this update"
         )
         yield (
@@ -251,9 +251,17 @@ def _check_vpc(
             )
 
 
-def _check_bucket(settings: Settings, former: Mapping[str, Any] | None) -> Iterator[str]:
+def _check_move(settings: Settings, former: Mapping[str, Any] | None) -> Iterator[str]:
+    """Yield what prevents that the stack moves out of its former network."""
+    if former is None:
+        return
+    if settings.batch is not None:
+        yield (
+            f"vpc_cidr: a move to {settings.vpc_cidr} in {settings.region} is not possible in "
+            "batches, because all new machines must exist at once; run `up` without --batch"
+        )
     bucket, region = settings.artifacts_bucket, settings.region
-    if bucket and former and former["region"] != region and region not in bucket:
+    if bucket and former["region"] != region and region not in bucket:
         yield (
             f"artifacts_bucket: {bucket} cannot move from {former['region']} to {region}, and "
             f"another bucket needs another name; set {bucket}-{region}, or remove the setting"

@@ -112,6 +112,8 @@ def _machines(suffix: str = "nyc3", **changes: Any) -> list[dict[str, Any]]:
     return [_droplet(f"{label}{suffix}", **changes) for label in labels]
 
 
+BATCHES = "replace at most 4 at a time with `python -m deploy up STACK --batch 4`"
+FEWER_WORKERS = "set fewer workers for this update"
 OTHER_IMAGE: dict[str, Any] = {"image": {"id": 2}}
 THERE_TOO: dict[str, Any] = {"vpc_uuid": "there"}
 """In another network of the stack."""
@@ -119,16 +121,16 @@ OTHER_SIZE: dict[str, Any] = {"size_slug": "s-8vcpu-16gb"}
 
 
 @pytest.mark.parametrize(
-    "droplets",
+    ("droplets", "remedy"),
     [
-        _machines(**OTHER_IMAGE),
-        _machines("ams3", **THERE_TOO),
-        _machines(**THERE_TOO),
-        _machines(**OTHER_SIZE),
+        (_machines(**OTHER_IMAGE), BATCHES),
+        (_machines(**OTHER_SIZE), BATCHES),
+        (_machines("ams3", **THERE_TOO), FEWER_WORKERS),
+        (_machines(**THERE_TOO), FEWER_WORKERS),
     ],
 )
 def test_replaced_machines_need_two_droplets_each(
-    cloud: AccountApi, droplets: list[dict[str, Any]]
+    cloud: AccountApi, droplets: list[dict[str, Any]], remedy: str
 ) -> None:
     cloud.things["droplets"] = droplets
     cloud.account["droplet_limit"] = 10
@@ -136,12 +138,11 @@ def test_replaced_machines_need_two_droplets_each(
     cloud.account["droplet_limit"] = 9
     assert problems(cloud) == [
         "workers: the update creates 5 droplets before it deletes any, and needs 10 at once, but "
-        "the account may have 9; ask DigitalOcean for a higher limit, or replace at most 4 at a "
-        "time with `python -m deploy up STACK --batch 4`"
+        f"the account may have 9; ask DigitalOcean for a higher limit, or {remedy}"
     ]
     cloud.account["droplet_limit"] = 5
     [problem] = problems(cloud)
-    assert problem.endswith("or set fewer workers for this update")
+    assert problem.endswith(f"or {FEWER_WORKERS}")
 
 
 @pytest.mark.parametrize(
@@ -241,6 +242,17 @@ def test_servers_of_the_former_network_are_not_used_after_an_interrupted_move(
     cloud.things["droplets"] = [*_machines(), *_machines("ams3", **THERE_TOO, **address)]
     account = moved(cloud, region="ams3")
     assert (account.servers, account.former_network) == (("203.0.113.8",), None)
+
+
+@pytest.mark.parametrize("values", [{"region": "ams3"}, {"vpc_cidr": "10.20.0.0/20"}])
+def test_batch_of_machines_cannot_move(cloud: AccountApi, values: dict[str, str]) -> None:
+    cloud.things["droplets"] = _machines()
+    assert problems(cloud, batch="worker01") == []
+    [problem] = problems(cloud, batch="worker01", **values)
+    assert problem.endswith(
+        "is not possible in batches, because all new machines must exist at "
+        "once; run `up` without --batch"
+    )
 
 
 def test_bucket_with_a_given_name_cannot_move(cloud: AccountApi) -> None:
