@@ -139,7 +139,8 @@ class Settings(BaseModel):
         Field(
             ge=30,
             le=3600,
-            description="Seconds in which a machine must enrol, and all agents must join.",
+            description="Seconds in which a machine must enrol, all agents must join, and the URL "
+            "must answer.",
         ),
     ] = 600
     drain_deadline: Annotated[

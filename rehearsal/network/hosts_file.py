@@ -19,15 +19,16 @@ def read_names(cloud: str) -> dict[str, str]:
 
 def add_names(cloud: str, addresses: dict[str, IPv4Address]) -> None:
     """Add host names to the cloud's block."""
+    added = {name: str(address) for name, address in addresses.items()}
 
     def add(text: str) -> str:
         others, block = _split(cloud, text)
-        merged = _names(block) | {name: str(address) for name, address in addresses.items()}
+        merged = _names(block) | added
         begin, end = _markers(cloud)
         lines = (f"{address} {name}" for name, address in sorted(merged.items()))
         return _join([*others, begin, *lines, end])
 
-    if not addresses.keys() <= read_names(cloud).keys():
+    if not added.items() <= read_names(cloud).items():
         _change(add)
 
 

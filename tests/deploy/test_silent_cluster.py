@@ -62,6 +62,7 @@ def test_a_complete_cluster_that_is_silent_stops_an_update_and_no_preview(
             "image": {"id": 1},
             "region": {"slug": "nyc3"},
             "size_slug": "s-1vcpu-1gb",
+            "vpc_uuid": "the-network",
             "status": "active",
             "networks": {"v4": [{"type": "public", "ip_address": ADDRESS}]},
         }
