@@ -72,7 +72,7 @@ def test_action_is_delivered_to_the_named_prime(
         "result": "succeeded",
     }
     assert [json.loads(given) for given in machine.given] == [{"action": "recover"}]
-    assert "prime02nyc3-2 is the only server; run `python -m deploy up`" in recovered.stderr
+    assert "prime02nyc3-2 is the only server; run `python -m deploy up dev`" in recovered.stderr
     assert "PRIVATE KEY" not in recovered.stderr + recovered.stdout
 
 
