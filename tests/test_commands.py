@@ -56,6 +56,7 @@ TESTED: dict[str, tuple[str, str]] = {
     "python -m deploy snapshot": ("tests/deploy/test_snapshot.py", '"snapshot"'),
     "python -m deploy recover": ("tests/deploy/test_recover.py", '"recover"'),
     "python -m deploy rotate": ("tests/stack/test_rotation.py", '"rotate"'),
+    "python -m deploy prune": ("tests/deploy/test_orphans.py", '"prune"'),
     "python -m deploy ssh": ("tests/stack/test_deployed.py", '"ssh"'),
     "python -m deploy logs": ("tests/stack/test_deployed.py", '"logs"'),
     "python -m deploy shell": ("tests/stack/test_deployed.py", '"shell"'),
