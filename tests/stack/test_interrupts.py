@@ -96,6 +96,44 @@ def test_one_command_repairs_each_interrupted_operation(cloud: Rig) -> None:
             assert (repaired.json["left"], repaired.json["monthly_usd"]) == ([], 0), interrupt
 
 
+def test_plain_pulumi_creates_no_second_balancer_or_droplet(cloud: Rig) -> None:
+    """The state has lost resources, as after `pulumi refresh` dropped a pending create."""
+    assert cloud.deploy("up").code == 0
+    before = account_ids(cloud)
+    lost = {
+        resource["type"]: resource["urn"]
+        for resource in cloud.resources
+        if resource["urn"].endswith(("::edge-balancer", "::worker01"))
+    }
+    balancer = lost["digitalocean:index/loadBalancer:LoadBalancer"]
+    droplet = lost["digitalocean:index/droplet:Droplet"]
+    for urn in (droplet, balancer):
+        options = ("--yes", "--target-dependents")
+        deleted = cloud.pulumi("state", "delete", urn, *options)
+        assert deleted.code == 0, deleted.output
+    drift = cloud.deploy("drift", "--json")
+    assert drift.code == 3, drift.output
+    orphans = {(one["kind"], one["name"]) for one in drift.json["orphans"]}
+    assert orphans == {
+        ("droplet", "worker01nyc3"),
+        ("firewall", "slipway-dev-edge"),
+        ("load balancer", "slipway-dev"),
+        ("project", "slipway-dev"),
+    }
+    for urn in (droplet, balancer):
+        refused = cloud.pulumi("up", "--yes", "--skip-preview", "--target", urn)
+        assert refused.code != 0
+        assert "exists: " in refused.output and "`python -m deploy up dev`" in refused.output
+    assert account_ids(cloud) == before
+    repaired = cloud.deploy("up", "--json")
+    assert repaired.code == 0, repaired.output[-4000:]
+    assert {(one["kind"], one["name"]) for one in repaired.json["orphans"]} == orphans
+    types = {type: kind for type, kind in KIND_OF_TYPE.items() if kind in KINDS}
+    assert account_ids(cloud) == interrupts.state_ids(cloud, types)
+    assert len(account_ids(cloud)) == len(before)
+    assert cloud.deploy("drift").code == 0
+
+
 def test_prune_deletes_orphans_of_every_kind(cloud: Rig) -> None:
     """All that a killed update may leave, of a stack whose state has nothing of it."""
     assert cloud.deploy("destroy", "--yes").code == 0
