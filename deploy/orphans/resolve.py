@@ -158,11 +158,10 @@ def _refresh(
     """
     workspace = stack.workspace
     assert isinstance(workspace, Workspace)
-    roots = [
-        resource["urn"] for resource in workspace.state.resources if resource["type"] == STACK_TYPE
-    ]
+    in_state = {resource["urn"]: resource["type"] for resource in workspace.state.resources}
+    roots = [urn for urn, type in in_state.items() if type == STACK_TYPE]
     stack.refresh(
-        target=[*roots, *urns],
+        target=[*roots, *(urn for urn in urns if urn in in_state)],
         show_secrets=False,
         clear_pending_creates=clears_pending_creates,
     )
