@@ -43,6 +43,13 @@ MIGRATE = jobspec.Migrate(
 10 s is longer than the load balancer needs to add a target: 2 checks, 3 s apart.
 """
 RESTART = jobspec.Restart(attempts=1, interval="1m", delay="10s", mode="fail")
+RESCHEDULE = jobspec.Reschedule(
+    delay="5s", delay_function="exponential", max_delay="20s", unlimited=True
+)
+"""How a failed allocation is replaced: without a limit, so no length of trouble strands it.
+
+The longest delay keeps the time until a replacement starts short after the trouble.
+"""
 EPHEMERAL_DISK_MB = 300
 
 
@@ -68,7 +75,7 @@ def build_job(service: Service, artifact: jobspec.Artifact, defaults: JobDefault
         update=service.update,
         migrate=MIGRATE,
         restart=RESTART,
-        reschedule=service.reschedule,
+        reschedule=RESCHEDULE,
         ephemeral_disk=jobspec.EphemeralDisk(size=EPHEMERAL_DISK_MB),
     )
     return jobspec.Job(id=service.name, datacenters=[defaults.datacenter], task_groups=[group])

@@ -14,7 +14,7 @@ from jobs.placement import require_placement
 from jobs.services import Service
 
 DEPLOYMENT_MARGIN = timedelta(minutes=5)
-"""How much longer than the job's ``progress_deadline`` Pulumi waits, so that Nomad reports why."""
+"""How much longer than its deadlines a deployment may take, so that Nomad reports why it failed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class ServiceJob(pulumi.ComponentResource):
                     lambda resolved: require_placement(*resolved)
                 )
             )
-        timeout = _minutes(args.service.update.progress_deadline + DEPLOYMENT_MARGIN)
+        timeout = _deployment_timeout(args.service)
         job = nomad.Job(
             name,
             jobspec=jobspec,
@@ -77,5 +77,7 @@ class ServiceJob(pulumi.ComponentResource):
         self.register_outputs({"job_id": self.job_id})
 
 
-def _minutes(duration: timedelta) -> str:
-    return f"{duration // timedelta(minutes=1)}m"
+def _deployment_timeout(service: Service) -> str:
+    """Return how long Pulumi waits for a deployment; each instance starts a new deadline."""
+    deadlines = (service.update.canary + service.count) * service.update.progress_deadline
+    return f"{(deadlines + DEPLOYMENT_MARGIN) // timedelta(seconds=1)}s"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from infra.settings import Settings
-from jobs.jobspec import Reschedule, Resources, Update
+from jobs.jobspec import Resources, Update
 
 EDGE_NODE = "edge"
 """The external Consul node that stands for the load balancer."""
@@ -51,16 +51,6 @@ class Service:
     """Whether the load balancer forwards requests to it."""
     external_nodes: tuple[str, ...] = ()
     """Consul nodes without an agent, each with a service of its name, whose checks it keeps."""
-    reschedule: Reschedule = field(
-        default=Reschedule(attempts=1, interval="1m", delay="5s", unlimited=False)
-    )
-    """Whether Nomad replaces an instance that failed on its node.
-
-    By default once, on another node. Nomad fails a deployment early only when an instance has no
-    attempts left, so a broken version needs the limit. The limit also holds in steady state: the
-    interval is longer than a broken version lives (32 s), so an instance that ran for a minute is
-    always replaced.
-    """
     update: Update = field(
         default=Update(
             max_parallel=1,
@@ -69,12 +59,16 @@ class Service:
             auto_revert=True,
             health_check="checks",
             min_healthy_time="20s",
-            healthy_deadline="10m",
-            progress_deadline="15m",
+            healthy_deadline="85s",
+            progress_deadline="90s",
             stagger="30s",
         )
     )
-    """How a new version replaces the old one, and how long its deployment may take."""
+    """How a new version replaces the old one.
+
+    The deployment fails when no further instance turns healthy for ``progress_deadline``, and the
+    former version is restored. Rescheduling has no limit, so nothing else ends it.
+    """
 
     @property
     def consul_names(self) -> tuple[str, ...]:
@@ -111,14 +105,10 @@ def services(settings: Settings) -> tuple[Service, ...]:
             public=True,
         ),
         # A second instance during an update is harmless: prober writes by compare-and-set.
-        # A broken version is retried without limit and fails at the progress deadline.
         Service(
             name="prober",
             source="prober",
             resources=Resources(cpu=100, memory=64),
             external_nodes=(EDGE_NODE,),
-            reschedule=Reschedule(
-                delay="5s", delay_function="exponential", max_delay="1m", unlimited=True
-            ),
         ),
     )

@@ -42,7 +42,7 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
     assert task["Config"]["args"][-1] == "local/backserve.pyz"
     timeouts = options["backserve"].custom_timeouts
     assert timeouts is not None
-    assert (timeouts.create, timeouts.update) == ("20m", "20m")
+    assert (timeouts.create, timeouts.update) == ("570s", "570s")
 
 
 def test_resources_in_a_cluster_share_its_lifetime(

@@ -124,8 +124,8 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
                         "AutoRevert": True,
                         "HealthCheck": "checks",
                         "MinHealthyTime": 20 * SECOND,
-                        "HealthyDeadline": 10 * MINUTE,
-                        "ProgressDeadline": 15 * MINUTE,
+                        "HealthyDeadline": 85 * SECOND,
+                        "ProgressDeadline": 90 * SECOND,
                         "Stagger": 30 * SECOND,
                     },
                     "Migrate": {
@@ -141,12 +141,12 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
                         "Mode": "fail",
                     },
                     "ReschedulePolicy": {
-                        "Attempts": 1,
-                        "Interval": MINUTE,
+                        "Attempts": 0,
+                        "Interval": 0,
                         "Delay": 5 * SECOND,
-                        "DelayFunction": "constant",
-                        "MaxDelay": 0,
-                        "Unlimited": False,
+                        "DelayFunction": "exponential",
+                        "MaxDelay": 20 * SECOND,
+                        "Unlimited": True,
                     },
                     "EphemeralDisk": {"SizeMB": 300},
                 }
@@ -171,13 +171,25 @@ def test_the_prober_is_one_and_small() -> None:
     assert (prober["Count"], prober["Tasks"][0]["Resources"]) == (1, {"CPU": 100, "MemoryMB": 64})
 
 
-def test_prober_is_always_rescheduled_and_a_broken_version_of_the_others_is_not() -> None:
-    policy = group(job("prober"))["ReschedulePolicy"]
-    assert (policy["Unlimited"], policy["Attempts"], policy["MaxDelay"]) == (True, 0, MINUTE)
-    policy = group(job("backserve"))["ReschedulePolicy"]
-    assert (policy["Unlimited"], policy["Attempts"]) == (False, 1), (
-        "a deployment fails early only when attempts are used up"
-    )
+BACK_WITHIN_S = 60
+"""How soon after the end of any trouble all instances must run again."""
+REVERTED_WITHIN_S = 120
+"""How soon Nomad must restore the former version."""
+
+
+@pytest.mark.parametrize("name", ["backserve", "frontserve", "prober"])
+def test_rescheduling_has_no_limit_and_a_short_delay(name: str) -> None:
+    policy = group(job(name))["ReschedulePolicy"]
+    assert (policy["Unlimited"], policy["Attempts"]) == (True, 0)
+    assert policy["MaxDelay"] < BACK_WITHIN_S * SECOND / 2, "the instance must start, too"
+
+
+@pytest.mark.parametrize("name", ["backserve", "frontserve", "prober"])
+def test_a_bad_version_is_reverted_by_its_deadline(name: str) -> None:
+    """Nothing else ends its deployment: the version is rescheduled without a limit."""
+    update = group(job(name))["Update"]
+    assert update["AutoRevert"]
+    assert 0 < update["ProgressDeadline"] < REVERTED_WITHIN_S * SECOND
 
 
 def changed_update(**changes: Any) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from tests.stack.rig import Rig, wait_for
 from tests.stack.traffic import Traffic
 
 REBOOT_TIMEOUT_S = 120
+REVERT_TIMEOUT_S = 120
+NANOSECONDS = 1_000_000_000
+"""In a second."""
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -76,6 +79,12 @@ def test_unhealthy_release_is_reverted(rig: Rig) -> None:
     assert traffic.messages == {"hello"}
     job = rig.nomad("/v1/job/backserve")
     assert job["Version"] > version + 1, "Nomad did not revert the job"
+    [failed] = [
+        deployment
+        for deployment in rig.nomad("/v1/job/backserve/deployments")
+        if deployment["JobVersion"] == version + 1
+    ]
+    assert failed["ModifyTime"] - failed["CreateTime"] < REVERT_TIMEOUT_S * NANOSECONDS
     assert wait_for(lambda: rig.nomad("/v1/job/backserve/deployment")["Status"] == "successful")
 
 
