@@ -19,11 +19,12 @@ from infra.primes import Primes, PrimesArgs
 from infra.project import create_project
 from infra.state_format import STATE_FORMAT
 from infra.workers import Workers, WorkersArgs
-from jobs.deploy_services import DeployServicesArgs, deploy_services
+from jobs.deploy_services import DeployServicesArgs, collect_jobs, deploy_services
 from jobs.services import consul_names, services
 from services.pack import pack
 
 context = preflight()
+jobs = collect_jobs()
 prefix, settings = context.prefix, context.settings
 declared = services(settings)
 packed = {service.source: pack(service.source) for service in declared}
@@ -44,11 +45,11 @@ if settings.workload:
     providers = create_providers("cluster", cluster, ready, settings.region, certificate, servers)
     operator = Operator(OPERATOR, OperatorArgs.from_context(context, certificate, providers))
     args = DeployServicesArgs.from_settings(
-        settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access
+        settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access, jobs
     )
-    jobs = deploy_services(args, in_nomad=providers.nomad, in_consul=providers.consul)
-    EdgeReadiness("edge-answers", url=edge.url, services=jobs, timeout=settings.ready_timeout)
-    pulumi.export("services", jobs)
+    deployed = deploy_services(args, in_nomad=providers.nomad, in_consul=providers.consul)
+    EdgeReadiness("edge-answers", url=edge.url, services=deployed, timeout=settings.ready_timeout)
+    pulumi.export("services", deployed)
     pulumi.export("operator", operator.credentials)
 pulumi.export("format", STATE_FORMAT)
 pulumi.export("url", edge.url)

@@ -9,6 +9,7 @@ import requests
 
 from deploy.errors import DeployError
 from infra import mtls
+from infra.cluster_api.job_status import JobStatus, read_jobs
 from infra.mtls import Access
 
 REQUEST_TIMEOUT_S = 5.0
@@ -75,22 +76,6 @@ class Allocation:
     def short_id(self) -> str:
         """The first part of the id, as Nomad's CLI shows it."""
         return self.id[:8]
-
-
-@dataclass(frozen=True)
-class Job:
-    """A Nomad job: its wanted and running allocations, and its last deployment."""
-
-    name: str
-    wanted: int
-    running: int
-    version: int
-    deployment: str
-    reason: str
-
-    @property
-    def is_healthy(self) -> bool:
-        return self.running == self.wanted and self.deployment in ("successful", "")
 
 
 def operator_access(outputs: Mapping[str, Any]) -> Access:
@@ -196,11 +181,9 @@ class Cluster:
             services.append(Service(name, len(instances), passing))
         return services
 
-    def jobs(self) -> list[Job]:
-        return [
-            self._job(stub["ID"])
-            for stub in sorted(self._get_nomad("jobs"), key=lambda stub: str(stub["ID"]))
-        ]
+    def jobs(self) -> list[JobStatus]:
+        """Return all jobs, each judged by its own type."""
+        return read_jobs(self._get_nomad, self._get_consul)
 
     def allocations(self, job: str) -> list[Allocation]:
         """Return the job's allocations that have started and are not complete, oldest first."""
@@ -252,21 +235,6 @@ class Cluster:
             ) from error
         if rest:
             yield rest
-
-    def _job(self, name: str) -> Job:
-        job = self._get_nomad(f"job/{name}")
-        running = sum(
-            stub["ClientStatus"] == "running" for stub in self._get_nomad(f"job/{name}/allocations")
-        )
-        deployment = self._get_nomad(f"job/{name}/deployment") or {}
-        return Job(
-            name=name,
-            wanted=sum(group["Count"] for group in job["TaskGroups"]),
-            running=running,
-            version=job["Version"],
-            deployment=deployment.get("Status", ""),
-            reason=deployment.get("StatusDescription", ""),
-        )
 
     def _get_consul(self, path: str) -> Any:
         return _get(self._consul_session, f"{self._consul_url}/v1/{path}")

@@ -11,17 +11,13 @@ from pulumi.automation import CommandError
 
 from deploy.failure import Failure
 from infra import mtls
+from infra.cluster_api.failure_causes import allocation_causes, placement_causes
 from infra.mtls import Credentials
 
 REQUEST_TIMEOUT_S = 5.0
 NOMAD_PROVIDER_TYPE = "pulumi:providers:nomad"
 _FAILED_JOB = re.compile(r"error waiting for job '([^']+)'")
 _DEPLOYMENT = re.compile(r"deployment '([0-9a-f-]{36})'")
-_UNHEALTHY_CHECK = re.compile(r"check .* unhealthy")
-_CHECKSUM = re.compile(
-    r"Checksums did not match.*?Expected: *([0-9a-f]+).*?Got: *([0-9a-f]+)", re.DOTALL
-)
-_FAILURE_EVENTS = ("Driver Failure", "Setup Failure", "Failed Validation", "Template Failed")
 
 Get = Callable[[str], Any]
 """Returns the response of Nomad's API to a path after ``/v1/``."""
@@ -122,78 +118,17 @@ def _placement_causes(evaluations: Iterable[Mapping[str, Any]]) -> Iterator[Caus
     for group, metric in (newest["FailedTGAllocs"] if newest else {}).items():
         yield Cause(
             f"task group '{group}': failed to place",
-            "; ".join(_placement_reasons(metric)) or "no node fits",
+            "; ".join(placement_causes(metric)) or "no node fits",
         )
-
-
-def _placement_reasons(metric: Mapping[str, Any]) -> Iterator[str]:
-    if not metric.get("NodesEvaluated"):
-        yield "there is no node to run it"
-    if exhausted := metric.get("DimensionExhausted") or {}:
-        yield "no node has enough resources: " + ", ".join(
-            f"{dimension} exhausted on {count}" for dimension, count in sorted(exhausted.items())
-        )
-    for constraint, count in sorted((metric.get("ConstraintFiltered") or {}).items()):
-        yield f"{count} node(s) do not meet {constraint}"
 
 
 def _allocation_causes(allocation: Mapping[str, Any]) -> Iterator[Cause]:
-    """Yield the most specific causes in the events of an unhealthy allocation."""
+    """Yield the causes of an unhealthy allocation."""
     if (allocation.get("DeploymentStatus") or {}).get("Healthy"):
         return
     short_id = str(allocation["ID"])[:8]
-    events = [
-        event
-        for state in (allocation.get("TaskStates") or {}).values()
-        for event in state.get("Events") or []
-    ]
-    for reason_in in (
-        _failed_check,
-        _failed_artifact,
-        _failed_task_setup,
-        _failed_exit,
-        _unhealthy_mark,
-    ):
-        if reasons := dict.fromkeys(reason for event in events if (reason := reason_in(event))):
-            where = f"on {allocation['NodeName']} (instance {short_id})"
-            for reason in reasons:
-                yield Cause(f"allocation {short_id}", f"{reason} {where}")
-            return
-
-
-def _failed_check(event: Mapping[str, Any]) -> str:
-    if event["Type"] != "Restart Signaled":
-        return ""
-    match = _UNHEALTHY_CHECK.search(str(event["DisplayMessage"]))
-    return match[0] if match else ""
-
-
-def _failed_artifact(event: Mapping[str, Any]) -> str:
-    if event["Type"] != "Failed Artifact Download":
-        return ""
-    if match := _CHECKSUM.search(event["DisplayMessage"]):
-        return f"artifact checksum mismatch (expected {match[1]}, found {match[2]})"
-    return _on_one_line(event)
-
-
-def _failed_task_setup(event: Mapping[str, Any]) -> str:
-    return _on_one_line(event) if event["Type"] in _FAILURE_EVENTS else ""
-
-
-def _failed_exit(event: Mapping[str, Any]) -> str:
-    if event["Type"] != "Terminated":
-        return ""
-    details = event.get("Details") or {}
-    if details.get("oom_killed") == "true":
-        return "killed because it ran out of memory"
-    code = details.get("exit_code", "0")
-    return f"exited with code {code}" if code != "0" else ""
-
-
-def _unhealthy_mark(event: Mapping[str, Any]) -> str:
-    """Return Nomad's general reason: a deadline has passed, or a task has failed."""
-    return str(event["DisplayMessage"]) if event["Type"] == "Alloc Unhealthy" else ""
-
-
-def _on_one_line(event: Mapping[str, Any]) -> str:
-    return " ".join(str(event["DisplayMessage"]).split())
+    for cause in allocation_causes(allocation):
+        yield Cause(
+            f"allocation {short_id}",
+            f"{cause} on {allocation['NodeName']} (instance {short_id})",
+        )

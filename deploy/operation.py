@@ -17,12 +17,14 @@ from deploy.progress.phases import Phase, kind_of_type
 from deploy.progress.risks import risks
 from deploy.progress.tracker import Tracker
 from deploy.pulumi_cli import PulumiCli
+from deploy.serving import Serving
 from deploy.stack import Workspace, expected_machines, resources
 from deploy.terminal import Terminal
 
 Operation = Literal["preview", "up", "rotate", "refresh", "drift", "destroy"]
 Result = Literal["succeeded", "failed", "cancelled"]
 PREVIEWS = ("preview", "drift")
+UPDATES = ("up", "rotate")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Outcome:
     risks: tuple[str, ...] = ()
     orphans: tuple[dict[str, Any], ...] = ()
     """Found before the operation; ``up``, ``rotate`` and ``destroy`` have deleted them."""
+    serving: Serving = field(default_factory=Serving)
+    """What an update has left serving; empty for other operations."""
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -112,7 +116,7 @@ def run(
             failures.append(failure.of_command(error, stack.name))
     if pulumi_cli.interrupts:
         result = "cancelled"
-    if result == "failed" and operation in ("up", "rotate"):
+    if result == "failed" and operation in UPDATES:
         failures = deployment_failure.explain(
             failures,
             lambda: resources(stack.name, pulumi_cli, stack.workspace.work_dir, secrets=True),

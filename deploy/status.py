@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "droplets": ("name", "status", "size", "public", "private"),
     "members": ("name", "address", "role", "status"),
     "nodes": ("name", "address", "status", "eligibility"),
-    "jobs": ("name", "version", "wanted", "running", "deployment", "reason"),
+    "jobs": ("name", "type", "version", "declared", "healthy", "deployment", "problem"),
     "services": ("name", "instances", "passing"),
     "checks": ("service", "node", "name", "status"),
 }

@@ -1,14 +1,15 @@
 """Checks that a stack serves: its URL, members, nodes, jobs and health checks."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 
-from deploy.cluster import Cluster, ClusterError, Job
+from deploy.cluster import Cluster, ClusterError
 from infra import names
+from infra.cluster_api.job_status import JobStatus
 
 TIMEOUT_S = 60.0
 """How long a failed check is repeated. A Consul check and three load balancer probes need less."""
@@ -52,9 +53,9 @@ def _check_all(cluster: Cluster, outputs: Mapping[str, Any]) -> list[CheckResult
     checks: dict[str, Callable[[], tuple[bool, str]]] = {
         "consul members": lambda: _check_members(cluster, expected),
         "nomad nodes": lambda: _check_nodes(cluster, expected),
-        "nomad jobs": lambda: _check_jobs(cluster),
+        "nomad jobs": lambda: _check_jobs(cluster, set((outputs.get("services") or {}).values())),
         "consul checks": lambda: _check_health(cluster, expected),
-        "url": lambda: _check_url(str(outputs["url"]), cluster),
+        "url": lambda: check_url(str(outputs["url"]), cluster.jobs()),
     }
     return [_result(subject, check) for subject, check in checks.items()]
 
@@ -84,15 +85,21 @@ def _check_nodes(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
     return bool(nodes) and not problems, ", ".join(problems) or f"{len(nodes)} ready"
 
 
-def _check_jobs(cluster: Cluster) -> tuple[bool, str]:
+def _check_jobs(cluster: Cluster, services: set[str]) -> tuple[bool, str]:
+    """Check that every job is as declared, and that Nomad has the job of every service."""
     jobs = cluster.jobs()
-    is_healthy = bool(jobs) and all(job.is_healthy for job in jobs)
-    return is_healthy, "; ".join(map(_describe_job, jobs)) or "none"
+    missing = sorted(services - {job.name for job in jobs})
+    is_healthy = bool(jobs) and not missing and all(job.is_healthy for job in jobs)
+    details = [*map(describe_job, jobs), *(f"{name} is missing" for name in missing)]
+    return is_healthy, "; ".join(details) or "none"
 
 
-def _describe_job(job: Job) -> str:
-    reason = "" if job.is_healthy else f", deployment {job.deployment}: {job.reason}"
-    return f"{job.name} v{job.version} {job.running}/{job.wanted}{reason}"
+def describe_job(job: JobStatus) -> str:
+    """Return what runs of a job, and what it lacks: ``backserve v3 1/2, no room ...``."""
+    kind = "" if job.type == "service" else f" {job.type}"
+    count = f" {job.healthy}/{job.declared}" if job.declared else ""
+    problem = f", {job.problem}" if job.problem else ""
+    return f"{job.name} v{job.version}{kind}{count}{problem}"
 
 
 def _check_health(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
@@ -116,15 +123,17 @@ def _check_health(cluster: Cluster, expected: set[str]) -> tuple[bool, str]:
     return bool(checks) and not problems, "; ".join(problems) or f"{len(checks)} passing"
 
 
-def _check_url(url: str, cluster: Cluster) -> tuple[bool, str]:
+def check_url(url: str, jobs: Iterable[JobStatus]) -> tuple[bool, str]:
     """Send requests until every instance of backserve has answered through frontserve."""
-    wanted = next((job.wanted for job in cluster.jobs() if job.name == "backserve"), 0)
+    declared = next((job.declared for job in jobs if job.name == "backserve"), 0)
     answered: set[str] = set()
     problem = ""
     for _ in range(MAX_URL_REQUESTS):
         try:
             response = requests.get(url, timeout=URL_TIMEOUT_S)
             reply = response.json()
+            if not isinstance(reply, dict):
+                raise ValueError(f"{response.status_code}: {response.text}")
             backserve = reply.get("backserve") or {}
             if response.ok and backserve.get("instance"):
                 answered.add(f"{backserve['instance']} on {backserve.get('node', '?')}")
@@ -133,6 +142,6 @@ def _check_url(url: str, cluster: Cluster) -> tuple[bool, str]:
         except (requests.RequestException, ValueError) as error:
             problem = f"; {error}"
             time.sleep(POLL_INTERVAL_S)
-        if wanted and len(answered) >= wanted:
+        if declared and len(answered) >= declared:
             return True, f"{url} answers; backserve by {', '.join(sorted(answered))}"
-    return False, f"{url}: {len(answered)} of {wanted} backserve instances answered{problem}"
+    return False, f"{url}: {len(answered)} of {declared} backserve instances answered{problem}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import pulumi
+import pulumi_nomad as nomad
 
 from infra.mtls import Access
 from infra.settings import Settings
@@ -12,9 +13,25 @@ from jobs.edge_check import EdgeCheck, EdgeCheckArgs
 from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
 from jobs.intentions import Intentions, IntentionsArgs
 from jobs.job_builder import JobDefaults
+from jobs.job_health import JobHealth
 from jobs.service_job import ServiceJob, ServiceJobArgs
 from jobs.services import Service, services
 from services.packed_service import PackedService
+
+JOB_TYPE = "nomad:index/job:Job"
+
+
+def collect_jobs() -> list[nomad.Job]:
+    """Return a list to which each Nomad job that the program declares from now on is added."""
+    jobs: list[nomad.Job] = []
+
+    def collect(args: pulumi.ResourceTransformationArgs) -> None:
+        if args.type_ == JOB_TYPE:
+            assert isinstance(args.resource, nomad.Job)
+            jobs.append(args.resource)
+
+    pulumi.runtime.register_stack_transformation(collect)
+    return jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +50,8 @@ class DeployServicesArgs:
     """The URL at which the public service answers."""
     access: pulumi.Input[Access]
     """Addresses and credentials of the cluster."""
+    jobs: Sequence[nomad.Job] = ()
+    """From ``collect_jobs``: the jobs that must be healthy at the end of an update."""
 
     @classmethod
     def from_settings(
@@ -43,6 +62,7 @@ class DeployServicesArgs:
         edge_address: pulumi.Input[str],
         edge_url: pulumi.Input[str],
         access: pulumi.Input[Access],
+        jobs: Sequence[nomad.Job],
     ) -> Self:
         """Return the arguments of a stack with ``settings``."""
         return cls(
@@ -53,6 +73,7 @@ class DeployServicesArgs:
             edge_address=edge_address,
             edge_url=edge_url,
             access=access,
+            jobs=jobs,
         )
 
 
@@ -60,6 +81,8 @@ def deploy_services(
     args: DeployServicesArgs, *, in_nomad: pulumi.ResourceOptions, in_consul: pulumi.ResourceOptions
 ) -> dict[str, pulumi.Output[str]]:
     """Deploy all services in parallel; ``in_nomad`` and ``in_consul`` name the providers.
+
+    At the end all of ``args.jobs`` must be healthy, those of the services among them.
 
     Returns:
         The Nomad job id of each service, which resolves when its deployment is healthy.
@@ -76,7 +99,7 @@ def deploy_services(
     job_options = pulumi.ResourceOptions.merge(
         in_nomad, pulumi.ResourceOptions(depends_on=[identity])
     )
-    return {
+    job_ids = {
         service.name: ServiceJob(
             service.name,
             ServiceJobArgs(
@@ -90,3 +113,5 @@ def deploy_services(
         ).job_id
         for service in args.services
     }
+    JobHealth("jobs", jobs=args.jobs, access=args.access)
+    return job_ids

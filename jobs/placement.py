@@ -6,11 +6,12 @@ So a new or changed job must be placed in a plan first. An unchanged job is not 
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 
+from infra.cluster_api.failure_causes import placement_causes
 from infra.mtls import Access, find_answering_server, session
 
 MAX_ATTEMPTS = 15
@@ -59,17 +60,8 @@ def _placement_problem(job: Mapping[str, Any], access: Access) -> str:
         return f"Nomad at {nomad} does not answer ({type(error).__name__})"
     if plan["Diff"]["Type"] == "None":
         return ""
-    no_node = f"no node of {', '.join(job['Datacenters'])} is ready"
     groups = sorted((plan["FailedTGAllocs"] or {}).items())
     return "; ".join(
-        f"no room for group {group}: {', '.join(_reasons(metric)) or no_node}"
+        f"no room for group {group}: {', '.join(placement_causes(metric)) or 'no node fits'}"
         for group, metric in groups
     )
-
-
-def _reasons(metric: Mapping[str, Any]) -> Iterator[str]:
-    nodes = metric["NodesEvaluated"]
-    for constraint, count in sorted((metric["ConstraintFiltered"] or {}).items()):
-        yield f"constraint {constraint} filtered {count} of {nodes} nodes"
-    for dimension, count in sorted((metric["DimensionExhausted"] or {}).items()):
-        yield f"{dimension} exhausted on {count} of {nodes} nodes"

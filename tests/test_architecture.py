@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "infra": ("infra", "services.packed_service"),
     "jobs": (
         "jobs",
+        "infra.cluster_api",
         "infra.settings",
         "infra.mtls",
         "services.packed_service",
@@ -36,6 +37,7 @@ MAY_IMPORT = {
     "images": (),
     "deploy": (
         "deploy",
+        "infra.cluster_api",
         "infra.settings",
         "infra.mtls",
         "infra.names",
@@ -94,6 +96,7 @@ PURE_MODULES = (
     "infra.settings",
     "infra.settings_input",
     "infra.addresses",
+    "infra.cluster_api",
     "infra.user_data",
     "infra.mtls",
     "infra.names",

@@ -18,6 +18,8 @@ from deploy.orphans.kinds import CloudResource
 from deploy.orphans.resolve import FOUND_AGAIN, Orphans
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
+from deploy.serving import show as show_serving
+from deploy.serving import wait_until_serving
 from deploy.stack import State, Workspace
 from deploy.terminal import Terminal
 from infra import digitalocean_api, names
@@ -121,6 +123,8 @@ class Command:
         outcome = replace_fields(outcome, orphans=tuple(orphan.as_json() for orphan in orphans))
         if name in operation.PREVIEWS:
             show_plan(outcome.changes, outcome.risks, self.terminal)
+        if name in operation.UPDATES and outcome.result == "succeeded":
+            outcome = self._with_serving(outcome)
         return outcome
 
     def _resolve_orphans(
@@ -152,6 +156,13 @@ class Command:
                 "yellow",
             )
 
+    def _with_serving(self, outcome: Outcome) -> Outcome:
+        """Return the outcome of an update, failed if a job is short or the URL does not answer."""
+        state = stack.resources(self.stack_name, self.pulumi_cli, self.directory, secrets=True)
+        serving = wait_until_serving(state)
+        result: operation.Result = "failed" if serving.failures else outcome.result
+        return replace_fields(outcome, result=result, failures=serving.failures, serving=serving)
+
     def report(self, outcome: Outcome, **additions: Any) -> int:
         """Show the end of an operation; return its exit code."""
         terminal = self.terminal
@@ -166,6 +177,7 @@ class Command:
         for name, value in sorted(outputs.items()):
             if name != "url":
                 terminal.text(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
+        show_serving(outcome.serving, terminal)
         if url := outcome.outputs.get("url"):
             terminal.text(f"  url: {url}")
         self.print_json(outcome.as_json() | additions)

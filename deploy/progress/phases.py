@@ -81,6 +81,9 @@ KINDS: Mapping[str, ResourceKind] = {
     "pulumi-python:dynamic/slipway:EdgeReadiness": ResourceKind(
         Phase.SERVICES, "waiting until the URL answers"
     ),
+    "pulumi-python:dynamic/slipway:JobHealth": ResourceKind(
+        Phase.SERVICES, "waiting until every job is as declared"
+    ),
 }
 """By Pulumi type token. Every type of which the program makes a resource is here."""
 

@@ -1,7 +1,8 @@
-"""The requests to Nomad that bootstrap, enrolment and key rotation need."""
+"""The requests to Nomad that the program sends."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from infra.cluster_api.client import REQUEST_TIMEOUT_S, AgentApi, AgentError, Timeout
 from infra.cluster_api.keyring import GossipPool
@@ -156,6 +157,22 @@ class Nomad(AgentApi):
         for node in self.request("GET", "/v1/nodes"):
             if node["Name"] == name:
                 self.request("PUT", f"/v1/node/{node['ID']}/purge")
+
+    def retry_job(self, job_id: str, namespace: str) -> None:
+        """Replace the failed allocations of a service job now, without their delay.
+
+        Nomad does not replace those of a failed deployment. A version with the same specification
+        starts a new deployment.
+        """
+        path, query = f"/v1/job/{quote(job_id, safe='')}", f"?namespace={quote(namespace)}"
+        deployment = self.request("GET", f"{path}/deployment{query}") or {}
+        if deployment.get("Status") == "failed":
+            group = self.request("GET", f"{path}{query}")["TaskGroups"][0]
+            body = {"Count": group["Count"], "Target": {"Group": group["Name"]}}
+            self.request("POST", f"{path}/scale{query}", body)
+        else:
+            body = {"EvalOptions": {"ForceReschedule": True}}
+            self.request("POST", f"{path}/evaluate{query}", {"JobID": job_id, **body})
 
     def force_leave(self, server: str) -> None:
         """Remove a server that has stopped, unless it is removed."""

@@ -136,7 +136,7 @@ def test_a_failed_placement_is_explained_by_the_newest_evaluation_of_the_deploym
         evaluation(5, ID, NodesEvaluated=0),
         evaluation(9, "another", NodesEvaluated=0),
     ]
-    assert explain() == ["backserve: no node has enough resources: memory exhausted on 4"]
+    assert explain() == ["backserve: memory exhausted on 4 of 4 nodes"]
 
 
 def test_a_timeout_is_explained_by_the_newest_deployment(

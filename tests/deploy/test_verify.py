@@ -8,6 +8,7 @@ import pytest
 from deploy.cluster import ClusterError
 from deploy.verify import CheckResult, verify
 from tests.deploy.support.http_server import HttpServer
+from tests.infra.support.nomad_jobs import add_job, instance
 
 MEMBERS = ["prime01nyc3", "worker01nyc3", "worker02nyc3"]
 
@@ -34,6 +35,8 @@ def check(name: str, status: str = "passing") -> dict[str, Any]:
     return {
         "Node": "worker01nyc3",
         "ServiceName": "backserve",
+        "ServiceID": "",
+        "CheckID": "",
         "Name": name,
         "Status": status,
         "Output": "",
@@ -59,18 +62,8 @@ def cluster(agents: HttpServer, edge: HttpServer, outputs: dict[str, Any]) -> Ht
         "/v1/agent/members": [member(name) for name in MEMBERS],
         "/v1/nodes": [node(name) for name in MEMBERS[1:]],
         "/v1/health/state/any": [check("alive"), check("health")],
-        "/v1/jobs": [{"ID": "backserve"}],
-        "/v1/job/backserve": {"TaskGroups": [{"Count": 2}], "Version": 3},
-        "/v1/job/backserve/allocations": [
-            {"ClientStatus": "running"},
-            {"ClientStatus": "running"},
-            {"ClientStatus": "complete"},
-        ],
-        "/v1/job/backserve/deployment": {
-            "Status": "successful",
-            "StatusDescription": "Deployment completed successfully",
-        },
     }
+    add_job(agents.by_path, "backserve", instance("01"), instance("02"))
     return agents
 
 
@@ -126,6 +119,21 @@ def test_a_failed_deployment_has_its_reason(cluster: HttpServer, outputs: Output
     }
 
 
+def test_jobs_of_other_types_are_judged_by_their_own(cluster: HttpServer, outputs: Outputs) -> None:
+    add_job(cluster.by_path, "nightly", Type="batch", Periodic=True)
+    add_job(cluster.by_path, "import", instance("01", "complete"), Type="batch", count=1)
+    assert problems(outputs) == {}
+    assert check_once(outputs)["nomad jobs"].detail == (
+        "backserve v3 2/2; import v3 batch 1/1; nightly v3 periodic"
+    )
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_service_without_a_job_is_named(outputs: Outputs) -> None:
+    outputs["services"] = {"backserve": "backserve", "frontserve": "frontserve"}
+    assert problems(outputs) == {"nomad jobs": "backserve v3 2/2; frontserve is missing"}
+
+
 def test_a_critical_check_is_named(cluster: HttpServer, outputs: Outputs) -> None:
     cluster.by_path["/v1/health/state/any"] = [check("alive"), check("health", "critical")]
     assert problems(outputs) == {"consul checks": "backserve: health is critical"}
@@ -140,6 +148,8 @@ def test_checks_of_a_deleted_machine_do_not_count(
     serf = {
         "Node": deleted,
         "ServiceName": "",
+        "ServiceID": "",
+        "CheckID": "serfHealth",
         "Name": "Serf Health Status",
         "Status": "critical",
         "Output": "",

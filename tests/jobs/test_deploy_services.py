@@ -9,7 +9,7 @@ import pulumi_consul as consul
 import pulumi_nomad as nomad
 
 from infra.mtls import Access
-from jobs.deploy_services import DeployServicesArgs, deploy_services
+from jobs.deploy_services import DeployServicesArgs, collect_jobs, deploy_services
 from jobs.job_builder import JobDefaults
 from jobs.services import services
 from services.packed_service import PackedService
@@ -42,6 +42,7 @@ def provider_options() -> tuple[pulumi.ResourceOptions, pulumi.ResourceOptions]:
 def deploy(access: Access, **changes: str) -> pulumi.Output[Any]:
     """Deploy the services of ``SETTINGS`` with ``changes``; return their job ids."""
     stack = settings(**SETTINGS, **changes)
+    jobs = collect_jobs()
     args = DeployServicesArgs(
         services=services(stack),
         defaults=JobDefaults(datacenter=stack.region, driver=stack.task_driver),
@@ -55,6 +56,7 @@ def deploy(access: Access, **changes: str) -> pulumi.Output[Any]:
         edge_address="198.18.0.9",
         edge_url="http://198.18.0.9/",
         access=access,
+        jobs=jobs,
     )
     in_nomad, in_consul = provider_options()
     return pulumi.Output.all(**deploy_services(args, in_nomad=in_nomad, in_consul=in_consul))
@@ -139,3 +141,9 @@ def test_no_job_starts_before_its_identity_exists(
         dependencies = options[service.name].depends_on
         assert isinstance(dependencies, list)
         assert [type(resource).__name__ for resource in dependencies] == ["WorkloadIdentity"]
+
+
+def test_the_jobs_of_all_services_must_be_healthy(cluster: FakeCluster, planner: Planner) -> None:
+    run(lambda: deploy(planner.access))
+    declared = {job["id"] for job in cluster.created["jobs"]["jobs"]}
+    assert declared == {f"{name}-id" for name in JOBS}

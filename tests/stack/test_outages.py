@@ -8,7 +8,7 @@ from tests.stack.rig import Rig, wait_for
 from tests.stack.traffic import Traffic
 
 PRIME = "prime01nyc3"
-MIN_FAILED_PLACEMENTS = 3
+MIN_FAILED_PLACEMENTS = 4
 """More than a limited number of attempts would allow; the outage lasts 45 s and longer."""
 RECOVERY_TIMEOUT_S = 60
 

@@ -1,0 +1,150 @@
+"""The health of the declared jobs: a resource that exists while all of them run as declared.
+
+Nomad accepts a job that cannot be placed, and a job may lose instances between two updates. So each
+update looks at all jobs again, also if no job has changed, and fails while one is short.
+
+A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
+but its declared inputs.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_nomad as nomad
+from pulumi import dynamic
+from pulumi.runtime.rpc import UNKNOWN
+
+from infra.cluster_api.client import AgentError
+from infra.cluster_api.consul import Consul
+from infra.cluster_api.job_status import DeclaredJob, JobStatus, read_jobs, select_declared
+from infra.cluster_api.nomad import Nomad
+from infra.mtls import Access
+
+HEALTH_TIMEOUT_S = 90.0
+"""Longer than Nomad needs to replace an instance after trouble."""
+DEPLOYMENT_TIMEOUT_S = 900.0
+"""How long an active deployment may take; Nomad usually ends it earlier by its own deadline."""
+PLACEMENT_TIMEOUT_S = 20.0
+"""A node that has just joined reports its drivers and resources after some seconds."""
+POLL_INTERVAL_S = 1.0
+
+
+class NotHealthyError(Exception):
+    """Jobs are not as declared. The message names each one, and what it lacks."""
+
+
+def find_problems(declared: Sequence[DeclaredJob], access: Access) -> list[JobStatus]:
+    """Return the declared jobs that are not healthy.
+
+    Raises:
+        AgentError: Nomad or Consul does not answer.
+    """
+    nomad_api, consul = Nomad(access), Consul(access)
+    found = read_jobs(
+        lambda path: nomad_api.request("GET", f"/v1/{path}"),
+        lambda path: consul.request("GET", f"/v1/{path}"),
+    )
+    return [job for job in select_declared(found, declared) if not job.is_healthy]
+
+
+def wait_until_healthy(declared: Sequence[DeclaredJob], access: Access) -> None:
+    """Retry the failed instances of all jobs that are short, and wait for the jobs.
+
+    Raises:
+        NotHealthyError: a job stays short, or no server answers.
+    """
+    start = time.monotonic()
+    is_retried, problem, limit_s = False, "", HEALTH_TIMEOUT_S
+    while True:
+        try:
+            short = find_problems(declared, access)
+            if not short:
+                return
+            if not is_retried:
+                _retry(short, Nomad(access))
+                is_retried = True
+            problem = "\n".join(f"job {job.name}: {job.shortage}" for job in short)
+            limit_s = _time_limit(short)
+        except AgentError as error:
+            problem = f"the health of the jobs is unknown: {error}"
+        if time.monotonic() - start > limit_s:
+            raise NotHealthyError(problem)
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _retry(short: Sequence[JobStatus], nomad_api: Nomad) -> None:
+    for job in short:
+        if job.type == "service" and job.declared and not job.is_changing:
+            nomad_api.retry_job(job.name, job.namespace)
+
+
+def _time_limit(short: Sequence[JobStatus]) -> float:
+    if any(job.is_changing for job in short):
+        return DEPLOYMENT_TIMEOUT_S
+    is_hopeless = all(job.is_unplaced or not job.declared for job in short)
+    return PLACEMENT_TIMEOUT_S if is_hopeless else HEALTH_TIMEOUT_S
+
+
+class JobHealthProvider(dynamic.ResourceProvider):
+    """Waits on creation, and on every update that finds a job short. A deletion does nothing."""
+
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        wait_until_healthy(props["jobs"], props["access"])
+        return dynamic.CreateResult("jobs", {"jobs": props["jobs"]})
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        """Find a change if a job is short, or if no server answers.
+
+        A preview that replaces the credentials does not know them; the update itself does.
+        """
+        jobs, access = news["jobs"], news["access"]
+        is_known = access != UNKNOWN and UNKNOWN not in access.values()
+        return dynamic.DiffResult(
+            changes=olds["jobs"] != jobs or (is_known and _is_short(jobs, access))
+        )
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        wait_until_healthy(news["jobs"], news["access"])
+        return dynamic.UpdateResult({"jobs": news["jobs"]})
+
+
+def _is_short(declared: Sequence[DeclaredJob], access: Access) -> bool:
+    try:
+        short = find_problems(declared, access)
+    except AgentError as error:
+        print(f"the health of the jobs is unknown: {error}", flush=True)
+        return True
+    for job in short:
+        print(f"job {job.name}: {job.shortage}", flush=True)
+    return bool(short)
+
+
+class JobHealth(dynamic.Resource, module="slipway", name="JobHealth"):
+    """All declared jobs run as declared."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        jobs: Sequence[nomad.Job],
+        access: pulumi.Input[Access],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare that ``jobs`` are healthy.
+
+        Args:
+            jobs: those of the program, each judged by its own type.
+            access: access with management tokens; secret.
+        """
+        declared = pulumi.Output.all(
+            *(pulumi.Output.all(id=job.id, namespace=job.namespace, type=job.type) for job in jobs)
+        )
+        props = {"jobs": declared, "access": pulumi.Output.secret(access)}
+        depends = pulumi.ResourceOptions(depends_on=list(jobs))
+        super().__init__(
+            JobHealthProvider(), name, props, pulumi.ResourceOptions.merge(opts, depends)
+        )
