@@ -43,7 +43,7 @@ cloud: setup ## start only the cloud: make cloud [MACHINES=memory] [PORT=8080] [
 
 rehearse: setup ## start the rehearsal cloud, deploy STACK (dev), verify it and request its URL
 	@$(REHEARSAL) up --cloud $(CLOUD) --quiet
-	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK); $(PYTHON) -m deploy verify $(STACK); \
+	@$(IN_REHEARSAL); $(PYTHON) -m deploy up $(STACK) --yes; $(PYTHON) -m deploy verify $(STACK); \
 	url=$$(pulumi stack output url --stack $(STACK)); echo "GET $$url"; \
 	curl --silent --show-error --fail --write-out '\n' "$$url"
 

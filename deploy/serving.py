@@ -39,8 +39,6 @@ def wait_until_serving(
         (resource.get("outputs") or {} for resource in resources if resource["type"] == STACK_TYPE),
         {},
     )
-    if not outputs.get("operator"):
-        return Serving()  # The stack has no cluster.
     declared = [
         DeclaredJob(
             id=resource["id"],
@@ -50,6 +48,8 @@ def wait_until_serving(
         for resource in resources
         if resource["type"] == JOB_TYPE and not resource.get("delete")
     ]
+    if not declared:
+        return Serving()
     deadline = time.monotonic() + timeout_s
     while True:
         serving = _look(outputs, declared)

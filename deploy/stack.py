@@ -103,6 +103,12 @@ def ensure(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> auto
         return automation.Stack.create(name, workspace)
 
 
+def state_of(selected: automation.Stack) -> State:
+    """Return the state as it was when the stack was found."""
+    assert isinstance(selected.workspace, Workspace)
+    return selected.workspace.state
+
+
 def select(name: str, pulumi_cli: PulumiCli, directory: Path = CHECKOUT) -> automation.Stack:
     """Return a stack that must exist.
 

@@ -89,8 +89,23 @@ class Command:
     def resources(self) -> list[dict[str, Any]]:
         return stack.resources(self.stack_name, self.pulumi_cli, self.directory)
 
+    def select(self, name: operation.Operation, *, create: bool = False) -> automation.Stack:
+        """Return the stack for an operation, with its state.
+
+        Args:
+            create: create the stack if it does not exist.
+        """
+        self.terminal.line(f"{name} {self.stack_name}: reading the state")
+        get = stack.ensure if create else stack.select
+        return get(self.stack_name, self.pulumi_cli, self.directory)
+
     def operate(
-        self, name: operation.Operation, *, create: bool = False, replace: Sequence[str] = ()
+        self,
+        name: operation.Operation,
+        *,
+        create: bool = False,
+        replace: Sequence[str] = (),
+        selected: automation.Stack | None = None,
     ) -> Outcome:
         """Run an operation of the engine.
 
@@ -100,11 +115,9 @@ class Command:
         Args:
             create: create the stack if it does not exist.
             replace: URNs of resources to replace.
+            selected: the stack, if its state was just read.
         """
-        self.terminal.line(f"{name} {self.stack_name}: reading the state")
-        get = stack.ensure if create else stack.select
-        selected = get(self.stack_name, self.pulumi_cli, self.directory)
-        assert isinstance(selected.workspace, Workspace)
+        selected = selected or self.select(name, create=create)
         try:
             orphans = self._resolve_orphans(name, selected)
         except MissingTokenError:

@@ -1,6 +1,6 @@
 """The risks of planned changes: machines that are replaced, data that is lost, outages."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from deploy.progress.changes import Change
 from infra import names
@@ -11,8 +11,16 @@ ENTRY_TYPES = ("LoadBalancer", "Domain", "Certificate", "Vpc")
 """Types without which no request reaches a service. A replacement is created first."""
 
 
-def risks(changes: Sequence[Change], machines: Iterable[str] = ()) -> list[str]:
+def can_lose(types: Iterable[str]) -> bool:
+    """Whether a change can lose anything of a stack that has resources of these types."""
+    return not {"Droplet", "Job", *DATA_TYPES, *ENTRY_TYPES}.isdisjoint(types)
+
+
+def risks(changes: Sequence[Change], machines: Collection[str] = ()) -> list[str]:
     """Return one sentence for each risk, the worst first.
+
+    A machine is replaced after its replacement has joined, so the cluster keeps its data and the
+    services run, unless the network is replaced or the machine gets no replacement.
 
     Args:
         changes: those of a preview.

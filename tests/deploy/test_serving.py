@@ -85,5 +85,5 @@ def test_a_short_job_may_recover(agents: HttpServer, resources: list[dict[str, A
     assert wait_until_serving(resources, timeout_s=30).failures == ()
 
 
-def test_a_stack_without_a_cluster_serves_nothing() -> None:
+def test_a_stack_without_jobs_serves_nothing() -> None:
     assert look([{"type": "pulumi:pulumi:Stack", "outputs": {"url": "http://x/"}}]) == Serving()

@@ -133,7 +133,7 @@ class Stage:
         Raises:
             DrillError: it failed.
         """
-        self.require(self.rig.deploy("up", *options), "deploy up")
+        self.require(self.rig.deploy("up", "--yes", *options), "deploy up")
 
     def replace(self, name: str) -> None:
         """Run ``deploy replace`` for a droplet."""
@@ -181,7 +181,7 @@ class Stage:
         Raises:
             DrillError: the update ended before.
         """
-        with self.background("up") as process:
+        with self.background("up", "--yes") as process:
             self.wait_during(process, phase)
         self.unlock()
 

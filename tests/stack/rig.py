@@ -171,7 +171,7 @@ class Rig:
         Raises:
             AssertionError: the deployment failed.
         """
-        result = self.deploy("up", "--json", *options)
+        result = self.deploy("up", "--yes", "--json", *options)
         assert result.code == 0, result.stderr[-4000:]
         return result.json
 

@@ -72,7 +72,7 @@ def test_unhealthy_release_is_reverted(rig: Rig) -> None:
     version = rig.nomad("/v1/job/backserve")["Version"]
     rig.set(greeting="")
     with Traffic(rig.outputs["url"]) as traffic:
-        result = rig.deploy("up")
+        result = rig.deploy("up", "--yes")
     assert result.code == 1
     assert "backserve live" in result.output, result.output[-3000:]
     traffic.assert_no_failures()
@@ -115,7 +115,7 @@ def test_invalid_setting_is_reported_before_any_change(
 ) -> None:
     before = _ids(rig)
     rig.set(**settings)
-    result = rig.deploy("up")
+    result = rig.deploy("up", "--yes")
     assert result.code == 2 and message in result.output, result.output[-2000:]
     assert _ids(rig) == before
     rig.reset()
@@ -130,5 +130,5 @@ def test_invalid_credential_is_reported(rig: Rig, variable: str, message: str) -
     rig.set(workers=5)
     main = rig.directory / "services/backserve/main.py"
     main.write_text(main.read_text() + "\n# changed\n")
-    result = rig.deploy("up", **{variable: "wrong"})
+    result = rig.deploy("up", "--yes", **{variable: "wrong"})
     assert result.code != 0 and message in result.output, result.output[-2000:]

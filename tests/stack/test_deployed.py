@@ -189,7 +189,7 @@ def test_no_command_prints_a_secret(deployed: Rig) -> None:
         command[0]: deployed.deploy(*command).output
         for command in (
             ("preview",),
-            ("up", "--json"),
+            ("up", "--yes", "--json"),
             ("drift",),
             ("verify",),
             ("status", "--json"),

@@ -33,7 +33,7 @@ def _up_with_faults(rig: Rig, faults: Iterable[Fault]) -> tuple[CommandResult, i
     """Deploy while creating a droplet meets ``faults``; return their number too."""
     api_url = rig.environment["DIGITALOCEAN_API_URL"]
     with faulty_api(api_url, "POST", "/v2/droplets", faults) as api:
-        result = rig.deploy("up", DIGITALOCEAN_API_URL=api.url)
+        result = rig.deploy("up", "--yes", DIGITALOCEAN_API_URL=api.url)
     return result, api.fault_count
 
 
@@ -74,7 +74,7 @@ def test_artifact_with_a_wrong_checksum_is_not_run(rig: Rig) -> None:
     _replace_newest_object(rig, "backserve/")
     before = rig.nomad("/v1/job/backserve")["Version"]
     with Traffic(rig.outputs["url"]) as traffic:
-        result = rig.deploy("up")
+        result = rig.deploy("up", "--yes")
     assert result.code == 1
     assert "backserve" in result.output and "checksum" in result.output, result.output[-3000:]
     traffic.assert_no_failures()
@@ -112,7 +112,7 @@ def test_job_that_fits_on_no_worker_is_rejected_at_once(rig: Rig) -> None:
     assert "Resources(cpu=50_000" in changed, original
     file.write_text(changed)
     with Traffic(rig.outputs["url"]) as traffic:
-        result = rig.deploy("up")
+        result = rig.deploy("up", "--yes")
     assert result.code == 1
     assert "backserve" in result.output and "cpu" in result.output.lower(), result.output[-3000:]
     traffic.assert_no_failures()

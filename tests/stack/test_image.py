@@ -48,7 +48,7 @@ def rig(cloud: Rig) -> Iterator[Rig]:
 
 
 def _build(rig: Rig, **variables: str) -> CommandResult:
-    return rig.deploy("up", **variables)
+    return rig.deploy("up", "--yes", **variables)
 
 
 def _images(rig: Rig) -> list[dict[str, Any]]:

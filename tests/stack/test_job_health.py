@@ -41,7 +41,7 @@ def test_job_that_cannot_be_placed_fails_with_the_reason(rig: Rig) -> None:
     assert plain.code != 0
     reason = "0 of 1 instances are healthy: no room for group docker: constraint missing drivers"
     assert reason in plain.output, plain.output[-3000:]
-    again = rig.deploy("up")
+    again = rig.deploy("up", "--yes")
     assert again.code == 1 and reason in again.output, again.output[-3000:]
 
 

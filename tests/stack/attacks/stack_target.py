@@ -355,7 +355,7 @@ def _command_output(rig: Rig) -> str:
         rig.pulumi("stack", "--show-urns"),
         rig.pulumi("stack", "export"),
         rig.pulumi("stack", "output"),
-        rig.deploy("up", "--json"),
+        rig.deploy("up", "--yes", "--json"),
     ]
     errors = [result.stderr[-500:] for result in results if result.code]
     assert not errors, errors
