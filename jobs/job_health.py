@@ -81,7 +81,8 @@ def _retry(short: Sequence[JobStatus], nomad_api: Nomad) -> None:
 
 
 def _time_limit(short: Sequence[JobStatus]) -> float:
-    if any(job.is_changing for job in short):
+    """Return how long to wait, in seconds. A deployment does not end while no node fits."""
+    if any(job.is_changing and not job.is_unplaced for job in short):
         return DEPLOYMENT_TIMEOUT_S
     is_hopeless = all(job.is_unplaced or not job.declared for job in short)
     return PLACEMENT_TIMEOUT_S if is_hopeless else HEALTH_TIMEOUT_S

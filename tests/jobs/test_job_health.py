@@ -87,12 +87,15 @@ def test_a_preview_with_new_credentials_asks_nobody(access: Any) -> None:
 def test_an_update_fails_with_the_reason_while_a_job_cannot_be_placed(
     agents: HttpServer, access: Access
 ) -> None:
-    add_job(agents.by_path, "web", unplaced={"group": FULL}, count=1)
+    """Its deployment, which waits for a node, is no reason to wait."""
+    deployment = {"Status": "running", "StatusDescription": "Deployment is running"}
+    add_job(agents.by_path, "web", unplaced={"group": FULL}, count=1, deployment=deployment)
     with pytest.raises(NotHealthyError) as raised:
         create(access)
     assert str(raised.value) == (
         "job web: 0 of 1 instances are healthy: no room for group group: "
-        "constraint missing drivers filtered 4 of 4 nodes"
+        "constraint missing drivers filtered 4 of 4 nodes; "
+        "deployment running: Deployment is running"
     )
 
 
