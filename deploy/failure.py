@@ -8,7 +8,7 @@ from pulumi.automation.events import DiagnosticEvent
 
 _COLOUR_TAG = re.compile(r"<\{%[^%]*%\}>")
 _EXCEPTION_LINE = re.compile(
-    r"^(?:[\w.]+\.)?(\w+(?:Error|Exception|Exit|Warning|Interrupt))(?:: |$)", re.MULTILINE
+    r"^(?:[\w.]+\.)?(\w*(?:Error|Exception|Exit|Warning|Interrupt))(?:: |$)", re.MULTILINE
 )
 _HEADLINE = re.compile(
     r"^(error: )?("
@@ -74,6 +74,7 @@ def cause(message: str) -> str:
         "\n".join(kept)
         .strip()
         .removeprefix("error: ")
+        .removeprefix("Exception: ")
         .removeprefix("Exception calling application: ")
     )
 

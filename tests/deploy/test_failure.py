@@ -62,6 +62,16 @@ slipway.SettingsError: 2 problems:
     assert failure.cause(text) == "slipway.SettingsError: 2 problems:\n  - region\n  - workers"
 
 
+def test_a_stack_trace_of_a_bare_exception_is_cut_to_its_message() -> None:
+    """The SDK raises one if a function of a provider fails."""
+    text = """Program failed with an unhandled exception:
+Traceback (most recent call last):
+  File "rpc.py", line 629, in serialize_property
+    data = await output._data
+Exception: invoke of consul:index/f:f failed: Connection refused"""
+    assert failure.cause(text) == "invoke of consul:index/f:f failed: Connection refused"
+
+
 def test_a_lock_is_reported_with_its_remedy() -> None:
     stderr = (
         "error: the stack is currently locked by 1 lock(s). "
