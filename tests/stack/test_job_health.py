@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.stack.rig import Rig
+from tests.stack.rig import Rig, wait_for
 
 PLACE = "    args = DeployServicesArgs.from_settings("
 RUN_PYTHON = {"command": "/usr/bin/python3", "args": ["-c", "pass"]}
@@ -62,3 +62,37 @@ def test_batch_and_periodic_jobs_are_as_declared(rig: Rig) -> None:
     }
     verified = rig.deploy("verify")
     assert verified.code == 0, verified.output
+
+
+def test_plain_up_repairs_a_job_whose_deployment_failed(rig: Rig) -> None:
+    """Nomad replaces no failed instance of such a deployment, and the program has not changed."""
+    count = {"Count": 2, "Target": {"Group": "backserve"}}
+    rig.nomad("/v1/job/backserve/scale", "POST", management=True, **count)
+    assert wait_for(lambda: _deployment(rig)["Status"] == "running")
+    rig.nomad(f"/v1/deployment/fail/{_deployment(rig)['ID']}", "POST", management=True)
+    ended = min(_instances(rig, "running").items())
+
+    def has_failed() -> bool:
+        """Kill it again: Nomad restarts it once."""
+        rig.ssh(ended[1], "pkill -KILL -f local/backserve.py[z]")
+        return ended[0] in _instances(rig, "failed")
+
+    assert wait_for(has_failed)
+    result = rig.pulumi("up", "--yes")
+    assert result.code == 0, result.output[-3000:]
+    assert "job backserve: 1 of 2 instances are healthy" in result.output
+    assert len(_instances(rig, "running")) == 2
+    rig.assert_settled()
+
+
+def _deployment(rig: Rig) -> Any:
+    return rig.nomad("/v1/job/backserve/deployment")
+
+
+def _instances(rig: Rig, status: str) -> dict[str, str]:
+    """Return the node of each instance of backserve with this status, by id."""
+    return {
+        allocation["ID"]: allocation["NodeName"]
+        for allocation in rig.nomad("/v1/job/backserve/allocations")
+        if allocation["ClientStatus"] == status and allocation["DesiredStatus"] == "run"
+    }
