@@ -63,7 +63,7 @@ def updates(directory: Path) -> list[str]:
 
 def test_each_update_replaces_one_batch_and_primes_come_first(machines: Project) -> None:
     machines.mode("other")
-    done = machines.deploy("up", "--batch", "2", "--json")
+    done = machines.deploy("up", "--yes", "--batch", "2", "--json")
     assert done.returncode == 0, done.stderr
     assert "batch 1 of 2: prime01, worker01" in done.stderr
     assert "batch 2 of 2: worker02" in done.stderr
@@ -78,17 +78,24 @@ def test_each_update_replaces_one_batch_and_primes_come_first(machines: Project)
 
 def test_a_failed_batch_ends_the_command_and_up_can_be_repeated(machines: Project) -> None:
     machines.mode("worker01nyc3")
-    failed = machines.deploy("up", "--batch", "1", "--json")
+    failed = machines.deploy("up", "--yes", "--batch", "1", "--json")
     assert failed.returncode == 1 and "no capacity" in failed.stderr
     assert json.loads(failed.stdout)["batch"] == ["worker01"]
     assert updates(machines.directory) == ["prime01 prime01nyc3", "worker01 worker01nyc3"]
     machines.mode("other")
-    assert machines.deploy("up", "--batch", "1").returncode == 0
+    assert machines.deploy("up", "--yes", "--batch", "1").returncode == 0
     assert updates(machines.directory)[2:] == [
         "prime01 prime01nyc3",
         "worker01 worker01nyc3",
         "worker02 worker02nyc3",
     ]
+
+
+def test_batches_that_nobody_confirmed_change_nothing(machines: Project) -> None:
+    machines.mode("other")
+    refused = machines.deploy("up", "--batch", "2")
+    assert refused.returncode == 2 and "give --yes" in refused.stderr
+    assert not updates(machines.directory)
 
 
 @pytest.mark.parametrize("size", ["0", "-1", "two"])
