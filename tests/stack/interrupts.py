@@ -53,7 +53,7 @@ pulumi.export("format", STATE_FORMAT)
 RUN_VARIABLE = "SLIPWAY_TEST_RUN"
 """Marks the processes of one command, so that all of them can be killed."""
 POLL_INTERVAL_S = 0.002
-MAX_CHANGES = {"up": 14, "roll": 8, "destroy": 14}
+MAX_CHANGES = {"up": 13, "roll": 4, "destroy": 13}
 """An operation is interrupted after at most as many changes of the account."""
 TIMEOUT_S = 180
 DEPLOY = ("python", "-m", "deploy")
