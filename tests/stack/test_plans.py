@@ -70,7 +70,9 @@ def test_new_image_replaces_every_machine_and_nothing_else_of_the_cluster(planne
     assert {"Generation", "Enrolment", "Roster", "Bootstrap", "Readiness"} <= updated
 
 
-@pytest.mark.parametrize("change", [{"region": "ams3"}, {"vpc_cidr": "10.20.0.0/20"}], ids=str)
+@pytest.mark.parametrize(
+    "change", [{"region": "ams3"}, {"vpc_cidr": "10.20.0.0/20"}], ids=["region", "range"]
+)
 def test_move_replaces_the_network_and_the_cluster(planned: Rig, change: dict[str, str]) -> None:
     """Nothing is only deleted, and what belongs to no network stays."""
     planned.set(**change)

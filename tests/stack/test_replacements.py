@@ -68,7 +68,9 @@ def test_one_up_replaces_a_destroyed_worker(replaceable: Rig) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"region": "ams3"}, {"region": "nyc3"}, {"vpc_cidr": "10.20.0.0/20"}], ids=str
+    "change",
+    [{"region": "ams3"}, {"region": "nyc3"}, {"vpc_cidr": "10.20.0.0/20"}],
+    ids=["region", "former-region", "range"],
 )
 def test_former_url_answers_until_the_new_network_does(
     replaceable: Rig, change: dict[str, str]
