@@ -23,8 +23,7 @@ from jobs.deploy_services import DeployServicesArgs, collect_jobs, deploy_servic
 from jobs.services import consul_names, services
 from services.pack import pack
 
-context = preflight()
-jobs = collect_jobs()
+context, jobs = preflight(), collect_jobs()
 prefix, settings = context.prefix, context.settings
 declared = services(settings)
 packed = {service.source: pack(service.source) for service in declared}

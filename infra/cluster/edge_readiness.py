@@ -38,7 +38,7 @@ def wait_until_answers(url: str, timeout_s: float) -> None:
         if reason and time.monotonic() > end:
             raise NoAnswerError(
                 f"{url} does not answer after {timeout_s:g} s ({reason}), so nothing that this "
-                "update replaces was deleted: run `python -m deploy status`, then run `up` again"
+                "update replaces was deleted: repair the unhealthy service and run `up` again"
             )
         if reason:
             time.sleep(POLL_INTERVAL_S)
