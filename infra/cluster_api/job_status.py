@@ -41,6 +41,8 @@ class JobStatus:
     """Whether a deployment is active."""
     is_unplaced: bool = False
     """Whether no node takes an instance."""
+    is_stopped: bool = False
+    """Whether somebody stopped the job; Nomad keeps it for some hours."""
 
     @property
     def is_healthy(self) -> bool:
@@ -149,6 +151,7 @@ class _Reader:
             nodes=(),
             deployment="",
             problem=problem,
+            is_stopped=stub["Stop"],
         )
 
     def _instances(self, stub: Fields) -> JobStatus:

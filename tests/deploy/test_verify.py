@@ -128,6 +128,15 @@ def test_jobs_of_other_types_are_judged_by_their_own(cluster: HttpServer, output
     )
 
 
+def test_a_stopped_job_is_a_problem_only_if_it_is_a_service(
+    cluster: HttpServer, outputs: Outputs
+) -> None:
+    add_job(cluster.by_path, "removed", Stop=True)
+    assert problems(outputs) == {}
+    outputs["services"] = {"removed": "removed"}
+    assert problems(outputs) == {"nomad jobs": "backserve v3 2/2; removed v3, it is stopped"}
+
+
 @pytest.mark.usefixtures("cluster")
 def test_a_service_without_a_job_is_named(outputs: Outputs) -> None:
     outputs["services"] = {"backserve": "backserve", "frontserve": "frontserve"}
