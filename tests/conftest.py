@@ -4,6 +4,7 @@
 """
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -47,6 +48,14 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         number = config.workerinput["workerid"].removeprefix("gw")
         config.option.basetemp = str(Path(config.option.basetemp).with_name(number))
+
+
+@pytest.fixture
+def default_hangup() -> Iterator[None]:
+    """Let programs that the test starts receive SIGHUP, also in a run under ``nohup``."""
+    handler = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

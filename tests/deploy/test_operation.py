@@ -129,6 +129,7 @@ def test_an_interrupted_update_ends_its_steps_and_blocks_others_meanwhile(
     assert json.loads(again.stdout)["changes"] == []
 
 
+@pytest.mark.usefixtures("default_hangup")
 def test_a_closed_terminal_ends_the_steps_as_an_interrupt_does(project: Project) -> None:
     """The kernel sends SIGHUP, and every further write to the terminal fails."""
     project.mode("slow")
@@ -146,6 +147,7 @@ def test_a_closed_terminal_ends_the_steps_as_an_interrupt_does(project: Project)
     assert json.loads(again.stdout)["changes"] == []
 
 
+@pytest.mark.usefixtures("default_hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_between_operations_ends_the_command(
     project: Project, number: signal.Signals, tmp_path: Path

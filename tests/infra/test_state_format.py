@@ -1,12 +1,14 @@
 """The paths of the dynamic providers, which are part of the state's format."""
 
 import importlib
+import itertools
 import pkgutil
 from collections.abc import Iterator
 
 from pulumi.dynamic import ResourceProvider
 
 import infra
+import jobs
 from infra.state_format import STATE_FORMAT
 
 PROVIDERS = {
@@ -20,14 +22,18 @@ PROVIDERS = {
         "infra.cluster.edge_readiness.EdgeReadinessProvider",
         "infra.generation.GenerationProvider",
         "infra.image.provider.ImageProvider",
+        "jobs.job_health.JobHealthProvider",
     }
 }
 """By state format. A path must not change: another path needs another ``STATE_FORMAT``."""
 
 
 def dynamic_providers() -> Iterator[str]:
-    """Yield the path of each subclass of ``ResourceProvider`` in ``infra``."""
-    for module_info in pkgutil.walk_packages(infra.__path__, "infra."):
+    """Yield the path of each subclass of ``ResourceProvider`` in the program's packages."""
+    modules = itertools.chain.from_iterable(
+        pkgutil.walk_packages(package.__path__, f"{package.__name__}.") for package in (infra, jobs)
+    )
+    for module_info in modules:
         module = importlib.import_module(module_info.name)
         for name, value in vars(module).items():
             if (

@@ -94,11 +94,10 @@ def run_interrupted(rig: Rig, interrupt: Interrupt) -> int:
         size = "s-1vcpu-2gb" if _worker_size(rig) == "s-1vcpu-1gb" else "s-1vcpu-1gb"
         rig.set(worker_size=size)
     command = "destroy" if interrupt.operation == "destroy" else "up"
-    options = ("--yes",) if command == "destroy" else ()
     mark = uuid.uuid4().hex
     before = count_changes(rig)
     with subprocess.Popen(
-        [*DEPLOY, command, STACK, *options],
+        [*DEPLOY, command, STACK, "--yes"],
         cwd=rig.directory,
         env={**rig.environment, RUN_VARIABLE: mark},
         stdin=subprocess.DEVNULL,
@@ -109,6 +108,7 @@ def run_interrupted(rig: Rig, interrupt: Interrupt) -> int:
         while process.poll() is None and count_changes(rig) - before < interrupt.changes:
             assert time.monotonic() < deadline, interrupt
             time.sleep(POLL_INTERVAL_S)
+        assert count_changes(rig) > before, f"{interrupt}: the operation has changed nothing"
         if interrupt.signal == signal.SIGKILL:
             kill_marked(mark)
         elif process.poll() is None:
@@ -151,8 +151,7 @@ def recover(rig: Rig, interrupt: Interrupt) -> CommandResult:
     """Release the lock of a killed command, then run the one command that repairs."""
     if interrupt.signal == signal.SIGKILL:
         rig.run("pulumi", "cancel", "--yes", "--stack", STACK)
-    options = ("--yes",) if interrupt.recovery == "destroy" else ()
-    return rig.deploy(interrupt.recovery, "--json", *options)
+    return rig.deploy(interrupt.recovery, "--json", "--yes")
 
 
 def state_ids(rig: Rig, types: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ INTERRUPTS = int(os.environ.get("INTERRUPTS", "6"))
 SEED = int(os.environ.get("SEED", "1"))
 TIMEOUT_S = 120 + 60 * INTERRUPTS
 WORKERS = 2
+NETWORK = "slipway-dev-nyc3-10-10-0-0"
 MACHINES = {"prime01", "worker01", "worker02"}
 KINDS = {
     "droplet": "droplets",
@@ -98,7 +99,7 @@ def test_one_command_repairs_each_interrupted_operation(cloud: Rig) -> None:
 
 def test_plain_pulumi_creates_no_second_balancer_or_droplet(cloud: Rig) -> None:
     """The state has lost resources, as after `pulumi refresh` dropped a pending create."""
-    assert cloud.deploy("up").code == 0
+    assert cloud.deploy("up", "--yes").code == 0
     before = account_ids(cloud)
     lost = {
         resource["type"]: resource["urn"]
@@ -116,8 +117,8 @@ def test_plain_pulumi_creates_no_second_balancer_or_droplet(cloud: Rig) -> None:
     orphans = {(one["kind"], one["name"]) for one in drift.json["orphans"]}
     assert orphans == {
         ("droplet", "worker01nyc3"),
-        ("firewall", "slipway-dev-edge"),
-        ("load balancer", "slipway-dev"),
+        ("firewall", f"{NETWORK}-edge"),
+        ("load balancer", NETWORK),
         ("project", "slipway-dev"),
     }
     for urn in (droplet, balancer):
@@ -125,7 +126,7 @@ def test_plain_pulumi_creates_no_second_balancer_or_droplet(cloud: Rig) -> None:
         assert refused.code != 0
         assert "exists: " in refused.output and "`python -m deploy up dev`" in refused.output
     assert account_ids(cloud) == before
-    repaired = cloud.deploy("up", "--json")
+    repaired = cloud.deploy("up", "--yes", "--json")
     assert repaired.code == 0, repaired.output[-4000:]
     assert {(one["kind"], one["name"]) for one in repaired.json["orphans"]} == orphans
     types = {type: kind for type, kind in KIND_OF_TYPE.items() if kind in KINDS}

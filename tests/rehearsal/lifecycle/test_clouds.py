@@ -373,6 +373,7 @@ def _start_up(arguments: list[str], log: Path) -> "subprocess.Popen[str]":
     return up
 
 
+@pytest.mark.usefixtures("default_hangup")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_up_removes_a_new_cloud(rehearsal: Commands, number: signal.Signals) -> None:
     log = paths.cloud_dir(ONE) / "server.log"
