@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.cluster import ClusterError
-from deploy.verify import CheckResult, verify
+from deploy.verify import CheckResult, check_url, verify
 from tests.deploy.support.http_server import HttpServer
 from tests.infra.support.nomad_jobs import add_job, instance
 
@@ -172,6 +172,13 @@ def test_checks_of_a_deleted_machine_do_not_count(
 def test_every_instance_must_answer(edge: HttpServer, outputs: Outputs) -> None:
     edge.by_path["/"] = {"service": "frontserve", "backserve": {"instance": "aaaa"}}
     assert "1 of 2 backserve instances answered" in problems(outputs)["url"]
+
+
+def test_a_stack_without_backserve_needs_one_good_response(edge: HttpServer) -> None:
+    edge.by_path["/"] = b"pong"
+    assert check_url(f"{edge.url}/", []) == (True, f"{edge.url}/ answers with 200")
+    edge.by_path["/"] = 503
+    assert check_url(f"{edge.url}/", []) == (False, f"{edge.url}/ answers with 503")
 
 
 def test_an_error_of_consul_is_a_problem(cluster: HttpServer, outputs: Outputs) -> None:
