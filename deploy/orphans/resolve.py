@@ -125,7 +125,9 @@ class Orphans:
         orphans = list(filter(is_deleted, self.compare(state)))
         if policy == "delete":
             return orphans
-        certain = [orphan for orphan in orphans if is_certain(orphan, state, self.account)]
+        certain = [
+            orphan for orphan in orphans if is_certain(orphan, state, self.account, self.prefix)
+        ]
         uncertain = [orphan for orphan in orphans if orphan not in certain]
         if uncertain and policy == "refuse":
             raise UncertainOrphansError(self._explain(uncertain, stack_name))
@@ -139,9 +141,9 @@ class Orphans:
     def _explain(self, uncertain: Collection[CloudResource], stack: str) -> str:
         listed = ", ".join(str(orphan) for orphan in uncertain)
         return (
-            f"the account has {listed}, and the state of this backend has no VPC of the stack: if "
-            "the stack's state is in another backend, set PULUMI_BACKEND_URL to that one; "
-            f"otherwise run `python -m deploy prune {stack}`"
+            f"the account has {listed}, and the state of this backend does not have every VPC of "
+            "the stack in the account: if the stack's state is in another backend, set "
+            f"PULUMI_BACKEND_URL to that one; otherwise run `python -m deploy prune {stack}`"
         )
 
 

@@ -103,19 +103,28 @@ def pending_names(state: State) -> set[tuple[str, str]]:
     }
 
 
-def is_certain(orphan: CloudResource, state: State, account: Iterable[CloudResource]) -> bool:
+def is_certain(
+    orphan: CloudResource, state: State, account: Iterable[CloudResource], prefix: str
+) -> bool:
     """Whether the state shows that this stack made a resource, and no other one of its name.
 
-    The same stack in another backend may have its resources in the same account. The name of a VPC
-    is unique there, so the state that has the VPC is the state of all of them.
+    The same stack in another backend may have its resources in the same account. It has a VPC
+    there, so a state that has every VPC of the stack's names is the state of all of them.
     """
-    existing = {(resource.kind, resource.id) for resource in account}
-    if any(kind == "VPC" for kind, _ in identities(state.resources) & existing):
+    pending, is_build = pending_names(state), names.is_build_of(prefix, orphan.name)
+    vpcs = [resource for resource in account if resource.kind == "VPC"]
+    in_state = {vpc.id for vpc in vpcs} & {
+        id for kind, id in identities(state.resources) if kind == "VPC"
+    }
+    known = in_state | {vpc.id for vpc in vpcs if (vpc.kind, vpc.name) in pending}
+    # An image is built outside the stack's VPC.
+    if orphan.vpc and orphan.vpc not in known and not is_build:
+        return False
+    if in_state and all(vpc.id in known for vpc in vpcs if is_named(vpc, prefix)):
         return True
-    pending = pending_names(state)
-    is_build = any(resource["type"] == IMAGE_TYPE for resource in state.pending_creates)
+    builds_image = any(resource["type"] == IMAGE_TYPE for resource in state.pending_creates)
     return (orphan.kind, orphan.name) in pending or (
-        is_build and (orphan.kind == "image" or names.BUILD_PREFIX in orphan.name)
+        builds_image and (orphan.kind == "image" or is_build)
     )
 
 
