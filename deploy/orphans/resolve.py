@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from pulumi import automation
+from pulumi.automation.errors import ConcurrentUpdateError
 
 from deploy.errors import UsageError
 from deploy.orphans import removal
@@ -23,6 +24,9 @@ from infra.digitalocean_api import DigitalOceanApi
 
 FOUND_AGAIN = ("image", "tag")
 """Kinds that an update finds by tag or name, and uses instead of creating them again."""
+
+CLUSTER_TYPES = ("consul:", "nomad:")
+"""How the type tokens of the resources in the cluster start."""
 
 Policy = Literal["refuse", "keep", "delete"]
 """What is done with orphans of which it is not certain that this stack made them."""
@@ -102,7 +106,8 @@ class Orphans:
             return []
         # An update that runs has resources that its state lacks. If none runs after the account
         # was read, what the state lacks afterwards belongs to no update.
-        _refresh(stack, state.pending_changes)
+        _refresh(stack)
+        self._resolve_changes(stack, state.pending_changes, may_fail=uncertain == "keep")
         workspace.state = read_state(stack.name, workspace.pulumi_command, workspace.work_dir)
         deleted = self._choose(workspace.state, stack.name, uncertain, is_deleted)
         try:
@@ -114,6 +119,34 @@ class Orphans:
         if state.pending_creates:
             _refresh(stack, clears_pending_creates=True)
         return deleted
+
+    def _resolve_changes(
+        self, stack: automation.Stack, urns: Collection[str], *, may_fail: bool
+    ) -> None:
+        """Refresh the resources whose update or deletion did not end.
+
+        A refresh that may fail is named and left out; that of a resource of Consul or Nomad may
+        always fail, because the update may be the one that makes the cluster reachable again.
+        """
+        of_cluster = [urn for urn in urns if _type(urn).startswith(CLUSTER_TYPES)]
+        others = [urn for urn in urns if urn not in of_cluster]
+        for group, is_optional in ((others, may_fail), (of_cluster, True)):
+            if not group:
+                continue
+            try:
+                _refresh(stack, group)
+            except ConcurrentUpdateError:
+                raise
+            except automation.CommandError as error:
+                if not is_optional:
+                    raise
+                names = ", ".join(urn.rpartition("::")[2] for urn in group)
+                self.terminal.line(
+                    f"an operation on {names} did not end, and a refresh of it fails; "
+                    "its result stays unknown",
+                    "yellow",
+                )
+                self.terminal.detail(str(error), "yellow")
 
     def _choose(
         self,
@@ -145,6 +178,11 @@ class Orphans:
             "the stack in the account: if the stack's state is in another backend, set "
             f"PULUMI_BACKEND_URL to that one; otherwise run `python -m deploy prune {stack}`"
         )
+
+
+def _type(urn: str) -> str:
+    """Return the type token in a URN, which has those of the parents before it."""
+    return urn.split("::")[2].rpartition("$")[2]
 
 
 def _refresh(

@@ -35,6 +35,8 @@ class Provider(ResourceProvider):
         file = pathlib.Path(props["file"])
         if not file.exists():
             return ReadResult("", {{}})
+        if file.read_text() == "unreachable":
+            raise Exception("no server of the cluster answers")
         return ReadResult(identity, {{**props, "mode": file.read_text()}})
     def diff(self, identity, olds, news):
         return DiffResult(changes=olds["mode"] != news["mode"] or olds["size"] != news["size"])
