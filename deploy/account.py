@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra import digitalocean_api
+from infra.digitalocean_api import DigitalOceanApi
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,13 @@ class Droplet:
 
 
 class Account:
-    """The account of ``DIGITALOCEAN_TOKEN``.
+    """The account of a token.
 
     Every method raises ``infra.digitalocean_api.ApiError`` when the API fails.
     """
 
-    def __init__(self) -> None:
-        """Raise ``ApiError`` if there is no token."""
-        self._api = digitalocean_api.connect()
+    def __init__(self, api: DigitalOceanApi) -> None:
+        self._api = api
 
     def droplets(self, tags: Iterable[str]) -> list[Droplet]:
         """Return the droplets that have any of ``tags``, by name."""

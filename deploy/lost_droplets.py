@@ -12,7 +12,9 @@ from deploy.stack import DROPLET_TYPE, State, Workspace, read_state
 from deploy.terminal import Terminal
 
 
-def forget(stack: automation.Stack, tags: Iterable[str], terminal: Terminal) -> None:
+def forget(
+    stack: automation.Stack, account: Account, tags: Iterable[str], terminal: Terminal
+) -> None:
     """Remove destroyed droplets from the state, by a refresh of them alone.
 
     Args:
@@ -26,7 +28,7 @@ def forget(stack: automation.Stack, tags: Iterable[str], terminal: Terminal) -> 
     assert isinstance(workspace, Workspace)
     if not _ids(workspace.state):
         return
-    existing = {str(droplet.id) for droplet in Account().droplets(tags)}
+    existing = {str(droplet.id) for droplet in account.droplets(tags)}
     lost = find(workspace.state, existing)
     if not lost:
         return

@@ -23,7 +23,9 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 """The sections that are shown, with their columns."""
 
 
-def collect(stack: str, tags: Iterable[str], outputs: Mapping[str, Any]) -> dict[str, Any]:
+def collect(
+    stack: str, account: Account, tags: Iterable[str], outputs: Mapping[str, Any]
+) -> dict[str, Any]:
     """Return every section that could be read; ``problems`` names the others.
 
     Args:
@@ -38,7 +40,7 @@ def collect(stack: str, tags: Iterable[str], outputs: Mapping[str, Any]) -> dict
         "estimated_monthly_usd": outputs.get("estimated_monthly_usd"),
     }
     problems: list[str] = []
-    status["droplets"] = [asdict(droplet) for droplet in Account().droplets(tags)]
+    status["droplets"] = [asdict(droplet) for droplet in account.droplets(tags)]
     try:
         cluster = Cluster.from_outputs(outputs)
         for section in ("members", "nodes", "jobs", "services", "checks"):

@@ -18,6 +18,11 @@ SPACES_URL_TEMPLATE = "https://{{.Region}}.digitaloceanspaces.com"
 SPACES_SIGNING_REGION = "us-east-1"
 SPACES_TIMEOUT_S = (3.0, 10.0)
 """For the connection, and then for the response."""
+SPACES_KEY_VARIABLES = {
+    "spacesAccessId": "SPACES_ACCESS_KEY_ID",
+    "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
+}
+"""Environment variable of each provider setting."""
 TOKEN_VARIABLES = ("DIGITALOCEAN_TOKEN", "DIGITALOCEAN_ACCESS_TOKEN")
 
 LOAD_BALANCER_NODE_MONTHLY_USD = 12.0
@@ -193,6 +198,18 @@ def spaces_url(region: str, configured: Callable[[str], str | None] = lambda _: 
         or SPACES_URL_TEMPLATE
     )
     return template.replace("{{.Region}}", region).rstrip("/")
+
+
+def spaces_key(configured: Callable[[str], str | None] = lambda _: None) -> tuple[str, str]:
+    """Return id and secret of the Spaces key, each empty if there is none.
+
+    ``configured`` is as for ``connect``.
+    """
+    id, secret = (
+        configured(name) or _from_environment(variable) or ""
+        for name, variable in SPACES_KEY_VARIABLES.items()
+    )
+    return id, secret
 
 
 def spaces_key_refusal(bucket_url: str, access_key: str, secret_key: str) -> str:

@@ -13,15 +13,16 @@ from pulumi.runtime.config import CONFIG, get_config_env
 
 from infra import names, reachability, settings
 from infra.account import Account, survey
-from infra.digitalocean_api import ApiError, connect, spaces_key_refusal, spaces_url
+from infra.digitalocean_api import (
+    SPACES_KEY_VARIABLES,
+    ApiError,
+    connect,
+    spaces_key,
+    spaces_key_refusal,
+    spaces_url,
+)
 from infra.image.base_image import image_tag
 from infra.settings import Settings
-
-SPACES_KEY_VARIABLES = {
-    "spacesAccessId": "SPACES_ACCESS_KEY_ID",
-    "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
-}
-"""Environment variable of each provider setting."""
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,15 @@ def _read_config(namespace: str) -> dict[str, str]:
 def _check_spaces_key(provider_config: Mapping[str, str]) -> list[str]:
     return [
         f"no Spaces key: set {variable}, or `pulumi config set --secret digitalocean:{name}`"
-        for name, variable in SPACES_KEY_VARIABLES.items()
-        if not (provider_config.get(name) or os.environ.get(variable))
+        for (name, variable), value in zip(
+            SPACES_KEY_VARIABLES.items(), spaces_key(provider_config.get), strict=True
+        )
+        if not value
     ]
 
 
 def _check_bucket_access(url: str, provider_config: Mapping[str, str]) -> list[str]:
-    key, secret = (
-        provider_config.get(name) or os.environ[variable]
-        for name, variable in SPACES_KEY_VARIABLES.items()
-    )
-    if reason := spaces_key_refusal(url, key, secret):
+    if reason := spaces_key_refusal(url, *spaces_key(provider_config.get)):
         variables = " and ".join(SPACES_KEY_VARIABLES.values())
         return [f"Spaces refuses the key ({reason}); set {variables} to a valid key"]
     return []

@@ -13,9 +13,11 @@ from typing import Any
 from pulumi import automation
 
 from deploy import lost_droplets, operation, stack
+from deploy.account import Account
 from deploy.operation import Outcome
 from deploy.orphans.kinds import CloudResource
 from deploy.orphans.resolve import FOUND_AGAIN, Orphans
+from deploy.orphans.spaces import Spaces
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
 from deploy.serving import show as show_serving
@@ -66,19 +68,28 @@ class Command:
     def orphans(self) -> Orphans:
         """The search for what the account has of the stack and its state does not have."""
         region = stack.setting(self.directory, self.stack_name, "region")
-        return Orphans(self._connect(), self.prefix, region, self.terminal)
+        return Orphans(self.api, Spaces(self._configured), self.prefix, region, self.terminal)
 
-    def _connect(self) -> DigitalOceanApi:
-        """Return a client with the token of the environment, or else of the stack's configuration.
+    @cached_property
+    def api(self) -> DigitalOceanApi:
+        """A client with the token and URL that the program uses.
 
         Raises:
-            MissingTokenError: neither has one.
+            MissingTokenError: there is no token.
         """
-        try:
-            return digitalocean_api.connect()
-        except MissingTokenError:
-            values = stack.config(self.stack_name, self.pulumi_cli, self.directory)
-            return digitalocean_api.connect(lambda key: values.get(f"digitalocean:{key}"))
+        return digitalocean_api.connect(self._configured)
+
+    @property
+    def account(self) -> Account:
+        return Account(self.api)
+
+    @cached_property
+    def _config(self) -> dict[str, str]:
+        return stack.config(self.stack_name, self.pulumi_cli, self.directory)
+
+    def _configured(self, key: str) -> str | None:
+        """Return a value that the stack's configuration has for the DigitalOcean provider."""
+        return self._config.get(f"digitalocean:{key}")
 
     def state(self) -> State:
         return stack.read_state(self.stack_name, self.pulumi_cli, self.directory)
@@ -155,7 +166,7 @@ class Command:
             "keep" if is_destroy else "refuse",
             lambda orphan: is_destroy or orphan.kind not in FOUND_AGAIN,
         )
-        lost_droplets.forget(selected, self.stack_tags(), self.terminal)
+        lost_droplets.forget(selected, self.account, self.stack_tags(), self.terminal)
         return orphans
 
     def show_orphans(self, orphans: Sequence[CloudResource]) -> None:

@@ -8,6 +8,7 @@ from deploy.errors import NoSuchStackError, UsageError
 from deploy.orphans.kinds import CloudResource
 from deploy.orphans.proof import base_images, find_left
 from deploy.terminal import Terminal
+from infra.digitalocean_api import ApiError
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -40,23 +41,33 @@ def run(command: Command) -> int:
     outcome = command.operate("destroy")
     if outcome.result == "cancelled":
         return command.report(outcome)
-    left = find_left(
-        command.orphans.api,
-        command.orphans.prefix,
-        command.orphans.region,
-        former,
-        lambda problem: terminal.line(problem, "yellow"),
-    )
-    images = base_images(command.orphans.api)
+    problems: list[str] = []
+    try:
+        left = find_left(
+            command.api,
+            command.orphans.spaces,
+            command.prefix,
+            command.orphans.region,
+            former,
+            problems.append,
+        )
+        images = base_images(command.api)
+    except ApiError as error:
+        command.report(outcome, left=None, not_searched=[str(error)])
+        terminal.line(f"what is left is unknown: {error}", "red")
+        return FAILED
     monthly_usd = sum(resource.monthly_usd for resource in left)
     code = command.report(
         outcome,
         left=[resource.as_json() for resource in left],
+        not_searched=problems,
         base_images=[image.as_json() for image in images],
         monthly_usd=monthly_usd,
     )
     _show_left(left, images, monthly_usd, terminal)
-    return FAILED if left else code
+    for problem in problems:
+        terminal.line(f"whether a bucket is left is unknown: {problem}", "red")
+    return FAILED if left or problems else code
 
 
 def _show_left(

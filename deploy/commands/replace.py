@@ -26,7 +26,7 @@ def run(command: Command) -> int:
     machine = find_machine(args.machine, list_machines(command.resources()), command.stack_name)
     if not args.yes and not command.is_confirmed(f"Replace {machine.name}?"):
         raise UsageError("nothing was replaced; give --yes, or the stack's name when asked")
-    _require_room()
+    _require_room(command.account)
     _raise_counter(command, machine)
     outcome = command.operate("up")
     code = command.report(outcome)
@@ -37,14 +37,14 @@ def run(command: Command) -> int:
     return code
 
 
-def _require_room() -> None:
+def _require_room(account: Account) -> None:
     """Refuse the replacement if the account may not have one more droplet.
 
     Raises:
         UsageError: it may not.
         ApiError: the account cannot be read.
     """
-    count, limit = Account().count_droplets()
+    count, limit = account.count_droplets()
     if count >= limit:
         raise UsageError(
             f"nothing was replaced: the new machine is created first, but the account already has "

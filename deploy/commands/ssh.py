@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from deploy import foreground, ssh
-from deploy.account import Account, Droplet
+from deploy.account import Droplet
 from deploy.commands.command import Command, add_parser
 from deploy.errors import UsageError
 
@@ -48,7 +48,7 @@ def run_on_droplet(command: Command, droplet: Droplet, words: Sequence[str]) -> 
 
 def droplets_of(command: Command) -> dict[str, Droplet]:
     """Return the stack's droplets by name."""
-    return {droplet.name: droplet for droplet in Account().droplets(command.stack_tags())}
+    return {droplet.name: droplet for droplet in command.account.droplets(command.stack_tags())}
 
 
 def unknown_target(name: str, kind: str, names: Iterable[str]) -> UsageError:

@@ -18,7 +18,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(command: Command) -> int:
-    current = status.collect(command.stack_name, command.stack_tags(), command.outputs())
+    current = status.collect(
+        command.stack_name, command.account, command.stack_tags(), command.outputs()
+    )
     if not command.args.json:
         status.show(current, Terminal(sys.stdout))
     command.print_json(current)

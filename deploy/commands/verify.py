@@ -42,11 +42,11 @@ def _check_orphans(command: Command) -> CheckResult:
         orphans = command.orphans.search(command.state())
     except ApiError as error:
         return CheckResult("account", False, str(error))
-    if not orphans:
-        return CheckResult("account", True, "everything of the stack is in its state")
-    listed = ", ".join(str(orphan) for orphan in orphans)
-    return CheckResult(
-        "account",
-        False,
-        f"not in the state: {listed}; run `python -m deploy prune {command.stack_name}`",
-    )
+    problems = list(command.orphans.not_searched)
+    if orphans:
+        listed = ", ".join(str(orphan) for orphan in orphans)
+        problems.append(
+            f"not in the state: {listed}; run `python -m deploy prune {command.stack_name}`"
+        )
+    detail = "; ".join(problems) or "everything of the stack is in its state"
+    return CheckResult("account", not problems, detail)

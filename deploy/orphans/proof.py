@@ -4,21 +4,26 @@ from collections.abc import Callable
 
 from deploy.orphans.kinds import CloudResource
 from deploy.orphans.search import (
-    find_bucket,
+    find_buckets,
     find_existing_buckets,
     find_own,
     find_vpcs,
     identities,
     list_account,
 )
-from deploy.orphans.spaces import SpacesError
+from deploy.orphans.spaces import Spaces
 from deploy.stack import State
 from infra.digitalocean_api import DigitalOceanApi
 from infra.names import BASE_IMAGE_NAME
 
 
 def find_left(
-    api: DigitalOceanApi, prefix: str, region: str, former: State, report: Callable[[str], None]
+    api: DigitalOceanApi,
+    spaces: Spaces,
+    prefix: str,
+    region: str,
+    former: State,
+    report: Callable[[str], None],
 ) -> list[CloudResource]:
     """Return what the account has of a stack: by id, by tag, by name and by VPC.
 
@@ -26,11 +31,10 @@ def find_left(
         region: where the stack has its bucket.
         former: the state before the destroy. An image is left only if the stack still claims it,
             because other stacks may use it.
-        report: is called with the reason if Spaces cannot be asked for a bucket that the state
-            does not have.
+        report: is called with the reason for each bucket that cannot be searched.
 
     Raises:
-        SpacesError, ApiError: the account cannot be searched.
+        ApiError: the account cannot be searched.
     """
     account = list_account(api)
     ids = identities(former.resources)
@@ -46,13 +50,8 @@ def find_left(
         for resource in account
         if resource in own or resource.vpc in vpcs or (resource.kind, resource.id) in by_id
     ]
-    left += find_existing_buckets(former)
-    try:
-        bucket = find_bucket(api, prefix, region, former)
-    except SpacesError as error:
-        report(str(error))
-    else:
-        left += [bucket] if bucket else []
+    left += find_existing_buckets(spaces, former, report)
+    left += find_buckets(api, spaces, prefix, region, former, report)
     return sorted(left, key=lambda resource: (resource.kind, resource.name))
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from deploy.errors import DeployError
 from deploy.orphans.kinds import BUCKET, KINDS, CloudResource
-from deploy.orphans.spaces import Buckets
+from deploy.orphans.spaces import Spaces
 from infra.digitalocean_api import ApiError, DigitalOceanApi
 from infra.image.api import ImageApi
 from infra.image.claims import release
@@ -33,6 +33,7 @@ class RemovalError(DeployError):
 def remove(
     orphans: Iterable[CloudResource],
     api: DigitalOceanApi,
+    spaces: Spaces,
     prefix: str,
     report: Callable[[CloudResource], None],
 ) -> None:
@@ -50,7 +51,7 @@ def remove(
     def remove_one(orphan: CloudResource) -> None:
         try:
             if orphan.kind == BUCKET:
-                Buckets(orphan.region).delete(orphan.name)
+                spaces.delete(orphan)
             elif orphan.kind == "image":
                 _release_image(api, orphan, prefix)
             else:

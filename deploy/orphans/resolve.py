@@ -11,13 +11,13 @@ from deploy.errors import UsageError
 from deploy.orphans import removal
 from deploy.orphans.kinds import CloudResource
 from deploy.orphans.search import (
-    find_bucket,
+    find_buckets,
     find_own,
     identities,
     is_certain,
     list_account,
 )
-from deploy.orphans.spaces import SpacesError
+from deploy.orphans.spaces import Spaces
 from deploy.stack import DROPLET_TYPE, STACK_TYPE, State, Workspace, read_state
 from deploy.terminal import Terminal
 from infra.digitalocean_api import DigitalOceanApi
@@ -41,12 +41,15 @@ class Orphans:
     """What the account has of a stack, compared with the stack's state."""
 
     api: DigitalOceanApi
+    spaces: Spaces
     prefix: str
     region: str
     terminal: Terminal
     account: list[CloudResource] = field(default_factory=list)
     own: list[CloudResource] = field(default_factory=list)
     """What bears the stack's tags or names, in the state or not."""
+    not_searched: list[str] = field(default_factory=list)
+    """Why the last search did not see some buckets."""
 
     def search(self, state: State) -> list[CloudResource]:
         """Read the account; return the orphans.
@@ -55,12 +58,15 @@ class Orphans:
             ApiError: the account cannot be read.
         """
         self.account = list_account(self.api)
-        self.own = find_own(self.account, self.prefix, state)
-        try:
-            if bucket := find_bucket(self.api, self.prefix, self.region, state):
-                self.own.append(bucket)
-        except SpacesError as error:
-            self.terminal.detail(str(error), "yellow")
+        self.not_searched = []
+        self.own = [
+            *find_own(self.account, self.prefix, state),
+            *find_buckets(
+                self.api, self.spaces, self.prefix, self.region, state, self.not_searched.append
+            ),
+        ]
+        for problem in self.not_searched:
+            self.terminal.line(problem, "yellow")
         return self.compare(state)
 
     def compare(self, state: State) -> list[CloudResource]:
@@ -111,7 +117,7 @@ class Orphans:
         workspace.state = read_state(stack.name, workspace.pulumi_command, workspace.work_dir)
         deleted = self._choose(workspace.state, stack.name, uncertain, is_deleted)
         try:
-            removal.remove(deleted, self.api, self.prefix, self._report)
+            removal.remove(deleted, self.api, self.spaces, self.prefix, self._report)
         except removal.RemovalError as error:
             if uncertain != "keep":
                 raise

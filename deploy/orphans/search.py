@@ -1,7 +1,6 @@
 """Finds in the account what belongs to a stack, by the API and not by Pulumi's state."""
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +15,7 @@ from deploy.orphans.kinds import (
     bucket,
     from_response,
 )
-from deploy.orphans.spaces import Buckets
+from deploy.orphans.spaces import Spaces, SpacesError
 from deploy.stack import State
 from infra import names
 from infra.digitalocean_api import ApiError, DigitalOceanApi
@@ -128,45 +127,59 @@ def is_certain(
     )
 
 
-def find_bucket(
-    api: DigitalOceanApi, prefix: str, region: str, state: State
-) -> CloudResource | None:
-    """Return the stack's bucket of artifacts if it exists and is not in the state.
+def find_buckets(
+    api: DigitalOceanApi,
+    spaces: Spaces,
+    prefix: str,
+    region: str,
+    state: State,
+    report: Callable[[str], None],
+) -> list[CloudResource]:
+    """Return the stack's buckets of artifacts that exist and are not in the state.
 
     A bucket that the settings name is never returned unless its creation is pending: it may hold
-    what others stored.
+    what others stored. Without a Spaces key, only a pending bucket is searched.
 
-    Raises:
-        SpacesError: Spaces cannot be asked.
+    Args:
+        report: is called with the reason for each bucket that cannot be searched.
     """
-    if not os.environ.get("SPACES_ACCESS_KEY_ID"):
-        return None
-    names_in_state = {id for kind, id in identities(state.resources) if kind == BUCKET}
-    account = str(api.get("/v2/account")["account"]["uuid"])
     wanted = {
-        names.bucket_name(prefix, region, account): region,
-        **{
-            str(inputs["name"]): str(inputs.get("region", region))
-            for resource in state.pending_creates
-            if resource["type"] == BUCKET_TYPE
-            and "name" in (inputs := resource.get("inputs") or {})
-        },
+        str(inputs["name"]): str(inputs.get("region", region))
+        for resource in state.pending_creates
+        if resource["type"] == BUCKET_TYPE and "name" in (inputs := resource.get("inputs") or {})
     }
-    for name, bucket_region in wanted.items():
-        if name not in names_in_state and Buckets(bucket_region).exists(name):
-            return bucket(name, bucket_region)
-    return None
+    if spaces.has_key:
+        account = str(api.get("/v2/account")["account"]["uuid"])
+        wanted[names.bucket_name(prefix, region, account)] = region
+    in_state = identities(state.resources)
+    buckets = [
+        bucket(name, bucket_region)
+        for name, bucket_region in wanted.items()
+        if (BUCKET, name) not in in_state
+    ]
+    return _existing(buckets, spaces, report)
 
 
-def find_existing_buckets(state: State) -> list[CloudResource]:
-    """Return the buckets of a state that Spaces still has.
-
-    Raises:
-        SpacesError: Spaces cannot be asked.
-    """
+def find_existing_buckets(
+    spaces: Spaces, state: State, report: Callable[[str], None]
+) -> list[CloudResource]:
+    """Return the buckets of a state that Spaces still has; ``report`` is as in ``find_buckets``."""
     buckets = [
         bucket(str(resource["id"]), str(resource.get("outputs", {}).get("region", "nyc3")))
         for resource in state.resources
         if resource["type"] == BUCKET_TYPE
     ]
-    return [found for found in buckets if Buckets(found.region).exists(found.name)]
+    return _existing(buckets, spaces, report)
+
+
+def _existing(
+    buckets: Iterable[CloudResource], spaces: Spaces, report: Callable[[str], None]
+) -> list[CloudResource]:
+    existing = []
+    for wanted in buckets:
+        try:
+            if spaces.has(wanted):
+                existing.append(wanted)
+        except SpacesError as error:
+            report(str(error))
+    return existing

@@ -1,38 +1,63 @@
 """Buckets of artifacts in Spaces."""
 
-import os
 import re
+from collections.abc import Callable
 from typing import Any
 
 from deploy.errors import DeployError
-from infra.digitalocean_api import spaces_url
+from deploy.orphans.kinds import CloudResource
+from infra.digitalocean_api import (
+    SPACES_KEY_VARIABLES,
+    SPACES_SIGNING_REGION,
+    SPACES_TIMEOUT_S,
+    spaces_key,
+    spaces_url,
+)
 
 ARTIFACT_KEY = re.compile(r"[^/]+/[0-9a-f]{64}\.pyz")
 """Keys of packed services; see ``services.packed_service``."""
+MAX_ATTEMPTS = 2
 
 
 class SpacesError(DeployError):
     """A request to Spaces failed, or a bucket holds other objects than artifacts."""
 
 
-class Buckets:
-    """The buckets of one region, by ``SPACES_ACCESS_KEY_ID``."""
+class Spaces:
+    """The buckets of all regions, by the Spaces key that the program uses."""
 
-    def __init__(self, region: str) -> None:
+    def __init__(self, configured: Callable[[str], str | None] = lambda _: None) -> None:
+        """``configured`` is as for ``infra.digitalocean_api.connect``."""
+        self._configured = configured
+
+    @property
+    def has_key(self) -> bool:
+        return all(spaces_key(self._configured))
+
+    def _client(self, region: str) -> Any:
         # Imported here, because it takes long to load.
         import boto3
         from botocore.config import Config
 
-        self._s3: Any = boto3.client(
+        if not self.has_key:
+            variables = " and ".join(SPACES_KEY_VARIABLES.values())
+            raise SpacesError(f"buckets cannot be searched without a Spaces key: set {variables}")
+        id, secret = spaces_key(self._configured)
+        connect_timeout, read_timeout = SPACES_TIMEOUT_S
+        return boto3.client(
             "s3",
-            endpoint_url=spaces_url(region.lower()),
-            region_name="us-east-1",
-            aws_access_key_id=os.environ.get("SPACES_ACCESS_KEY_ID"),
-            aws_secret_access_key=os.environ.get("SPACES_SECRET_ACCESS_KEY"),
-            config=Config(connect_timeout=5, read_timeout=10, retries={"max_attempts": 2}),
+            endpoint_url=spaces_url(region.lower(), self._configured),
+            region_name=SPACES_SIGNING_REGION,
+            aws_access_key_id=id,
+            aws_secret_access_key=secret,
+            config=Config(
+                connect_timeout=connect_timeout,
+                read_timeout=read_timeout,
+                retries={"max_attempts": MAX_ATTEMPTS},
+            ),
         )
 
-    def exists(self, name: str) -> bool:
+    def has(self, bucket: CloudResource) -> bool:
         """Return whether a bucket exists.
 
         Raises:
@@ -41,7 +66,7 @@ class Buckets:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._s3.head_bucket(Bucket=name)
+            self._client(bucket.region).head_bucket(Bucket=bucket.name)
         except (ClientError, BotoCoreError) as error:
             if (
                 isinstance(error, ClientError)
@@ -49,11 +74,11 @@ class Buckets:
             ):
                 return False
             raise SpacesError(
-                f"Spaces did not say whether the bucket {name} exists: {error}"
+                f"Spaces did not say whether the bucket {bucket.name} exists: {error}"
             ) from error
         return True
 
-    def delete(self, name: str) -> None:
+    def delete(self, bucket: CloudResource) -> None:
         """Delete a bucket with its artifacts.
 
         Raises:
@@ -61,8 +86,10 @@ class Buckets:
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
+        name = bucket.name
         try:
-            pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=name)
+            s3 = self._client(bucket.region)
+            pages = s3.get_paginator("list_objects_v2").paginate(Bucket=name)
             keys = [stored["Key"] for page in pages for stored in page.get("Contents", ())]
             if others := [key for key in keys if not ARTIFACT_KEY.fullmatch(key)]:
                 raise SpacesError(
@@ -70,7 +97,7 @@ class Buckets:
                     "move its objects and delete it on DigitalOcean's site"
                 )
             for key in keys:
-                self._s3.delete_object(Bucket=name, Key=key)
-            self._s3.delete_bucket(Bucket=name)
+                s3.delete_object(Bucket=name, Key=key)
+            s3.delete_bucket(Bucket=name)
         except (ClientError, BotoCoreError) as error:
             raise SpacesError(f"the bucket {name} was not deleted: {error}") from error

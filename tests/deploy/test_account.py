@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deploy.account import Account
-from infra.digitalocean_api import ApiError
+from infra.digitalocean_api import ApiError, connect
 from tests.deploy.support.http_server import HttpServer
 
 DROPLET: dict[str, Any] = {
@@ -37,12 +37,12 @@ def test_a_command_without_a_token_names_the_variable(monkeypatch: pytest.Monkey
     monkeypatch.delenv("DIGITALOCEAN_TOKEN")
     monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN", raising=False)
     with pytest.raises(ApiError, match="set DIGITALOCEAN_TOKEN"):
-        Account()
+        connect()
 
 
 def test_a_droplet_has_both_addresses(account: HttpServer) -> None:
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET]}
-    [droplet] = Account().droplets(["slipway-dev-worker"])
+    [droplet] = Account(connect()).droplets(["slipway-dev-worker"])
     assert (droplet.name, droplet.public, droplet.private, droplet.monthly_usd) == (
         "worker01nyc3",
         "198.51.100.7",
@@ -56,5 +56,5 @@ def test_a_reserved_ip_is_not_the_droplets_own_address(account: HttpServer) -> N
         "v4": [*DROPLET["networks"]["v4"], {"type": "public", "ip_address": "198.51.100.99"}]
     }
     account.by_path["/v2/droplets"] = {"droplets": [DROPLET | {"networks": networks}]}
-    [droplet] = Account().droplets(["slipway-dev-worker"])
+    [droplet] = Account(connect()).droplets(["slipway-dev-worker"])
     assert droplet.public == "198.51.100.7"

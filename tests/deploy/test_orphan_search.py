@@ -9,6 +9,7 @@ from deploy.orphans.kinds import KINDS, CloudResource
 from deploy.orphans.proof import base_images, find_left
 from deploy.orphans.removal import RemovalError
 from deploy.orphans.search import find_own, is_certain, list_account
+from deploy.orphans.spaces import Spaces
 from deploy.stack import State
 from infra.digitalocean_api import ApiError, DigitalOceanApi
 from tests.infra.support.account_api import TOKEN, AccountApi
@@ -224,7 +225,7 @@ def test_the_proof_counts_by_id_by_tag_by_name_and_by_vpc(
         ],
         pending_creates=[],
     )
-    left = find_left(api, PREFIX, "nyc3", former, pytest.fail)
+    left = find_left(api, Spaces(), PREFIX, "nyc3", former, pytest.fail)
     assert [(one.kind, one.id) for one in left] == [
         ("VPC", "vpc-1"),
         ("certificate", "c"),
@@ -235,7 +236,7 @@ def test_the_proof_counts_by_id_by_tag_by_name_and_by_vpc(
     ]
     assert sum(one.monthly_usd for one in left) == 18.0
     account.things |= {key: [] for key in ("droplets", "vpcs", "firewalls", "certificates")}
-    assert find_left(api, PREFIX, "nyc3", former, pytest.fail) == []
+    assert find_left(api, Spaces(), PREFIX, "nyc3", former, pytest.fail) == []
 
 
 def test_an_account_that_cannot_be_searched_is_an_error(
@@ -262,7 +263,7 @@ def test_machines_are_deleted_before_their_network(
         CloudResource("firewall", "f", ""),
         CloudResource("droplet", "7", ""),
     ]
-    removal.remove(orphans, api, PREFIX, lambda one: reported.append(one.kind))
+    removal.remove(orphans, api, Spaces(), PREFIX, lambda one: reported.append(one.kind))
     assert account.deleted == ["7", "f", "slipway-dev-worker", "vpc-1"]
     assert reported == ["droplet", "firewall", "tag", "VPC"]
 
@@ -274,19 +275,21 @@ def test_orphan_that_stays_is_an_error(
     account.things["vpcs"] = [{"id": "vpc-1"}]
     account.refusing = [403] * 1000
     with pytest.raises(RemovalError, match=r"VPC slipway-dev \(id vpc-1\) was not deleted .*403"):
-        removal.remove([VPC], api, PREFIX, lambda _: None)
+        removal.remove([VPC], api, Spaces(), PREFIX, lambda _: None)
 
 
 def test_refused_deletion_is_an_error(account: AccountApi, api: DigitalOceanApi) -> None:
     account.things["vpcs"] = [{"id": "vpc-1"}]
     account.refusing = [401]
     with pytest.raises(RemovalError, match="401"):
-        removal.remove([VPC], api, PREFIX, lambda _: None)
+        removal.remove([VPC], api, Spaces(), PREFIX, lambda _: None)
 
 
 def test_orphan_that_stays_keeps_no_other(account: AccountApi, api: DigitalOceanApi) -> None:
     account.things |= {"firewalls": [{"id": "f"}], "vpcs": [{"id": "vpc-1"}]}
     account.refusing = [401]
     with pytest.raises(RemovalError, match="401"):
-        removal.remove([CloudResource("firewall", "f", ""), VPC], api, PREFIX, lambda _: None)
+        removal.remove(
+            [CloudResource("firewall", "f", ""), VPC], api, Spaces(), PREFIX, lambda _: None
+        )
     assert account.deleted == ["vpc-1"]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from deploy.commands import verify
+from deploy.commands import destroy, verify
 from deploy.orphans import resolve
+from infra.digitalocean_api import ApiError
 from tests.deploy.support.throwaway import Project
 from tests.infra.support.account_api import TOKEN, AccountApi
 
@@ -199,6 +200,47 @@ def test_verify_fails_with_an_orphan(
     assert ORPHAN in check["detail"] and "`python -m deploy prune dev`" in check["detail"]
 
 
+def test_buckets_that_cannot_be_searched_are_a_failure(
+    project: Project, account: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify, "verify", lambda _outputs: [])
+    assert project.deploy("up").returncode == 0
+    for name, value in {
+        "SPACES_ACCESS_KEY_ID": "key",
+        "SPACES_SECRET_ACCESS_KEY": "secret",
+        "SPACES_ENDPOINT_URL": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    failed = project.deploy("verify", "--json")
+    assert failed.returncode == 1
+    [check] = json.loads(failed.stdout)["checks"]
+    assert not check["ok"] and "Spaces did not say" in check["detail"]
+    unknown = project.deploy("destroy", "--yes", "--json")
+    assert unknown.returncode == 1
+    assert "whether a bucket is left is unknown: Spaces did not say" in unknown.stderr
+    result = json.loads(unknown.stdout)
+    assert (result["result"], result["left"]) == ("succeeded", [])
+    assert len(result["not_searched"]) == 1
+
+
+def test_destroy_reports_its_result_if_the_account_cannot_be_read_afterwards(
+    project: Project, account: AccountApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise ApiError("the API answers 500")
+
+    assert project.deploy("up").returncode == 0
+    monkeypatch.setattr(destroy, "find_left", fail)
+    failed = project.deploy("destroy", "--yes", "--json")
+    assert failed.returncode == 1
+    result = json.loads(failed.stdout)
+    assert (result["result"], result["left"]) == ("succeeded", None)
+    assert [change["action"] for change in result["changes"]] == ["deleted"]
+    summary, reason = failed.stderr.splitlines()[-2:]
+    assert "destroy dev succeeded" in summary
+    assert "what is left is unknown: the API answers 500" in reason
+
+
 def test_prune_asks_before_it_deletes(project: Project, account: AccountApi) -> None:
     assert project.deploy("up").returncode == 0
     assert project.deploy("prune").returncode == 0
@@ -259,3 +301,8 @@ def test_token_in_the_configuration_of_the_stack_is_used(
     drifted = project.deploy("drift")
     assert drifted.returncode == 3, drifted.stderr
     assert NAMED in drifted.stderr and TOKEN not in drifted.stderr
+    # The program prefers the configuration too.
+    monkeypatch.setenv("DIGITALOCEAN_TOKEN", "of another account")
+    monkeypatch.setenv("DIGITALOCEAN_API_URL", "http://127.0.0.1:9")
+    project.pulumi("config", "set", "digitalocean:apiEndpoint", account.url, "--stack", "dev")
+    assert project.deploy("drift").returncode == 3

@@ -21,6 +21,9 @@ class HttpServer:
         responses, requests = self.by_path, self.requests
 
         class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                self.do_GET()
+
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 requests[path] = dict(self.headers)
@@ -28,6 +31,8 @@ class HttpServer:
                 body = response() if callable(response) else response
                 self.send_response(404 if body is None else body if isinstance(body, int) else 200)
                 self.end_headers()
+                if self.command == "HEAD":
+                    return
                 self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
 
             def do_PUT(self) -> None:
