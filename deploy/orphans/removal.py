@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from itertools import groupby
+from threading import Event
 
 from deploy.errors import DeployError
 from deploy.orphans.kinds import BUCKET, KINDS, CloudResource
@@ -47,8 +48,11 @@ def remove(
         RemovalError: some were not deleted; all others were.
     """
     failures: list[str] = []
+    is_stopped = Event()
 
     def remove_one(orphan: CloudResource) -> None:
+        if is_stopped.is_set():
+            return
         try:
             if orphan.kind == BUCKET:
                 spaces.delete(orphan)
@@ -57,16 +61,21 @@ def remove(
             else:
                 if orphan.kind == "project":
                     _empty_project(api, orphan)
-                _delete(api, orphan)
+                _delete(api, orphan, is_stopped)
         except (DeployError, ApiError) as error:
             failures.append(str(error))
         else:
             report(orphan)
 
     by_kind = groupby(sorted(orphans, key=_position), key=_position)
-    with ThreadPoolExecutor(MAX_CONCURRENT_DELETIONS) as pool:
+    pool = ThreadPoolExecutor(MAX_CONCURRENT_DELETIONS)
+    try:
         for _, group in by_kind:
             list(pool.map(remove_one, group))
+    finally:
+        # After Ctrl-C, no deletion starts any more.
+        is_stopped.set()
+        pool.shutdown(cancel_futures=True)
     if failures:
         raise RemovalError("; ".join(failures))
 
@@ -75,8 +84,8 @@ def _position(orphan: CloudResource) -> int:
     return [BUCKET, *KINDS].index(orphan.kind)
 
 
-def _delete(api: DigitalOceanApi, orphan: CloudResource) -> None:
-    """Delete a resource and wait until the account does not have it any more.
+def _delete(api: DigitalOceanApi, orphan: CloudResource, is_stopped: Event) -> None:
+    """Delete a resource and wait until the account does not have it any more, or ``is_stopped``.
 
     What is still being created or in use refuses the request, so it is repeated.
     """
@@ -96,7 +105,8 @@ def _delete(api: DigitalOceanApi, orphan: CloudResource) -> None:
                 if error.status not in REFUSALS_FOR_NOW:
                     raise
                 reason = f" ({error})"
-        time.sleep(POLL_INTERVAL_S)
+        if is_stopped.wait(POLL_INTERVAL_S):
+            raise RemovalError(f"{orphan} may still exist: its deletion was interrupted")
 
 
 def _release_image(api: DigitalOceanApi, orphan: CloudResource, prefix: str) -> None:
