@@ -16,7 +16,7 @@ from deploy import lost_droplets, operation, stack
 from deploy.account import Account
 from deploy.operation import Outcome
 from deploy.orphans.kinds import CloudResource
-from deploy.orphans.resolve import FOUND_AGAIN, Orphans
+from deploy.orphans.resolve import FOUND_AGAIN, NEVER_MADE, Orphans
 from deploy.orphans.spaces import Spaces
 from deploy.progress.report import show_plan
 from deploy.pulumi_cli import PulumiCli
@@ -161,10 +161,11 @@ class Command:
             self.show_orphans(orphans)
             return orphans
         is_destroy = name == "destroy"
+        kept = NEVER_MADE if is_destroy else NEVER_MADE + FOUND_AGAIN
         orphans = self.orphans.resolve(
             selected,
             "keep" if is_destroy else "refuse",
-            lambda orphan: is_destroy or orphan.kind not in FOUND_AGAIN,
+            lambda orphan: orphan.kind not in kept,
         )
         lost_droplets.forget(selected, self.account, self.stack_tags(), self.terminal)
         return orphans
@@ -175,8 +176,8 @@ class Command:
             self.terminal.line(f"{orphan} is in the account but not in the state", "yellow")
         if orphans:
             self.terminal.line(
-                f"`python -m deploy up {self.stack_name}` uses or deletes them; "
-                f"`python -m deploy prune {self.stack_name}` only deletes them",
+                f"`python -m deploy up {self.stack_name}` uses or deletes what it has made; "
+                f"`python -m deploy prune {self.stack_name}` deletes all of them",
                 "yellow",
             )
 

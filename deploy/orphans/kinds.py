@@ -29,6 +29,8 @@ class Kind:
     """Name of the list in the response."""
     id_field: str = "id"
     query: tuple[tuple[str, str], ...] = ()
+    is_made: bool = True
+    """Whether the program makes resources of this kind."""
 
     def url(self, id: str) -> str:
         return f"/v2/{self.path}/{quote(id, safe='')}"
@@ -43,10 +45,10 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         _kind("load balancer", "loadBalancer:LoadBalancer", "load_balancers"),
         _kind("droplet", "droplet:Droplet", "droplets"),
-        _kind("reserved IP", "reservedIp:ReservedIp", "reserved_ips", id_field="ip"),
-        _kind("volume", "volume:Volume", "volumes"),
-        _kind("certificate", "certificate:Certificate", "certificates"),
-        _kind("domain", "domain:Domain", "domains", id_field="name"),
+        _kind("reserved IP", "reservedIp:ReservedIp", "reserved_ips", id_field="ip", is_made=False),
+        _kind("volume", "volume:Volume", "volumes", is_made=False),
+        _kind("certificate", "certificate:Certificate", "certificates", is_made=False),
+        _kind("domain", "domain:Domain", "domains", id_field="name", is_made=False),
         _kind("firewall", "firewall:Firewall", "firewalls"),
         _kind("SSH key", "sshKey:SshKey", "account/keys", key="ssh_keys"),
         _kind("image", "dropletSnapshot:DropletSnapshot", "images", query=(("private", "true"),)),
@@ -67,7 +69,6 @@ class CloudResource:
     name: str
     monthly_usd: float = 0.0
     tags: frozenset[str] = frozenset()
-    """Those that it has, and the one by which a load balancer selects droplets."""
     vpc: str = ""
     """Id of the VPC that it is in."""
     region: str = ""
@@ -87,13 +88,12 @@ class CloudResource:
 
 def from_response(kind: Kind, body: Mapping[str, Any]) -> CloudResource:
     """Return the resource that the API describes."""
-    tags = [*(body.get("tags") or ()), body.get("tag")]
     return CloudResource(
         kind.name,
         str(body[kind.id_field]),
         str(body.get("name") or ""),
         _monthly_usd(kind.name, body),
-        frozenset(str(tag) for tag in tags if tag),
+        frozenset(map(str, body.get("tags") or ())),
         str(body.get("vpc_uuid") or ""),
     )
 

@@ -9,7 +9,7 @@ from pulumi.automation.errors import ConcurrentUpdateError
 
 from deploy.errors import UsageError
 from deploy.orphans import removal
-from deploy.orphans.kinds import CloudResource
+from deploy.orphans.kinds import KINDS, CloudResource
 from deploy.orphans.search import (
     find_buckets,
     find_own,
@@ -24,6 +24,8 @@ from infra.digitalocean_api import DigitalOceanApi
 
 FOUND_AGAIN = ("image", "tag")
 """Kinds that an update finds by tag or name, and uses instead of creating them again."""
+NEVER_MADE = tuple(kind.name for kind in KINDS.values() if not kind.is_made)
+"""Kinds that only ``prune`` deletes."""
 
 CLUSTER_TYPES = ("consul:", "nomad:")
 """How the type tokens of the resources in the cluster start."""

@@ -33,6 +33,8 @@ Identity = tuple[str, str]
 def list_account(api: DigitalOceanApi) -> list[CloudResource]:
     """Return everything in the account except buckets.
 
+    Kinds that the program never makes are left out if the token is not for them.
+
     Raises:
         ApiError: the account cannot be read.
     """
@@ -41,8 +43,10 @@ def list_account(api: DigitalOceanApi) -> list[CloudResource]:
         try:
             bodies = api.list_all(f"/v2/{kind.path}", kind.key, **dict(kind.query))
         except ApiError as error:
-            # A cloud may not offer a kind, such as volumes.
-            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.NOT_IMPLEMENTED):
+            # A cloud may not offer a kind, such as volumes, and a token may not be for domains.
+            if error.status in (HTTPStatus.NOT_FOUND, HTTPStatus.NOT_IMPLEMENTED) or (
+                error.status == HTTPStatus.FORBIDDEN and not kind.is_made
+            ):
                 return []
             raise
         return [from_response(kind, body) for body in bodies]
@@ -71,7 +75,10 @@ def _is_own(resource: CloudResource, prefix: str, vpcs: set[str]) -> bool:
         claims = [tag for tag in resource.tags if names.is_claim_tag(tag)]
         is_claimed = any(tag.startswith(names.claim_tag(prefix)) for tag in claims)
         return is_claimed or (not claims and names.is_build_of(prefix, resource.name))
-    is_tagged = resource.kind != "firewall" and bool(resource.tags & {*names.role_tags(prefix)})
+    # The tags of a firewall or a load balancer may be those of the droplets that it selects.
+    is_tagged = resource.kind not in ("firewall", "load balancer") and bool(
+        resource.tags & {*names.role_tags(prefix)}
+    )
     is_machine = resource.vpc in vpcs and names.is_droplet_name(resource.name)
     return is_tagged or is_machine or is_named(resource, prefix)
 

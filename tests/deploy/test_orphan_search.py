@@ -1,5 +1,8 @@
 """What belongs to a stack in the account is found by tag, name, VPC and id, and deleted."""
 
+import signal
+import threading
+import time
 from typing import Any
 
 import pytest
@@ -45,7 +48,7 @@ def api(account: AccountApi) -> DigitalOceanApi:
         (resource("SSH key", "slipway-dev"), True),
         (resource("SSH key", "slipway-dev-laptop"), False),
         (resource("load balancer", "slipway-dev"), True),
-        (resource("load balancer", "other", "slipway-dev-worker"), True),
+        (resource("load balancer", "other", "slipway-dev-worker"), False),
         (resource("load balancer", "slipway-dev-2", "slipway-dev-2-worker"), False),
         (resource("firewall", "slipway-dev-edge"), True),
         (resource("firewall", "my-own", "slipway-dev-worker"), False),
@@ -239,6 +242,28 @@ def test_the_proof_counts_by_id_by_tag_by_name_and_by_vpc(
     assert find_left(api, Spaces(), PREFIX, "nyc3", former, pytest.fail) == []
 
 
+def test_a_load_balancer_does_not_bear_the_tag_by_which_it_selects_droplets(
+    account: AccountApi, api: DigitalOceanApi
+) -> None:
+    account.things["load_balancers"] = [
+        {"id": "users", "name": "of-the-user", "tag": "slipway-dev-worker"},
+        {"id": "own", "name": "slipway-dev-nyc3-10-10-0-0", "tag": "slipway-dev-worker"},
+    ]
+    assert [one.id for one in find_own(list_account(api), PREFIX, EMPTY)] == ["own"]
+
+
+@pytest.mark.parametrize("path", ["volumes", "certificates", "domains", "reserved_ips"])
+def test_a_token_need_not_be_for_kinds_that_the_program_never_makes(
+    account: AccountApi, api: DigitalOceanApi, path: str
+) -> None:
+    account.things["droplets"] = [droplet(7, "worker01nyc3")]
+    account.forbidden = [path]
+    assert [one.kind for one in list_account(api) if one.kind == "droplet"] == ["droplet"]
+    account.forbidden = ["droplets"]
+    with pytest.raises(ApiError, match="403 to GET /v2/droplets"):
+        list_account(api)
+
+
 def test_an_account_that_cannot_be_searched_is_an_error(
     account: AccountApi, api: DigitalOceanApi
 ) -> None:
@@ -293,3 +318,27 @@ def test_orphan_that_stays_keeps_no_other(account: AccountApi, api: DigitalOcean
             [CloudResource("firewall", "f", ""), VPC], api, Spaces(), PREFIX, lambda _: None
         )
     assert account.deleted == ["vpc-1"]
+
+
+def test_interrupted_removal_starts_no_other_deletion_and_waits_for_none(
+    account: AccountApi, api: DigitalOceanApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removal, "MAX_CONCURRENT_DELETIONS", 1)
+    account.things["keys"] = [{"id": id} for id in ("1", "2", "3")]
+    account.refusing = [422] * 100_000
+    requested: list[str] = []
+    delete, main = api.delete, threading.get_ident()
+
+    def interrupt(path: str) -> None:
+        if not requested:
+            signal.pthread_kill(main, signal.SIGINT)
+        requested.append(path)
+        delete(path)
+
+    monkeypatch.setattr(api, "delete", interrupt)
+    orphans = [CloudResource("SSH key", id, "") for id in ("1", "2", "3")]
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        removal.remove(orphans, api, Spaces(), PREFIX, lambda _: None)
+    assert time.monotonic() - start < removal.DELETION_TIMEOUT_S / 2
+    assert set(requested) == {"/v2/account/keys/1"}

@@ -186,6 +186,20 @@ def test_orphans_of_which_the_state_shows_nothing_may_belong_to_another_backend(
     assert account.deleted == []
 
 
+def test_only_prune_deletes_a_volume(project: Project, account: AccountApi) -> None:
+    """The program makes no volume, so a volume with the stack's tag holds data of the user."""
+    assert project.deploy("up").returncode == 0
+    account.things["volumes"] = [{"id": "v", "name": "data", "tags": ["throwaway-dev-worker"]}]
+    assert project.deploy("up").returncode == 0
+    assert project.deploy("drift").returncode == 3
+    left = project.deploy("destroy", "--yes", "--json")
+    assert left.returncode == 1
+    assert [one["id"] for one in json.loads(left.stdout)["left"]] == ["v"]
+    assert account.deleted == []
+    assert project.deploy("prune", "--yes").returncode == 0
+    assert account.deleted == ["v"]
+
+
 def test_verify_fails_with_an_orphan(
     project: Project, account: AccountApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,8 @@ class AccountApi:
 
     ``failing`` holds the statuses of the next responses.
 
+    ``forbidden`` holds the kinds that the token is not for.
+
     ``refusing`` holds the statuses of the next deletions, which delete nothing.
     """
 
@@ -24,6 +26,7 @@ class AccountApi:
         self.failing: list[int] = []
         self.refusing: list[int] = []
         self.deleted: list[str] = []
+        self.forbidden: list[str] = []
         self.page = 200
         self.things: dict[str, list[dict[str, Any]]] = {
             "sizes": [
@@ -64,6 +67,8 @@ class AccountApi:
         key, identity = self._split(url.path)
         query = parse_qs(url.query)
         not_found = {"id": "not_found", "message": "The resource could not be found."}
+        if key in self.forbidden:
+            return 403, {"id": "forbidden", "message": "You are not authorized"}
         if key not in self.things:
             return 404, not_found
         if identity:
