@@ -122,11 +122,11 @@ def is_certain(
     in_state = {vpc.id for vpc in vpcs} & {
         id for kind, id in identities(state.resources) if kind == "VPC"
     }
-    known = in_state | {vpc.id for vpc in vpcs if (vpc.kind, vpc.name) in pending}
+    in_state_or_pending = in_state | {vpc.id for vpc in vpcs if (vpc.kind, vpc.name) in pending}
     # An image is built outside the stack's VPC.
-    if orphan.vpc and orphan.vpc not in known and not is_build:
+    if orphan.vpc and orphan.vpc not in in_state_or_pending and not is_build:
         return False
-    if in_state and all(vpc.id in known for vpc in vpcs if is_named(vpc, prefix)):
+    if in_state and all(vpc.id in in_state_or_pending for vpc in vpcs if is_named(vpc, prefix)):
         return True
     builds_image = any(resource["type"] == IMAGE_TYPE for resource in state.pending_creates)
     return (orphan.kind, orphan.name) in pending or (

@@ -1,17 +1,12 @@
 """What belongs to a stack in the account is found by tag, name, VPC and id, and deleted."""
 
-import signal
-import threading
-import time
 from typing import Any
 
 import pytest
 
-from deploy.orphans import removal
 from deploy.orphans.kinds import KINDS, CloudResource
 from deploy.orphans.proof import base_images, find_left
-from deploy.orphans.removal import RemovalError
-from deploy.orphans.search import find_own, is_certain, list_account
+from deploy.orphans.search import find_own, list_account
 from deploy.orphans.spaces import Spaces
 from deploy.stack import State
 from infra.digitalocean_api import ApiError, DigitalOceanApi
@@ -70,107 +65,6 @@ def test_own_resources_bear_the_tags_or_names_of_the_stack(
     found: CloudResource, is_own: bool
 ) -> None:
     assert (found in find_own([VPC, found], PREFIX, EMPTY)) == is_own
-
-
-@pytest.mark.parametrize(
-    ("orphan", "state", "expected"),
-    [
-        (resource("droplet", "worker01nyc3"), EMPTY, False),
-        (
-            resource("droplet", "worker01nyc3"),
-            State(resources=[in_state("VPC", "vpc-1")], pending_creates=[]),
-            True,
-        ),
-        # The VPC in the state was deleted, so the one in the account is another one.
-        (
-            resource("droplet", "worker01nyc3"),
-            State(resources=[in_state("VPC", "vpc-0")], pending_creates=[]),
-            False,
-        ),
-        (
-            resource("droplet", "worker01nyc3"),
-            State(resources=[], pending_creates=[in_state("droplet", "", "worker01nyc3")]),
-            True,
-        ),
-        (
-            resource("droplet", "worker01nyc3"),
-            State(resources=[], pending_creates=[in_state("droplet", "", "worker02nyc3")]),
-            False,
-        ),
-        (
-            resource("SSH key", "image-build-slipway-dev-0123abcd"),
-            State(
-                resources=[],
-                pending_creates=[{"type": "pulumi-python:dynamic/slipway:Snapshot"}],
-            ),
-            True,
-        ),
-    ],
-)
-def test_the_vpc_or_a_pending_create_shows_that_the_stack_made_an_orphan(
-    orphan: CloudResource, state: State, expected: bool
-) -> None:
-    assert is_certain(orphan, state, [VPC, orphan], PREFIX) == expected
-
-
-NYC3 = CloudResource("VPC", "vpc-nyc3", f"{PREFIX}-nyc3-10-10-0-0")
-AMS3 = CloudResource("VPC", "vpc-ams3", f"{PREFIX}-ams3-10-20-0-0")
-BUILD = "image-build-slipway-dev-0123abcd"
-
-
-@pytest.mark.parametrize(
-    ("orphan", "expected"),
-    [
-        (resource("droplet", "worker01nyc3", vpc=NYC3.id), True),
-        (resource("droplet", "worker01ams3", vpc=AMS3.id), True),
-        (resource("droplet", "worker01ams3", vpc="vpc-default"), False),
-        (resource("droplet", BUILD, vpc="vpc-default"), True),
-        (resource("SSH key", PREFIX), True),
-    ],
-)
-@pytest.mark.parametrize(
-    "of_ams3",
-    [
-        {"resources": [in_state("VPC", AMS3.id)]},
-        {"resources": [{**in_state("VPC", AMS3.id), "delete": True}]},
-        {"pending_creates": [in_state("VPC", "", AMS3.name)]},
-    ],
-    ids=["in the state", "to be deleted", "pending"],
-)
-def test_a_state_with_every_vpc_of_the_stack_is_the_state_of_all_orphans(
-    of_ams3: dict[str, list[dict[str, Any]]], orphan: CloudResource, expected: bool
-) -> None:
-    state = State(
-        resources=[in_state("VPC", NYC3.id), *of_ams3.get("resources", ())],
-        pending_creates=of_ams3.get("pending_creates", []),
-    )
-    assert is_certain(orphan, state, [NYC3, AMS3, orphan], PREFIX) == expected
-
-
-@pytest.mark.parametrize(
-    "orphan",
-    [
-        AMS3,
-        resource("droplet", "worker01ams3", vpc=AMS3.id),
-        resource("droplet", "worker01nyc3", vpc=NYC3.id),
-        resource("firewall", "slipway-dev-nodes"),
-        resource("droplet", BUILD, vpc="vpc-default"),
-    ],
-    ids=str,
-)
-def test_a_second_vpc_of_the_stack_may_belong_to_another_backend(orphan: CloudResource) -> None:
-    state = State(resources=[in_state("VPC", NYC3.id)], pending_creates=[])
-    assert not is_certain(orphan, state, [NYC3, AMS3, orphan], PREFIX)
-
-
-def test_a_pending_droplet_of_another_vpc_may_belong_to_another_backend() -> None:
-    state = State(
-        resources=[in_state("VPC", NYC3.id)],
-        pending_creates=[in_state("droplet", "", "worker01ams3")],
-    )
-    for vpc, expected in ((AMS3, False), (NYC3, True)):
-        orphan = resource("droplet", "worker01ams3", vpc=vpc.id)
-        assert is_certain(orphan, state, [NYC3, AMS3, orphan], PREFIX) == expected
 
 
 def droplet(id: int, name: str, vpc: str = "", tags: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -270,75 +164,3 @@ def test_an_account_that_cannot_be_searched_is_an_error(
     account.failing = [403] * 20
     with pytest.raises(ApiError, match="answers 403"):
         list_account(api)
-
-
-def test_machines_are_deleted_before_their_network(
-    account: AccountApi, api: DigitalOceanApi
-) -> None:
-    account.things |= {
-        "droplets": [{"id": 7}],
-        "firewalls": [{"id": "f"}],
-        "tags": [{"name": "slipway-dev-worker"}],
-        "vpcs": [{"id": "vpc-1"}],
-    }
-    reported: list[str] = []
-    orphans = [
-        VPC,
-        CloudResource("tag", "slipway-dev-worker", ""),
-        CloudResource("firewall", "f", ""),
-        CloudResource("droplet", "7", ""),
-    ]
-    removal.remove(orphans, api, Spaces(), PREFIX, lambda one: reported.append(one.kind))
-    assert account.deleted == ["7", "f", "slipway-dev-worker", "vpc-1"]
-    assert reported == ["droplet", "firewall", "tag", "VPC"]
-
-
-def test_orphan_that_stays_is_an_error(
-    account: AccountApi, api: DigitalOceanApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(removal, "DELETION_TIMEOUT_S", 0.05)
-    account.things["vpcs"] = [{"id": "vpc-1"}]
-    account.refusing = [403] * 1000
-    with pytest.raises(RemovalError, match=r"VPC slipway-dev \(id vpc-1\) was not deleted .*403"):
-        removal.remove([VPC], api, Spaces(), PREFIX, lambda _: None)
-
-
-def test_refused_deletion_is_an_error(account: AccountApi, api: DigitalOceanApi) -> None:
-    account.things["vpcs"] = [{"id": "vpc-1"}]
-    account.refusing = [401]
-    with pytest.raises(RemovalError, match="401"):
-        removal.remove([VPC], api, Spaces(), PREFIX, lambda _: None)
-
-
-def test_orphan_that_stays_keeps_no_other(account: AccountApi, api: DigitalOceanApi) -> None:
-    account.things |= {"firewalls": [{"id": "f"}], "vpcs": [{"id": "vpc-1"}]}
-    account.refusing = [401]
-    with pytest.raises(RemovalError, match="401"):
-        removal.remove(
-            [CloudResource("firewall", "f", ""), VPC], api, Spaces(), PREFIX, lambda _: None
-        )
-    assert account.deleted == ["vpc-1"]
-
-
-def test_interrupted_removal_starts_no_other_deletion_and_waits_for_none(
-    account: AccountApi, api: DigitalOceanApi, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(removal, "MAX_CONCURRENT_DELETIONS", 1)
-    account.things["keys"] = [{"id": id} for id in ("1", "2", "3")]
-    account.refusing = [422] * 100_000
-    requested: list[str] = []
-    delete, main = api.delete, threading.get_ident()
-
-    def interrupt(path: str) -> None:
-        if not requested:
-            signal.pthread_kill(main, signal.SIGINT)
-        requested.append(path)
-        delete(path)
-
-    monkeypatch.setattr(api, "delete", interrupt)
-    orphans = [CloudResource("SSH key", id, "") for id in ("1", "2", "3")]
-    start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        removal.remove(orphans, api, Spaces(), PREFIX, lambda _: None)
-    assert time.monotonic() - start < removal.DELETION_TIMEOUT_S / 2
-    assert set(requested) == {"/v2/account/keys/1"}

@@ -2,12 +2,14 @@
 
 import fcntl
 import io
+import json
 import os
 import subprocess
 import sys
 import termios
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import Any
 
 from deploy.__main__ import main
 from infra.state_format import STATE_FORMAT
@@ -100,6 +102,13 @@ class Project:
         """Set what the next update makes."""
         text = SETTINGS.replace("mode: good", f"mode: {mode}")
         self.settings.write_text(f"{text}  throwaway:size: {size}\n")
+
+    def set_pending_operation(self, type: str, resource: dict[str, Any]) -> None:
+        """Write to the state that an operation on ``resource`` has started and has no result."""
+        file = self.directory.parent / "state/.pulumi/stacks/throwaway/dev.json"
+        state = json.loads(file.read_text())
+        state["checkpoint"]["latest"]["pending_operations"] = [{"type": type, "resource": resource}]
+        file.write_text(json.dumps(state))
 
     def start(
         self, command: str, *options: str, output: int | None = None, path: Path | None = None
