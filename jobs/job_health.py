@@ -14,6 +14,7 @@ from typing import Any
 import pulumi
 import pulumi_nomad as nomad
 from pulumi import dynamic
+from pulumi.output import contains_unknowns
 from pulumi.runtime.rpc import UNKNOWN
 
 from infra.cluster_api.client import AgentError
@@ -103,14 +104,20 @@ class JobHealthProvider(dynamic.ResourceProvider):
         A preview that replaces the credentials does not know them; the update itself does.
         """
         jobs, access = news["jobs"], news["access"]
-        is_known = access != UNKNOWN and UNKNOWN not in access.values()
         return dynamic.DiffResult(
-            changes=olds["jobs"] != jobs or (is_known and _is_short(jobs, access))
+            changes=olds["jobs"] != jobs or (_is_known(access) and _is_short(jobs, access))
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         wait_until_healthy(news["jobs"], news["access"])
         return dynamic.UpdateResult({"jobs": news["jobs"]})
+
+
+def _is_known(access: object) -> bool:
+    """Whether the engine has passed a value: it marks an unknown one by text or by an object."""
+    if isinstance(access, dict):
+        return all(map(_is_known, access.values()))
+    return access != UNKNOWN and not contains_unknowns(access)
 
 
 def _is_short(declared: Sequence[DeclaredJob], access: Access) -> bool:

@@ -167,6 +167,12 @@ def find_buckets(
     return _existing(buckets, spaces, report)
 
 
+def has_bucket(state: State) -> bool:
+    """Whether the state has a bucket, or one whose creation has no result."""
+    resources = (*state.resources, *state.pending_creates)
+    return any(resource["type"] == BUCKET_TYPE for resource in resources)
+
+
 def find_existing_buckets(
     spaces: Spaces, state: State, report: Callable[[str], None]
 ) -> list[CloudResource]:

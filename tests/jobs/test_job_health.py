@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pulumi_nomad as nomad
 import pytest
+from pulumi.output import UNKNOWN as UNKNOWN_OBJECT
 from pulumi.runtime.rpc import UNKNOWN
 
 from infra.mtls import Access
@@ -78,7 +79,16 @@ def test_jobs_that_nobody_can_see_are_a_change(
     assert "the health of the jobs is unknown" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("access", [UNKNOWN, {"nomad": ["https://127.0.0.1:1"], "key": UNKNOWN}])
+@pytest.mark.parametrize(
+    "access",
+    [
+        UNKNOWN,
+        UNKNOWN_OBJECT,
+        {"nomad": ["https://127.0.0.1:1"], "key": UNKNOWN},
+        {"nomad": UNKNOWN_OBJECT, "key": "key"},
+    ],
+    ids=["text", "object", "text-in-it", "object-in-it"],
+)
 def test_a_preview_with_new_credentials_asks_nobody(access: Any) -> None:
     assert not has_changes(access)
     assert has_changes(access, jobs=UNKNOWN)
