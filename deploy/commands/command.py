@@ -81,7 +81,11 @@ class Command:
 
     @property
     def account(self) -> Account:
-        return Account(self.api)
+        """The account. Without a backend, ``ssh`` and ``logs`` use the environment's token."""
+        try:
+            return Account(self.api)
+        except automation.CommandError:
+            return Account(digitalocean_api.connect())
 
     @cached_property
     def _config(self) -> dict[str, str]:
