@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from deploy.orphans.kinds import BUCKET_TYPE, bucket
-from deploy.orphans.search import find_buckets, find_existing_buckets
+from deploy.orphans.search import find_buckets, find_existing_buckets, has_bucket
 from deploy.orphans.spaces import Spaces, SpacesError
 from deploy.stack import State
 from infra import names
@@ -73,3 +73,16 @@ def test_without_a_key_only_a_bucket_of_the_stack_is_a_problem(
     assert len(problems) == 1
     with pytest.raises(SpacesError, match="without a Spaces key"):
         Spaces().delete(bucket(DEFAULT, "nyc3"))
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (State(resources=[{"type": BUCKET_TYPE, "id": DEFAULT}], pending_creates=[]), True),
+        (State(resources=[], pending_creates=[PENDING]), True),
+        (State(resources=[{"type": "other", "id": DEFAULT}], pending_creates=[]), False),
+    ],
+    ids=["in the state", "pending", "never"],
+)
+def test_a_stack_has_a_bucket_if_its_creation_has_started(state: State, expected: bool) -> None:
+    assert has_bucket(state) is expected
