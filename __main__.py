@@ -2,7 +2,7 @@
 
 import pulumi
 
-from infra.artifacts import Artifacts, ArtifactsArgs
+from infra.artifacts.artifacts import Artifacts, ArtifactsArgs
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.edge_readiness import EdgeReadiness
 from infra.cluster.providers import create_providers

@@ -18,6 +18,7 @@ SPACES_URL_TEMPLATE = "https://{{.Region}}.digitaloceanspaces.com"
 SPACES_SIGNING_REGION = "us-east-1"
 SPACES_TIMEOUT_S = (3.0, 10.0)
 """For the connection, and then for the response."""
+SPACES_MAX_ATTEMPTS = 2
 SPACES_KEY_VARIABLES = {
     "spacesAccessId": "SPACES_ACCESS_KEY_ID",
     "spacesSecretKey": "SPACES_SECRET_ACCESS_KEY",
@@ -210,6 +211,30 @@ def spaces_key(configured: Callable[[str], str | None] = lambda _: None) -> tupl
         for name, variable in SPACES_KEY_VARIABLES.items()
     )
     return id, secret
+
+
+def create_spaces_client(
+    region: str, configured: Callable[[str], str | None] = lambda _: None
+) -> Any:
+    """Return an S3 client for the buckets of a region; ``configured`` is as for ``connect``."""
+    # Imported here, because it takes long to load.
+    import boto3
+    from botocore.config import Config
+
+    id, secret = spaces_key(configured)
+    connect_timeout, read_timeout = SPACES_TIMEOUT_S
+    return boto3.client(
+        "s3",
+        endpoint_url=spaces_url(region.lower(), configured),
+        region_name=SPACES_SIGNING_REGION,
+        aws_access_key_id=id,
+        aws_secret_access_key=secret,
+        config=Config(
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            retries={"max_attempts": SPACES_MAX_ATTEMPTS},
+        ),
+    )
 
 
 def spaces_key_refusal(bucket_url: str, access_key: str, secret_key: str) -> str:

@@ -53,7 +53,8 @@ def pack(source: str) -> PackedService:
     path = _cache() / f"{source}-{sha256[:16]}.pyz"
     if not path.exists():
         _write_atomically(path, content)
-    return PackedService(source=source, path=path, sha256=sha256)
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return PackedService(source=source, path=path, sha256=sha256, md5=md5)
 
 
 def _cache() -> Path:

@@ -13,6 +13,8 @@ class PackedService:
     path: Path
     sha256: str
     """Hexadecimal."""
+    md5: str
+    """Hexadecimal: the ETag of the stored object."""
 
     @property
     def key(self) -> str:

@@ -6,17 +6,10 @@ from typing import Any
 
 from deploy.errors import DeployError
 from deploy.orphans.kinds import CloudResource
-from infra.digitalocean_api import (
-    SPACES_KEY_VARIABLES,
-    SPACES_SIGNING_REGION,
-    SPACES_TIMEOUT_S,
-    spaces_key,
-    spaces_url,
-)
+from infra.digitalocean_api import SPACES_KEY_VARIABLES, create_spaces_client, spaces_key
 
 ARTIFACT_KEY = re.compile(r"[^/]+/[0-9a-f]{64}\.pyz")
 """Keys of packed services; see ``services.packed_service``."""
-MAX_ATTEMPTS = 2
 
 
 class SpacesError(DeployError):
@@ -35,27 +28,10 @@ class Spaces:
         return all(spaces_key(self._configured))
 
     def _client(self, region: str) -> Any:
-        # Imported here, because it takes long to load.
-        import boto3
-        from botocore.config import Config
-
         if not self.has_key:
             variables = " and ".join(SPACES_KEY_VARIABLES.values())
             raise SpacesError(f"buckets cannot be searched without a Spaces key: set {variables}")
-        id, secret = spaces_key(self._configured)
-        connect_timeout, read_timeout = SPACES_TIMEOUT_S
-        return boto3.client(
-            "s3",
-            endpoint_url=spaces_url(region.lower(), self._configured),
-            region_name=SPACES_SIGNING_REGION,
-            aws_access_key_id=id,
-            aws_secret_access_key=secret,
-            config=Config(
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                retries={"max_attempts": MAX_ATTEMPTS},
-            ),
-        )
+        return create_spaces_client(region, self._configured)
 
     def has(self, bucket: CloudResource) -> bool:
         """Return whether a bucket exists.

@@ -74,6 +74,7 @@ KINDS: Mapping[str, ResourceKind] = {
     "digitalocean:index/spacesBucketObject:SpacesBucketObject": ResourceKind(
         Phase.SERVICES, "uploading to Spaces"
     ),
+    "pulumi-python:dynamic/slipway:PublicObject": ResourceKind(Phase.SERVICES),
     "consul:index/configEntry:ConfigEntry": ResourceKind(Phase.SERVICES),
     "consul:index/node:Node": ResourceKind(Phase.SERVICES),
     "consul:index/service:Service": ResourceKind(Phase.SERVICES),

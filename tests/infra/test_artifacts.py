@@ -5,13 +5,15 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from infra.artifacts import Artifacts, ArtifactsArgs
+from infra.artifacts.artifacts import Artifacts, ArtifactsArgs
 from services.packed_service import PackedService
 from tests.infra.support.cloud import FakeCloud, run, start
 
 PACKED = [
-    PackedService(source="backserve", path=Path("/a/backserve.pyz"), sha256="b" * 64),
-    PackedService(source="frontserve", path=Path("/a/frontserve.pyz"), sha256="f" * 64),
+    PackedService(source="backserve", path=Path("/a/backserve.pyz"), sha256="b" * 64, md5="b" * 32),
+    PackedService(
+        source="frontserve", path=Path("/a/frontserve.pyz"), sha256="f" * 64, md5="f" * 32
+    ),
 ]
 
 
@@ -42,7 +44,10 @@ def test_an_object_is_public_and_its_key_is_its_hash(cloud: FakeCloud) -> None:
 def test_the_url_comes_from_the_endpoint(cloud: FakeCloud) -> None:
     urls: list[str] = []
     run(lambda: program().urls["frontserve"].apply(urls.append))
-    assert urls == [f"http://nyc3.spaces.test/ours/frontserve/{'f' * 64}.pyz"]
+    public = cloud.created["artifacts-frontserve-public"]
+    assert public["url"] == f"http://nyc3.spaces.test/ours/frontserve/{'f' * 64}.pyz"
+    assert (public["etag"], public["source"]) == ("f" * 32, "/a/frontserve.pyz")
+    assert urls == ["artifacts-frontserve-public-id"], "the id is the URL"
 
 
 def test_the_checksum_does_not_depend_on_a_resource() -> None:

@@ -13,6 +13,7 @@ from infra.state_format import STATE_FORMAT
 
 PROVIDERS = {
     2: {
+        "infra.artifacts.public_object.PublicObjectProvider",
         "infra.cluster.bootstrap.BootstrapProvider",
         "infra.cluster.enrolment.EnrolmentProvider",
         "infra.cluster.management_tokens.ManagementTokensProvider",

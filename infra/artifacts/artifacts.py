@@ -7,6 +7,7 @@ from typing import Self
 import pulumi
 import pulumi_digitalocean as digitalocean
 
+from infra.artifacts.public_object import ACL, CONTENT_TYPE, PublicObject
 from infra.preflight import Context
 from services.packed_service import PackedService
 
@@ -65,16 +66,24 @@ class Artifacts(pulumi.ComponentResource):
                 bucket=bucket.name,
                 region=args.region,
                 key=packed.key,
-                acl="public-read",
-                content_type="application/zip",
+                acl=ACL,
+                content_type=CONTENT_TYPE,
                 source=str(packed.path),
                 # The local path differs between machines; the key already identifies the content.
                 opts=pulumi.ResourceOptions(
                     parent=self, ignore_changes=["source"], retain_on_delete=True
                 ),
             )
-            # The URL is an output of the object, so a job that uses it waits for the upload.
-            self.urls[packed.source] = pulumi.Output.concat(
-                args.endpoint, "/", stored.bucket, "/", stored.key
+            public = PublicObject(
+                f"{name}-{packed.source}-public",
+                url=pulumi.Output.concat(args.endpoint, "/", stored.bucket, "/", stored.key),
+                bucket=stored.bucket,
+                region=args.region,
+                key=stored.key,
+                etag=packed.md5,
+                source=str(packed.path),
+                opts=pulumi.ResourceOptions(parent=self),
             )
+            # The id is known in a preview of an update; a job that uses it waits for the upload.
+            self.urls[packed.source] = public.id
         self.register_outputs({"urls": self.urls})

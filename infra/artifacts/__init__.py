@@ -1,0 +1,1 @@
+"""The packed services in Spaces, from which the workers download them."""
