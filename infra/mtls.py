@@ -88,11 +88,13 @@ def find_answering_server(urls: Sequence[str]) -> str:
 
     A preview needs no server. An update without one fails at its first request.
     """
-    for url in urls:
-        parts = urlsplit(url)
-        if is_listening(str(parts.hostname), int(parts.port or 443), PROBE_TIMEOUT_S):
-            return url
-    return urls[0] if urls else ""
+    return next(filter(accepts_connections, urls), urls[0] if urls else "")
+
+
+def accepts_connections(url: str) -> bool:
+    """Whether the server of a URL accepts connections."""
+    parts = urlsplit(url)
+    return bool(is_listening(str(parts.hostname), int(parts.port or 443), PROBE_TIMEOUT_S))
 
 
 def context(credentials: Credentials | Access) -> ssl.SSLContext:

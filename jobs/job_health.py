@@ -1,12 +1,14 @@
 """The health of the declared jobs: a resource that exists while all of them run as declared.
 
-Nomad accepts a job that cannot be placed, and a job may lose instances between two updates. So each
-update looks at all jobs again, also if no job has changed, and fails while one is short.
+Nomad accepts a job that cannot be placed, and a job may lose instances, or somebody changes it,
+between two updates. So each update looks at all jobs again, also if the program has changed none.
+It registers a job that differs from the program, and fails while one is short.
 
 A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
 but its declared inputs.
 """
 
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +21,7 @@ from pulumi.runtime.rpc import UNKNOWN
 
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul
-from infra.cluster_api.job_status import DeclaredJob, JobStatus, read_jobs, select_declared
+from infra.cluster_api.job_status import JobStatus, SpecifiedJob, read_jobs, select_declared
 from infra.cluster_api.nomad import Nomad
 from infra.mtls import Access
 
@@ -36,7 +38,7 @@ class NotHealthyError(Exception):
     """Jobs are not as declared. The message names each one, and what it lacks."""
 
 
-def find_problems(declared: Sequence[DeclaredJob], access: Access) -> list[JobStatus]:
+def find_problems(declared: Sequence[SpecifiedJob], access: Access) -> list[JobStatus]:
     """Return the declared jobs that are not healthy.
 
     Raises:
@@ -50,16 +52,33 @@ def find_problems(declared: Sequence[DeclaredJob], access: Access) -> list[JobSt
     return [job for job in select_declared(found, declared) if not job.is_healthy]
 
 
-def wait_until_healthy(declared: Sequence[DeclaredJob], access: Access) -> None:
-    """Retry the failed instances of all jobs that are short, and wait for the jobs.
+def find_changed(declared: Sequence[SpecifiedJob], nomad_api: Nomad) -> list[dict[str, Any]]:
+    """Return the specification of each declared job that Nomad has otherwise, or not at all.
+
+    The provider sees no change of ``nomad job scale``, which keeps the job's source.
+
+    Raises:
+        AgentError: Nomad does not answer, or refuses a specification.
+    """
+    specifications: list[dict[str, Any]] = [
+        json.loads(job["specification"])["Job"] for job in declared if job["specification"]
+    ]
+    return [job for job in specifications if nomad_api.differs(job)]
+
+
+def wait_until_healthy(declared: Sequence[SpecifiedJob], access: Access) -> None:
+    """Register changed jobs as declared, retry the jobs that are short, and wait for all jobs.
 
     Raises:
         NotHealthyError: a job stays short, or no server answers.
     """
     start = time.monotonic()
-    is_retried, problem, limit_s = False, "", HEALTH_TIMEOUT_S
+    is_registered, is_retried, problem, limit_s = False, False, "", HEALTH_TIMEOUT_S
     while True:
         try:
+            if not is_registered:
+                _register_changed(declared, Nomad(access))
+                is_registered = True
             short = find_problems(declared, access)
             if not short:
                 return
@@ -73,6 +92,11 @@ def wait_until_healthy(declared: Sequence[DeclaredJob], access: Access) -> None:
         if time.monotonic() - start > limit_s:
             raise NotHealthyError(problem)
         time.sleep(POLL_INTERVAL_S)
+
+
+def _register_changed(declared: Sequence[SpecifiedJob], nomad_api: Nomad) -> None:
+    for job in find_changed(declared, nomad_api):
+        nomad_api.register_job(job)
 
 
 def _retry(short: Sequence[JobStatus], nomad_api: Nomad) -> None:
@@ -99,13 +123,13 @@ class JobHealthProvider(dynamic.ResourceProvider):
         return dynamic.CreateResult("jobs", {"jobs": props["jobs"]})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        """Find a change if a job is short, or if no server answers.
+        """Find a change if a job is short or was changed by hand, or if no server answers.
 
         A preview that replaces the credentials does not know them; the update itself does.
         """
         jobs, access = news["jobs"], news["access"]
         return dynamic.DiffResult(
-            changes=olds["jobs"] != jobs or (_is_known(access) and _is_short(jobs, access))
+            changes=olds["jobs"] != jobs or (_is_known(access) and _is_other(jobs, access))
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
@@ -120,15 +144,19 @@ def _is_known(access: object) -> bool:
     return access != UNKNOWN and not contains_unknowns(access)
 
 
-def _is_short(declared: Sequence[DeclaredJob], access: Access) -> bool:
+def _is_other(declared: Sequence[SpecifiedJob], access: Access) -> bool:
+    """Whether a job is short, or not as declared, or unknown."""
     try:
         short = find_problems(declared, access)
+        changed = find_changed(declared, Nomad(access))
     except AgentError as error:
         print(f"the health of the jobs is unknown: {error}", flush=True)
         return True
     for job in short:
         print(f"job {job.name}: {job.shortage}", flush=True)
-    return bool(short)
+    for specification in changed:
+        print(f"job {specification['ID']}: Nomad has another specification", flush=True)
+    return bool(short or changed)
 
 
 class JobHealth(dynamic.Resource, module="slipway", name="JobHealth"):
@@ -149,7 +177,17 @@ class JobHealth(dynamic.Resource, module="slipway", name="JobHealth"):
             access: access with management tokens; secret.
         """
         declared = pulumi.Output.all(
-            *(pulumi.Output.all(id=job.id, namespace=job.namespace, type=job.type) for job in jobs)
+            *(
+                pulumi.Output.all(
+                    id=job.id,
+                    namespace=job.namespace,
+                    type=job.type,
+                    specification=pulumi.Output.all(job.jobspec, job.json).apply(
+                        lambda source: source[0] if source[1] else ""
+                    ),
+                )
+                for job in jobs
+            )
         )
         props = {"jobs": declared, "access": pulumi.Output.secret(access)}
         depends = pulumi.ResourceOptions(depends_on=list(jobs))

@@ -9,10 +9,12 @@ import pulumi_nomad as nomad
 from infra.mtls import Access
 from jobs.child_options import child_options
 from jobs.job_builder import JobDefaults, build_job
+from jobs.job_registration import JobRegistration
 from jobs.jobspec import Artifact
 from jobs.placement import require_placement
 from jobs.services import Service
 
+DEFAULT_NAMESPACE = "default"
 DEPLOYMENT_MARGIN = timedelta(minutes=5)
 """How much longer than its deadlines a deployment may take, so that Nomad reports why it failed."""
 
@@ -60,16 +62,25 @@ class ServiceJob(pulumi.ComponentResource):
                 )
             )
         timeout = _deployment_timeout(args.service)
+        registration = JobRegistration(
+            f"{name}-registration",
+            job=args.service.name,
+            namespace=DEFAULT_NAMESPACE,
+            access=args.access,
+            opts=child_options(self, opts),
+        )
         job = nomad.Job(
             name,
             jobspec=jobspec,
             json=True,
             detach=False,
-            purge_on_destroy=True,
+            deregister_on_destroy=False,  # See JobRegistration.
+            rerun_if_dead=True,
             opts=pulumi.ResourceOptions.merge(
                 child_options(self, opts),
                 pulumi.ResourceOptions(
-                    custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout)
+                    custom_timeouts=pulumi.CustomTimeouts(create=timeout, update=timeout),
+                    depends_on=[registration],
                 ),
             ),
         )

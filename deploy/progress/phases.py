@@ -82,6 +82,7 @@ KINDS: Mapping[str, ResourceKind] = {
     "pulumi-python:dynamic/slipway:EdgeReadiness": ResourceKind(
         Phase.SERVICES, "waiting until the URL answers"
     ),
+    "pulumi-python:dynamic/slipway:JobRegistration": ResourceKind(Phase.SERVICES),
     "pulumi-python:dynamic/slipway:JobHealth": ResourceKind(
         Phase.SERVICES, "waiting until every job is as declared"
     ),

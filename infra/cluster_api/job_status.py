@@ -63,6 +63,13 @@ class DeclaredJob(TypedDict):
     type: str
 
 
+class SpecifiedJob(DeclaredJob):
+    """A declared job with what the program registers."""
+
+    specification: str
+    """JSON; empty if the program gives HCL, which only Nomad can parse."""
+
+
 def select_declared(
     found: Iterable[JobStatus], declared: Iterable[DeclaredJob]
 ) -> tuple[JobStatus, ...]:

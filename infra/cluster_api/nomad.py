@@ -174,6 +174,19 @@ class Nomad(AgentApi):
             body = {"EvalOptions": {"ForceReschedule": True}}
             self.request("POST", f"{path}/evaluate{query}", {"JobID": job_id, **body})
 
+    def differs(self, job: Mapping[str, Any]) -> bool:
+        """Whether a registration of the job would change what Nomad has."""
+        plan = self.request("PUT", f"{_job_path(job)}/plan", {"Job": job, "Diff": True})
+        return bool(plan["Diff"]["Type"] != "None")
+
+    def register_job(self, job: Mapping[str, Any]) -> None:
+        self.request("PUT", _job_path(job), {"Job": job})
+
+    def purge_job(self, job_id: str, namespace: str) -> None:
+        """Stop a job and remove it, unless Nomad does not have it."""
+        path = f"/v1/job/{quote(job_id, safe='')}?purge=true&namespace={quote(namespace)}"
+        self.request("DELETE", path, accept=(404,))
+
     def force_leave(self, server: str) -> None:
         """Remove a server that has stopped, unless it is removed."""
         try:
@@ -194,3 +207,7 @@ class Nomad(AgentApi):
 
     def remove_key(self, key: str) -> None:
         self.request("PUT", "/v1/agent/keyring/remove", {"Key": key})
+
+
+def _job_path(job: Mapping[str, Any]) -> str:
+    return f"/v1/job/{quote(str(job['ID']), safe='')}"

@@ -24,6 +24,7 @@ PROVIDERS = {
         "infra.generation.GenerationProvider",
         "infra.image.provider.ImageProvider",
         "jobs.job_health.JobHealthProvider",
+        "jobs.job_registration.JobRegistrationProvider",
     }
 }
 """By state format. A path must not change: another path needs another ``STATE_FORMAT``."""

@@ -30,12 +30,16 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
 
     run(program)
     job = cluster.created["backserve"]
-    assert (job["token"], job["json"], job["detach"], job["purgeOnDestroy"]) == (
+    assert (job["token"], job["json"], job["detach"], job["rerunIfDead"]) == (
         "nomad:index/job:Job",
         True,
         False,
         True,
     )
+    # The provider would purge the job that replaces this one.
+    assert job["deregisterOnDestroy"] is False
+    registration = cluster.created["backserve-registration"]
+    assert (registration["job"], registration["namespace"]) == ("backserve", "default")
     task = json.loads(job["jobspec"])["Job"]["TaskGroups"][0]["Tasks"][0]
     assert task["Artifacts"][0]["GetterSource"] == "http://spaces.test/backserve/b.pyz"
     assert task["Artifacts"][0]["GetterOptions"] == {"checksum": CHECKSUM}

@@ -1,5 +1,6 @@
 """An update looks at the declared jobs, retries those that are short, and fails while one is."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,15 @@ from tests.deploy.support.http_server import HttpServer
 from tests.infra.support.nomad_jobs import FULL, add_job, instance
 from tests.jobs.support.fake_cluster import FakeCluster, run
 
-WEB = {"id": "web", "namespace": "default", "type": "service"}
+SPECIFICATION = {"ID": "web", "Namespace": "default"}
+WEB = {
+    "id": "web",
+    "namespace": "default",
+    "type": "service",
+    "specification": json.dumps({"Job": SPECIFICATION}),
+}
+HCL = {"id": "hcl", "namespace": "default", "type": "service", "specification": ""}
+PLAN, JOB = "/v1/job/web/plan", "/v1/job/web"
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +41,7 @@ def short_times(monkeypatch: pytest.MonkeyPatch) -> None:
 def agents(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
     serving = HttpServer(authority.server(tmp_path))
     serving.by_path["/v1/job/web/evaluate"] = {}
+    serving.by_path[PLAN] = {"Diff": {"Type": "None"}}
     yield serving
     serving.close()
 
@@ -68,6 +78,38 @@ def test_a_short_job_is_a_change_although_its_specification_is_the_same(
     add_job(agents.by_path, "web", instance("01"))
     assert has_changes(access)
     assert "job web: 1 of 2 instances are healthy" in capsys.readouterr().out
+
+
+def test_a_job_that_was_changed_by_hand_is_a_change(
+    agents: HttpServer, access: Access, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``nomad job scale`` keeps the source of the job, so the provider sees no change."""
+    add_job(agents.by_path, "web", instance("01"), count=1)
+    agents.by_path[PLAN] = {"Diff": {"Type": "Edited"}}
+    assert has_changes(access)
+    assert "job web: Nomad has another specification" in capsys.readouterr().out
+
+
+def test_an_update_registers_a_job_that_was_changed_or_deleted_by_hand(
+    agents: HttpServer, access: Access
+) -> None:
+    agents.by_path[PLAN] = {"Diff": {"Type": "Added"}}
+
+    def register() -> dict[str, Any]:
+        add_job(agents.by_path, "web", instance("01"), instance("02"))
+        return {}
+
+    agents.by_path[JOB] = register
+    create(access)
+    assert agents.requests[JOB]["X-Nomad-Token"] == "n"
+
+
+def test_only_nomad_can_compare_a_job_in_hcl(agents: HttpServer, access: Access) -> None:
+    """Its health is judged, and its specification is left to the provider."""
+    add_job(agents.by_path, "web", instance("01"), instance("02"))
+    add_job(agents.by_path, "hcl", instance("01"), instance("02"))
+    JobHealthProvider().create({"jobs": [WEB, HCL], "access": access})
+    assert "/v1/job/hcl/plan" not in agents.requests
 
 
 def test_jobs_that_nobody_can_see_are_a_change(
@@ -171,4 +213,7 @@ def test_every_job_of_the_program_is_declared(cluster: FakeCluster) -> None:
         return JobHealth("jobs", jobs=jobs, access=access).id
 
     run(program)
-    assert [job["id"] for job in cluster.created["jobs"]["jobs"]] == ["raw-id", "child-id"]
+    assert [(job["id"], job["specification"]) for job in cluster.created["jobs"]["jobs"]] == [
+        ("raw-id", "{}"),
+        ("child-id", ""),
+    ]
