@@ -7,7 +7,7 @@ from typing import Any
 
 from deploy.cluster import Cluster, ClusterError
 from deploy.failure import Failure
-from deploy.stack import STACK_TYPE
+from deploy.stack import root_outputs
 from deploy.terminal import Terminal
 from deploy.verify import check_url
 from infra.cluster_api.job_status import DeclaredJob, JobStatus, select_declared
@@ -35,10 +35,7 @@ def wait_until_serving(
     Args:
         resources: those of the state, with secrets in plain text.
     """
-    outputs = next(
-        (resource.get("outputs") or {} for resource in resources if resource["type"] == STACK_TYPE),
-        {},
-    )
+    outputs = root_outputs(resources)
     declared = [
         DeclaredJob(
             id=resource["id"],

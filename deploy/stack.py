@@ -4,7 +4,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,9 +173,7 @@ def read_state(
         raise _no_such_stack(name) from None
     deployment = exported["deployment"] or {}
     found: list[dict[str, Any]] = deployment.get("resources", [])
-    for resource in found:
-        if resource["type"] == STACK_TYPE:
-            check_format(name, resource.get("outputs") or {})
+    check_format(name, root_outputs(found))
     operations = deployment.get("pending_operations") or ()
     pending = [operation["resource"] for operation in operations if operation["type"] == "creating"]
     return State(
@@ -187,6 +185,11 @@ def read_state(
             if operation["type"] != "creating"
         ],
     )
+
+
+def root_outputs(resources: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the stack outputs among the resources of a state; empty without any."""
+    return next((item for item in resources if item["type"] == STACK_TYPE), {}).get("outputs") or {}
 
 
 def config(name: str, pulumi_cli: PulumiCommand, directory: Path | str) -> dict[str, str]:

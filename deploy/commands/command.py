@@ -12,7 +12,7 @@ from typing import Any
 
 from pulumi import automation
 
-from deploy import lost_droplets, operation, stack
+from deploy import lost_resources, operation, stack
 from deploy.account import Account
 from deploy.operation import Outcome
 from deploy.orphans.kinds import CloudResource
@@ -32,7 +32,7 @@ RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
 RUNNING_PROGRAM: tuple[operation.Operation, ...] = ("preview", "up", "rotate")
 DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
-"""Operations that first delete orphans, and remove droplets from the state that were destroyed."""
+"""Operations that first delete orphans, and remove deleted resources from the state."""
 
 
 @dataclass
@@ -124,8 +124,8 @@ class Command:
     ) -> Outcome:
         """Run an operation of the engine.
 
-        Orphans are deleted first, or shown if the operation is not one of ``DELETING``. Destroyed
-        droplets leave the state.
+        Orphans are deleted first, or shown if the operation is not one of ``DELETING``. What was
+        deleted by hand leaves the state.
 
         Args:
             create: create the stack if it does not exist.
@@ -171,7 +171,7 @@ class Command:
             "keep" if is_destroy else "refuse",
             lambda orphan: orphan.kind not in kept,
         )
-        lost_droplets.forget(selected, self.account, self.stack_tags(), self.terminal)
+        lost_resources.forget(selected, self.orphans.account, self.terminal)
         return orphans
 
     def show_orphans(self, orphans: Sequence[CloudResource]) -> None:

@@ -32,13 +32,17 @@ class MembershipProvider(dynamic.ResourceProvider):
     def configure(self, req: dynamic.ConfigureRequest) -> None:
         self._config = req.config
 
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Record what the program declares. A refresh calls ``diff`` too, with the state."""
+        _record(news)
+        return dynamic.CheckResult(news, [])
+
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        _record(props)
+        _record(props)  # A check may not know the droplet yet.
         return dynamic.CreateResult(props["name"], props)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         is_new_machine = olds["droplet"] != news["droplet"]
-        _record(news)
         return dynamic.DiffResult(
             changes=any(olds.get(name) != value for name, value in news.items()),
             replaces=["droplet"] if is_new_machine else [],

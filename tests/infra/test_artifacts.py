@@ -47,7 +47,7 @@ def test_the_url_comes_from_the_endpoint(cloud: FakeCloud) -> None:
     public = cloud.created["artifacts-frontserve-public"]
     assert public["url"] == f"http://nyc3.spaces.test/ours/frontserve/{'f' * 64}.pyz"
     assert (public["etag"], public["source"]) == ("f" * 32, "/a/frontserve.pyz")
-    assert urls == ["artifacts-frontserve-public-id"], "the id is the URL"
+    assert urls == [public["url"]], "known in a preview, as an id"
 
 
 def test_the_checksum_does_not_depend_on_a_resource() -> None:

@@ -716,9 +716,18 @@ def test_replaced_membership_is_deleted_by_a_later_update(
     provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
 ) -> None:
     """The update that replaced it failed; this one declares the same droplet."""
-    provider.diff("prime01nyc3", prime, prime)
+    provider.check(prime, prime)
     provider.delete("prime01nyc3", prime)
     assert steps(agents) == [] and machine.met == 0
+
+
+def test_a_refresh_declares_no_machine(
+    provider: MembershipProvider, worker: dict[str, Any], agents: Agents, machine: Machine
+) -> None:
+    """It compares the state with itself. The old machine of a replacement must still leave."""
+    provider.diff("worker01nyc3", worker, worker)
+    provider.delete("worker01nyc3", worker)
+    assert steps(agents) != []
 
 
 def test_departure_uses_the_current_tokens(
@@ -726,7 +735,7 @@ def test_departure_uses_the_current_tokens(
 ) -> None:
     """A rotation revoked those of the old membership."""
     successor = {**worker, "name": "worker01nyc3-2", "droplet": "31"}
-    provider.diff("worker01nyc3-2", successor, successor)
+    provider.check(successor, successor)
     revoked = dict.fromkeys(("consul_token", "nomad_token"), "revoked")
     provider.delete("worker01nyc3", {**worker, "access": worker["access"] | revoked})
     assert [node["name"] for node, _ in agents.nodes] == ["worker02nyc3", "worker03nyc3"]

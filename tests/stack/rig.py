@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import boto3
 import requests
 import yaml
+from botocore.config import Config
 
 from deploy import cluster
 from deploy.stack import reveal_secrets
@@ -322,6 +324,17 @@ class Rig:
         access = self.access(management=management)
         session = mtls.session(access, {"X-Nomad-Token": access["nomad_token"]})
         return _request(session, method, mtls.find_answering_server(access["nomad"]) + path, body)
+
+    def spaces(self, region: str = "nyc3") -> Any:
+        """Return an S3 client for the buckets of a region."""
+        return boto3.client(
+            "s3",
+            region_name=region,
+            endpoint_url=self.environment["SPACES_ENDPOINT_URL"].replace("{{.Region}}", region),
+            aws_access_key_id=self.environment["SPACES_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["SPACES_SECRET_ACCESS_KEY"],
+            config=Config(s3={"addressing_style": "path"}),
+        )
 
     def answer(self) -> Any:
         """Return the JSON of the stack's URL."""

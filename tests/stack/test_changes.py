@@ -95,7 +95,12 @@ def test_changed_service_code_touches_only_that_service(rig: Rig) -> None:
     with Traffic(rig.outputs["url"]) as traffic:
         changes = _changes(rig.up())
     assert rig.answer()["version"] != before
-    assert {name for _, name in changes} <= {"frontserve", "artifacts-frontserve"}
+    assert {name for _, name in changes} <= {
+        "frontserve",
+        "artifacts-frontserve",
+        "artifacts-frontserve-public",
+        "jobs",
+    }
     traffic.assert_no_failures()
 
 

@@ -3,9 +3,6 @@
 from collections.abc import Iterable
 from itertools import repeat
 
-import boto3
-from botocore.config import Config
-
 from infra.names import label_of_droplet
 from tests.stack.faulty_api import MESSAGE, Fault, faulty_api
 from tests.stack.rig import CommandResult, Rig, wait_for
@@ -66,7 +63,11 @@ def _exists(rig: Rig, slot: str) -> bool:
 
 
 def test_artifact_with_a_wrong_checksum_is_not_run(rig: Rig) -> None:
-    """The stored file changes after its upload, before a worker downloads it."""
+    """The stored file changes after the check of the upload, before a worker downloads it."""
+    check = rig.directory / "infra/artifacts/public_object.py"
+    request = "    response = requests.head("
+    assert request in check.read_text()
+    check.write_text(check.read_text().replace(request, f'    return ""\n{request}'))
     main = rig.directory / "services/backserve/main.py"
     main.write_text(main.read_text() + "\n# changed\n")
     uploaded = rig.pulumi("up", "--yes", "--target", "**artifacts-backserve")
@@ -85,15 +86,7 @@ def test_artifact_with_a_wrong_checksum_is_not_run(rig: Rig) -> None:
 
 def _replace_newest_object(rig: Rig, prefix: str) -> None:
     """Replace the content of the newest object; it stays public."""
-    region = "nyc3"
-    spaces = boto3.client(
-        "s3",
-        region_name=region,
-        endpoint_url=rig.environment["SPACES_ENDPOINT_URL"].replace("{{.Region}}", region),
-        aws_access_key_id=rig.environment["SPACES_ACCESS_KEY_ID"],
-        aws_secret_access_key=rig.environment["SPACES_SECRET_ACCESS_KEY"],
-        config=Config(s3={"addressing_style": "path"}),
-    )
+    spaces = rig.spaces()
     [bucket] = [bucket["Name"] for bucket in spaces.list_buckets()["Buckets"]]
     newest = max(
         spaces.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"],

@@ -19,6 +19,7 @@ from infra.network import Network, NetworkArgs
 from infra.settings import Settings, load
 
 ENROL_KEY = "ssh-ed25519 AAAA the-stack"
+PUBLIC_OBJECT_TYPE = "pulumi-python:dynamic/slipway:PublicObject"
 
 
 def _machine(name: str, number: int, _inputs: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +126,8 @@ class FakeCloud(mocks.Mocks):
         )
         hidden = self.secret[args.name] | set(self.requests[args.name].additionalSecretOutputs)
         outputs = {**inputs, **added}
-        return f"{args.name}-id", {
+        id = inputs["url"] if args.typ == PUBLIC_OBJECT_TYPE else f"{args.name}-id"
+        return id, {
             key: pulumi.Output.secret(value) if key in hidden else value
             for key, value in outputs.items()
         }
