@@ -16,6 +16,7 @@ FirewallGroup = Literal["nodes", "primes", "workers", "edge"]
 FIREWALL_GROUPS: tuple[FirewallGroup, ...] = ("nodes", "primes", "workers", "edge")
 
 AUTHORITY = "authority"
+BACKUPS = "backups"
 OPERATOR = "operator"
 SECRETS = "secrets"
 """Logical names of components. The logical names of their children start with them."""
@@ -150,6 +151,11 @@ def bucket_name(prefix: str, region: str, account: str) -> str:
     All accounts share one namespace of bucket names, so the name contains a hash of the account.
     """
     return f"{prefix}-{region}-{hashlib.sha256(account.encode()).hexdigest()[:10]}"
+
+
+def backup_bucket_name(prefix: str, region: str, account: str) -> str:
+    """Return the name of the bucket of backups."""
+    return f"{bucket_name(prefix, region, account)}-backups"
 
 
 def image_name(family: str, day: str, number: int) -> str:

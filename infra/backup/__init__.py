@@ -1,0 +1,1 @@
+"""Backups of Consul and Nomad in a Spaces bucket."""
