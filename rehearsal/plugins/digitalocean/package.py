@@ -12,6 +12,7 @@ from rehearsal.plugins.digitalocean.project import Project, ProjectResources
 from rehearsal.plugins.digitalocean.reserved_ip import ReservedIp, ReservedIpAssignment
 from rehearsal.plugins.digitalocean.spaces_bucket import SpacesBucket
 from rehearsal.plugins.digitalocean.spaces_bucket_object import SpacesBucketObject
+from rehearsal.plugins.digitalocean.spaces_key import SpacesKey
 from rehearsal.plugins.digitalocean.ssh_key import SshKey
 from rehearsal.plugins.digitalocean.tag import Tag
 from rehearsal.plugins.digitalocean.vpc import Vpc
@@ -34,6 +35,7 @@ PACKAGE = Package(
         ReservedIpAssignment,
         SpacesBucket,
         SpacesBucketObject,
+        SpacesKey,
         SshKey,
         Tag,
         Vpc,

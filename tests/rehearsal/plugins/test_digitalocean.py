@@ -20,6 +20,7 @@ FIREWALL = "digitalocean:index/firewall:Firewall"
 BALANCER = "digitalocean:index/loadBalancer:LoadBalancer"
 PROJECT = "digitalocean:index/project:Project"
 KEY = "digitalocean:index/sshKey:SshKey"
+SPACES_KEY = "digitalocean:index/spacesKey:SpacesKey"
 
 Answers = dict[str, list[Reply] | Reply | Callable[[Call], Reply]]
 
@@ -554,6 +555,20 @@ def test_create_waits_for_a_visible_ssh_key() -> None:
         resource_id, state = driver.create(KEY, {"name": "k", "publicKey": "ssh-ed25519 AAAA"})
         assert driver.diff(KEY, state, {"name": "k", "publicKey": "ssh-ed25519 AAAA"}).keys == []
     assert (resource_id, state["fingerprint"]) == ("12", "aa")
+
+
+def test_a_spaces_key_keeps_the_secret_of_its_creation() -> None:
+    grants = [{"bucket": "backups", "permission": "readwrite"}]
+    key = {"name": "k", "access_key": "DO00A", "grants": grants, "created_at": "2026-01-31"}
+    created = Reply(201, {"key": {**key, "secret_key": "the secret"}})
+    read = Reply(body={"key": key})
+    with cloud({"POST /v2/spaces/keys": created, "GET /v2/spaces/keys/DO00A": read}) as (
+        _,
+        driver,
+    ):
+        resource_id, state = driver.create(SPACES_KEY, {"name": "k", "grants": grants})
+        assert (resource_id, state["secretKey"]) == ("DO00A", "the secret")
+        assert driver.diff(SPACES_KEY, state, {"name": "k", "grants": grants}).keys == []
 
 
 def test_list_functions_read_all_pages_and_filter() -> None:

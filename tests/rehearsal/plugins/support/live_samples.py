@@ -11,6 +11,7 @@ from rehearsal.plugins.digitalocean.firewall import Firewall
 from rehearsal.plugins.digitalocean.load_balancer import LoadBalancer
 from rehearsal.plugins.digitalocean.project import Project, ProjectResources
 from rehearsal.plugins.digitalocean.reserved_ip import ReservedIp, ReservedIpAssignment
+from rehearsal.plugins.digitalocean.spaces_key import SpacesKey
 from rehearsal.plugins.digitalocean.ssh_key import SshKey
 from rehearsal.plugins.digitalocean.tag import Tag
 from rehearsal.plugins.digitalocean.vpc import Vpc
@@ -250,6 +251,17 @@ SAMPLES = {
             "ipAddress": lambda a: (a.create_reserved_ip(), a.create_reserved_ip()),
         },
         import_id=None,
+    ),
+    SpacesKey: Samples(
+        lambda a: {"name": a.new_name()},
+        {
+            "grants": lambda a: (
+                [{"bucket": "one", "permission": "readwrite"}],
+                [{"bucket": "two", "permission": "read"}],
+            ),
+            "name": lambda a: (a.new_name(), a.new_name()),
+        },
+        not_returned=("secretKey",),
     ),
     SshKey: Samples(
         lambda a: {"name": a.new_name(), "publicKey": a.new_public_key()},
