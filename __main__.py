@@ -3,6 +3,7 @@
 import pulumi
 
 from infra.artifacts.artifacts import Artifacts, ArtifactsArgs
+from infra.backup.backups import Backups, BackupsArgs
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.edge_readiness import EdgeReadiness
 from infra.cluster.providers import create_providers
@@ -11,7 +12,7 @@ from infra.edge import Edge, EdgeArgs
 from infra.firewalls import Firewalls, FirewallsArgs
 from infra.image.base_image import BaseImage, BaseImageArgs
 from infra.machine import merge_outputs
-from infra.names import OPERATOR
+from infra.names import BACKUPS, OPERATOR
 from infra.network import Network, NetworkArgs
 from infra.operator import Operator, OperatorArgs
 from infra.preflight import preflight
@@ -25,9 +26,8 @@ from services.pack import pack
 
 context, jobs = preflight(), collect_jobs()
 prefix, settings = context.prefix, context.settings
-declared = services(settings)
-packed = {service.source: pack(service.source) for service in declared}
-credentials = ClusterCredentials.create(prefix, settings, services=consul_names(declared))
+packed = {service.source: pack(service.source) for service in services(settings)}
+credentials = ClusterCredentials.create(prefix, settings, consul_names(services(settings)))
 image = BaseImage("image", BaseImageArgs.from_settings(settings))
 network = Network("network", NetworkArgs.from_settings(prefix, settings, credentials.enrol_key))
 firewalls = Firewalls("firewalls", FirewallsArgs.from_settings(prefix, settings, network.tags))
@@ -36,6 +36,7 @@ artifacts = Artifacts("artifacts", ArtifactsArgs.from_context(context, packed.va
 templates = create_templates(settings, network, firewalls, image.image_id)
 primes = Primes("primes", PrimesArgs.from_settings(settings, templates, credentials))
 cluster = primes.cluster
+Backups(BACKUPS, BackupsArgs.from_context(context, credentials, cluster, primes.host_keys))
 workers = Workers("workers", WorkersArgs.from_settings(settings, templates, credentials, cluster))
 create_project(prefix, edge.load_balancer, [*primes.droplets, *workers.droplets])
 ready = cluster.wait_until_ready("ready", workers.members, workers.enrolments)
@@ -54,7 +55,6 @@ pulumi.export("format", STATE_FORMAT)
 pulumi.export("url", edge.url)
 pulumi.export("image", image.name)
 pulumi.export("members", merge_outputs(primes.addresses, workers.addresses))
-pulumi.export("consul_addresses", cluster.consul)
-pulumi.export("nomad_addresses", cluster.nomad)
+cluster.export_addresses()
 pulumi.export("host_keys", merge_outputs(primes.host_keys, workers.host_keys))
 pulumi.export("estimated_monthly_usd", context.account.monthly_usd(settings))

@@ -35,7 +35,7 @@ ROTATED_RESOURCES: Mapping[str, Mapping[str, re.Pattern[str]]] = {
     "gossip": {_RANDOM: re.compile(rf"{SECRETS}-gossip-(consul|nomad)")},
     "tokens": {
         _RANDOM: re.compile(
-            rf"{SECRETS}-(bootstrap-(consul|nomad)|dns|({'|'.join(ROLES)})\d+-(agent|nomad))"
+            rf"{SECRETS}-(bootstrap-(consul|nomad)|backup|dns|({'|'.join(ROLES)})\d+-(agent|nomad))"
         ),
         "consul:index/aclToken:AclToken": re.compile(rf"{OPERATOR}-.+"),
         "nomad:index/aclToken:AclToken": re.compile(rf"{OPERATOR}-.+"),
@@ -158,6 +158,11 @@ def backup_bucket_name(prefix: str, region: str, account: str) -> str:
     return f"{bucket_name(prefix, region, account)}-backups"
 
 
+def backup_key_name(prefix: str) -> str:
+    """Return the name of the Spaces key of a stack's primes."""
+    return f"{prefix}-{BACKUPS}"
+
+
 def image_name(family: str, day: str, number: int) -> str:
     """Return the name of an image: ``base.2026.01.31.2``.
 
@@ -212,6 +217,7 @@ def own_names(prefix: str) -> Mapping[str, re.Pattern[str]]:
         "firewall": re.compile(f"{network}-({'|'.join(FIREWALL_GROUPS)})"),
         **dict.fromkeys(("load balancer", "VPC"), re.compile(network)),
         **dict.fromkeys(("project", "SSH key"), exact),
+        "Spaces key": re.compile(re.escape(backup_key_name(prefix))),
         "tag": re.compile(f"{re.escape(prefix)}-({'|'.join(ROLES)})"),
     }
 

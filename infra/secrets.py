@@ -44,6 +44,8 @@ class Secrets(pulumi.ComponentResource):
     """Gossip keys of ``consul`` and ``nomad``: base64 of 32 bytes, secret."""
     bootstrap: pulumi.Output[dict[str, str]]
     """Initial management tokens of ``consul`` and ``nomad``: UUIDs, secret, not on any machine."""
+    backup: pulumi.Output[str]
+    """The Consul token with which primes take snapshots: a UUID, secret."""
     dns: pulumi.Output[str]
     """The Consul token with which every agent answers DNS queries: a UUID, secret."""
     snapshot: pulumi.Output[str]
@@ -60,6 +62,7 @@ class Secrets(pulumi.ComponentResource):
         self.bootstrap = _secret_dict(
             consul=self._token("bootstrap-consul"), nomad=self._token("bootstrap-nomad")
         )
+        self.backup = self._token("backup")
         self.dns = self._token("dns")
         self.snapshot = self._key("snapshot")
         self.enrol = self._ssh_key(f"{name}-enrol")

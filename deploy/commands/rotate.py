@@ -13,7 +13,7 @@ The agents reload them while they run, and no request is lost."""
 KINDS = """\
 kinds:
   gossip        the keys that encrypt Consul's and Nomad's gossip
-  tokens        of every node, of DNS, of the operator, and the two management tokens
+  tokens        of every node, of DNS, backups and the operator, and the management tokens
   certificates  with their keys, of every node and of the operator
 
 never rotated: the certificate authority, the droplets' host keys, the enrolment key

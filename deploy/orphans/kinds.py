@@ -51,6 +51,13 @@ KINDS: Mapping[str, Kind] = {
         _kind("domain", "domain:Domain", "domains", id_field="name", is_made=False),
         _kind("firewall", "firewall:Firewall", "firewalls"),
         _kind("SSH key", "sshKey:SshKey", "account/keys", key="ssh_keys"),
+        _kind(
+            "Spaces key",
+            "spacesKey:SpacesKey",
+            "spaces/keys",
+            key="keys",
+            id_field="access_key",
+        ),
         _kind("image", "dropletSnapshot:DropletSnapshot", "images", query=(("private", "true"),)),
         _kind("project", "project:Project", "projects"),
         _kind("tag", "tag:Tag", "tags", id_field="name"),

@@ -142,7 +142,7 @@ def find_buckets(
     state: State,
     report: Callable[[str], None],
 ) -> list[CloudResource]:
-    """Return the stack's buckets of artifacts that exist and are not in the state.
+    """Return the stack's buckets of artifacts and of backups that exist and are not in the state.
 
     A bucket that the settings name is never returned unless its creation is pending: it may hold
     what others stored. Without a Spaces key, only a pending bucket is searched.
@@ -157,7 +157,8 @@ def find_buckets(
     }
     if spaces.has_key:
         account = str(api.get("/v2/account")["account"]["uuid"])
-        wanted[names.bucket_name(prefix, region, account)] = region
+        for name in (names.bucket_name, names.backup_bucket_name):
+            wanted[name(prefix, region, account)] = region
     in_state = identities(state.resources)
     buckets = [
         bucket(name, bucket_region)

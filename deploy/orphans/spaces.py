@@ -1,4 +1,4 @@
-"""Buckets of artifacts in Spaces."""
+"""Buckets in Spaces."""
 
 import re
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Spaces:
     def has_key(self) -> bool:
         return all(spaces_key(self._configured))
 
-    def _client(self, region: str) -> Any:
+    def client(self, region: str) -> Any:
         if not self.has_key:
             variables = " and ".join(SPACES_KEY_VARIABLES.values())
             raise SpacesError(f"buckets cannot be searched without a Spaces key: set {variables}")
@@ -42,7 +42,7 @@ class Spaces:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            self._client(bucket.region).head_bucket(Bucket=bucket.name)
+            self.client(bucket.region).head_bucket(Bucket=bucket.name)
         except (ClientError, BotoCoreError) as error:
             if (
                 isinstance(error, ClientError)
@@ -64,7 +64,7 @@ class Spaces:
 
         name = bucket.name
         try:
-            s3 = self._client(bucket.region)
+            s3 = self.client(bucket.region)
             pages = s3.get_paginator("list_objects_v2").paginate(Bucket=name)
             keys = [stored["Key"] for page in pages for stored in page.get("Contents", ())]
             if others := [key for key in keys if not ARTIFACT_KEY.fullmatch(key)]:

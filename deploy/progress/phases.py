@@ -70,6 +70,8 @@ KINDS: Mapping[str, ResourceKind] = {
     "consul:index/aclBindingRule:AclBindingRule": ResourceKind(Phase.CLUSTER),
     "nomad:index/aclPolicy:AclPolicy": ResourceKind(Phase.CLUSTER),
     "nomad:index/aclToken:AclToken": ResourceKind(Phase.CLUSTER),
+    "digitalocean:index/spacesKey:SpacesKey": ResourceKind(Phase.NETWORK),
+    "pulumi-python:dynamic/slipway:BackupSchedule": ResourceKind(Phase.CLUSTER, "waiting for SSH"),
     "digitalocean:index/spacesBucket:SpacesBucket": ResourceKind(Phase.SERVICES),
     "digitalocean:index/spacesBucketObject:SpacesBucketObject": ResourceKind(
         Phase.SERVICES, "uploading to Spaces"

@@ -50,6 +50,11 @@ class Cluster:
             apply_if_created(self.bootstrap.access, lambda access: access["nomad"])
         )
 
+    def export_addresses(self) -> None:
+        """Export the URLs of the servers as outputs of the stack."""
+        pulumi.export("consul_addresses", self.consul)
+        pulumi.export("nomad_addresses", self.nomad)
+
     def wait_until_ready(
         self,
         name: str,

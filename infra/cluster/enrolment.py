@@ -52,6 +52,13 @@ A new client needs an introduction token.
 INTRODUCTION_TTL_S = 5 * 60
 """The token is created when SSH already answers."""
 
+REBOOTS = "reboots"
+"""The outcome on a worker that changes the cluster.
+
+Its client is a new one. After a restore, the servers know the old one, which looks ready until its
+heartbeat is missing.
+"""
+
 DEFAULTS: dict[str, Any] = {"access": None, "operator_key": None}
 """The engine omits inputs that are None."""
 
@@ -122,7 +129,10 @@ def deliver(props: Mapping[str, Any], olds: Mapping[str, Any]) -> None:
         )
     except ssh.DeliveryError as error:
         raise EnrolmentError(f"{name}: {error}") from error
-    print(f"{name}: {_outcome(name, stdout)} in {time.monotonic() - start:.1f} s", flush=True)
+    outcome = _outcome(name, stdout)
+    if outcome == REBOOTS:
+        retrier.run(f"{name}: old client", partial(Nomad(props["access"]).purge_clients, name))
+    print(f"{name}: {outcome} in {time.monotonic() - start:.1f} s", flush=True)
 
 
 def _outcome(name: str, stdout: str) -> str:

@@ -104,6 +104,12 @@ class AgentApi:
             raise self._refusal(response)
         return response.content
 
+    def upload(self, path: str, content: bytes) -> None:
+        """Replace what is at ``path`` by ``content``."""
+        response = self._send("PUT", path, content)
+        if not response.ok:
+            raise self._refusal(response)
+
     def _send(self, method: str, path: str, body: object) -> requests.Response:
         """Send a request to the server that answered last, or to the first one that can answer.
 
@@ -125,7 +131,10 @@ class AgentApi:
         for _ in range(len(self._urls)):
             try:
                 response = self._session.request(
-                    method, self._urls[0] + path, json=body, timeout=self._timeout_s
+                    method,
+                    self._urls[0] + path,
+                    **({"data": body} if isinstance(body, bytes) else {"json": body}),
+                    timeout=self._timeout_s,
                 )
                 if response.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
                     return response

@@ -72,6 +72,10 @@ class Consul(AgentApi):
         self.request("PUT", "/v1/kv/slipway/snapshot")
         return self.download("/v1/snapshot")
 
+    def restore_snapshot(self, content: bytes) -> None:
+        """Replace the state by that of a snapshot, its tokens included."""
+        self.upload("/v1/snapshot", content)
+
     def bootstrap_acl(self) -> None:
         """Bootstrap the ACLs; the client's token becomes the first management token."""
         self.request("PUT", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})

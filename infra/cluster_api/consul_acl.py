@@ -1,5 +1,6 @@
 """The Consul ACL policies and tokens of the nodes. Each job has a workload identity of its own."""
 
+import re
 from collections.abc import Iterable, Mapping
 
 from infra.cluster_api.consul import Consul, accessor_id
@@ -7,6 +8,15 @@ from infra.cluster_api.consul import Consul, accessor_id
 NOMAD_SERVER_POLICY = "slipway-nomad-server"
 NOMAD_CLIENT_POLICY = "slipway-nomad-client"
 DNS_POLICY = "slipway-dns"
+NODE_TOKEN = re.compile(r"(Consul|Nomad) on .+|DNS|Backups by primes")
+"""Descriptions of the tokens of nodes, of DNS and of backups."""
+BACKUP_POLICY = "slipway-backup"
+BACKUP_RULES = """acl = "write"
+key "slipway/snapshot" {
+  policy = "write"
+}
+"""
+"""Consul has no narrower right than the one to write ACLs that allows to take a snapshot."""
 
 
 def policy_rules(services: Iterable[str]) -> dict[str, str]:
@@ -55,3 +65,9 @@ def ensure_dns_token(consul: Consul, secret: str) -> None:
 def node_accessor_ids(tokens: Mapping[str, str]) -> set[str]:
     """Return the accessor ids of the two tokens of a node."""
     return {accessor_id(tokens["agent"]), accessor_id(tokens["nomad"])}
+
+
+def ensure_backup_token(consul: Consul, secret: str) -> None:
+    """Create the token with which the primes take snapshots."""
+    consul.ensure_policy(BACKUP_POLICY, BACKUP_RULES)
+    consul.ensure_token(secret, "Backups by primes", policies=[BACKUP_POLICY])

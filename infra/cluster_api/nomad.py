@@ -57,6 +57,10 @@ class Nomad(AgentApi):
         self.request("PUT", "/v1/system/reconcile/summaries")
         return self.download("/v1/operator/snapshot")
 
+    def restore_snapshot(self, content: bytes) -> None:
+        """Replace the state by that of a snapshot, its tokens included."""
+        self.upload("/v1/operator/snapshot", content)
+
     def bootstrap_acl(self) -> None:
         """Bootstrap the ACLs; the client's token becomes the first management token."""
         self.request("POST", "/v1/acl/bootstrap", {"BootstrapSecret": self._token})
@@ -91,6 +95,12 @@ class Nomad(AgentApi):
 
     def revoke_token(self, accessor: str) -> None:
         self.delete(f"/v1/acl/token/{accessor}")
+
+    def revoke_tokens(self, name: str) -> None:
+        """Revoke all tokens of this name."""
+        for token in self.request("GET", "/v1/acl/tokens"):
+            if token["Name"] == name:
+                self.revoke_token(token["AccessorID"])
 
     def create_introduction_token(self, node: str, ttl_s: int) -> str:
         """Return a token with which a new client of this name may register within ``ttl_s``."""

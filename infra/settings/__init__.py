@@ -154,6 +154,17 @@ class Settings(BaseModel):
     max_unavailable: Annotated[
         int, Field(ge=1, le=100, description="Workers that leave the cluster at the same time.")
     ] = 1
+    backup_period: Annotated[
+        int,
+        Field(ge=1, le=720, description="Hours between two backups of Consul and Nomad."),
+    ] = 24
+    backup_keep: Annotated[
+        int, Field(ge=2, le=1000, description="Backups that are kept at most.")
+    ] = 14
+    backup_days: Annotated[
+        int,
+        Field(ge=1, le=3650, description="Days for which a backup is kept; the last one stays."),
+    ] = 30
     replace: Annotated[
         dict[str, int],
         BeforeValidator(parse_mapping),

@@ -15,6 +15,7 @@ from tests.infra.support.account_api import TOKEN, AccountApi
 
 PREFIX = "slipway-dev"
 DEFAULT = names.bucket_name(PREFIX, "nyc3", "the-account")
+BACKUPS = names.backup_bucket_name(PREFIX, "nyc3", "the-account")
 PENDING: dict[str, Any] = {"type": BUCKET_TYPE, "inputs": {"name": "chosen", "region": "ams3"}}
 
 
@@ -45,8 +46,11 @@ def found(
 def test_all_buckets_of_the_stack_are_found_with_the_configured_key(
     api: DigitalOceanApi, spaces: Spaces, http_server: HttpServer
 ) -> None:
-    http_server.by_path |= {f"/{DEFAULT}": b"", "/chosen": b""}
-    assert found(api, spaces, PENDING) == (["chosen in ams3", f"{DEFAULT} in nyc3"], [])
+    http_server.by_path |= {f"/{DEFAULT}": b"", f"/{BACKUPS}": b"", "/chosen": b""}
+    assert found(api, spaces, PENDING) == (
+        ["chosen in ams3", f"{DEFAULT} in nyc3", f"{BACKUPS} in nyc3"],
+        [],
+    )
     assert "Credential=of-the-stack/" in http_server.requests[f"/{DEFAULT}"]["Authorization"]
 
 

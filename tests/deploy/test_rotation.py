@@ -197,7 +197,7 @@ def test_a_rotation_replaces_the_secrets_that_the_program_makes(
     assert {name for names in rotated.values() for name in names} == before.keys() - unchanged
     assert (
         len(rotated["gossip"]) == 2
-        and len(rotated["tokens"]) == 5
+        and len(rotated["tokens"]) == 6
         and len(rotated["certificates"]) == 6
     )
     output = done.stdout + done.stderr

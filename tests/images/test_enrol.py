@@ -331,6 +331,7 @@ def test_a_worker_of_another_cluster_loses_its_state_and_reboots(
     nomad_prestart = load("nomad_prestart")
     enrol(worker)
     machine.write("var/lib/consul/serf/local.snapshot", "old")
+    machine.write("var/lib/consul/node-id", "lasting")
     machine.write("var/lib/nomad/client/state.db", "old")
     machine.write("var/lib/nomad/alloc/1/task", "old")
     worker.update(cluster="202", introduction="e30.e30.bmV3")
@@ -340,7 +341,7 @@ def test_a_worker_of_another_cluster_loses_its_state_and_reboots(
             call.endswith("nomad.service") for call in machine.systemctl_calls[-2:]
         )
         assert machine.has("var/lib/nomad/client/state.db"), "tasks use it until the reboot"
-    assert list((machine.root / "var/lib/consul").iterdir()) == []
+    assert [path.name for path in (machine.root / "var/lib/consul").iterdir()] == ["node-id"]
     machine.write("proc/sys/kernel/random/boot_id", "second")
     nomad_prestart.reset_state_if_scheduled()
     entries = [path.name for path in (machine.root / "var/lib/nomad").rglob("*")]
@@ -367,7 +368,10 @@ def test_agents_of_another_cluster_are_killed_without_leaving_it(
 ) -> None:
     enrol(worker)
     enrol({**worker, "cluster": "202"})
-    assert machine.systemctl_calls[0] == "kill --signal=KILL consul.service nomad.service"
+    assert machine.systemctl_calls[:2] == [
+        "kill --signal=KILL consul.service nomad.service",
+        "stop consul.service nomad.service",
+    ]
 
 
 def test_an_invalid_bundle_changes_nothing(
@@ -411,6 +415,98 @@ def test_a_node_that_leaves_stops_nomad_before_consul(machine: Machine, enrol: E
         "disable --now nomad.service",
         "disable --now consul.service",
     ]
+
+
+@pytest.mark.parametrize(
+    ("program", "file"),
+    [
+        ("consul", "var/lib/consul/acl-bootstrap-reset"),
+        ("nomad", "var/lib/nomad/server/acl-bootstrap-reset"),
+    ],
+)
+def test_a_prime_permits_another_bootstrap_of_the_acls(
+    machine: Machine, enrol: Enrol, authority: Authority, program: str, file: str
+) -> None:
+    enrol(make_bundle("prime", authority))
+    machine.write(file, "old")
+    action = {"action": "permit-bootstrap", "program": program, "index": 42}
+    assert enrol(action) == "permitted"
+    assert machine.read(file) == "42"
+    assert machine.mode(file) == (0o640 if program == "consul" else 0o600)
+
+
+@pytest.mark.parametrize(
+    ("role", "fields", "reason"),
+    [
+        ("worker", {"program": "consul", "index": 1}, "only a prime has ACLs"),
+        ("prime", {"program": "vault", "index": 1}, "program must be consul or nomad"),
+        ("prime", {"program": "nomad", "index": "1"}, "index a number"),
+        ("prime", {}, "program must be consul or nomad"),
+    ],
+)
+def test_an_invalid_permission_to_bootstrap_is_refused(
+    machine: Machine,
+    enrol: Enrol,
+    authority: Authority,
+    capsys: pytest.CaptureFixture[str],
+    role: str,
+    fields: dict[str, Any],
+    reason: str,
+) -> None:
+    enrol(make_bundle(role, authority))
+    assert machine.enrol({"action": "permit-bootstrap", **fields}) == 1
+    assert reason in capsys.readouterr().err
+    assert not machine.has("var/lib/nomad/server/acl-bootstrap-reset")
+
+
+BACKUPS: dict[str, Any] = {
+    "action": "schedule-backups",
+    "url": "https://nyc3.spaces.test/backups",
+    "access_key": "an id",
+    "secret_key": "a secret",
+    "certificate": "a certificate",
+    "code_key": "ab",
+    "consul_token": "consul's",
+    "nomad_token": "nomad's",
+    "period_h": 24,
+    "keep": 14,
+    "days": 30,
+}
+
+
+def test_a_prime_gets_its_schedule_of_backups(
+    machine: Machine, enrol: Enrol, authority: Authority, load: LoadModule
+) -> None:
+    enrol(make_bundle("prime", authority))
+    assert enrol(BACKUPS) == "scheduled"
+    assert machine.systemctl_calls == ["start take-backup.timer"]
+    assert machine.mode("etc/slipway/backup.json") == 0o600
+    config = load("take_backup").read_config(machine.root / "etc/slipway/backup.json")
+    assert (config.secret_key, config.keep) == ("a secret", 14)
+
+
+@pytest.mark.parametrize(
+    ("role", "change", "reason"),
+    [
+        ("worker", {}, "only a prime has backups"),
+        ("prime", {"secret_key": None}, "secret_key is missing or not a text"),
+        ("prime", {"days": "30"}, "days is missing or not a number"),
+    ],
+)
+def test_an_invalid_schedule_changes_nothing(
+    machine: Machine,
+    enrol: Enrol,
+    authority: Authority,
+    capsys: pytest.CaptureFixture[str],
+    role: str,
+    change: dict[str, Any],
+    reason: str,
+) -> None:
+    enrol(make_bundle(role, authority))
+    assert machine.enrol({**BACKUPS, **change}) == 1
+    error = capsys.readouterr().err
+    assert reason in error and "a secret" not in error
+    assert not machine.has("etc/slipway/backup.json")
 
 
 def test_a_prime_recovers_as_the_only_server_and_keeps_its_state(

@@ -42,6 +42,7 @@ SECRET_PATHS = (
         "nomad",
         "nomad-end-drain",
         "nomad-jwks",
+        "take-backup",
     ],
 )
 def test_a_unit_is_hardened(unit: str) -> None:
@@ -60,7 +61,7 @@ def test_a_unit_is_hardened(unit: str) -> None:
 
 def test_no_unit_leaves_a_core_file() -> None:
     units = sorted(UNITS.glob("*.service"))
-    assert len(units) == 7
+    assert len(units) == 8
     assert [unit.name for unit in units if "\nLimitCORE=0\n" not in unit.read_text()] == []
 
 

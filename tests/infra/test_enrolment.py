@@ -298,6 +298,16 @@ def test_changed_inputs_update_and_never_replace(
     assert (found.changes, found.replaces, found.delete_before_replace) == (expected, None, None)
 
 
+def test_a_client_that_changes_the_cluster_is_purged_from_it(
+    props: dict[str, Any], machine: Machine, agents: Agents
+) -> None:
+    """After a restore, the cluster has the client that the worker was before it reboots."""
+    agents.nodes = [(member("worker01nyc3", 3), "ready"), (member("worker02nyc3", 4), "ready")]
+    machine.outcome = '{"outcome": "reboots"}'
+    EnrolmentProvider().update("worker01nyc3", {**props, "cluster": "0"}, props)
+    assert [node["name"] for node, _ in agents.nodes] == ["worker02nyc3"]
+
+
 def test_rejoining_worker_becomes_eligible(
     props: dict[str, Any], machine: Machine, agents: Agents
 ) -> None:

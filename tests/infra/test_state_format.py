@@ -14,6 +14,7 @@ from infra.state_format import STATE_FORMAT
 PROVIDERS = {
     2: {
         "infra.artifacts.public_object.PublicObjectProvider",
+        "infra.backup.schedule.BackupScheduleProvider",
         "infra.cluster.bootstrap.BootstrapProvider",
         "infra.cluster.enrolment.EnrolmentProvider",
         "infra.cluster.management_tokens.ManagementTokensProvider",

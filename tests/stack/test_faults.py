@@ -87,7 +87,8 @@ def test_artifact_with_a_wrong_checksum_is_not_run(rig: Rig) -> None:
 def _replace_newest_object(rig: Rig, prefix: str) -> None:
     """Replace the content of the newest object; it stays public."""
     spaces = rig.spaces()
-    [bucket] = [bucket["Name"] for bucket in spaces.list_buckets()["Buckets"]]
+    # The other bucket has the same name with a suffix.
+    bucket = min(bucket["Name"] for bucket in spaces.list_buckets()["Buckets"])
     newest = max(
         spaces.list_objects_v2(Bucket=bucket, Prefix=prefix)["Contents"],
         key=lambda stored: stored["LastModified"],

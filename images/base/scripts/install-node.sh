@@ -49,7 +49,7 @@ rm -rf /tmp/slipway
 systemctl daemon-reload
 # The agents start only once tool-enrol has written their configuration.
 systemctl enable --quiet consul.service nomad.service nomad-end-drain.service nomad-jwks.service \
-	node-firewall.service grow-root.service consul-dns.socket
+	node-firewall.service grow-root.service consul-dns.socket take-backup.timer
 # These would delay the agents at boot: two stages of cloud-init that have nothing to do, a search
 # for LVM snapshots, and searches for upgrades.
 if command -v cloud-init >/dev/null; then

@@ -13,7 +13,16 @@ import pytest
 
 from tests.images.support.programs import LoadModule
 
-MODULES = ("tool_enrol", "nomad_prestart", "node", "node_tls", "recover_server", "resolver")
+MODULES = (
+    "tool_enrol",
+    "nomad_prestart",
+    "node",
+    "node_tls",
+    "permit_bootstrap",
+    "recover_server",
+    "resolver",
+    "schedule_backups",
+)
 """The modules with paths of the machine."""
 
 

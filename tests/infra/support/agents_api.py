@@ -67,6 +67,9 @@ class Agents:
         """By agent and accessor id."""
         self.policies: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, list[str]] = {"consul": ["old"], "nomad": ["old"]}
+        self.snapshots = {"consul": b"snapshot of consul", "nomad": b"snapshot of nomad"}
+        self.restored: dict[str, bytes] = {}
+        """By agent, the snapshot of the last restore."""
         self.requests: list[tuple[str, str, str]] = []
         """Agent, method and path of each request, in order."""
         self.addresses: list[str] = []
@@ -144,9 +147,7 @@ class Agents:
         if path == "/v1/agent/self":
             return {"Config": {"NodeName": self.node_names.get(self.connection.address, "")}}
         if path == "/v1/snapshot":
-            if "consul" not in self.raft_entries:
-                return Refusal(500, RAFT_REFUSAL)
-            return b"snapshot of consul"
+            return self._snapshot("consul", method, body)
         if path == "/v1/agent/leave":
             return None
         if path.startswith("/v1/agent/force-leave/"):
@@ -186,9 +187,7 @@ class Agents:
             self.raft_entries.add("nomad")
             return None
         if path == "/v1/operator/snapshot":
-            if "nomad" not in self.raft_entries:
-                return Refusal(500, RAFT_REFUSAL)
-            return b"snapshot of nomad"
+            return self._snapshot("nomad", method, body)
         if path.startswith("/v1/agent/force-leave?"):
             return Refusal(500, "No node found with name or ID")
         if path == "/v1/nodes":
@@ -226,6 +225,12 @@ class Agents:
         if path == "/v1/acl/token":
             return self._create_token("nomad", body)
         return self._token("nomad", method, last, body)
+
+    def _snapshot(self, kind: str, method: str, body: Any) -> Any:
+        if method == "PUT":
+            self.restored[kind] = body
+            return b""
+        return self.snapshots[kind] if kind in self.raft_entries else Refusal(500, RAFT_REFUSAL)
 
     def _node(self, node: str, verb: str, body: Any) -> Any:
         if verb == "allocations":
@@ -364,9 +369,9 @@ def _serve(
             token = self.headers.get(f"X-{kind.title()}-Token", "")
             agents.connection.address = self.connection.getsockname()[0]
             agents.addresses.append(agents.connection.address)
-            status, result = agents.answer(
-                kind, self.command, self.path, token, json.loads(sent) if sent else None
-            )
+            is_snapshot = self.path.endswith("/snapshot") and "/kv/" not in self.path
+            body = sent if is_snapshot else json.loads(sent) if sent else None
+            status, result = agents.answer(kind, self.command, self.path, token, body)
             if isinstance(result, Refusal):
                 status, result = result
             if status == 200:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from infra.backup.archive import Snapshots
@@ -54,5 +55,7 @@ def archive(files: dict[str, bytes]) -> bytes:
     return stream.getvalue()
 
 
+@cache
 def make_snapshots() -> Snapshots:
+    """Return the same snapshots at each call; another archive would have another time."""
     return Snapshots(make_snapshot(CONSUL_RECORDS), make_snapshot(NOMAD_RECORDS))

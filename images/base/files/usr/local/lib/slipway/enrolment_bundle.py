@@ -16,7 +16,7 @@ from typing import Any
 import host_key
 import node
 
-ACTIONS = ("leave", "recover")
+ACTIONS = ("leave", "recover", "permit-bootstrap", "schedule-backups")
 """What tool-enrol does besides enrolment."""
 
 GOSSIP_KEY_BYTES = 32
@@ -76,8 +76,8 @@ class Bundle:
     operator_key: str | None
 
 
-def parse_action(text: str) -> str:
-    """Return the action that the input names instead of a bundle; empty for a bundle.
+def parse_action(text: str) -> Fields:
+    """Return the ``action`` that the input names and its arguments; empty for a bundle.
 
     Raises:
         BundleError: the action is unknown.
@@ -85,11 +85,12 @@ def parse_action(text: str) -> str:
     try:
         fields = json.loads(text)
     except ValueError:
-        return ""
-    action = fields.get("action", "") if isinstance(fields, dict) else ""
-    if action not in ("", *ACTIONS):
-        raise BundleError(f"action is {action!r}; it must be {' or '.join(ACTIONS)}")
-    return str(action)
+        return {}
+    if not isinstance(fields, dict) or not fields.get("action"):
+        return {}
+    if fields["action"] not in ACTIONS:
+        raise BundleError(f"action is {fields['action']!r}; it must be {' or '.join(ACTIONS)}")
+    return fields
 
 
 def parse(text: str) -> Bundle:

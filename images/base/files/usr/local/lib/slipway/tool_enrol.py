@@ -5,8 +5,9 @@ It may run at any time, also several times at once. It starts the agents, and ma
 apply a change: by nothing, a reload, or a restart, which tasks survive. A worker that belonged to
 another cluster loses that cluster's state and reboots, because its tasks have directories mounted.
 
-Instead of a bundle the input may be ``{"action": "leave"}`` or ``{"action": "recover"}``: the node
-leaves its cluster, or a prime becomes the only server of its cluster.
+Instead of a bundle the input may be an action: with ``{"action": "leave"}`` the node leaves its
+cluster, with ``recover`` a prime becomes the only server of its cluster, with ``permit-bootstrap``
+the ACLs of a prime may be bootstrapped once more, and with ``schedule-backups`` it takes backups.
 
 The output is one line of JSON with the outcome. An invalid input changes nothing.
 """
@@ -16,6 +17,7 @@ import fcntl
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import agent_config
@@ -26,23 +28,31 @@ import node_tls
 import nomad_prestart
 import resolver
 from agent_config import AgentAction, Config
-from enrolment_bundle import Bundle
+from enrolment_bundle import Bundle, Fields
 from erase_cloud_init import erase_cloud_init
 from harden_sshd import harden_sshd
 from leave_cluster import leave_cluster
+from permit_bootstrap import permit_bootstrap
 from recover_server import RecoveryError, recover_server
+from schedule_backups import schedule_backups
 
 ROOT = Path("/")
 CONSUL_CONFIG = Path("/etc/consul.d/cluster.json")
 NOMAD_CONFIG = Path("/etc/nomad.d/cluster.json")
 CONSUL_STATE = Path("/var/lib/consul")
+CONSUL_NODE_ID = CONSUL_STATE / "node-id"
 CONSUL_KEYRING = CONSUL_STATE / "serf/local.keyring"
 HOSTS = Path("/etc/hosts")
 LOCK = Path("/run/tool-enrol.lock")
 PENDING_ACTIONS = Path("/run/tool-enrol.pending")
 """The agents' actions of an enrolment that was interrupted; a reboot makes them unnecessary."""
 
-ACTIONS = {"leave": leave_cluster, "recover": recover_server}
+ACTIONS: dict[str, Callable[[Fields], str]] = {
+    "leave": lambda _: leave_cluster(),
+    "recover": lambda _: recover_server(),
+    "permit-bootstrap": permit_bootstrap,
+    "schedule-backups": schedule_backups,
+}
 
 MAX_BUNDLE_BYTES = 1 << 18
 """Ten times the size of a real bundle."""
@@ -210,11 +220,15 @@ def _changes_cluster(new: node.Node) -> bool:
 def _reset_agents() -> None:
     """Kill both agents and delete or schedule the deletion of their state.
 
-    An agent that is stopped would drain or leave, and so contact its old servers.
+    An agent that is stopped would drain or leave, and so contact its old servers. After the kill,
+    the stop only prevents that systemd starts the agents again before the reboot. Consul's node id
+    stays: after a restore the servers know this node by it, and refuse another id for its name.
     """
     systemctl("kill", "--signal=KILL", "consul.service", "nomad.service", check=False)
+    systemctl("stop", "consul.service", "nomad.service")
     for entry in CONSUL_STATE.iterdir():
-        files.remove(entry)
+        if entry != CONSUL_NODE_ID:
+            files.remove(entry)
     nomad_prestart.schedule_state_reset()
 
 
@@ -228,11 +242,11 @@ def _ensure_localhost() -> None:
 
 def run(text: str) -> str:
     """Run the action that the input names, or enrol with the bundle; return the outcome."""
-    action = enrolment_bundle.parse_action(text)
-    bundle = None if action else enrolment_bundle.parse(text)
+    fields = enrolment_bundle.parse_action(text)
+    bundle = None if fields else enrolment_bundle.parse(text)
     with LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return enrol(bundle) if bundle else ACTIONS[action]()
+        return enrol(bundle) if bundle else ACTIONS[fields["action"]](fields)
 
 
 def main() -> int:
