@@ -8,6 +8,9 @@ from deploy.errors import UsageError
 from deploy.machines import Machine
 from infra.settings.sources import ENVIRONMENT
 
+NO_MACHINE = "[]"
+"""The setting of an empty batch; an empty text would be no setting."""
+
 
 def make_batches(machines: Sequence[Machine], size: int) -> list[tuple[str, ...]]:
     """Return the slots of the machines in batches of at most ``size``, the primes first."""
@@ -35,9 +38,9 @@ def require_same_kind(machines: Sequence[Machine], *, region: str, task_driver: 
 
 @contextmanager
 def replacing_only(batch: Sequence[str]) -> Iterator[None]:
-    """Let updates in the block replace only the machines in these slots."""
+    """Let updates in the block replace only the machines in these slots, or none."""
     variable = ENVIRONMENT["batch"]
-    os.environ[variable] = ",".join(batch)
+    os.environ[variable] = ",".join(batch) or NO_MACHINE
     try:
         yield
     finally:

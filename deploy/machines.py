@@ -33,6 +33,7 @@ class Server:
     name: str
     address: str
     """Public address."""
+    private_address: str
     host_key: str
     enrol_key: str
     """Private key, OpenSSH."""
@@ -79,7 +80,13 @@ def list_servers(resources: Iterable[Mapping[str, Any]]) -> list[Server]:
         resource["outputs"] for resource in resources if resource["type"] == MEMBERSHIP_TYPE
     ]
     servers = [
-        Server(outputs["name"], outputs["address"], outputs["host_key"], outputs["enrol_key"])
+        Server(
+            outputs["name"],
+            outputs["address"],
+            outputs["private_address"],
+            outputs["host_key"],
+            outputs["enrol_key"],
+        )
         for outputs in memberships
         if outputs["role"] == "prime"
     ]

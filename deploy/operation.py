@@ -1,4 +1,4 @@
-"""Operations of the engine on a stack: preview, up, rotate, refresh, drift and destroy."""
+"""Operations of the engine on a stack: preview, up, rotate, restore, refresh, drift and destroy."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,10 +21,10 @@ from deploy.serving import Serving
 from deploy.stack import Workspace, expected_machines, resources
 from deploy.terminal import Terminal
 
-Operation = Literal["preview", "up", "rotate", "refresh", "drift", "destroy"]
+Operation = Literal["preview", "up", "rotate", "restore", "refresh", "drift", "destroy"]
 Result = Literal["succeeded", "failed", "cancelled"]
 PREVIEWS = ("preview", "drift")
-UPDATES = ("up", "rotate")
+UPDATES = ("up", "rotate", "restore")
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def run(
 
     A failed operation raises nothing: the outcome holds its failures.
 
-    A rotation is an update that replaces the resources of the URNs in ``replace``; a preview with
-    ``replace`` shows what the rotation would do. A destroy continues past what cannot be deleted,
-    so that as little as possible is left and costs money.
+    A rotation or a restore is an update that replaces the resources of the URNs in ``replace``; a
+    preview with ``replace`` shows what the rotation would do. A destroy continues past what cannot
+    be deleted, so that as little as possible is left and costs money.
 
     A refresh removes pending creates from the state, unless ``clear_pending_creates`` is false.
     """
@@ -91,7 +91,10 @@ def run(
     actions: dict[Operation, Callable[[], object]] = {
         "preview": lambda: stack.preview(on_event=on_event, replace=[*replace]),
         "up": lambda: stack.up(on_event=on_event, show_secrets=False),
-        "rotate": lambda: stack.up(on_event=on_event, show_secrets=False, replace=[*replace]),
+        **dict.fromkeys(
+            ("rotate", "restore"),
+            lambda: stack.up(on_event=on_event, show_secrets=False, replace=[*replace]),
+        ),
         "refresh": lambda: stack.refresh(
             on_event=on_event,
             show_secrets=False,

@@ -28,6 +28,14 @@ class CheckResult:
     subject: str
     ok: bool
     detail: str
+    is_warning: bool = False
+    """Whether somebody should look, although the stack serves."""
+
+    @property
+    def word(self) -> str:
+        if not self.ok:
+            return "WRONG"
+        return "WARNING" if self.is_warning else "ok"
 
 
 def verify(outputs: Mapping[str, Any], timeout_s: float = TIMEOUT_S) -> list[CheckResult]:

@@ -53,6 +53,8 @@ TESTED: dict[str, tuple[str, str]] = {
     "python -m deploy status": ("tests/stack/test_deployed.py", '"status"'),
     "python -m deploy destroy": ("tests/stack/test_destroy.py", '"destroy"'),
     "python -m deploy replace": ("tests/stack/test_replacements.py", '"replace"'),
+    "python -m deploy backup": ("tests/stack/test_backup.py", '"backup"'),
+    "python -m deploy restore": ("tests/stack/test_backup.py", '"restore"'),
     "python -m deploy snapshot": ("tests/deploy/test_snapshot.py", '"snapshot"'),
     "python -m deploy recover": ("tests/deploy/test_recover.py", '"recover"'),
     "python -m deploy rotate": ("tests/stack/test_rotation.py", '"rotate"'),

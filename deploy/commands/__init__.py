@@ -3,6 +3,7 @@
 import argparse
 
 from deploy.commands import (
+    backup,
     destroy,
     drift,
     logs,
@@ -11,6 +12,7 @@ from deploy.commands import (
     recover,
     refresh,
     replace,
+    restore,
     rotate,
     shell,
     snapshot,
@@ -29,6 +31,8 @@ COMMANDS = [
     status,
     replace,
     recover,
+    backup,
+    restore,
     snapshot,
     rotate,
     prune,

@@ -30,8 +30,8 @@ from infra.digitalocean_api import DigitalOceanApi, MissingTokenError
 OK, FAILED, USAGE, CHANGES, INTERRUPTED = 0, 1, 2, 3, 130
 RESULT_WORDS = {"cancelled": "interrupted"}
 """How people read a result; others are shown as they are."""
-RUNNING_PROGRAM: tuple[operation.Operation, ...] = ("preview", "up", "rotate")
-DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "destroy")
+RUNNING_PROGRAM: tuple[operation.Operation, ...] = ("preview", "up", "rotate", "restore")
+DELETING: tuple[operation.Operation, ...] = ("up", "rotate", "restore", "destroy")
 """Operations that first delete orphans, and remove deleted resources from the state."""
 
 
@@ -68,7 +68,7 @@ class Command:
     def orphans(self) -> Orphans:
         """The search for what the account has of the stack and its state does not have."""
         region = stack.setting(self.directory, self.stack_name, "region")
-        return Orphans(self.api, Spaces(self._configured), self.prefix, region, self.terminal)
+        return Orphans(self.api, Spaces(self.setting), self.prefix, region, self.terminal)
 
     @cached_property
     def api(self) -> DigitalOceanApi:
@@ -77,7 +77,7 @@ class Command:
         Raises:
             MissingTokenError: there is no token.
         """
-        return digitalocean_api.connect(self._configured)
+        return digitalocean_api.connect(self.setting)
 
     @property
     def account(self) -> Account:
@@ -91,7 +91,7 @@ class Command:
     def _config(self) -> dict[str, str]:
         return stack.config(self.stack_name, self.pulumi_cli, self.directory)
 
-    def _configured(self, key: str) -> str | None:
+    def setting(self, key: str) -> str | None:
         """Return a value that the stack's configuration has for the DigitalOcean provider."""
         return self._config.get(f"digitalocean:{key}")
 

@@ -1,13 +1,15 @@
 """``up --batch``: one update after another, each of which replaces a few machines."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from deploy.batches import make_batches, require_same_kind
+from deploy.batches import make_batches, replacing_only, require_same_kind
 from deploy.errors import UsageError
 from deploy.machines import Machine
+from infra.settings import check
 from infra.state_format import STATE_FORMAT
 from tests.deploy.support.throwaway import Project
 from tests.infra.support.account_api import AccountApi
@@ -103,6 +105,15 @@ def test_a_batch_has_at_least_one_machine(project: Project, size: str) -> None:
     with pytest.raises(SystemExit):
         project.deploy("up", f"--batch={size}")
     assert not updates(project.directory)
+
+
+def test_an_empty_batch_replaces_no_machine() -> None:
+    values = {"admin_cidrs": "203.0.113.0/24"}
+    with replacing_only(()):
+        settings, problems = check("dev", values, os.environ)
+    assert problems == [] and not settings.may_replace("worker01")
+    settings, _ = check("dev", values, os.environ)
+    assert settings.may_replace("worker01")
 
 
 def test_a_stack_without_machines_has_no_batches() -> None:

@@ -30,6 +30,7 @@ class Membership(Resource, module="slipway", name="Membership"):
             "name": name,
             "role": role,
             "address": address,
+            "private_address": "10.10.0.2",
             "host_key": {HOST!r},
             "enrol_key": pulumi.Output.secret({USER_PRIVATE!r}),
         }})
@@ -125,7 +126,8 @@ def test_another_machine_at_the_address_receives_nothing(
 
 def test_servers_include_those_that_are_about_to_leave() -> None:
     def membership(name: str, role: str, **more: object) -> dict[str, Any]:
-        outputs = {"name": name, "role": role, "address": "a", "host_key": "h", "enrol_key": "e"}
+        outputs = {"name": name, "role": role, "address": "a", "private_address": "p"}
+        outputs |= {"host_key": "h", "enrol_key": "e"}
         kind = "pulumi-python:dynamic/slipway:Membership"
         return {"type": kind, "outputs": outputs, **more}
 
@@ -136,6 +138,6 @@ def test_servers_include_those_that_are_about_to_leave() -> None:
         {"type": "pulumi:pulumi:Stack", "outputs": {}},
     ]
     assert list_servers(state) == [
-        Server("prime01nyc3", "a", "h", "e"),
-        Server("prime01nyc3-2", "a", "h", "e"),
+        Server("prime01nyc3", "a", "p", "h", "e"),
+        Server("prime01nyc3-2", "a", "p", "h", "e"),
     ]

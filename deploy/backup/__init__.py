@@ -1,0 +1,1 @@
+"""Backups as an operator uses them: taken, listed and restored."""
