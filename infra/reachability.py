@@ -26,6 +26,9 @@ PROBE_TIMEOUT_S = 6.0
 CONNECT_TIMEOUT_S = 2.5
 """A lost packet is sent again after 1 s."""
 POLL_INTERVAL_S = 0.2
+MAX_READS = 5
+INCOMPLETE_STATE = "failed to load checkpoint"
+"""Part of the engine's error for a state file that it cannot parse."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,11 +113,26 @@ def find_obstacle(
 def _complete_servers() -> set[str]:
     """Return the addresses of the Consul servers in the stack's outputs."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    reply: Mapping[str, Any] = pulumi.runtime.invoke(
-        "pulumi:pulumi:readStackOutputs", {"name": name}
-    ).value
-    urls = (reply.get("outputs") or {}).get("consul_addresses") or ()
+    urls = (_read_outputs(name).get("outputs") or {}).get("consul_addresses") or ()
     return {str(urlsplit(url).hostname) for url in urls}
+
+
+def _read_outputs(stack: str) -> Mapping[str, Any]:
+    """Return the outputs of a stack.
+
+    The engine writes the state meanwhile. With a backend of files a read may find part of it.
+    """
+    for attempt in range(1, MAX_READS + 1):
+        try:
+            reply: Mapping[str, Any] = pulumi.runtime.invoke(
+                "pulumi:pulumi:readStackOutputs", {"name": stack}
+            ).value
+            break
+        except Exception as error:
+            if attempt == MAX_READS or INCOMPLETE_STATE not in str(error):
+                raise
+            time.sleep(POLL_INTERVAL_S)
+    return reply
 
 
 def _admits_others(api: DigitalOceanApi, prefix: str, admin_cidrs: Collection[Network]) -> bool:

@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
@@ -203,3 +204,23 @@ def test_update_goes_on_if_a_server_answers(
     assert not preflight().has_consul
     monkeypatch.setattr(reachability, "CONSUL_HTTPS_PORT", listener.getsockname()[1])
     assert preflight().has_consul
+
+
+@pytest.mark.parametrize(("failures", "is_read"), [(2, True), (reachability.MAX_READS, False)])
+def test_a_state_that_is_being_written_is_read_again(
+    monkeypatch: pytest.MonkeyPatch, failures: int, is_read: bool
+) -> None:
+    monkeypatch.setattr(reachability, "POLL_INTERVAL_S", 0.0)
+    errors = ["invocation returned an error: failed to load checkpoint: EOF"] * failures
+
+    def invoke(_token: str, args: dict[str, str]) -> SimpleNamespace:
+        if errors:
+            raise Exception(errors.pop())
+        return SimpleNamespace(value={"outputs": args})
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", invoke)
+    if is_read:
+        assert reachability._read_outputs("dev") == {"outputs": {"name": "dev"}}
+    else:
+        with pytest.raises(Exception, match="failed to load checkpoint"):
+            reachability._read_outputs("dev")
