@@ -8,6 +8,7 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.artifacts.public_object import ACL, CONTENT_TYPE, PublicObject
+from infra.bucket import create_bucket
 from infra.preflight import Context
 from services.packed_service import PackedService
 
@@ -46,19 +47,7 @@ class Artifacts(pulumi.ComponentResource):
         self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:infra:Artifacts", name, None, opts)
-        bucket = digitalocean.SpacesBucket(
-            f"{name}-bucket",
-            name=args.bucket,
-            region=args.region,
-            acl="private",
-            force_destroy=True,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                replace_on_changes=["name"],
-                # Set explicitly: the provider would delete first, because the name is set.
-                delete_before_replace=False,
-            ),
-        )
+        bucket = create_bucket(f"{name}-bucket", args.bucket, args.region, self)
         self.urls = {}
         for packed in args.packed:
             stored = digitalocean.SpacesBucketObject(

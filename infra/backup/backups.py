@@ -9,6 +9,7 @@ import pulumi_random as random
 import pulumi_tls as tls
 
 from infra.backup.schedule import BackupSchedule
+from infra.bucket import create_bucket
 from infra.cluster.cluster import Cluster
 from infra.cluster.credentials import ClusterCredentials
 from infra.names import backup_bucket_name, backup_key_name
@@ -73,19 +74,7 @@ class Backups(pulumi.ComponentResource):
     ) -> None:
         super().__init__("slipway:infra:Backups", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        bucket = digitalocean.SpacesBucket(
-            f"{name}-bucket",
-            name=args.bucket,
-            region=args.region,
-            acl="private",
-            force_destroy=True,
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                replace_on_changes=["name"],
-                # Set explicitly: the provider would delete first, because the name is set.
-                delete_before_replace=False,
-            ),
-        )
+        bucket = create_bucket(f"{name}-bucket", args.bucket, args.region, self)
         key = tls.PrivateKey(f"{name}-key", algorithm="RSA", rsa_bits=KEY_BITS, opts=child)
         certificate = tls.SelfSignedCert(
             f"{name}-certificate",
