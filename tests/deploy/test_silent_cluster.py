@@ -1,7 +1,6 @@
 """The preflight checks in the real engine, when no server of the cluster answers."""
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from tests.infra.support.account_api import TOKEN, AccountApi, serving
 
 ADDRESS = "192.0.2.7"
 """Of a range for documentation, where no machine answers."""
-MAX_REFUSAL_S = 15.0
 
 PROGRAM = f"""
 import pathlib
@@ -73,9 +71,7 @@ def test_a_complete_cluster_that_is_silent_stops_an_update_and_no_preview(
     assert first.returncode == 0, first.stderr  # without outputs, the primes may still boot
     went_on.unlink()
 
-    start = time.monotonic()
     refused = project.deploy("up", "--json")
-    assert time.monotonic() - start < MAX_REFUSAL_S
     assert refused.returncode == 1
     [failure] = json.loads(refused.stdout)["failures"]
     assert failure["message"].startswith(f"no server of the cluster answers ({ADDRESS}; ports")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from infra.edge import CHECK_INTERVAL_S, CHECK_TIMEOUT_S, CHECKS_TO_CHANGE
 from tests.drills.load import Failure
 from tests.drills.stage import Stage, Topology
 from toolchain.versions import Tool
 
-NOTICE_S = 10.0
-"""Time until the balancer drops a dead worker: two checks, 3 s apart, and a margin."""
+NOTICE_S = 1.0 + CHECKS_TO_CHANGE * (CHECK_INTERVAL_S + CHECK_TIMEOUT_S)
+"""Time until the balancer drops a worker that is off. The first second is for the API's request.
+Then each check starts an interval after the end of the one before, and ends without a response."""
 IN_FLIGHT_S = 1.0
 """A request that started this long before an event may fail because of it."""
 MAX_REASONS = 3

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from infra.edge import CHECK_INTERVAL_S, CHECK_TIMEOUT_S, CHECKS_TO_CHANGE
 from infra.settings import Settings
 from tests.drills.drill import Drill, Outcome
 from tests.drills.load import RATE
@@ -33,9 +34,10 @@ two and writes their rows. The state is Consul's keys, Nomad's variables, ACL to
 and versions of the jobs. The longest gap is the longest time without a successful response. The
 seconds are those of the change itself, to the end of its last command.
 """
-LEGEND = """\
+LEGEND = f"""\
 *Allowed*: while a dead worker is not noticed yet, requests that the load balancer sends to it fail.
-Its health check takes two tries, 3 s apart.
+The load balancer notices after {CHECKS_TO_CHANGE} checks without a response. It waits
+{CHECK_TIMEOUT_S} s for each response, and {CHECK_INTERVAL_S} s before the next check.
 """
 
 

@@ -141,7 +141,7 @@ def all_tokens(rig: Rig) -> dict[str, tuple[str, str]]:
         }
     for name, digits in outputs_of_type(rig, RANDOM, "result").items():
         if (
-            name.endswith(("-agent", "-nomad", "-dns"))
+            name.endswith(("-agent", "-nomad", "-dns", "-backup"))
             and "gossip" not in name
             and "bootstrap" not in name
         ):
@@ -149,9 +149,18 @@ def all_tokens(rig: Rig) -> dict[str, tuple[str, str]]:
     return tokens
 
 
+def nomad_backup_tokens(rig: Rig) -> list[str]:
+    """Return the accessors of Nomad's tokens with which primes take backups."""
+    return [
+        token["AccessorID"]
+        for token in rig.nomad("/v1/acl/tokens", management=True)
+        if token["Name"].startswith("backup ")
+    ]
+
+
 def test_tokens(rig: Rig, busy: Traffic) -> None:
-    former = all_tokens(rig)
-    assert len(former) == 2 * 2 + 2 * len(rig.droplets()) + 1
+    former, [former_backup] = all_tokens(rig), nomad_backup_tokens(rig)
+    assert len(former) == 2 * 2 + 2 * len(rig.droplets()) + 2
     rotated = rotate(rig, "tokens")
     assert len(rotated["tokens"]) == len(former) and list(rotated) == ["tokens"]
     present, access = all_tokens(rig), rig.access()
@@ -161,6 +170,8 @@ def test_tokens(rig: Rig, busy: Traffic) -> None:
         present, 200
     )
     assert {name for name, token in former.items() if token_status(access, *token) != 403} == set()
+    [present_backup] = nomad_backup_tokens(rig)
+    assert present_backup != former_backup
     assert_settled(rig)
 
 
