@@ -45,7 +45,7 @@ if settings.workload:
     providers = create_providers("cluster", cluster, ready, settings.region, certificate, servers)
     operator = Operator(OPERATOR, OperatorArgs.from_context(context, certificate, providers))
     args = DeployServicesArgs.from_settings(
-        settings, packed, artifacts.urls, edge.load_balancer.ip, edge.url, ready.access, jobs
+        settings, packed, artifacts.urls, edge.address, edge.url, cluster.access, ready.access, jobs
     )
     deployed = deploy_services(args, in_nomad=providers.nomad, in_consul=providers.consul)
     EdgeReadiness("edge-answers", url=edge.url, services=deployed, timeout=settings.ready_timeout)

@@ -8,6 +8,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.digitalocean_api import connect
+from infra.drift.account_resources import AccountResources
+from infra.drift.request_bodies import firewall_body, load_balancer_body
 from infra.names import Role, firewall_name, network_name
 from infra.settings import Settings
 from infra.targeting import apply_if_created
@@ -56,6 +58,7 @@ class Edge(pulumi.ComponentResource):
     """
 
     load_balancer: digitalocean.LoadBalancer
+    address: pulumi.Output[str]
     url: pulumi.Output[str]
 
     def __init__(
@@ -64,62 +67,90 @@ class Edge(pulumi.ComponentResource):
         super().__init__("slipway:infra:Edge", name, None, opts)
         # The provider would delete first, because the names are set.
         child = pulumi.ResourceOptions(parent=self, delete_before_replace=False)
+        balancer = _balancer_args(args)
+        balancer_in_account = AccountResources(
+            f"{name}-balancer-in-account",
+            collection="load_balancers",
+            bodies={"balancer": load_balancer_body(balancer)},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.load_balancer = digitalocean.LoadBalancer(
             f"{name}-balancer",
-            name=args.name,
-            region=args.region,
-            vpc_uuid=args.vpc_id,
-            algorithm="round_robin",
-            droplet_tag=args.worker_tag,
-            forwarding_rules=[
-                digitalocean.LoadBalancerForwardingRuleArgs(
-                    entry_protocol="http",
-                    entry_port=LISTEN_PORT,
-                    target_protocol="http",
-                    target_port=args.port,
-                )
-            ],
-            healthcheck=digitalocean.LoadBalancerHealthcheckArgs(
-                protocol="http",
-                port=args.port,
-                path=HEALTH_PATH,
-                check_interval_seconds=CHECK_INTERVAL_S,
-                response_timeout_seconds=CHECK_TIMEOUT_S,
-                healthy_threshold=CHECKS_TO_CHANGE,
-                unhealthy_threshold=CHECKS_TO_CHANGE,
-            ),
-            opts=pulumi.ResourceOptions.merge(
-                child,
+            balancer,
+            pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions.merge(child, balancer_in_account.trigger("balancer")),
                 pulumi.ResourceOptions(
                     hooks=pulumi.ResourceHookBinding(before_create=[_taken_name_check()])
                 ),
             ),
         )
+        firewall = _firewall_args(args, self.load_balancer.id)
+        firewall_in_account = AccountResources(
+            f"{name}-firewall-in-account",
+            collection="firewalls",
+            bodies={"edge": firewall_body(firewall)},
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         digitalocean.Firewall(
             f"{name}-firewall",
-            name=firewall_name(args.name, "edge"),
-            tags=[args.worker_tag],
-            inbound_rules=[
-                digitalocean.FirewallInboundRuleArgs(
-                    protocol="tcp",
-                    port_range=str(args.port),
-                    source_load_balancer_uids=[self.load_balancer.id],
-                )
-            ],
-            # The provider refuses a firewall without rules, and a preview may not know the inbound
-            # rule. The firewall of all nodes allows this as well.
-            outbound_rules=[
-                digitalocean.FirewallOutboundRuleArgs(
-                    protocol="icmp", destination_addresses=["0.0.0.0/0", "::/0"]
-                )
-            ],
+            firewall,
             # A firewall for each load balancer: the old one is open until its network is deleted.
-            opts=pulumi.ResourceOptions.merge(
-                child, pulumi.ResourceOptions(replace_on_changes=["name"])
+            pulumi.ResourceOptions.merge(
+                pulumi.ResourceOptions.merge(child, firewall_in_account.trigger("edge")),
+                pulumi.ResourceOptions(replace_on_changes=["name"]),
             ),
         )
-        self.url = apply_if_created(self.load_balancer.ip, lambda ip: f"http://{ip}/")
+        self.address = self.load_balancer.ip
+        self.url = apply_if_created(self.address, lambda ip: f"http://{ip}/")
         self.register_outputs({"url": self.url})
+
+
+def _balancer_args(args: EdgeArgs) -> digitalocean.LoadBalancerArgs:
+    return digitalocean.LoadBalancerArgs(
+        name=args.name,
+        region=args.region,
+        vpc_uuid=args.vpc_id,
+        algorithm="round_robin",
+        droplet_tag=args.worker_tag,
+        forwarding_rules=[
+            digitalocean.LoadBalancerForwardingRuleArgs(
+                entry_protocol="http",
+                entry_port=LISTEN_PORT,
+                target_protocol="http",
+                target_port=args.port,
+            )
+        ],
+        healthcheck=digitalocean.LoadBalancerHealthcheckArgs(
+            protocol="http",
+            port=args.port,
+            path=HEALTH_PATH,
+            check_interval_seconds=CHECK_INTERVAL_S,
+            response_timeout_seconds=CHECK_TIMEOUT_S,
+            healthy_threshold=CHECKS_TO_CHANGE,
+            unhealthy_threshold=CHECKS_TO_CHANGE,
+        ),
+    )
+
+
+def _firewall_args(args: EdgeArgs, balancer_id: pulumi.Output[str]) -> digitalocean.FirewallArgs:
+    return digitalocean.FirewallArgs(
+        name=firewall_name(args.name, "edge"),
+        tags=[args.worker_tag],
+        inbound_rules=[
+            digitalocean.FirewallInboundRuleArgs(
+                protocol="tcp",
+                port_range=str(args.port),
+                source_load_balancer_uids=[balancer_id],
+            )
+        ],
+        # The provider refuses a firewall without rules, and a preview may not know the inbound
+        # rule. The firewall of all nodes allows this as well.
+        outbound_rules=[
+            digitalocean.FirewallOutboundRuleArgs(
+                protocol="icmp", destination_addresses=["0.0.0.0/0", "::/0"]
+            )
+        ],
+    )
 
 
 def _taken_name_check() -> pulumi.ResourceHook:

@@ -12,6 +12,8 @@ import pulumi
 import pulumi_digitalocean as digitalocean
 
 from infra.addresses import Network as Cidr
+from infra.drift.account_resources import AccountResources
+from infra.drift.request_bodies import firewall_body
 from infra.names import ROLES, Role, firewall_name
 from infra.settings import Settings
 
@@ -88,16 +90,29 @@ class Firewalls(pulumi.ComponentResource):
         self, name: str, args: FirewallsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:infra:Firewalls", name, None, opts)
-        self.firewalls = [
-            digitalocean.Firewall(
-                f"{name}-{group}",
+        child = pulumi.ResourceOptions(parent=self)
+        declared = {
+            group: digitalocean.FirewallArgs(
                 name=firewall_name(args.prefix, group),
                 tags=[args.tags[role] for role in GROUPS[group]],
                 inbound_rules=[_inbound(rule, args) for rule in rules],
                 outbound_rules=_outbound() if group == "nodes" else None,
-                opts=pulumi.ResourceOptions(parent=self),
             )
             for group, rules in INBOUND_RULES.items()
+        }
+        in_account = AccountResources(
+            f"{name}-in-account",
+            collection="firewalls",
+            bodies={group: firewall_body(firewall) for group, firewall in declared.items()},
+            opts=child,
+        )
+        self.firewalls = [
+            digitalocean.Firewall(
+                f"{name}-{group}",
+                firewall,
+                pulumi.ResourceOptions.merge(child, in_account.trigger(group)),
+            )
+            for group, firewall in declared.items()
         ]
         self.register_outputs({"firewalls": [firewall.id for firewall in self.firewalls]})
 

@@ -14,6 +14,7 @@ from infra.cluster.enrolment import Enrolment
 from infra.cluster.management_tokens import ManagementTokens
 from infra.cluster.roster import Roster
 from infra.cluster_api.members import Member
+from infra.drift.droplet_tag import DropletTag
 from infra.droplet_template import DropletTemplate
 from infra.machine import (
     Machine,
@@ -69,6 +70,12 @@ class Primes(pulumi.ComponentResource):
             for number in range(1, args.count + 1)
         ]
         self.droplets = [machine.droplet for machine in machines]
+        DropletTag(
+            f"{name}-tag",
+            tag=args.droplet_template.tag,
+            droplets=[droplet.id for droplet in self.droplets],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.members = collect_members(machines)
         self.host_keys = collect_host_keys(machines)
         self.addresses = collect_addresses(self.members)

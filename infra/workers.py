@@ -11,6 +11,7 @@ from infra.cluster.cluster import Cluster, enrol_worker, join_cluster
 from infra.cluster.credentials import ClusterCredentials
 from infra.cluster.enrolment import Enrolment
 from infra.cluster_api.members import Member
+from infra.drift.droplet_tag import DropletTag
 from infra.droplet_template import DropletTemplate
 from infra.machine import collect_addresses, collect_host_keys, collect_members, create_machine
 from infra.names import Role
@@ -67,6 +68,12 @@ class Workers(pulumi.ComponentResource):
             for number in range(1, args.count + 1)
         ]
         self.droplets = [machine.droplet for machine in machines]
+        DropletTag(
+            f"{name}-tag",
+            tag=args.droplet_template.tag,
+            droplets=[droplet.id for droplet in self.droplets],
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.members = collect_members(machines)
         self.host_keys = collect_host_keys(machines)
         self.addresses = collect_addresses(self.members)

@@ -48,8 +48,10 @@ class DeployServicesArgs:
     """The public address of the load balancer."""
     edge_url: pulumi.Input[str]
     """The URL at which the public service answers."""
+    consul_access: pulumi.Input[Access]
+    """Access to Consul as soon as it has ACLs."""
     access: pulumi.Input[Access]
-    """Addresses and credentials of the cluster."""
+    """Access to the cluster as soon as its workers are ready."""
     jobs: Sequence[nomad.Job] = ()
     """From ``collect_jobs``: the jobs that must be healthy at the end of an update."""
 
@@ -61,6 +63,7 @@ class DeployServicesArgs:
         artifact_urls: Mapping[str, pulumi.Output[str]],
         edge_address: pulumi.Input[str],
         edge_url: pulumi.Input[str],
+        consul_access: pulumi.Input[Access],
         access: pulumi.Input[Access],
         jobs: Sequence[nomad.Job],
     ) -> Self:
@@ -72,6 +75,7 @@ class DeployServicesArgs:
             artifact_urls=artifact_urls,
             edge_address=edge_address,
             edge_url=edge_url,
+            consul_access=consul_access,
             access=access,
             jobs=jobs,
         )
@@ -89,11 +93,22 @@ def deploy_services(
     """
     EdgeCheck(
         "health",
-        EdgeCheckArgs(edge_address=args.edge_address, url=args.edge_url, services=args.services),
+        EdgeCheckArgs(
+            edge_address=args.edge_address,
+            url=args.edge_url,
+            services=args.services,
+            access=args.consul_access,
+        ),
         in_consul,
     )
-    Intentions("intentions", IntentionsArgs(services=args.services), in_consul)
-    identity = WorkloadIdentity("identity", WorkloadIdentityArgs(services=args.services), in_consul)
+    Intentions(
+        "intentions", IntentionsArgs(services=args.services, access=args.consul_access), in_consul
+    )
+    identity = WorkloadIdentity(
+        "identity",
+        WorkloadIdentityArgs(services=args.services, access=args.consul_access),
+        in_consul,
+    )
     # An allocation that starts before its Consul identity exists fails, and soon has no attempts
     # left.
     job_options = pulumi.ResourceOptions.merge(

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_consul as consul
 
+from infra.drift.consul_entries import ConsulEntries, Entry, config_entry
+from infra.mtls import Access
 from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
 from jobs.services import EDGE_NODE, Service
 
+TAGS = ["http"]
+CHECK_ID = "edge:url"
 EXTERNAL = {"external-node": "true", "external-probe": "true"}
 """Marks a node that has no agent: prober, or consul-esm, runs its checks."""
 
+DEFAULTS_KIND = "service-defaults"
 SERVICE_DEFAULTS = {"Expose": {}, "MeshGateway": {}, "Protocol": "http", "TransparentProxy": {}}
 """Consul stores the empty blocks; without them every update would show a difference."""
 
@@ -27,6 +32,7 @@ class EdgeCheckArgs:
     url: pulumi.Input[str]
     """The URL that the check requests every 5 s."""
     services: Sequence[Service]
+    access: pulumi.Input[Access]
 
 
 class EdgeCheck(pulumi.ComponentResource):
@@ -38,16 +44,36 @@ class EdgeCheck(pulumi.ComponentResource):
         self, name: str, args: EdgeCheckArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:EdgeCheck", name, None, opts)
-        children = child_options(self, opts)
+        clients = [service.name for service in args.services if service.has_clients]
+        entries = ConsulEntries(
+            f"{name}-in-consul",
+            entries={
+                "node": Entry(
+                    path=f"/v1/catalog/node/{EDGE_NODE}",
+                    declared={"Node": {"Address": args.edge_address, "Meta": EXTERNAL}},
+                ),
+                "service": Entry(
+                    path=f"/v1/health/service/{EDGE_NODE}",
+                    declared={
+                        "Node": {"Node": EDGE_NODE},
+                        "Service": {"Port": args.edge_port, "Tags": TAGS},
+                        "Checks": [{"CheckID": CHECK_ID, "Definition": {"HTTP": args.url}}],
+                    },
+                ),
+                **{key: config_entry(DEFAULTS_KIND, key, SERVICE_DEFAULTS) for key in clients},
+            },
+            access=args.access,
+            options=child_options(self, opts),
+        )
         node = consul.Node(
             f"{name}-edge-node",
             name=EDGE_NODE,
             address=args.edge_address,
             meta=EXTERNAL,
-            opts=children,
+            opts=entries.options("node"),
         )
         check = consul.ServiceCheckArgs(
-            check_id="edge:url",
+            check_id=CHECK_ID,
             name="edge answers",
             http=args.url,
             method="GET",
@@ -63,22 +89,21 @@ class EdgeCheck(pulumi.ComponentResource):
             name=EDGE_NODE,
             node=node.name,
             port=args.edge_port,
-            tags=["http"],
+            tags=TAGS,
             checks=[check],
             opts=pulumi.ResourceOptions.merge(
-                children,
+                entries.options("service"),
                 # A replaced node has no services. Prober writes the status.
                 pulumi.ResourceOptions(replace_with=[node], ignore_changes=["checks[*].status"]),
             ),
         )
-        for service in args.services:
-            if service.has_clients:
-                consul.ConfigEntry(
-                    f"{name}-{service.name}-defaults",
-                    kind="service-defaults",
-                    name=service.name,
-                    config_json=canonical_json(SERVICE_DEFAULTS),
-                    opts=children,
-                )
+        for key in clients:
+            consul.ConfigEntry(
+                f"{name}-{key}-defaults",
+                kind=DEFAULTS_KIND,
+                name=key,
+                config_json=canonical_json(SERVICE_DEFAULTS),
+                opts=entries.options(key),
+            )
         self.edge_service = edge.name
         self.register_outputs({"edge_service": self.edge_service})

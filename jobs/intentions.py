@@ -2,23 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_consul as consul
 
+from infra.drift.consul_entries import ConsulEntries, config_entry
+from infra.mtls import Access
 from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
 from jobs.services import Service
 
+KIND = "service-intentions"
 PRECEDENCE = 9
 """The precedence that Consul computes for an exact source and an exact destination."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IntentionsArgs:
-    """The services of the stack."""
+    """The services of the stack, and the access to Consul."""
 
     services: Sequence[Service]
+    access: pulumi.Input[Access]
 
 
 class Intentions(pulumi.ComponentResource):
@@ -28,20 +33,31 @@ class Intentions(pulumi.ComponentResource):
         self, name: str, args: IntentionsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:Intentions", name, None, opts)
-        children = child_options(self, opts)
-        for service in args.services:
-            if not service.callers:
-                continue
-            # Consul stores Precedence and Type; without them every update would show a difference.
-            sources = [
-                {"Action": "allow", "Name": caller, "Precedence": PRECEDENCE, "Type": "consul"}
-                for caller in service.callers
-            ]
+        declared = {
+            service.name: {"Sources": [_source(caller) for caller in service.callers]}
+            for service in args.services
+            if service.callers
+        }
+        entries = ConsulEntries(
+            f"{name}-in-consul",
+            entries={key: config_entry(KIND, key, content) for key, content in declared.items()},
+            access=args.access,
+            options=child_options(self, opts),
+        )
+        for key, content in declared.items():
             consul.ConfigEntry(
-                f"{name}-{service.name}",
-                kind="service-intentions",
-                name=service.name,
-                config_json=canonical_json({"Sources": sources}),
-                opts=children,
+                f"{name}-{key}",
+                kind=KIND,
+                name=key,
+                config_json=canonical_json(content),
+                opts=entries.options(key),
             )
         self.register_outputs({})
+
+
+def _source(caller: str) -> dict[str, Any]:
+    """Return the intention of a caller.
+
+    Consul stores Precedence and Type; without them every update would show a difference.
+    """
+    return {"Action": "allow", "Name": caller, "Precedence": PRECEDENCE, "Type": "consul"}

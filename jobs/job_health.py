@@ -16,13 +16,12 @@ from typing import Any
 import pulumi
 import pulumi_nomad as nomad
 from pulumi import dynamic
-from pulumi.output import contains_unknowns
-from pulumi.runtime.rpc import UNKNOWN
 
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul
 from infra.cluster_api.job_status import JobStatus, SpecifiedJob, read_jobs, select_declared
 from infra.cluster_api.nomad import Nomad
+from infra.drift.comparison import is_known
 from infra.mtls import Access
 
 HEALTH_TIMEOUT_S = 90.0
@@ -129,19 +128,12 @@ class JobHealthProvider(dynamic.ResourceProvider):
         """
         jobs, access = news["jobs"], news["access"]
         return dynamic.DiffResult(
-            changes=olds["jobs"] != jobs or (_is_known(access) and _is_other(jobs, access))
+            changes=olds["jobs"] != jobs or (is_known(access) and _is_other(jobs, access))
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         wait_until_healthy(news["jobs"], news["access"])
         return dynamic.UpdateResult({"jobs": news["jobs"]})
-
-
-def _is_known(access: object) -> bool:
-    """Whether the engine has passed a value: it marks an unknown one by text or by an object."""
-    if isinstance(access, dict):
-        return all(map(_is_known, access.values()))
-    return access != UNKNOWN and not contains_unknowns(access)
 
 
 def _is_other(declared: Sequence[SpecifiedJob], access: Access) -> bool:

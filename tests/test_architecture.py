@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "jobs": (
         "jobs",
         "infra.cluster_api",
+        "infra.drift",
         "infra.settings",
         "infra.mtls",
         "services.packed_service",

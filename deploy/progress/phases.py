@@ -39,6 +39,7 @@ KINDS: Mapping[str, ResourceKind] = {
     "digitalocean:index/tag:Tag": ResourceKind(Phase.NETWORK),
     "digitalocean:index/sshKey:SshKey": ResourceKind(Phase.NETWORK),
     "digitalocean:index/firewall:Firewall": ResourceKind(Phase.NETWORK),
+    "pulumi-python:dynamic/slipway:AccountResources": ResourceKind(Phase.NETWORK),
     "digitalocean:index/project:Project": ResourceKind(Phase.NETWORK),
     "digitalocean:index/domain:Domain": ResourceKind(Phase.NETWORK),
     "digitalocean:index/certificate:Certificate": ResourceKind(
@@ -51,6 +52,7 @@ KINDS: Mapping[str, ResourceKind] = {
     "digitalocean:index/droplet:Droplet": ResourceKind(
         Phase.MACHINES, "waiting for DigitalOcean to start the droplet"
     ),
+    "pulumi-python:dynamic/slipway:DropletTag": ResourceKind(Phase.MACHINES),
     "pulumi-python:dynamic/slipway:Generation": ResourceKind(Phase.MACHINES),
     "pulumi-python:dynamic/slipway:Roster": ResourceKind(Phase.MACHINES),
     "pulumi-python:dynamic/slipway:Membership": ResourceKind(
@@ -77,6 +79,7 @@ KINDS: Mapping[str, ResourceKind] = {
         Phase.SERVICES, "uploading to Spaces"
     ),
     "pulumi-python:dynamic/slipway:PublicObject": ResourceKind(Phase.SERVICES),
+    "pulumi-python:dynamic/slipway:ConsulEntries": ResourceKind(Phase.CLUSTER),
     "consul:index/configEntry:ConfigEntry": ResourceKind(Phase.SERVICES),
     "consul:index/node:Node": ResourceKind(Phase.SERVICES),
     "consul:index/service:Service": ResourceKind(Phase.SERVICES),

@@ -106,7 +106,7 @@ class Backups(pulumi.ComponentResource):
             primes=args.cluster.primes,
             host_keys=args.host_keys,
             enrol_key=args.credentials.secrets.enrol.private,
-            access=args.cluster.bootstrap.access,
+            access=args.cluster.access,
             config={
                 "url": pulumi.Output.concat(args.endpoint, "/", bucket.name),
                 "access_key": spaces_key.access_key,

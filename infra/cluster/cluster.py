@@ -15,6 +15,7 @@ from infra.cluster.readiness import Readiness
 from infra.cluster.roster import Roster
 from infra.cluster_api.members import Member
 from infra.machine import Machine
+from infra.mtls import Access
 from infra.targeting import apply_if_created
 
 LOOPBACK = "127.0.0.1"
@@ -37,18 +38,21 @@ class Cluster:
     """Time for all members to join."""
 
     @property
+    def access(self) -> pulumi.Output[Access]:
+        """Access with management tokens; secret."""
+        return self.bootstrap.access
+
+    @property
     def consul(self) -> pulumi.Output[list[str]]:
         """URLs of the Consul servers; not secret."""
         return pulumi.Output.unsecret(
-            apply_if_created(self.bootstrap.access, lambda access: access["consul"])
+            apply_if_created(self.access, lambda access: access["consul"])
         )
 
     @property
     def nomad(self) -> pulumi.Output[list[str]]:
         """URLs of the Nomad servers; not secret."""
-        return pulumi.Output.unsecret(
-            apply_if_created(self.bootstrap.access, lambda access: access["nomad"])
-        )
+        return pulumi.Output.unsecret(apply_if_created(self.access, lambda access: access["nomad"]))
 
     def export_addresses(self) -> None:
         """Export the URLs of the servers as outputs of the stack."""
@@ -66,7 +70,7 @@ class Cluster:
             name,
             primes=self.primes,
             workers=workers,
-            access=self.bootstrap.access,
+            access=self.access,
             cluster=self.roster.id,
             retired=pulumi.Output.all(self.management.retired, self.bootstrap.retired).apply(
                 _merge_retired
@@ -210,7 +214,7 @@ def _enrol(
         ),
         enrol_key=secrets.enrol.private,
         operator_key=credentials.operator_key,
-        access=cluster.bootstrap.access if cluster else None,
+        access=cluster.access if cluster else None,
         timeout=credentials.timeout_s,
         opts=opts,
     )

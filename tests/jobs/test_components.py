@@ -1,6 +1,7 @@
 """Jobs and Consul entries as Pulumi resources."""
 
 import json
+from typing import Any
 
 import pulumi
 import pulumi_nomad as nomad
@@ -50,40 +51,49 @@ def test_a_job_is_rendered_with_its_artifact_and_waited_for(
 
 
 def test_resources_in_a_cluster_share_its_lifetime(
-    cluster: FakeCluster, options: dict[str, ResourceOptions]
+    cluster: FakeCluster, options: dict[str, ResourceOptions], planner: Planner
 ) -> None:
     parents: list[pulumi.Resource] = []
+    found: dict[str, Any] = {}
 
-    def program() -> pulumi.Output[str]:
+    def program() -> pulumi.Output[Any]:
         parent = nomad.Namespace("cluster")
         parents.append(parent)
         opts = ResourceOptions(
             deleted_with=parent, replace_with=[parent], replacement_trigger="first cluster"
         )
         args = EdgeCheckArgs(
-            edge_address="198.18.0.9", url="http://198.18.0.9/", services=[service("backserve")]
+            edge_address="198.18.0.9",
+            url="http://198.18.0.9/",
+            services=[service("backserve")],
+            access=planner.access,
         )
-        return EdgeCheck("health", args, opts).edge_service
+        edge = EdgeCheck("health", args, opts).edge_service
+        triggers = {name: child.replacement_trigger for name, child in options.items()}
+        return pulumi.Output.all(edge, pulumi.Output.all(**triggers).apply(found.update))
 
     run(program)
     children = {
-        name: resource_options for name, resource_options in options.items() if name != "cluster"
+        name: resource_options
+        for name, resource_options in options.items()
+        if cluster.created[name]["token"].startswith("consul:")
     }
     assert set(children) == {"health-edge-node", "health-edge", "health-backserve-defaults"}
     for name, child in children.items():
         assert child.deleted_with is parents[0], name
-        assert child.replacement_trigger == "first cluster", name
+        assert found[name] == "first cluster", name
         assert child.replace_with is not None and parents[0] in child.replace_with, name
 
 
 def test_the_edge_is_an_external_node_whose_check_status_pulumi_ignores(
-    cluster: FakeCluster, options: dict[str, ResourceOptions]
+    cluster: FakeCluster, options: dict[str, ResourceOptions], planner: Planner
 ) -> None:
     def program() -> pulumi.Output[str]:
         args = EdgeCheckArgs(
             edge_address="198.18.0.9",
             url="http://198.18.0.9/",
             services=services(settings()),
+            access=planner.access,
         )
         return EdgeCheck("health", args).edge_service
 

@@ -55,6 +55,7 @@ def deploy(access: Access, **changes: str) -> pulumi.Output[Any]:
         },
         edge_address="198.18.0.9",
         edge_url="http://198.18.0.9/",
+        consul_access=access,
         access=access,
         jobs=jobs,
     )
@@ -106,7 +107,14 @@ def test_every_job_runs_by_the_driver_of_the_settings(
 def test_every_resource_in_the_cluster_is_bound_to_it(
     cluster: FakeCluster, options: dict[str, pulumi.ResourceOptions], planner: Planner
 ) -> None:
-    run(lambda: deploy(planner.access))
+    found: dict[str, Any] = {}
+
+    def program() -> pulumi.Output[Any]:
+        job_ids = deploy(planner.access)
+        triggers = {name: declared.replacement_trigger for name, declared in options.items()}
+        return pulumi.Output.all(job_ids, pulumi.Output.all(**triggers).apply(found.update))
+
+    run(program)
     in_cluster = [
         name
         for name, resource in cluster.created.items()
@@ -114,7 +122,7 @@ def test_every_resource_in_the_cluster_is_bound_to_it(
     ]
     assert len(in_cluster) == 15
     for name in in_cluster:
-        assert options[name].replacement_trigger == "the-cluster"
+        assert found[name] == "the-cluster"
         assert isinstance(options[name].deleted_with, pulumi.ProviderResource)
 
 

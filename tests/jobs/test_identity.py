@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from infra.mtls import Access
 from jobs.identity import WorkloadIdentity, WorkloadIdentityArgs
 from jobs.intentions import Intentions, IntentionsArgs
 from jobs.services import services
@@ -19,8 +20,17 @@ Claims = Mapping[str, str]
 def resources(cluster: FakeCluster) -> dict[str, dict[str, Any]]:
     def program() -> None:
         declared = services(settings())
-        WorkloadIdentity("identity", WorkloadIdentityArgs(services=declared))
-        Intentions("intentions", IntentionsArgs(services=declared))
+        access = Access(
+            authority="",
+            certificate="",
+            key="",
+            consul=[],
+            nomad=[],
+            consul_token="",
+            nomad_token="",
+        )
+        WorkloadIdentity("identity", WorkloadIdentityArgs(services=declared, access=access))
+        Intentions("intentions", IntentionsArgs(services=declared, access=access))
 
     run(program)
     return cluster.created

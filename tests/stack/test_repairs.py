@@ -8,7 +8,7 @@ import pytest
 from infra.names import label_of_droplet
 from tests.stack import interrupts
 from tests.stack.large_plan import seed_image
-from tests.stack.rig import Rig
+from tests.stack.rig import Rig, wait_for
 from tests.stack.traffic import Traffic
 
 SLOTS = {"prime01", "worker01", "worker02"}
@@ -41,36 +41,44 @@ def update(rig: Rig, *options: str) -> str:
     return done.output
 
 
-def test_one_update_creates_again_what_was_deleted(account: Rig) -> None:
+def test_one_plain_update_creates_a_deleted_load_balancer_again(account: Rig) -> None:
     account.up()
     [balancer] = list_account(account, "load_balancers")
-    firewalls = {item["name"]: item for item in list_account(account, "firewalls")}
-    [nodes] = [name for name in firewalls if name.endswith("-nodes")]
-    droplets = {label_of_droplet(item["name"]): item for item in list_account(account, "droplets")}
     account.api(f"/v2/load_balancers/{balancer['id']}", "DELETE")
-    account.api(f"/v2/firewalls/{firewalls[nodes]['id']}", "DELETE")
-    account.api(f"/v2/droplets/{droplets['worker02']['id']}", "DELETE")
-    worker = {"resource_id": str(droplets["worker01"]["id"]), "resource_type": "droplet"}
-    [tag] = droplets["worker01"]["tags"]
-    account.api(f"/v2/tags/{tag}/resources", "DELETE", resources=[worker])
-    account.api(f"/v2/tags/{droplets['prime01']['tags'][0]}", "DELETE")
 
-    account.up()
-    update(account, "--refresh")  # A droplet without its tag is changed, not deleted.
+    assert f"{balancer['name']} was deleted" in update(account)
 
-    [balancer] = list_account(account, "load_balancers")
-    assert balancer["tag"] == tag
-    assert {item["name"] for item in list_account(account, "firewalls")} == set(firewalls)
-    repaired = {label_of_droplet(item["name"]): item for item in list_account(account, "droplets")}
-    assert {label: item["tags"] for label, item in repaired.items()} == {
-        label: item["tags"] for label, item in droplets.items()
-    }
-    assert repaired["worker01"]["id"] == droplets["worker01"]["id"]
-    assert repaired["prime01"]["id"] == droplets["prime01"]["id"]
+    [created] = list_account(account, "load_balancers")
+    assert created["id"] != balancer["id"]
+    assert (created["name"], created["tag"]) == (balancer["name"], balancer["tag"])
+    [edge] = [item for item in list_account(account, "firewalls") if item["name"].endswith("-edge")]
+    [rule] = edge["inbound_rules"]
+    assert rule["sources"]["load_balancer_uids"] == [created["id"]]
+    update(account, "--expect-no-changes")
     update(account, "--refresh", "--expect-no-changes")
 
 
-def test_an_update_with_a_refresh_puts_changed_properties_right(account: Rig) -> None:
+def test_a_plain_update_creates_a_deleted_firewall_again_and_a_refresh_completes_it(
+    account: Rig,
+) -> None:
+    """The provider cannot delete the firewall that is gone."""
+    account.up()
+    firewalls = {item["name"]: item["id"] for item in list_account(account, "firewalls")}
+    [nodes] = [name for name in firewalls if name.endswith("-nodes")]
+    account.api(f"/v2/firewalls/{firewalls[nodes]}", "DELETE")
+
+    done = account.pulumi("up", "--yes")
+
+    assert done.code != 0
+    assert "Error deleting firewall" in done.output
+    present = {item["name"]: item["id"] for item in list_account(account, "firewalls")}
+    assert {name for name in firewalls if present[name] != firewalls[name]} == {nodes}
+    update(account, "--refresh")
+    assert {item["name"]: item["id"] for item in list_account(account, "firewalls")} == present
+    update(account, "--expect-no-changes")
+
+
+def test_one_plain_update_puts_changed_properties_right(account: Rig) -> None:
     account.up()
     [balancer] = list_account(account, "load_balancers")
     rule = {**balancer["forwarding_rules"][0], "target_port": 9999}
@@ -84,21 +92,40 @@ def test_an_update_with_a_refresh_puts_changed_properties_right(account: Rig) ->
         health_check=balancer["health_check"],
         forwarding_rules=[rule],
     )
-    [nodes] = [
-        item for item in list_account(account, "firewalls") if item["name"].endswith("-nodes")
-    ]
+    firewalls = list_account(account, "firewalls")
     telnet = {"protocol": "tcp", "ports": "23", "sources": {"addresses": ["0.0.0.0/0"]}}
-    account.api(f"/v2/firewalls/{nodes['id']}/rules", "POST", inbound_rules=[telnet])
+    for firewall in firewalls:
+        account.api(f"/v2/firewalls/{firewall['id']}/rules", "POST", inbound_rules=[telnet])
 
-    update(account, "--refresh")
+    update(account)
 
     [repaired] = list_account(account, "load_balancers")
     assert (repaired["id"], repaired["forwarding_rules"]) == (
         balancer["id"],
         balancer["forwarding_rules"],
     )
-    [closed] = [item for item in list_account(account, "firewalls") if item["id"] == nodes["id"]]
-    assert "23" not in {rule["ports"] for rule in closed["inbound_rules"]}
+    closed = list_account(account, "firewalls")
+    assert [item["id"] for item in closed] == [item["id"] for item in firewalls]
+    assert "23" not in {rule["ports"] for item in closed for rule in item["inbound_rules"]}
+    update(account, "--expect-no-changes")
+    update(account, "--refresh", "--expect-no-changes")
+
+
+def test_deploy_up_creates_again_what_was_deleted(account: Rig) -> None:
+    account.up()
+    droplets = {label_of_droplet(item["name"]): item for item in list_account(account, "droplets")}
+    firewalls = {item["name"]: item["id"] for item in list_account(account, "firewalls")}
+    [nodes] = [name for name in firewalls if name.endswith("-nodes")]
+    account.api(f"/v2/droplets/{droplets['worker02']['id']}", "DELETE")
+    account.api(f"/v2/firewalls/{firewalls[nodes]}", "DELETE")
+
+    account.up()
+
+    repaired = {label_of_droplet(item["name"]): item for item in list_account(account, "droplets")}
+    assert repaired.keys() == droplets.keys() == SLOTS
+    changed = {label for label in SLOTS if repaired[label]["id"] != droplets[label]["id"]}
+    assert changed == {"worker02"}
+    assert {item["name"] for item in list_account(account, "firewalls")} == firewalls.keys()
     update(account, "--refresh", "--expect-no-changes")
 
 
@@ -134,15 +161,51 @@ def test_one_plain_update_puts_jobs_and_objects_right(rig: Rig) -> None:
     rig.assert_settled()
 
 
-def test_an_update_with_a_refresh_puts_entries_of_consul_right(rig: Rig) -> None:
-    intentions = rig.consul("/v1/config/service-intentions", management=True)
+def test_one_plain_update_tags_droplets_again(rig: Rig) -> None:
+    droplets = {item["name"]: item for item in list_account(rig, "droplets")}
+    worker = {"resource_id": str(droplets["worker01nyc3"]["id"]), "resource_type": "droplet"}
+    rig.api(
+        f"/v2/tags/{droplets['worker01nyc3']['tags'][0]}/resources", "DELETE", resources=[worker]
+    )
+    rig.api(f"/v2/tags/{droplets['prime01nyc3']['tags'][0]}", "DELETE")
+
+    update(rig)
+
+    assert {item["name"]: (item["id"], item["tags"]) for item in list_account(rig, "droplets")} == {
+        name: (item["id"], item["tags"]) for name, item in droplets.items()
+    }
+    assert wait_for(rig.answers)
+    rig.assert_settled()
+
+
+def test_one_plain_update_puts_entries_of_consul_right(rig: Rig) -> None:
+    def consul(path: str, method: str = "GET", **body: Any) -> Any:
+        return rig.consul(f"/v1/{path}", method, management=True, **body)
+
+    rules = "acl/binding-rules?authmethod=nomad-workloads"
+    intentions, bound = consul("config/service-intentions"), consul(rules)
     for entry in intentions:
-        rig.consul(f"/v1/config/service-intentions/{entry['Name']}", "DELETE", management=True)
-    rig.consul("/v1/catalog/deregister", "PUT", management=True, Node="edge", ServiceID="edge")
-    update(rig, "--refresh")
-    repaired = rig.consul("/v1/config/service-intentions", management=True)
-    assert {item["Name"] for item in repaired} == {item["Name"] for item in intentions}
-    assert rig.consul("/v1/catalog/service/edge", management=True)
+        consul(f"config/service-intentions/{entry['Name']}", "DELETE")
+    consul("catalog/deregister", "PUT", Node="edge", ServiceID="edge")
+    consul(f"acl/binding-rule/{bound[0]['ID']}", "DELETE")
+    consul(
+        "config",
+        "PUT",
+        Kind="service-defaults",
+        Name="backserve",
+        Protocol="tcp",
+    )
+
+    update(rig)
+
+    repaired = consul("config/service-intentions")
+    assert {item["Name"]: item["Sources"] for item in repaired} == {
+        item["Name"]: item["Sources"] for item in intentions
+    }
+    assert consul("catalog/service/edge")
+    assert consul("config/service-defaults/backserve")["Protocol"] == "http"
+    assert {item["Selector"] for item in consul(rules)} == {item["Selector"] for item in bound}
+    assert wait_for(rig.answers)
     rig.assert_settled()
 
 
