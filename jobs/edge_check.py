@@ -57,7 +57,14 @@ class EdgeCheck(pulumi.ComponentResource):
                     declared={
                         "Node": {"Node": EDGE_NODE},
                         "Service": {"Port": args.edge_port, "Tags": TAGS},
-                        "Checks": [{"CheckID": CHECK_ID, "Definition": {"HTTP": args.url}}],
+                    },
+                ),
+                "check": Entry(
+                    path=f"/v1/health/checks/{EDGE_NODE}",
+                    declared={
+                        "Node": EDGE_NODE,
+                        "CheckID": CHECK_ID,
+                        "Definition": {"HTTP": args.url},
                     },
                 ),
                 **{key: config_entry(DEFAULTS_KIND, key, SERVICE_DEFAULTS) for key in clients},
@@ -92,7 +99,7 @@ class EdgeCheck(pulumi.ComponentResource):
             tags=TAGS,
             checks=[check],
             opts=pulumi.ResourceOptions.merge(
-                entries.options("service"),
+                entries.options("service", "check"),
                 # A replaced node has no services. Prober writes the status.
                 pulumi.ResourceOptions(replace_with=[node], ignore_changes=["checks[*].status"]),
             ),

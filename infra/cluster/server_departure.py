@@ -29,6 +29,8 @@ CONSUL_LEAVE_TIMEOUT_S: Timeout = (2.0, 30.0)
 """A Consul server responds when it has left, which includes a pause of 5 s."""
 QUORUM_TIMEOUT_S = 120
 """Time for all servers to become healthy voters."""
+FAILURE_TIMEOUT_S = 60
+"""Time for Nomad's servers to notice that one does not answer; they need about 35 s."""
 FOLLOWERS_TIMEOUT_S = 120
 """Time for followers to leave before the leader."""
 
@@ -71,8 +73,9 @@ def leave_prime(props: Mapping[str, Any], servers: Sequence[str]) -> None:
         stop_agents(props, lambda: _remove_peer(RaftGroup(nomad), name, address))
         for api in (consul, nomad):
             _remove_peer(RaftGroup(api), name, address)
-            api.force_leave(name)
-        revoke_tokens(consul, props)
+        consul.force_leave(name)
+    _leave_nomad(nomad, name)
+    revoke_tokens(consul, props)
 
 
 def _is_last_server(own: Access, others: Access, address: str) -> bool:
@@ -167,6 +170,17 @@ def _newest(peers: list[RaftPeer]) -> RaftPeer:
 def _require_leader_change(group: RaftGroup, address: str) -> None:
     if not any(peer.is_leader and peer.address != address for peer in group.peers()):
         raise AgentError(f"{group.kind} has no new leader yet", 500)
+
+
+def _leave_nomad(nomad: Nomad, name: str) -> None:
+    """Remove a server from Nomad's pool when it has left, or when the others miss it."""
+    end = time.monotonic() + FAILURE_TIMEOUT_S
+    while nomad.is_in_pool(name):
+        if time.monotonic() > end:
+            print(f"{name}: is still in Nomad's pool of servers", flush=True)
+            return
+        time.sleep(POLL_INTERVAL_S)
+    nomad.force_leave(name)
 
 
 def _leave_consul(props: Mapping[str, Any]) -> None:

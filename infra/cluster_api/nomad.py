@@ -9,6 +9,8 @@ from infra.cluster_api.keyring import GossipPool
 from infra.mtls import Access
 
 ACL_RESET_FILE = "/var/lib/nomad/server/acl-bootstrap-reset"
+ENDED_STATUSES = ("left", "failed")
+"""Of a member of the servers' pool."""
 NANOSECONDS = 1_000_000_000
 """In a second. Nomad's durations are in nanoseconds."""
 
@@ -197,8 +199,18 @@ class Nomad(AgentApi):
         path = f"/v1/job/{quote(job_id, safe='')}?purge=true&namespace={quote(namespace)}"
         self.request("DELETE", path, accept=(404,))
 
+    def is_in_pool(self, server: str) -> bool:
+        """Whether a server is a member of the pool that has neither left nor failed."""
+        return any(
+            member["Name"] == f"{server}.global" and member["Status"] not in ENDED_STATUSES
+            for member in self.request("GET", "/v1/agent/members")["Members"]
+        )
+
     def force_leave(self, server: str) -> None:
-        """Remove a server that has stopped, unless it is removed."""
+        """Remove a server from the pool that has left or failed, unless it is removed.
+
+        A server that is removed before stays in the list of servers that Nomad gives its clients.
+        """
         try:
             self.request("PUT", f"/v1/agent/force-leave?node={server}.global&prune=true")
         except AgentError as error:

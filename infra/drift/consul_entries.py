@@ -123,11 +123,20 @@ class ConsulEntries(dynamic.Resource, module="slipway", name="ConsulEntries"):
             ConsulEntriesProvider(), name, props, pulumi.ResourceOptions(parent=options.parent)
         )
 
-    def options(self, key: str) -> pulumi.ResourceOptions:
-        """Return the options of the resource of the entry with this key."""
+    def options(self, *keys: str) -> pulumi.ResourceOptions:
+        """Return the options of the resource of the entries with these keys.
+
+        Entries are found by their names, so the deletion comes first.
+        """
         trigger = pulumi.Output.all(self._cluster, self.replacements).apply(
-            lambda known: f"{known[0]} {known[1][key]:.0f}" if known[1][key] else known[0]
+            lambda resolved: _trigger(resolved[0], sum(resolved[1][key] for key in keys))
         )
         return pulumi.ResourceOptions.merge(
-            self._options, pulumi.ResourceOptions(replacement_trigger=trigger)
+            self._options,
+            pulumi.ResourceOptions(replacement_trigger=trigger, delete_before_replace=True),
         )
+
+
+def _trigger(cluster: str, count: float) -> str:
+    """Return the trigger; without a count it is that of a state that has no counts."""
+    return f"{cluster} {count:.0f}" if count else cluster

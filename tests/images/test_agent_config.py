@@ -114,6 +114,7 @@ def test_a_prime_serves_and_requires_client_introductions(
         and consul["client_addr"] == "127.0.0.1"
     )
     assert consul["ui_config"] == {"enabled": True} and consul["leave_on_terminate"] is False
+    assert nomad["leave_on_terminate"] is True
     assert (
         nomad["server"]["enabled"] is True
         and nomad["server"]["encrypt"] == prime["gossip"]["nomad"]

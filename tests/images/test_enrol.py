@@ -409,12 +409,24 @@ def test_a_server_that_joins_a_cluster_does_not_bootstrap_one(
     assert "bootstrap_expect" not in json.loads(machine.read("etc/nomad.d/cluster.json"))["server"]
 
 
-def test_a_node_that_leaves_stops_nomad_before_consul(machine: Machine, enrol: Enrol) -> None:
+@pytest.mark.parametrize("role", ["prime", "worker"])
+def test_a_node_that_leaves_stops_nomad_before_consul(
+    machine: Machine, enrol: Enrol, authority: Authority, role: str
+) -> None:
+    """A prime's Nomad stops by SIGTERM, at which a server leaves its pool."""
+    drop_in = "run/systemd/system/nomad.service.d/leave.conf"
+    enrol(make_bundle(role, authority))
     assert enrol({"action": "leave"}) == "left"
+    reload = ["daemon-reload"] if role == "prime" else []
     assert machine.systemctl_calls == [
+        *reload,
         "disable --now nomad.service",
         "disable --now consul.service",
     ]
+    if role == "prime":
+        assert machine.read(drop_in) == "[Service]\nKillSignal=SIGTERM\n"
+    else:
+        assert not (machine.root / drop_in).exists()
 
 
 @pytest.mark.parametrize(

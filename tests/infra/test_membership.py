@@ -449,6 +449,21 @@ def test_prime_leaves_in_order(
     assert agents.requests[-1][:2] == ("consul", "DELETE")
 
 
+def test_a_prime_is_not_removed_from_nomads_pool_while_the_others_consider_it_alive(
+    provider: MembershipProvider,
+    prime: dict[str, Any],
+    agents: Agents,
+    machine: Machine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nomad's clients would be told its address for ever."""
+    monkeypatch.setattr(server_departure, "FAILURE_TIMEOUT_S", 0.1)
+    agents.leaves_pool = False
+    provider.delete("prime01nyc3", prime)
+    assert not [path for kind, _, path in agents.requests if "force-leave?" in path]
+    assert "prime01nyc3" not in {peer["name"] for peer in agents.peers["nomad"]}
+
+
 def test_only_the_request_to_leave_goes_to_the_server_that_leaves(
     provider: MembershipProvider, prime: dict[str, Any], agents: Agents, machine: Machine
 ) -> None:

@@ -117,7 +117,7 @@ def test_other_credentials_are_no_change(access: Access) -> None:
     assert not ConsulEntriesProvider().diff("entries", props({}), props(access)).changes
 
 
-@pytest.mark.parametrize(("count", "trigger"), [(0, "first"), (2, "first 2")])
+@pytest.mark.parametrize(("count", "trigger"), [(0, "first"), (2, "first 3")])
 def test_the_count_and_the_cluster_are_the_replacement_trigger(
     cluster: FakeCluster,
     options: dict[str, pulumi.ResourceOptions],
@@ -134,8 +134,9 @@ def test_the_count_and_the_cluster_are_the_replacement_trigger(
             access=planner.access,
             options=pulumi.ResourceOptions(replacement_trigger="first"),
         )
-        entries.replacements = pulumi.Output.from_input({**NONE, "web": count})
-        consul.Keys("web", opts=entries.options("web"))
+        counts = {"web": count, "rule": count // 2}
+        entries.replacements = pulumi.Output.from_input(counts)
+        consul.Keys("web", opts=entries.options("web", "rule"))
         return pulumi.Output.from_input(options["web"].replacement_trigger).apply(found.append)
 
     run(program)

@@ -15,6 +15,7 @@ from tests.images.support.programs import LoadModule
 
 MODULES = (
     "tool_enrol",
+    "leave_cluster",
     "nomad_prestart",
     "node",
     "node_tls",

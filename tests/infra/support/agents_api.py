@@ -42,6 +42,10 @@ class Agents:
         self.leaders = True
         self.consul: list[tuple[Member, int]] = []
         self.servers: list[Member] = []
+        self.left_pool: list[Member] = []
+        """Servers that have left Nomad's pool."""
+        self.leaves_pool = True
+        """Whether a server leaves the pool when it is no Raft peer any more."""
         self.nodes: list[tuple[Member, str]] = []
         self.ineligible: list[str] = []
         """Ids of the nodes that accept no allocation."""
@@ -207,7 +211,11 @@ class Agents:
         if path == "/v1/agent/members":
             return {
                 "Members": [
-                    {"Name": f"{m['name']}.global", "Addr": m["address"], "Status": "alive"}
+                    {
+                        "Name": f"{m['name']}.global",
+                        "Addr": m["address"],
+                        "Status": "left" if m in self.left_pool else "alive",
+                    }
                     for m in self.servers
                 ]
             }
@@ -292,6 +300,8 @@ class Agents:
         if verb == "raft/peer":
             assert method == "DELETE"
             self.peers[kind] = [peer for peer in peers if peer not in chosen]
+            if kind == "nomad" and self.leaves_pool:
+                self.left_pool += chosen
         else:
             self.peers[kind] = chosen + [peer for peer in peers if peer not in chosen]
         return {}

@@ -83,7 +83,8 @@ def consul_config(bundle: Bundle, address: IPv4Address, recursors: list[str]) ->
 def nomad_config(bundle: Bundle, address: IPv4Address, interface: str) -> Config:
     """Return the node's part of Nomad's configuration.
 
-    Agents join by the primes' addresses, and through Consul once those have changed.
+    Agents join by the primes' addresses, and through Consul once those have changed. A server gets
+    SIGTERM only if it leaves the cluster, a client also when the machine shuts down.
     """
     node = bundle.node
     join = {"server_join": {"retry_join": node.primes, "retry_interval": JOIN_INTERVAL}}
@@ -92,6 +93,7 @@ def nomad_config(bundle: Bundle, address: IPv4Address, interface: str) -> Config
         "datacenter": node.datacenter,
         "advertise": {"http": str(address), "rpc": str(address), "serf": str(address)},
         "consul": {"token": bundle.tokens.nomad},
+        "leave_on_terminate": True,
     }
     if node.is_prime:
         return config | {
@@ -108,7 +110,6 @@ def nomad_config(bundle: Bundle, address: IPv4Address, interface: str) -> Config
         }
     return config | {
         "addresses": {"http": "127.0.0.1"},
-        "leave_on_terminate": True,
         "client": {
             "enabled": True,
             "network_interface": interface,
