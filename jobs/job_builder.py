@@ -35,6 +35,12 @@ KILL_TIMEOUT = "40s"
 """Longer than the drain and the 20 s that requests in flight may take. Clients allow up to 60 s."""
 START_GRACE = "15s"
 """How long a program may take to start, on a busy node; failed checks count from then on."""
+LIVE_FAILURES = 15
+"""Failed checks of ``/live`` in a row that restart a task; 30 s at one check each 2 s.
+
+A restart ends what the instance remembers. While no server of Consul answers, an instance that an
+overloaded node restarted finds no other one.
+"""
 MIGRATE = jobspec.Migrate(
     max_parallel=1, health_check="checks", min_healthy_time="10s", healthy_deadline="5m"
 )
@@ -98,7 +104,7 @@ def _restarting_check(service: Service, port: jobspec.Port) -> jobspec.Check:
         update={
             "name": f"{service.name} live",
             "path": service.check.live_path,
-            "check_restart": jobspec.CheckRestart(limit=3, grace=START_GRACE),
+            "check_restart": jobspec.CheckRestart(limit=LIVE_FAILURES, grace=START_GRACE),
         }
     )
 

@@ -47,7 +47,7 @@ def test_the_job_of_backserve_is_rendered_exactly() -> None:
         **check,
         "Name": "backserve live",
         "Path": "/live",
-        "CheckRestart": {"Limit": 3, "Grace": 15 * SECOND, "IgnoreWarnings": False},
+        "CheckRestart": {"Limit": 15, "Grace": 15 * SECOND, "IgnoreWarnings": False},
     }
     watched = {
         "Name": "backserve-health",
