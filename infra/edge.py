@@ -110,7 +110,6 @@ def _balancer_args(args: EdgeArgs) -> digitalocean.LoadBalancerArgs:
         name=args.name,
         region=args.region,
         vpc_uuid=args.vpc_id,
-        algorithm="round_robin",
         droplet_tag=args.worker_tag,
         forwarding_rules=[
             digitalocean.LoadBalancerForwardingRuleArgs(

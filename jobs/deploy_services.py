@@ -104,11 +104,7 @@ def deploy_services(
     Intentions(
         "intentions", IntentionsArgs(services=args.services, access=args.consul_access), in_consul
     )
-    identity = WorkloadIdentity(
-        "identity",
-        WorkloadIdentityArgs(services=args.services, access=args.consul_access),
-        in_consul,
-    )
+    identity = WorkloadIdentity("identity", WorkloadIdentityArgs(services=args.services), in_consul)
     # An allocation that starts before its Consul identity exists fails, and soon has no attempts
     # left.
     job_options = pulumi.ResourceOptions.merge(

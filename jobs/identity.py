@@ -4,15 +4,12 @@ Nomad signs an identity for each workload, and Consul exchanges it for a token. 
 binding rule gets no token, so it cannot register a service.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import pulumi
 import pulumi_consul as consul
 
-from infra.drift.consul_entries import ConsulEntries, Entry
-from infra.mtls import Access
 from jobs.canonical_json import canonical_json
 from jobs.child_options import child_options
 from jobs.services import Service
@@ -39,38 +36,11 @@ def write_policy(*nodes: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A binding rule."""
-
-    kind: Literal["service", "policy"]
-    target: str
-    """Name of the Consul service or policy."""
-    claims: Mapping[str, str]
-    """Of the workload, besides its namespace."""
-
-    @property
-    def selector(self) -> str:
-        """The condition.
-
-        Literals only: a job chooses the names of its tasks and services, so a bound name
-        interpolated from a claim could be any name.
-        """
-        required = {"nomad_namespace": "default", **self.claims}
-        return " and ".join(f'value.{claim} == "{value}"' for claim, value in required.items())
-
-    @property
-    def entry(self) -> Entry:
-        declared = {"Selector": self.selector, "BindType": self.kind, "BindName": self.target}
-        return Entry(path=f"/v1/acl/binding-rules?authmethod={AUTH_METHOD}", declared=declared)
-
-
 @dataclass(frozen=True, kw_only=True)
 class WorkloadIdentityArgs:
-    """The services of the stack, and the access to Consul."""
+    """The services of the stack."""
 
     services: Sequence[Service]
-    access: pulumi.Input[Access]
 
 
 class WorkloadIdentity(pulumi.ComponentResource):
@@ -84,27 +54,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
         self, name: str, args: WorkloadIdentityArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:WorkloadIdentity", name, None, opts)
-        rules = {key: rule for service in args.services for key, rule in _rules(service).items()}
-        policies = {
-            service.name: write_policy(*service.external_nodes)
-            for service in args.services
-            if service.external_nodes
-        }
-        entries = ConsulEntries(
-            f"{name}-in-consul",
-            entries={
-                "method": Entry(path=f"/v1/acl/auth-method/{AUTH_METHOD}", declared={}),
-                **{
-                    _policy_key(job): Entry(
-                        path=f"/v1/acl/policy/name/{job}", declared={"Rules": content}
-                    )
-                    for job, content in policies.items()
-                },
-                **{key: rule.entry for key, rule in rules.items()},
-            },
-            access=args.access,
-            options=child_options(self, opts),
-        )
+        children = child_options(self, opts)
         # Tokens have no time to live: Nomad requests one when an allocation starts and revokes it
         # at its end. It never replaces an expired token, and the service would be lost (ADR 16).
         method = consul.AclAuthMethod(
@@ -112,36 +62,35 @@ class WorkloadIdentity(pulumi.ComponentResource):
             name=AUTH_METHOD,
             type="jwt",
             config_json=canonical_json(AUTH_METHOD_CONFIG),
-            opts=entries.options("method"),
+            opts=children,
         )
-        names: dict[str, pulumi.Input[str]] = {}
-        for job, content in policies.items():
-            key = _policy_key(job)
-            names[job] = consul.AclPolicy(
-                f"{name}-{key}", name=job, rules=content, opts=entries.options(key)
-            ).name
-        for key, rule in rules.items():
+
+        def bind(rule: str, kind: str, target: pulumi.Input[str], **claims: str) -> None:
+            required = {"nomad_namespace": "default", **claims}
             consul.AclBindingRule(
-                f"{name}-{key}",
+                f"{name}-{rule}",
                 auth_method=method.name,
-                selector=rule.selector,
-                bind_type=rule.kind,
-                bind_name=names[rule.target] if rule.kind == "policy" else rule.target,
-                opts=entries.options(key),
+                # Literals only: a job chooses the names of its tasks and services, so a bound
+                # name interpolated from a claim could be any name.
+                selector=" and ".join(
+                    f'value.{claim} == "{value}"' for claim, value in required.items()
+                ),
+                bind_type=kind,
+                bind_name=target,
+                opts=children,
             )
+
+        for service in args.services:
+            job = service.name
+            for consul_name in service.consul_names:
+                claims = {} if consul_name == job else {"nomad_service": consul_name}
+                bind(consul_name, "service", consul_name, nomad_job_id=job, **claims)
+            if service.external_nodes:
+                policy = consul.AclPolicy(
+                    f"{name}-{job}-policy",
+                    name=job,
+                    rules=write_policy(*service.external_nodes),
+                    opts=children,
+                )
+                bind(f"{job}-writes", "policy", policy.name, nomad_job_id=job, nomad_task=job)
         self.register_outputs({"method": method.name})
-
-
-def _policy_key(job: str) -> str:
-    return f"{job}-policy"
-
-
-def _rules(service: Service) -> dict[str, Rule]:
-    """Return the binding rules of a service's job."""
-    job, rules = service.name, {}
-    for consul_name in service.consul_names:
-        claims = {} if consul_name == job else {"nomad_service": consul_name}
-        rules[consul_name] = Rule("service", consul_name, {"nomad_job_id": job, **claims})
-    if service.external_nodes:
-        rules[f"{job}-writes"] = Rule("policy", job, {"nomad_job_id": job, "nomad_task": job})
-    return rules

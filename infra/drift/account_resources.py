@@ -72,8 +72,17 @@ class AccountResourcesProvider(dynamic.ResourceProvider):
             for key in changed:
                 body = news["bodies"][key]
                 if existing := found.get(body["name"]):
+                    self._ensure_tags(body)
                     self._api().put(f"/v2/{news['collection']}/{existing['id']}", body)
         return dynamic.UpdateResult(news)
+
+    def _ensure_tags(self, body: Body) -> None:
+        """Create the tags that a body names: the API refuses one that does not exist."""
+        sources = [rule["sources"] for rule in body.get("inbound_rules", ())]
+        tags = {*body.get("tags", ()), *(tag for source in sources for tag in source["tags"])}
+        for tag in sorted(tags):
+            if self._api().find(f"/v2/tags/{tag}") is None:
+                self._api().post("/v2/tags", {"name": tag})
 
     def _find(self, collection: str) -> dict[str, dict[str, Any]]:
         """Return the resources of the account by name."""

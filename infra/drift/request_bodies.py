@@ -43,7 +43,6 @@ def load_balancer_body(args: digitalocean.LoadBalancerArgs) -> dict[str, Any]:
         "region": args.region,
         "vpc_uuid": args.vpc_uuid,
         "tag": args.droplet_tag,
-        "algorithm": args.algorithm,
         "forwarding_rules": [
             _select(rule, FORWARDING_RULE) for rule in _list(args.forwarding_rules)
         ],

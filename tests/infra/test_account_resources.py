@@ -11,7 +11,8 @@ from infra.drift.account_resources import AccountResourcesProvider
 from infra.drift.request_bodies import firewall_body, load_balancer_body
 from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
-RULE = {"protocol": "tcp", "ports": "22", "sources": {"addresses": ["198.18.0.2/32"]}}
+SOURCES = {"addresses": ["198.18.0.2/32"], "tags": ["b"]}
+RULE = {"protocol": "tcp", "ports": "22", "sources": SOURCES}
 BODY = {"name": "nodes", "tags": ["a"], "inbound_rules": [RULE]}
 NONE = {"nodes": 0, "edge": 0}
 
@@ -23,11 +24,17 @@ class Account:
         self.firewalls: list[dict[str, Any]] = [{**BODY, "id": "1"}, {"name": "edge", "id": "2"}]
         self.status = 200
         self.puts: list[tuple[str, Any]] = []
+        self.tags = ["a", "b"]
 
     def answer(self, call: Call) -> Reply:
         if call.method == "PUT":
             self.puts.append((call.path, call.body))
             return Reply(200, {})
+        if call.method == "POST":
+            self.tags.append(call.body["name"])
+            return Reply(201, {})
+        if call.path.startswith("/v2/tags/"):
+            return Reply(200 if call.path.rpartition("/")[2] in self.tags else 404, {})
         return Reply(self.status, {"firewalls": self.firewalls})
 
 
@@ -97,6 +104,16 @@ def test_a_changed_resource_is_put_right_in_place(
     assert (state["replacements"], state["repairs"]) == (NONE, {"nodes": 1, "edge": 0})
     account.firewalls[0]["inbound_rules"] = [RULE]
     assert update(provider, state) == state
+
+
+def test_a_deleted_tag_is_created_before_the_firewall_that_names_it(
+    provider: AccountResourcesProvider, account: Account
+) -> None:
+    account.firewalls[0]["tags"] = []
+    account.tags = ["a"]
+    update(provider, props())
+    assert account.tags == ["a", "b"]
+    assert account.puts == [("/v2/firewalls/1", BODY)]
 
 
 def test_the_program_may_change_the_declaration(

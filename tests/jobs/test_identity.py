@@ -29,7 +29,7 @@ def resources(cluster: FakeCluster) -> dict[str, dict[str, Any]]:
             consul_token="",
             nomad_token="",
         )
-        WorkloadIdentity("identity", WorkloadIdentityArgs(services=declared, access=access))
+        WorkloadIdentity("identity", WorkloadIdentityArgs(services=declared))
         Intentions("intentions", IntentionsArgs(services=declared, access=access))
 
     run(program)
