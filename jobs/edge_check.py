@@ -13,7 +13,9 @@ from jobs.child_options import child_options
 from jobs.services import EDGE_NODE, Service
 
 TAGS = ["http"]
-CHECK_ID = "edge:url"
+CHECK_ID, CHECK_NAME = "edge:url", "edge answers"
+INTERVAL, TIMEOUT = "5s", "3s"
+NEVER = "0s"
 EXTERNAL = {"external-node": "true", "external-probe": "true"}
 """Marks a node that has no agent: prober, or consul-esm, runs its checks."""
 
@@ -44,52 +46,25 @@ class EdgeCheck(pulumi.ComponentResource):
         self, name: str, args: EdgeCheckArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:EdgeCheck", name, None, opts)
-        clients = [service.name for service in args.services if service.has_clients]
-        entries = ConsulEntries(
-            f"{name}-in-consul",
-            entries={
-                "node": Entry(
-                    path=f"/v1/catalog/node/{EDGE_NODE}",
-                    declared={"Node": {"Address": args.edge_address, "Meta": EXTERNAL}},
-                ),
-                "service": Entry(
-                    path=f"/v1/health/service/{EDGE_NODE}",
-                    declared={
-                        "Node": {"Node": EDGE_NODE},
-                        "Service": {"Port": args.edge_port, "Tags": TAGS},
-                    },
-                ),
-                "check": Entry(
-                    path=f"/v1/health/checks/{EDGE_NODE}",
-                    declared={
-                        "Node": EDGE_NODE,
-                        "CheckID": CHECK_ID,
-                        "Definition": {"HTTP": args.url},
-                    },
-                ),
-                **{key: config_entry(DEFAULTS_KIND, key, SERVICE_DEFAULTS) for key in clients},
-            },
-            access=args.access,
-            options=child_options(self, opts),
-        )
+        children = child_options(self, opts)
         node = consul.Node(
             f"{name}-edge-node",
             name=EDGE_NODE,
             address=args.edge_address,
             meta=EXTERNAL,
-            opts=entries.options("node"),
+            opts=children,
         )
         check = consul.ServiceCheckArgs(
             check_id=CHECK_ID,
-            name="edge answers",
+            name=CHECK_NAME,
             http=args.url,
             method="GET",
-            interval="5s",
-            timeout="3s",
+            interval=INTERVAL,
+            timeout=TIMEOUT,
             status="critical",
             tls_skip_verify=False,
-            # 0s means never: only Pulumi removes the edge, however long its check fails.
-            deregister_critical_service_after="0s",
+            # Only Pulumi removes the edge, however long its check fails.
+            deregister_critical_service_after=NEVER,
         )
         edge = consul.Service(
             f"{name}-edge",
@@ -99,18 +74,78 @@ class EdgeCheck(pulumi.ComponentResource):
             tags=TAGS,
             checks=[check],
             opts=pulumi.ResourceOptions.merge(
-                entries.options("service", "check"),
+                children,
                 # A replaced node has no services. Prober writes the status.
                 pulumi.ResourceOptions(replace_with=[node], ignore_changes=["checks[*].status"]),
             ),
         )
-        for key in clients:
+        called = [service.name for service in args.services if service.has_clients]
+        for service in called:
             consul.ConfigEntry(
-                f"{name}-{key}-defaults",
+                f"{name}-{service}-defaults",
                 kind=DEFAULTS_KIND,
-                name=key,
+                name=service,
                 config_json=canonical_json(SERVICE_DEFAULTS),
-                opts=entries.options(key),
+                opts=children,
             )
+        ConsulEntries(
+            f"{name}-in-consul",
+            cluster=children.replacement_trigger,
+            entries={
+                **_edge_entries(args),
+                **{key: config_entry(DEFAULTS_KIND, key, SERVICE_DEFAULTS) for key in called},
+            },
+            access=args.access,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
         self.edge_service = edge.name
         self.register_outputs({"edge_service": self.edge_service})
+
+
+def _edge_entries(args: EdgeCheckArgs) -> dict[str, Entry]:
+    """Return the edge as Consul's API returns and registers it."""
+    node = {"Node": EDGE_NODE, "Address": args.edge_address}
+    service = {"Port": args.edge_port, "Tags": TAGS}
+    definition = {"HTTP": args.url, "Method": "GET", "Interval": INTERVAL, "Timeout": TIMEOUT}
+    check = {"Node": EDGE_NODE, "CheckID": CHECK_ID, "Name": CHECK_NAME, "ServiceID": EDGE_NODE}
+    register = "/v1/catalog/register"
+    # The provider's metadata of a service.
+    source = {"Meta": {"external-source": "terraform"}}
+    return {
+        "node": Entry(
+            path=f"/v1/catalog/node/{EDGE_NODE}",
+            declared={"Node": {"Address": args.edge_address, "Meta": EXTERNAL}},
+            write_path=register,
+            body={**node, "NodeMeta": EXTERNAL},
+        ),
+        "service": Entry(
+            path=f"/v1/catalog/service/{EDGE_NODE}",
+            declared={"Node": EDGE_NODE, "ServicePort": args.edge_port, "ServiceTags": TAGS},
+            write_path=register,
+            body={
+                **node,
+                "SkipNodeUpdate": True,
+                "Service": {
+                    "ID": EDGE_NODE,
+                    "Service": EDGE_NODE,
+                    "Address": args.edge_address,
+                    **service,
+                    **source,
+                },
+            },
+        ),
+        "check": Entry(
+            path=f"/v1/health/checks/{EDGE_NODE}",
+            declared={**check, "Definition": definition},
+            write_path=register,
+            body={
+                **node,
+                "SkipNodeUpdate": True,
+                "Check": {
+                    **check,
+                    "Status": "critical",
+                    "Definition": {**definition, "DeregisterCriticalServiceAfter": NEVER},
+                },
+            },
+        ),
+    }

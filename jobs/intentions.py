@@ -33,25 +33,27 @@ class Intentions(pulumi.ComponentResource):
         self, name: str, args: IntentionsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("slipway:jobs:Intentions", name, None, opts)
+        children = child_options(self, opts)
         declared = {
             service.name: {"Sources": [_source(caller) for caller in service.callers]}
             for service in args.services
             if service.callers
         }
-        entries = ConsulEntries(
+        for destination, content in declared.items():
+            consul.ConfigEntry(
+                f"{name}-{destination}",
+                kind=KIND,
+                name=destination,
+                config_json=canonical_json(content),
+                opts=children,
+            )
+        ConsulEntries(
             f"{name}-in-consul",
+            cluster=children.replacement_trigger,
             entries={key: config_entry(KIND, key, content) for key, content in declared.items()},
             access=args.access,
-            options=child_options(self, opts),
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        for key, content in declared.items():
-            consul.ConfigEntry(
-                f"{name}-{key}",
-                kind=KIND,
-                name=key,
-                config_json=canonical_json(content),
-                opts=entries.options(key),
-            )
         self.register_outputs({})
 
 

@@ -14,7 +14,8 @@ import pulumi
 from pulumi import dynamic
 
 from infra.digitalocean_api import ApiError, DigitalOceanApi, connect
-from infra.drift.comparison import matches
+from infra.drift.comparison import matches, with_integers
+from infra.targeting import apply_if_created
 
 Collection = Literal["firewalls", "load_balancers"]
 Body = Mapping[str, Any]
@@ -46,7 +47,7 @@ class AccountResourcesProvider(dynamic.ResourceProvider):
                 for key in former.keys() & news["bodies"].keys():
                     name = former[key]["name"]
                     if name not in found:
-                        print(f"{name} was deleted", flush=True)
+                        print(f"{name} does not exist", flush=True)
                         replacements[key] += 1
                     elif not matches(former[key], found[name]):
                         print(f"{name} was changed", flush=True)
@@ -73,7 +74,8 @@ class AccountResourcesProvider(dynamic.ResourceProvider):
                 body = news["bodies"][key]
                 if existing := found.get(body["name"]):
                     self._ensure_tags(body)
-                    self._api().put(f"/v2/{news['collection']}/{existing['id']}", body)
+                    path = f"/v2/{news['collection']}/{existing['id']}"
+                    self._api().put(path, with_integers(body))
         return dynamic.UpdateResult(news)
 
     def _ensure_tags(self, body: Body) -> None:
@@ -125,5 +127,7 @@ class AccountResources(dynamic.Resource, module="slipway", name="AccountResource
     def trigger(self, key: str) -> pulumi.ResourceOptions:
         """Return the options of the resource with this key."""
         return pulumi.ResourceOptions(
-            replacement_trigger=self.replacements.apply(lambda counts: counts[key])
+            replacement_trigger=apply_if_created(
+                self.replacements, lambda counts: counts.get(key, 0)
+            )
         )

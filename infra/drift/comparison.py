@@ -34,6 +34,15 @@ def contains(elements: Iterable[Any], declared: Any) -> bool:
     return any(matches(declared, element) for element in elements)
 
 
+def with_integers(value: Any) -> Any:
+    """Return the value without floats that are integers. The engine makes every number a float."""
+    if isinstance(value, Mapping):
+        return {name: with_integers(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [with_integers(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def is_known(value: object) -> bool:
     """Whether the engine has passed a value: it marks an unknown one by text or by an object."""
     if isinstance(value, Mapping):

@@ -1,8 +1,7 @@
 """Entries of Consul that were deleted or changed by hand.
 
 Pulumi compares the program with its state. So each update also compares Consul with what the
-program declared last. An entry that differs is counted, and the count is the
-``replacement_trigger`` of the entry's resource.
+program declared last, and writes an entry that differs. All of them are found by their names.
 
 A dynamic provider runs in its own process, and the state contains its module path. It uses nothing
 but its declared inputs.
@@ -16,27 +15,36 @@ from pulumi import dynamic
 
 from infra.cluster_api.client import AgentError
 from infra.cluster_api.consul import Consul
-from infra.drift.comparison import contains, is_known, matches
+from infra.drift.comparison import contains, is_known, matches, with_integers
 from infra.mtls import Access
 
-COMPARED_INPUTS = ("cluster", "entries", "replacements")
+COMPARED_INPUTS = ("cluster", "entries", "repairs")
 
 
 class Entry(TypedDict):
-    """An entry of Consul as its API returns it."""
+    """An entry of Consul."""
 
     path: str
     """Of the request that reads it, or a list of which it is one element."""
     declared: Mapping[str, Any]
+    """What the API returns."""
+    write_path: str
+    body: Mapping[str, Any]
+    """Of the request that writes it."""
 
 
 def config_entry(kind: str, name: str, content: Mapping[str, Any]) -> Entry:
     """Return a config entry."""
-    return Entry(path=f"/v1/config/{kind}/{name}", declared=content)
+    return Entry(
+        path=f"/v1/config/{kind}/{name}",
+        declared=content,
+        write_path="/v1/config",
+        body={"Kind": kind, "Name": name, **content},
+    )
 
 
 class ConsulEntriesProvider(dynamic.ResourceProvider):
-    """Counts the entries that differ. A creation, an update and a deletion do nothing."""
+    """Counts the entries that differ, and writes them. A creation and a deletion do nothing."""
 
     serialize_as_secret_always = False
 
@@ -45,14 +53,14 @@ class ConsulEntriesProvider(dynamic.ResourceProvider):
 
         The program's own registration calls it. ``diff`` is also called by a refresh.
         """
-        replacements = dict(news["replacements"])
+        repairs = dict(news["repairs"])
         if former := olds.get("entries"):
-            replacements |= olds["replacements"]
+            repairs |= olds["repairs"]
         if former and olds["cluster"] == news["cluster"]:
             for key in _find_changed(former, news["access"]) & news["entries"].keys():
                 print(f"Consul has {key} not as declared", flush=True)
-                replacements[key] += 1
-        return dynamic.CheckResult({**news, "replacements": replacements}, failures=[])
+                repairs[key] += 1
+        return dynamic.CheckResult({**news, "repairs": repairs}, failures=[])
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         return dynamic.CreateResult("entries", _outputs(props))
@@ -60,7 +68,13 @@ class ConsulEntriesProvider(dynamic.ResourceProvider):
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         return dynamic.DiffResult(changes=any(olds[name] != news[name] for name in COMPARED_INPUTS))
 
-    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        """Write the entries in the order of their declaration."""
+        for key, entry in news["entries"].items():
+            if news["repairs"][key] > olds["repairs"].get(key, 0):
+                Consul(news["access"]).request(
+                    "PUT", entry["write_path"], with_integers(entry["body"])
+                )
         return dynamic.UpdateResult(_outputs(news))
 
 
@@ -94,49 +108,25 @@ def _is_as_declared(entry: Entry, consul: Consul) -> bool:
 class ConsulEntries(dynamic.Resource, module="slipway", name="ConsulEntries"):
     """Entries that Consul has as declared."""
 
-    replacements: pulumi.Output[dict[str, int]]
-    """How often each entry was deleted or changed by hand."""
-
     def __init__(
         self,
         name: str,
         *,
+        cluster: pulumi.Input[str] | None,
         entries: Mapping[str, Entry],
         access: pulumi.Input[Access],
-        options: pulumi.ResourceOptions,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare entries by a key of each.
 
         Args:
+            cluster: the cluster's identity. Another cluster has no entries yet.
             access: access with a management token; secret.
-            options: those of the entries' resources. Their replacement trigger is the identity of
-                the cluster.
         """
-        self._options, self._cluster = options, options.replacement_trigger
         props = {
-            "cluster": self._cluster,
+            "cluster": cluster,
             "entries": dict(entries),
-            "replacements": dict.fromkeys(entries, 0),
+            "repairs": dict.fromkeys(entries, 0),
             "access": pulumi.Output.secret(access),
         }
-        super().__init__(
-            ConsulEntriesProvider(), name, props, pulumi.ResourceOptions(parent=options.parent)
-        )
-
-    def options(self, *keys: str) -> pulumi.ResourceOptions:
-        """Return the options of the resource of the entries with these keys.
-
-        Entries are found by their names, so the deletion comes first.
-        """
-        trigger = pulumi.Output.all(self._cluster, self.replacements).apply(
-            lambda resolved: _trigger(resolved[0], sum(resolved[1][key] for key in keys))
-        )
-        return pulumi.ResourceOptions.merge(
-            self._options,
-            pulumi.ResourceOptions(replacement_trigger=trigger, delete_before_replace=True),
-        )
-
-
-def _trigger(cluster: str, count: float) -> str:
-    """Return the trigger; without a count it is that of a state that has no counts."""
-    return f"{cluster} {count:.0f}" if count else cluster
+        super().__init__(ConsulEntriesProvider(), name, props, opts)

@@ -13,7 +13,7 @@ from tests.rehearsal.plugins.support.service import Call, Reply, Service
 
 SOURCES = {"addresses": ["198.18.0.2/32"], "tags": ["b"]}
 RULE = {"protocol": "tcp", "ports": "22", "sources": SOURCES}
-BODY = {"name": "nodes", "tags": ["a"], "inbound_rules": [RULE]}
+BODY = {"name": "nodes", "port": 22, "tags": ["a"], "inbound_rules": [RULE]}
 NONE = {"nodes": 0, "edge": 0}
 
 
@@ -62,8 +62,8 @@ def props(**bodies: Any) -> dict[str, Any]:
 
 
 def update(provider: AccountResourcesProvider, olds: dict[str, Any]) -> dict[str, Any]:
-    """Return the state after an update of an unchanged program."""
-    news = provider.check(olds, props()).inputs
+    """Return the state after an update of an unchanged program. Its numbers are floats."""
+    news = provider.check(olds, props(nodes={**BODY, "port": 22.0}, edge={"name": "edge"})).inputs
     if not provider.diff("firewalls", olds, news).changes:
         return olds
     outs = provider.update("firewalls", olds, news).outs
@@ -71,7 +71,7 @@ def update(provider: AccountResourcesProvider, olds: dict[str, Any]) -> dict[str
     return outs
 
 
-def test_a_new_stack_asks_nothing(provider: AccountResourcesProvider, account: Account) -> None:
+def test_a_new_stack_sends_no_request(provider: AccountResourcesProvider, account: Account) -> None:
     account.firewalls = []
     assert provider.check({}, props()).inputs == props()
     assert provider.create(props()).outs == props()
@@ -90,7 +90,7 @@ def test_a_deleted_resource_is_replaced_once(
     lost = account.firewalls.pop(0)
     state = update(provider, props())
     assert state["replacements"] == {"nodes": 1, "edge": 0}
-    assert "nodes was deleted" in capsys.readouterr().out
+    assert "nodes does not exist" in capsys.readouterr().out
     account.firewalls.append(lost)
     assert update(provider, state) == state
 
@@ -101,6 +101,7 @@ def test_a_changed_resource_is_put_right_in_place(
     account.firewalls[0]["inbound_rules"] = [RULE, {**RULE, "ports": "23"}]
     state = update(provider, props())
     assert account.puts == [("/v2/firewalls/1", BODY)]
+    assert isinstance(account.puts[0][1]["port"], int)
     assert (state["replacements"], state["repairs"]) == (NONE, {"nodes": 1, "edge": 0})
     account.firewalls[0]["inbound_rules"] = [RULE]
     assert update(provider, state) == state

@@ -1,7 +1,6 @@
 """Jobs and Consul entries as Pulumi resources."""
 
 import json
-from typing import Any
 
 import pulumi
 import pulumi_nomad as nomad
@@ -54,9 +53,8 @@ def test_resources_in_a_cluster_share_its_lifetime(
     cluster: FakeCluster, options: dict[str, ResourceOptions], planner: Planner
 ) -> None:
     parents: list[pulumi.Resource] = []
-    found: dict[str, Any] = {}
 
-    def program() -> pulumi.Output[Any]:
+    def program() -> pulumi.Output[str]:
         parent = nomad.Namespace("cluster")
         parents.append(parent)
         opts = ResourceOptions(
@@ -68,9 +66,7 @@ def test_resources_in_a_cluster_share_its_lifetime(
             services=[service("backserve")],
             access=planner.access,
         )
-        edge = EdgeCheck("health", args, opts).edge_service
-        triggers = {name: child.replacement_trigger for name, child in options.items()}
-        return pulumi.Output.all(edge, pulumi.Output.all(**triggers).apply(found.update))
+        return EdgeCheck("health", args, opts).edge_service
 
     run(program)
     children = {
@@ -81,7 +77,7 @@ def test_resources_in_a_cluster_share_its_lifetime(
     assert set(children) == {"health-edge-node", "health-edge", "health-backserve-defaults"}
     for name, child in children.items():
         assert child.deleted_with is parents[0], name
-        assert found[name] == "first cluster", name
+        assert child.replacement_trigger == "first cluster", name
         assert child.replace_with is not None and parents[0] in child.replace_with, name
 
 

@@ -1,39 +1,36 @@
 """Entries of Consul that somebody deletes or changes."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pulumi
-import pulumi_consul as consul
 import pytest
 from pulumi.runtime.rpc import UNKNOWN
 
-from infra.drift.consul_entries import (
-    ConsulEntries,
-    ConsulEntriesProvider,
-    Entry,
-    config_entry,
-)
+from infra.drift.consul_entries import ConsulEntriesProvider, Entry, config_entry
 from infra.mtls import Access
 from tests.deploy.support.certificates import CertificateAuthority
 from tests.deploy.support.http_server import HttpServer
-from tests.jobs.support.fake_cluster import FakeCluster, run
-from tests.jobs.support.planner import Planner
 
-INTENTION, RULES = "/v1/config/service-intentions/web", "/v1/acl/binding-rules"
+INTENTION, CHECKS = "/v1/config/service-intentions/web", "/v1/health/checks/edge"
 ENTRIES = {
     "web": config_entry("service-intentions", "web", {"Sources": [{"Name": "front"}]}),
-    "rule": Entry(path=RULES, declared={"BindName": "web"}),
+    "edge": Entry(
+        path=CHECKS,
+        declared={"CheckID": "url"},
+        write_path="/v1/catalog/register",
+        body={"Node": "edge", "Port": 80.0},
+    ),
 }
-NONE = {"web": 0, "rule": 0}
+NONE = {"web": 0, "edge": 0}
 
 
 @pytest.fixture
 def agent(authority: CertificateAuthority, tmp_path: Path) -> Iterator[HttpServer]:
     serving = HttpServer(authority.server(tmp_path))
     serving.by_path[INTENTION] = {"Kind": "service-intentions", "Sources": [{"Name": "front"}]}
-    serving.by_path[RULES] = [{"BindName": "other"}, {"BindName": "web", "ID": "1"}]
+    serving.by_path[CHECKS] = [{"CheckID": "other"}, {"CheckID": "url", "Status": "passing"}]
     yield serving
     serving.close()
 
@@ -53,7 +50,7 @@ def props(access: Any, **changes: Any) -> dict[str, Any]:
     return {
         "cluster": "first",
         "entries": ENTRIES,
-        "replacements": NONE,
+        "repairs": NONE,
         "access": access,
         **changes,
     }
@@ -61,13 +58,13 @@ def props(access: Any, **changes: Any) -> dict[str, Any]:
 
 def check(olds: dict[str, Any], access: Any, **changes: Any) -> Any:
     """Return the counts that an update finds."""
-    return ConsulEntriesProvider().check(olds, props(access, **changes)).inputs["replacements"]
+    return ConsulEntriesProvider().check(olds, props(access, **changes)).inputs["repairs"]
 
 
-def test_a_new_stack_asks_nothing(agent: HttpServer, access: Access) -> None:
+def test_a_new_stack_sends_no_request(agent: HttpServer, access: Access) -> None:
     assert check({}, access) == NONE
     outs = ConsulEntriesProvider().create(props(access)).outs
-    assert outs == {"cluster": "first", "entries": ENTRIES, "replacements": NONE}
+    assert outs == {"cluster": "first", "entries": ENTRIES, "repairs": NONE}
     assert not agent.requests
 
 
@@ -77,27 +74,27 @@ def test_entries_as_declared_are_left_alone(agent: HttpServer, access: Access) -
 
 
 @pytest.mark.parametrize("sources", [[], [{"Name": "front"}, {"Name": "*"}], [{"Name": "back"}]])
-def test_a_changed_entry_is_replaced(
+def test_a_changed_entry_is_an_update(
     agent: HttpServer, access: Access, sources: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     agent.by_path[INTENTION] = {"Kind": "service-intentions", "Sources": sources}
-    olds = props(access, replacements={"web": 2.0, "rule": 0.0})
-    assert check(olds, access) == {"web": 3, "rule": 0}
+    olds = props(access, repairs={"web": 2.0, "edge": 0.0})
+    assert check(olds, access) == {"web": 3, "edge": 0}
     assert "web" in capsys.readouterr().out
 
 
-def test_a_deleted_entry_is_replaced(agent: HttpServer, access: Access) -> None:
+def test_a_deleted_entry_is_an_update(agent: HttpServer, access: Access) -> None:
     del agent.by_path[INTENTION]
-    agent.by_path[RULES] = [{"BindName": "other"}]
+    agent.by_path[CHECKS] = []
     counts = check(props(access), access)
-    assert counts == {"web": 1, "rule": 1}
-    olds, news = props(access), props(access, replacements=counts)
+    assert counts == {"web": 1, "edge": 1}
+    olds, news = props(access), props(access, repairs=counts)
     assert ConsulEntriesProvider().diff("entries", olds, news).changes
 
 
 @pytest.mark.parametrize("access", [UNKNOWN, None, {"consul": UNKNOWN}])
 def test_without_access_the_counts_stay(access: Any) -> None:
-    assert check(props({}, replacements={"web": 2, "rule": 0}), access) == {"web": 2, "rule": 0}
+    assert check(props({}, repairs={"web": 2, "edge": 0}), access) == {"web": 2, "edge": 0}
 
 
 def test_without_an_answer_the_counts_stay(
@@ -117,27 +114,10 @@ def test_other_credentials_are_no_change(access: Access) -> None:
     assert not ConsulEntriesProvider().diff("entries", props({}), props(access)).changes
 
 
-@pytest.mark.parametrize(("count", "trigger"), [(0, "first"), (2, "first 3")])
-def test_the_count_and_the_cluster_are_the_replacement_trigger(
-    cluster: FakeCluster,
-    options: dict[str, pulumi.ResourceOptions],
-    planner: Planner,
-    count: int,
-    trigger: str,
-) -> None:
-    found: list[str] = []
-
-    def program() -> pulumi.Output[Any]:
-        entries = ConsulEntries(
-            "in-consul",
-            entries=ENTRIES,
-            access=planner.access,
-            options=pulumi.ResourceOptions(replacement_trigger="first"),
-        )
-        counts = {"web": count, "rule": count // 2}
-        entries.replacements = pulumi.Output.from_input(counts)
-        consul.Keys("web", opts=entries.options("web", "rule"))
-        return pulumi.Output.from_input(options["web"].replacement_trigger).apply(found.append)
-
-    run(program)
-    assert found == [trigger]
+def test_an_update_writes_the_entries_that_differ(agent: HttpServer, access: Access) -> None:
+    agent.by_path["/v1/catalog/register"] = {}
+    olds, news = props(access), props(access, repairs={"web": 0, "edge": 1})
+    outs = ConsulEntriesProvider().update("entries", olds, news).outs
+    assert outs is not None and outs["repairs"] == {"web": 0, "edge": 1} and "access" not in outs
+    assert agent.requests.keys() == {"/v1/catalog/register"}
+    assert json.loads(agent.bodies["/v1/catalog/register"]) == {"Node": "edge", "Port": 80}

@@ -107,14 +107,7 @@ def test_every_job_runs_by_the_driver_of_the_settings(
 def test_every_resource_in_the_cluster_is_bound_to_it(
     cluster: FakeCluster, options: dict[str, pulumi.ResourceOptions], planner: Planner
 ) -> None:
-    found: dict[str, Any] = {}
-
-    def program() -> pulumi.Output[Any]:
-        job_ids = deploy(planner.access)
-        triggers = {name: declared.replacement_trigger for name, declared in options.items()}
-        return pulumi.Output.all(job_ids, pulumi.Output.all(**triggers).apply(found.update))
-
-    run(program)
+    run(lambda: deploy(planner.access))
     in_cluster = [
         name
         for name, resource in cluster.created.items()
@@ -122,7 +115,7 @@ def test_every_resource_in_the_cluster_is_bound_to_it(
     ]
     assert len(in_cluster) == 15
     for name in in_cluster:
-        assert found[name] == "the-cluster"
+        assert options[name].replacement_trigger == "the-cluster"
         assert isinstance(options[name].deleted_with, pulumi.ProviderResource)
 
 

@@ -46,7 +46,7 @@ def test_one_plain_update_creates_a_deleted_load_balancer_again(account: Rig) ->
     [balancer] = list_account(account, "load_balancers")
     account.api(f"/v2/load_balancers/{balancer['id']}", "DELETE")
 
-    assert f"{balancer['name']} was deleted" in update(account)
+    assert f"{balancer['name']} does not exist" in update(account)
 
     [created] = list_account(account, "load_balancers")
     assert created["id"] != balancer["id"]

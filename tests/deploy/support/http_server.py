@@ -12,13 +12,14 @@ class HttpServer:
 
     Bytes are sent as they are, a number is a status, and anything else is sent as JSON. A callable
     returns one of these. Other paths are 404. ``requests`` has the headers of the last request for
-    each path.
+    each path, and ``bodies`` its body.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.by_path: dict[str, Any] = {}
         self.requests: dict[str, dict[str, str]] = {}
-        responses, requests = self.by_path, self.requests
+        self.bodies: dict[str, bytes] = {}
+        responses, requests, bodies = self.by_path, self.requests, self.bodies
 
         class Handler(BaseHTTPRequestHandler):
             def do_HEAD(self) -> None:
@@ -27,6 +28,7 @@ class HttpServer:
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
                 requests[path] = dict(self.headers)
+                bodies[path] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 response = responses.get(path)
                 body = response() if callable(response) else response
                 self.send_response(404 if body is None else body if isinstance(body, int) else 200)
