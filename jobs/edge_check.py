@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_consul as consul
@@ -103,49 +104,43 @@ class EdgeCheck(pulumi.ComponentResource):
 
 
 def _edge_entries(args: EdgeCheckArgs) -> dict[str, Entry]:
-    """Return the edge as Consul's API returns and registers it."""
-    node = {"Node": EDGE_NODE, "Address": args.edge_address}
-    service = {"Port": args.edge_port, "Tags": TAGS}
+    """Return what Consul's API returns about the edge, and the one request that registers it."""
     definition = {"HTTP": args.url, "Method": "GET", "Interval": INTERVAL, "Timeout": TIMEOUT}
     check = {"Node": EDGE_NODE, "CheckID": CHECK_ID, "Name": CHECK_NAME, "ServiceID": EDGE_NODE}
-    register = "/v1/catalog/register"
-    # The provider's metadata of a service.
-    source = {"Meta": {"external-source": "terraform"}}
+    body = {
+        "Node": EDGE_NODE,
+        "Address": args.edge_address,
+        "NodeMeta": EXTERNAL,
+        "Service": {
+            "ID": EDGE_NODE,
+            "Service": EDGE_NODE,
+            "Address": args.edge_address,
+            "Port": args.edge_port,
+            "Tags": TAGS,
+            # The provider's metadata.
+            "Meta": {"external-source": "terraform"},
+        },
+        "Check": {
+            **check,
+            "Status": "critical",
+            "Definition": {**definition, "DeregisterCriticalServiceAfter": NEVER},
+        },
+    }
+    by_path: dict[str, dict[str, Any]] = {
+        "catalog/node": {"Node": {"Address": args.edge_address, "Meta": EXTERNAL}},
+        "catalog/service": {
+            "Node": EDGE_NODE,
+            "ServicePort": args.edge_port,
+            "ServiceTags": TAGS,
+        },
+        "health/checks": {**check, "Definition": definition},
+    }
     return {
-        "node": Entry(
-            path=f"/v1/catalog/node/{EDGE_NODE}",
-            declared={"Node": {"Address": args.edge_address, "Meta": EXTERNAL}},
-            write_path=register,
-            body={**node, "NodeMeta": EXTERNAL},
-        ),
-        "service": Entry(
-            path=f"/v1/catalog/service/{EDGE_NODE}",
-            declared={"Node": EDGE_NODE, "ServicePort": args.edge_port, "ServiceTags": TAGS},
-            write_path=register,
-            body={
-                **node,
-                "SkipNodeUpdate": True,
-                "Service": {
-                    "ID": EDGE_NODE,
-                    "Service": EDGE_NODE,
-                    "Address": args.edge_address,
-                    **service,
-                    **source,
-                },
-            },
-        ),
-        "check": Entry(
-            path=f"/v1/health/checks/{EDGE_NODE}",
-            declared={**check, "Definition": definition},
-            write_path=register,
-            body={
-                **node,
-                "SkipNodeUpdate": True,
-                "Check": {
-                    **check,
-                    "Status": "critical",
-                    "Definition": {**definition, "DeregisterCriticalServiceAfter": NEVER},
-                },
-            },
-        ),
+        f"{EDGE_NODE} ({path})": Entry(
+            path=f"/v1/{path}/{EDGE_NODE}",
+            declared=declared,
+            write_path="/v1/catalog/register",
+            body=body,
+        )
+        for path, declared in by_path.items()
     }

@@ -69,7 +69,6 @@ class ConsulEntriesProvider(dynamic.ResourceProvider):
         return dynamic.DiffResult(changes=any(olds[name] != news[name] for name in COMPARED_INPUTS))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        """Write the entries in the order of their declaration."""
         for key, entry in news["entries"].items():
             if news["repairs"][key] > olds["repairs"].get(key, 0):
                 Consul(news["access"]).request(

@@ -28,7 +28,7 @@ def cloud() -> FakeCloud:
         cluster: Any = Output(
             roster=Output(id="the cluster"),
             primes=pulumi.Output.from_input([member("prime01nyc3", 2)]),
-            bootstrap=Output(access=pulumi.Output.secret({})),
+            access=pulumi.Output.secret({}),
         )
         return Backups(
             "backups",
