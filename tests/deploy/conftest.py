@@ -31,7 +31,9 @@ def secrets_url() -> Iterator[str]:
     """The URL of a running secrets service."""
     application = FastAPI()
     application.include_router(secrets_service.router(b"k" * 32, TOKEN))
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
+    server = uvicorn.Server(
+        uvicorn.Config(application, port=0, log_level="warning", timeout_graceful_shutdown=1)
+    )
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

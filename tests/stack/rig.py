@@ -186,7 +186,8 @@ class Rig:
         for file in filter(Path.is_file, self._pristine.rglob("*")):
             copy = self.directory / file.relative_to(self._pristine)
             assert copy.read_bytes() == file.read_bytes(), copy
-        assert self.up()["changes"] == []
+        changes = self.up()["changes"]
+        assert changes == [], changes
         self.is_settled = True
 
     def pulumi(self, *args: str) -> CommandResult:
