@@ -116,6 +116,11 @@ class DigitalOceanApi:
             if not error.is_not_found:
                 raise
 
+    def ensure_tag(self, name: str) -> None:
+        """Create a tag, unless it exists."""
+        if self.find(f"/v2/tags/{name}") is None:
+            self.post("/v2/tags", {"name": name})
+
     def request(
         self,
         method: str,

@@ -173,7 +173,7 @@ def _require_leader_change(group: RaftGroup, address: str) -> None:
 
 
 def _leave_nomad(nomad: Nomad, name: str) -> None:
-    """Remove a server from Nomad's pool when it has left, or when the others miss it."""
+    """Remove a server from Nomad's pool when it has left or failed."""
     end = time.monotonic() + FAILURE_TIMEOUT_S
     while nomad.is_in_pool(name):
         if time.monotonic() > end:

@@ -83,8 +83,7 @@ class AccountResourcesProvider(dynamic.ResourceProvider):
         sources = [rule["sources"] for rule in body.get("inbound_rules", ())]
         tags = {*body.get("tags", ()), *(tag for source in sources for tag in source["tags"])}
         for tag in sorted(tags):
-            if self._api().find(f"/v2/tags/{tag}") is None:
-                self._api().post("/v2/tags", {"name": tag})
+            self._api().ensure_tag(tag)
 
     def _find(self, collection: str) -> dict[str, dict[str, Any]]:
         """Return the resources of the account by name."""

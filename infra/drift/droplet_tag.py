@@ -32,8 +32,7 @@ class DropletTagProvider(dynamic.ResourceProvider):
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         if untagged := self._find_untagged(news):
             api, tag = self._api(), news["tag"]
-            if api.find(f"/v2/tags/{tag}") is None:
-                api.post("/v2/tags", {"name": tag})
+            api.ensure_tag(tag)
             resources = [{"resource_id": id, "resource_type": "droplet"} for id in untagged]
             api.post(f"/v2/tags/{tag}/resources", {"resources": resources})
         return dynamic.UpdateResult(news)

@@ -456,7 +456,7 @@ def test_a_prime_is_not_removed_from_nomads_pool_while_the_others_consider_it_al
     machine: Machine,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Nomad's clients would be told its address for ever."""
+    """Otherwise the servers send its address to Nomad's clients for ever."""
     monkeypatch.setattr(server_departure, "FAILURE_TIMEOUT_S", 0.1)
     agents.leaves_pool = False
     provider.delete("prime01nyc3", prime)
